@@ -1,7 +1,58 @@
+# Every line below is one thing to type; the work is done by the tool that the line names.
+# make demo and make test work on a fresh machine: python3.11 or later with venv and pip, gcc, make.
 PYTHON ?= python3
-VENV := .venv
+VENV   := .venv
+PY     := $(VENV)/bin/python
+STAMPS := $(VENV)/stamps
+LOCKED := flock $(VENV)/build.lock
+UV     := uv==0.13.9
 
-build: $(VENV)/bin/python
-	@flock .venv/build.lock $(VENV)/bin/python setup.py -q build_ext --inplace
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
-.PHONY: build
+demo: $(STAMPS)/demo build installed  ## three WSGI backends, the balancer, the admin port, until Ctrl-C (ONCE=1: by itself)
+	@$(PY) -m demo $(if $(ONCE),--once)
+
+test: $(STAMPS)/dev build installed  ## all tests, live ones included (ARGS='-k name' for some)
+	@echo "-- tests"
+	@$(PY) -m pytest -n 2 $(ARGS)
+
+lint: $(STAMPS)/dev build installed  ## layout, imports, types
+	@echo "-- ruff format, ruff check, mypy --strict"
+	@$(PY) -m ruff format --check --quiet . || { $(PY) -m ruff format --diff . ; exit 1; }
+	@$(PY) -m ruff check --quiet .
+	@$(PY) -m mypy
+
+build: $(STAMPS)/build  ## compile what changed, in place
+	@CFLAGS="$$($(PY) -m tools.headers) $$CFLAGS" WSGISTACK_COMPILED=required \
+		$(LOCKED) $(PY) setup.py -q build_ext --inplace --parallel 2
+
+bench-proxy: $(STAMPS)/dev build installed  ## the balancer beside nginx, HAProxy and Perlbal, those that are here
+	@$(PY) -m bench.proxy $(ARGS)
+
+docs: $(STAMPS)/dev build installed  ## write the generated pages (docs/settings.md)
+	@$(PY) -m tools.settings_page --write
+
+lock:  ## pin requirements/*.in again
+	@$(PYTHON) -m venv .cache/lock && .cache/lock/bin/pip install -q --disable-pip-version-check '$(UV)'
+	@.cache/lock/bin/python tools/lock.py
+
+installed: $(STAMPS)/installed
+
+$(PY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "wsgistack needs Python 3.11 or later: make PYTHON=python3.11 ...")'
+	@echo "-- $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(STAMPS)/%: requirements/%.txt | $(PY)
+	@echo "-- requirements/$*.txt, pinned and hashed"
+	@$(LOCKED) $(PY) -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r $<
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/installed: pyproject.toml | build
+	@echo "-- wsgistack, editable"
+	@$(LOCKED) $(PY) -m pip install -q --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@mkdir -p $(STAMPS) && touch $@
+
+.PHONY: help demo test lint build bench-proxy docs lock installed
+.SUFFIXES:

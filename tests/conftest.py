@@ -1,0 +1,51 @@
+"""What every test may use: real memcached servers; and the rule that no test is skipped."""
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tools.real_memcached import Memcached, running
+
+__all__ = ["Cluster"]
+
+Cluster = Callable[[int], list[Memcached]]
+
+
+@pytest.fixture
+def memcached() -> Iterator[Memcached]:
+    """One real, empty memcached that nobody else uses."""
+    with running(1) as servers:
+        yield servers[0]
+
+
+@pytest.fixture
+def memcached_cluster() -> Iterator[Cluster]:
+    """A function that starts the given number of real memcached servers, empty and of this test alone."""
+    with ExitStack() as stack:
+        yield lambda count: stack.enter_context(running(count))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skipped test into a failed one: what was not tested must not look as if it were."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which counts as failed here: {_reason(report)}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Turn a skipped module (importorskip, a skip at its top) into an error."""
+    report = yield
+    if report.skipped:
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which counts as failed here: {_reason(report)}"
+    return report
+
+
+def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
+    """Return pytest's own words for why something was skipped."""
+    return report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
