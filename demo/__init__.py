@@ -1,0 +1,1 @@
+"""The demo: three WSGI backends, the balancer in front of them, and a story told by commands."""

@@ -1,0 +1,113 @@
+"""`make demo`: start the backends and the balancer, say what to try, clean up; --once: play the story."""
+
+import argparse
+import signal
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from demo.processes import Backend, Balancer, Trouble, choose_ports, stop_all
+from demo.story import Stage, play
+
+CONFIGURATION = Path(__file__).with_name("demo.conf")
+PORTS = {"site": 8080, "admin": 60000, "Django": 8001, "Flask": 8002, "bare": 8003, "spare": 8004}
+RESTART_AFTER_S = 10.0
+HINTS = """
+   curl -i http://{site}/            a few times: Django, Flask and the bare callable take turns
+   telnet {port}            then, at the admin port (no telnet? .venv/bin/wsgistack admin {admin} nodes):
+       nodes                               what each backend got and answered
+       pool mypool add {spare}       a fourth backend, already running, joins
+       pool mypool remove {spare}    and leaves; nobody notices
+       show service mysite                 help lists the rest
+   kill -9 {victim:<25}    Flask dies; no request fails; it is started again {after:.0f} s later
+   Ctrl-C                            ends everything
+"""
+
+
+def main() -> int:
+    """Run the demo and return the exit status: 1 if the story did not hold."""
+    parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
+    parser.add_argument("--once", action="store_true", help="play the story and leave")
+    once = parser.parse_args().once
+    for end in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(end, signal.default_int_handler)
+    with TemporaryDirectory(prefix="wsgistack-demo-") as folder:
+        stage = make_stage(Path(folder), free_ports=once, loud=not once)
+        try:
+            start(stage)
+            if once:
+                play(stage, lambda seen: print(f"   {seen}", flush=True))
+                print("-- demo: the story held", flush=True)
+            else:
+                stage.spare.start()
+                hold(stage)
+        except Trouble as trouble:
+            log = stage.balancer.log
+            tail = log.read_text().splitlines()[-15:] if log.exists() else []
+            print("\n".join(["-- demo: the story did not hold", f"   {trouble}", *tail]), file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            print("\n-- demo: ending", flush=True)
+        finally:
+            stop_all([stage.balancer, *stage.pool, stage.spare])
+    return 0
+
+
+def make_stage(folder: Path, *, free_ports: bool, loud: bool) -> Stage:
+    """Choose the ports, write the configuration with them below *folder*; start nothing."""
+    wanted = [0 if free_ports else port for port in PORTS.values()]
+    ports = dict(zip(PORTS, choose_ports(wanted), strict=True))
+    text = CONFIGURATION.read_text()
+    for name, port in ports.items():
+        text = text.replace(f":{PORTS[name]}\n", f":{port}\n")
+        if not free_ports and port != PORTS[name]:
+            print(f"-- port {PORTS[name]} is taken: {port} instead")
+    configuration = folder / "demo.conf"
+    configuration.write_text(text)
+    return Stage(
+        site=f"127.0.0.1:{ports['site']}",
+        admin=f"127.0.0.1:{ports['admin']}",
+        pool=[
+            Backend("Django", "django_site", ports["Django"]),
+            Backend("Flask", "flask_site", ports["Flask"]),
+            Backend("bare callable", "bare", ports["bare"]),
+        ],
+        spare=Backend("bare callable", "bare", ports["spare"]),
+        balancer=Balancer(configuration, loud=loud),
+    )
+
+
+def start(stage: Stage) -> None:
+    """Start the pool's backends, then the balancer."""
+    print("-- demo: three WSGI backends", flush=True)
+    for backend in stage.pool:
+        backend.start()
+    for backend in stage.pool:
+        backend.wait()
+        print(f"   {backend.address}  {backend.name}, process {backend.pid}", flush=True)
+    print(f"-- demo: wsgistack balancer {stage.balancer.configuration}", flush=True)
+    stage.balancer.start()
+    print(f"   http://{stage.site}/ balances, {stage.admin} is the admin port", flush=True)
+
+
+def hold(stage: Stage) -> None:
+    """Print what to try, and run until Ctrl-C; a backend that dies comes back after a while."""
+    flask = stage.pool[1]
+    port = stage.admin.replace(":", " ")
+    names = {"port": port, "site": stage.site, "admin": stage.admin, "spare": stage.spare.address}
+    print(HINTS.format(**names, victim=flask.pid, after=RESTART_AFTER_S), flush=True)
+    while stage.balancer.is_running():
+        time.sleep(0.2)
+        for backend in (*stage.pool, stage.spare):
+            if not backend.is_running():
+                print(f"-- {backend.name} at {backend.address} died; it comes back soon", flush=True)
+                time.sleep(RESTART_AFTER_S)
+                backend.start()
+                backend.wait()
+                print(f"-- {backend.name} is back: process {backend.pid}", flush=True)
+    print("-- the balancer ended")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

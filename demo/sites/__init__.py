@@ -1,0 +1,1 @@
+"""Three ways to write the same WSGI application; each answers who it is."""

@@ -1,0 +1,111 @@
+"""The story that `make demo ONCE=1` plays: every step says what was seen, or ends it with Trouble."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from demo.processes import Backend, Balancer, Trouble
+from demo.telnet import Telnet
+from demo.visitors import Load, visit
+
+__all__ = ["Stage", "play"]
+
+VISITS = 60
+PATIENCE_S = 15.0  # for what health checks must notice first
+CALM_S = 1.0
+STORM_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What the story is played with: three backends in the pool, a spare one, the balancer's ports."""
+
+    site: str
+    admin: str
+    pool: list[Backend]
+    spare: Backend
+    balancer: Balancer
+
+
+def play(stage: Stage, say: Callable[[str], None]) -> None:
+    """Play all steps in order."""
+    for step in (reach_all, add_by_telnet, lose_one, end):
+        step(stage, say)
+
+
+def reach_all(stage: Stage, say: Callable[[str], None]) -> None:
+    """Requests through the balancer reach all three backends."""
+    seen: dict[str, int] = {}
+    for _ in range(VISITS):
+        who = visit(stage.site)
+        seen[who] = seen.get(who, 0) + 1
+    for backend in stage.pool:
+        if not any(who.endswith(f" {backend.pid}") for who in seen):
+            raise Trouble(f"{VISITS} requests, and none reached {backend.name}: {seen}")
+    counts = ", ".join(f"{who} {count}" for who, count in sorted(seen.items()))
+    say(f"{VISITS} requests through {stage.site}: {counts}")
+
+
+def add_by_telnet(stage: Stage, say: Callable[[str], None]) -> None:
+    """A node added on the admin port gets traffic, without a restart."""
+    stage.spare.start()
+    stage.spare.wait()
+    with Telnet(stage.admin) as telnet, Load(stage.site) as load:
+        time.sleep(CALM_S)
+        command = f"pool mypool add {stage.spare.address}"
+        reply = telnet.ask(command)
+        say(f"telnet {stage.admin}: {command} -> {' '.join(reply)}")
+        if reply != ["OK"]:
+            raise Trouble(f"the admin port answered {reply}")
+        _must_reach(load, stage.spare)
+        lines = telnet.ask(f"nodes {stage.spare.address}")
+    _must_be_clean(load)
+    say(f"the new node answered {load.count_of(_name(stage.spare))} of {load.answers.total()} requests")
+    say(f"nodes {stage.spare.address} -> {'; '.join(lines[:3])}; ...")
+
+
+def lose_one(stage: Stage, say: Callable[[str], None]) -> None:
+    """A backend dies under load with no failed request, and gets traffic again once it is back."""
+    victim = stage.pool[1]
+    with Load(stage.site) as load:
+        time.sleep(CALM_S)
+        dead = _name(victim)
+        victim.kill()
+        before = load.answers.total()
+        time.sleep(STORM_S)
+        say(f"kill -9 {victim.pid} ({victim.name}): {load.answers.total() - before} requests since then")
+        if load.reaches(dead, within_s=CALM_S):
+            raise Trouble(f"{dead} was killed and still answers")
+        _must_be_clean(load)
+        victim.start()
+        victim.wait()
+        back_at = time.monotonic()
+        _must_reach(load, victim)
+        say(f"{victim.name} started again: the first answer came {time.monotonic() - back_at:.1f} s later")
+    _must_be_clean(load)
+    say(f"{load.answers.total()} requests under load while it died and came back: 0 failed")
+
+
+def end(stage: Stage, say: Callable[[str], None]) -> None:
+    """A graceful shutdown ends the balancer with status 0."""
+    with Telnet(stage.admin) as telnet:
+        telnet.ask("shutdown graceful")
+    status = stage.balancer.wait()
+    if status != 0:
+        raise Trouble(f"the balancer ended with status {status}")
+    say("shutdown graceful: the balancer ended with status 0")
+
+
+def _name(backend: Backend) -> str:
+    """Return what *backend*'s answers call it; the process makes it unique."""
+    return f"{backend.name}, process {backend.pid}"
+
+
+def _must_reach(load: Load, backend: Backend) -> None:
+    if not load.reaches(_name(backend), within_s=PATIENCE_S):
+        raise Trouble(f"no request reached {_name(backend)} within {PATIENCE_S:.0f} s: {dict(load.answers)}")
+
+
+def _must_be_clean(load: Load) -> None:
+    if load.failures:
+        raise Trouble(f"{len(load.failures)} of {load.answers.total()} failed, first: {load.failures[0]}")
