@@ -1,0 +1,198 @@
+"""The scoreboard: one shared mapping in which each worker counts for itself.
+
+A cell has one writer, so no atomic instruction is needed; a reader sums over the workers.
+In-flight counts are therefore exact over all workers, and those of a worker that died are
+cleared by `forget_worker` without disturbing the others.
+"""
+
+import mmap
+import os
+
+from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from libc.string cimport memset
+
+MAGIC = b"wsgistk1"
+
+
+cdef enum:
+    HEADER = 4096
+
+cdef struct Header:
+    char magic[8]
+    uint32_t workers
+
+
+cdef class Board:
+    """Counters per node and service, shared by the supervisor and its workers.
+
+    `create` makes it (an anonymous memory file whose descriptor a worker inherits),
+    `attach` maps it in a worker.  All reading methods sum over the workers; they see each
+    cell whole but not all cells of one instant.
+    """
+
+    NODE_SLOTS = NODE_SLOTS
+    SERVICE_SLOTS = SERVICE_SLOTS
+    MAX_WORKERS = MAX_WORKERS
+    LATENCY_BUCKETS = LATENCY_BUCKETS
+
+    def __init__(self, fd: int):
+        cdef Py_buffer buf
+        self.fd = fd
+        size = os.fstat(fd).st_size
+        if size < HEADER:
+            raise ValueError(f"scoreboard: {size} bytes is not a scoreboard")
+        self.mapping = mmap.mmap(fd, size)
+        PyObject_GetBuffer(self.mapping, &buf, PyBUF_WRITABLE)
+        self.mem = <char*>buf.buf
+        self.size = size
+        PyBuffer_Release(&buf)
+        if self.mapping[:8] != MAGIC:
+            raise ValueError("scoreboard: wrong magic, made by another version")
+        self.workers = (<Header*>self.mem).workers
+
+    @staticmethod
+    def create(workers: int) :
+        """Make a scoreboard for *workers* workers (1 to 64); ValueError outside of that."""
+        if not 1 <= workers <= MAX_WORKERS:
+            raise ValueError(f"workers: {workers} is not between 1 and {MAX_WORKERS}")
+        fd = os.memfd_create("wsgistack-board")
+        os.ftruncate(fd, HEADER + NODE_SLOTS * sizeof(SharedNode) + workers * sizeof(WorkerBlock))
+        os.pwrite(fd, MAGIC + int(workers).to_bytes(4, "little"), 0)
+        return Board(fd)
+
+    @staticmethod
+    def attach(fd: int) :
+        """Map the scoreboard behind the inherited descriptor *fd*."""
+        return Board(fd)
+
+    cdef SharedNode* shared(self):
+        return <SharedNode*>(self.mem + HEADER)
+
+    cdef WorkerBlock* block(self, int worker):
+        return <WorkerBlock*>(self.mem + HEADER + NODE_SLOTS * sizeof(SharedNode) + worker * sizeof(WorkerBlock))
+
+    cdef BoardView view(self, int worker):
+        cdef BoardView v
+        v.shared = self.shared()
+        v.mine = self.block(worker)
+        v.worker = worker
+        v.workers = self.workers
+        return v
+
+    def _check(self, slot: int, limit: int) -> None:
+        if not 0 <= slot < limit:
+            raise IndexError(f"scoreboard: slot {slot} is not below {limit}")
+
+    def node(self, slot: int) -> dict:
+        """Return a node's counters and gauges, and `responsecodes` as {status: count}."""
+        self._check(slot, NODE_SLOTS)
+        cdef NodeCount* n
+        cdef SharedNode* s = self.shared() + <int>slot
+        cdef int w, code
+        out = dict.fromkeys(
+            ("in_flight", "open", "connecting", "attempts", "connects", "verifies", "requests", "failures",
+             "handed", "lastattempt", "lastconnect", "lastresponse", "bytes_in", "bytes_out"), 0)
+        codes = {}
+        for w in range(self.workers):
+            n = &self.block(w).nodes[<int>slot]
+            out["in_flight"] += s.in_flight[w]
+            out["open"] += n.open
+            out["connecting"] += n.connecting
+            out["attempts"] += n.attempts
+            out["connects"] += n.connects
+            out["verifies"] += n.verifies
+            out["requests"] += n.requests
+            out["failures"] += n.failures
+            out["handed"] += n.handed
+            out["bytes_in"] += n.bytes_in
+            out["bytes_out"] += n.bytes_out
+            out["lastattempt"] = max(out["lastattempt"], n.lastattempt)
+            out["lastconnect"] = max(out["lastconnect"], n.lastconnect)
+            out["lastresponse"] = max(out["lastresponse"], n.lastresponse)
+            for code in range(500):
+                if n.codes[code]:
+                    codes[code + 100] = codes.get(code + 100, 0) + n.codes[code]
+        out["responsecodes"] = dict(sorted(codes.items()))
+        return out
+
+    def service(self, slot: int) -> dict:
+        """Return a service's counters and gauges; `responses` by class, `latency` by bucket."""
+        self._check(slot, SERVICE_SLOTS)
+        cdef ServiceCount* c
+        cdef int w, i
+        out = dict.fromkeys(
+            ("requests", "refused", "retries", "bytes_in", "bytes_out", "accepted", "client_connections",
+             "in_flight", "waiting"), 0)
+        responses = {i: 0 for i in range(1, 6)}
+        latency = [0] * LATENCY_BUCKETS
+        for w in range(self.workers):
+            c = &self.block(w).services[<int>slot]
+            out["requests"] += c.requests
+            out["refused"] += c.refused
+            out["retries"] += c.retries
+            out["bytes_in"] += c.bytes_in
+            out["bytes_out"] += c.bytes_out
+            out["accepted"] += c.accepted
+            out["client_connections"] += c.client_connections
+            out["in_flight"] += c.in_flight
+            out["waiting"] += c.waiting
+            for i in range(1, 6):
+                responses[i] += c.responses[i]
+            for i in range(LATENCY_BUCKETS):
+                latency[i] += c.latency[i]
+        out["responses"] = responses
+        out["latency"] = latency
+        return out
+
+    def totals(self) -> dict:
+        """Return `requests` and `refused` over all services (those of removed ones included)."""
+        cdef int w, i
+        requests = refused = 0
+        for w in range(self.workers):
+            for i in range(SERVICE_SLOTS):
+                requests += self.block(w).services[i].requests
+                refused += self.block(w).services[i].refused
+        return {"requests": requests, "refused": refused}
+
+    def reset_node(self, slot: int) -> None:
+        """Zero a node's counters; its gauges (open, connecting, in flight) stay true."""
+        self._check(slot, NODE_SLOTS)
+        cdef NodeCount* n
+        cdef int w
+        for w in range(self.workers):      # the gauges before `attempts` have the worker as only writer
+            n = &self.block(w).nodes[<int>slot]
+            memset(&n.attempts, 0, sizeof(NodeCount) - (<char*>&n.attempts - <char*>n))
+        (self.shared() + <int>slot).hold_until_ms = 0
+        (self.shared() + <int>slot).noverify_until_ms = 0
+
+    def reset_service(self, slot: int) -> None:
+        """Zero a service's counters; its gauges stay true."""
+        self._check(slot, SERVICE_SLOTS)
+        cdef ServiceCount* c
+        cdef int w
+        for w in range(self.workers):      # the gauges behind `latency` have the worker as only writer
+            c = &self.block(w).services[<int>slot]
+            memset(c, 0, <char*>&c.client_connections - <char*>c)
+
+    def forget_worker(self, worker: int) -> None:
+        """Zero the gauges of a worker that died, so that its in-flight requests do not count for ever."""
+        self._check(worker, self.workers)
+        cdef WorkerBlock* b = self.block(worker)
+        cdef int i
+        for i in range(NODE_SLOTS):
+            if self.shared()[i].in_flight[<int>worker]:     # reads alone leave the pages unallocated
+                self.shared()[i].in_flight[<int>worker] = 0
+            if b.nodes[i].open or b.nodes[i].connecting:
+                b.nodes[i].open = 0
+                b.nodes[i].connecting = 0
+        for i in range(SERVICE_SLOTS):
+            b.services[i].client_connections = 0
+            b.services[i].in_flight = 0
+            b.services[i].waiting = 0
+
+    def close(self) -> None:
+        """Unmap it and close the descriptor; nothing may use it afterwards."""
+        if self.fd >= 0:
+            self.mapping.close()
+            os.close(self.fd)
+            self.fd = -1

@@ -1,0 +1,155 @@
+"""From a snapshot (dicts, see Snapshot.as_wire) to the plane's structures.
+
+Everything is checked where it was set, by the settings tables; what does not fit here is a
+bug of ours and raises, before anything of the snapshot took effect.
+"""
+
+import ipaddress
+import socket
+import struct
+
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcpy, memset
+
+from wsgistack.balancer.plane.core cimport (
+    ADDRESS_BYTES,
+    MAX_CIDRS,
+    TEXT_BYTES,
+    Cidr,
+    Core,
+    Member,
+    Node,
+    Pool,
+    Service,
+    node_unref,
+    service_free_text,
+)
+
+
+cdef int put_text(char* out, size_t room, bytes text) except -1:
+    if len(text) >= room:
+        raise ValueError(f"{text!r}: {len(text)} bytes, at most {room - 1} fit")
+    memset(out, 0, room)
+    memcpy(out, <const char*>text, len(text))
+    return 0
+
+
+def sockaddr_bytes(connect: str) -> bytes:
+    """Return the struct sockaddr of a numeric address: `127.0.0.1:80`, `[::1]:80`, `unix:/path`."""
+    if connect.startswith("unix:"):
+        path = connect[5:].encode()
+        if len(path) > 107:
+            raise ValueError(f"{connect}: a socket path has at most 107 bytes")
+        return struct.pack("=H", socket.AF_UNIX) + path + b"\0"
+    host, _, port = connect.rpartition(":")
+    if host.startswith("["):
+        packed = socket.inet_pton(socket.AF_INET6, host.strip("[]"))
+        return struct.pack("=H", socket.AF_INET6) + struct.pack("!HI", int(port), 0) + packed + b"\0" * 4
+    return struct.pack("=H", socket.AF_INET) + struct.pack("!H", int(port)) + socket.inet_aton(host) + b"\0" * 8
+
+
+cdef int fill_node(Node* n, str address, object connect, int slot) except -1:
+    cdef bytes raw
+    put_text(n.address, TEXT_BYTES, address.encode())
+    n.slot = slot
+    n.connectable = 0
+    if connect is not None:
+        raw = sockaddr_bytes(connect)
+        memcpy(n.sockaddr, <const char*>raw, len(raw))
+        n.sockaddr_size = len(raw)
+        n.connectable = 1
+    return 0
+
+
+cdef Pool* make_pool(int size) except NULL:
+    cdef Pool* pool = <Pool*>calloc(1, sizeof(Pool))
+    if pool == NULL:
+        raise MemoryError
+    pool.members = <Member*>calloc(size + 1, sizeof(Member))
+    if pool.members == NULL:
+        free(pool)
+        raise MemoryError
+    pool.n = size
+    return pool
+
+
+cdef void free_pool(Pool* pool):
+    cdef unsigned int i
+    for i in range(pool.n):
+        if pool.members[i].node != NULL:
+            node_unref(pool.members[i].node)
+    free(pool.members)
+    free(pool)
+
+
+cdef char* own_text(bytes text) except NULL:
+    cdef char* p = <char*>malloc(len(text) + 1)
+    if p == NULL:
+        raise MemoryError
+    memcpy(p, <const char*>text, len(text) + 1)
+    return p
+
+
+cdef int fill_trusted(Service* s, list networks) except -1:
+    if len(networks) > MAX_CIDRS:
+        raise ValueError(f"trusted_upstream_proxies: {len(networks)} networks, at most {MAX_CIDRS} fit")
+    cdef int i
+    cdef bytes packed
+    for i, text in enumerate(networks):
+        net = ipaddress.ip_network(text, strict=False)
+        packed = net.network_address.packed
+        bits = net.prefixlen
+        if net.version == 4:
+            packed = b"\0" * 10 + b"\xff\xff" + packed
+            bits += 96
+        s.trusted[i].bits = bits
+        memcpy(s.trusted[i].net, <const char*>packed, 16)
+    s.n_trusted = len(networks)
+    return 0
+
+
+def ms(seconds: float) -> int:
+    """Return *seconds* as whole milliseconds, at least 1 unless it is 0, at most 24 days."""
+    return min(max(round(seconds * 1000), 1 if seconds > 0 else 0), 2**31 - 1)
+
+
+cdef int fill_service(Service* s, dict settings, list insert, list remove) except -1:
+    s.persist_client = settings["persist_client"]
+    s.persist_backend = settings["persist_backend"]
+    s.verify_backend = settings["verify_backend"]
+    s.server_tokens = settings["server_tokens"]
+    s.always_trusted = settings["always_trusted"]
+    s.blind_proxy = settings["blind_proxy"]
+    s.backend_persist_cache = settings["backend_persist_cache"]
+    s.max_backend_uses = settings["max_backend_uses"]
+    s.buffer_size = max(1, min(settings["buffer_size"], 2**30))
+    s.buffer_backend_connect = min(settings["buffer_backend_connect"], 2**28)
+    s.max_chunked = settings["max_chunked_request_size"]
+    s.max_body = settings["max_body_size"]
+    s.client_header_ms = ms(settings["client_header_timeout"])
+    s.client_body_ms = ms(settings["client_body_timeout"])
+    s.client_write_ms = ms(settings["client_write_timeout"])
+    s.client_idle_ms = ms(settings["persist_client_idle_timeout"])
+    s.client_body_min_rate = settings["client_body_min_rate"]
+    s.connect_ms = ms(settings["connect_timeout"])
+    s.verify_ms = ms(settings["verify_timeout"])
+    s.first_byte_ms = ms(settings["node_first_byte_timeout"])
+    s.node_idle_ms = ms(settings["node_idle_timeout"])
+    s.node_keepalive_ms = ms(settings["node_keepalive_timeout"])
+    s.request_ms = ms(settings["request_timeout"])
+    s.tunnel_ms = ms(settings["tunnel_timeout"])
+    s.max_header_bytes = settings["max_header_bytes"]
+    s.max_headers = settings["max_headers"]
+    s.max_uri = settings["max_uri_bytes"]
+    s.sndbuf = settings["client_sndbuf_size"]
+    s.retry_after = settings["retry_after"]
+    put_text(s.verify_path, sizeof(s.verify_path), settings["verify_backend_path"].encode("latin-1"))
+    fill_trusted(s, list(settings["trusted_upstream_proxies"]))
+    service_free_text(s)
+    text = b"".join(b"%s: %s\r\n" % (n.encode("latin-1"), v.encode("latin-1")) for n, v in insert)
+    names = b"".join(b"%s\n" % n.lower().encode("latin-1") for n in remove)
+    s.insert = own_text(text)
+    s.insert_len = len(text)
+    s.remove = own_text(names)
+    s.remove_len = len(names)
+    return 0

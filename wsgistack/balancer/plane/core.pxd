@@ -1,0 +1,221 @@
+# What the modules of the plane share: the structures and the state of one worker's plane.
+
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from wsgistack.balancer.plane.board cimport BoardView
+from wsgistack.balancer.plane.buf cimport Buf
+from wsgistack.balancer.plane.exchange cimport Exchange
+from wsgistack.balancer.plane.net cimport ADDRESS_BYTES, Net
+from wsgistack.balancer.plane.timers cimport Timer, Wheel
+from wsgistack.balancer.plane.wire cimport Head
+
+cdef enum Kind:
+    KIND_LISTENER = 1
+    KIND_CLIENT
+    KIND_CONN
+
+cdef enum:
+    NAME_BYTES = 64
+    TEXT_BYTES = 112             # an address as text: unix:/path is at most 5 + 108
+    EVENTS = 256                 # log events kept between two polls; more are counted
+    MAX_CIDRS = 64
+
+
+cdef struct Endpoint:            # first member of everything that epoll knows
+    uint8_t kind
+    uint8_t dead                 # closed; its memory goes when the batch of events is done
+    uint8_t readable             # edges seen and not used up
+    uint8_t writable
+    uint8_t rdhup                # the peer will send no more
+    int fd
+    Core* core
+    Endpoint* next_dead
+
+
+cdef struct Cidr:
+    uint8_t bits                 # of the 128, IPv4 as ::ffff:a.b.c.d
+    uint8_t net[16]
+
+
+cdef struct Node:
+    char address[TEXT_BYTES]     # as the operator wrote it
+    char sockaddr[ADDRESS_BYTES]
+    uint32_t sockaddr_size
+    uint32_t slot
+    uint32_t refs                # pools, connections, exchanges
+    uint8_t removed              # in no pool any more: idle connections are closed
+    uint8_t connectable          # the address is known
+    Conn* idle                   # most recently used first
+    uint32_t n_idle
+    Conn* all
+
+
+cdef struct Member:              # a node within a pool
+    Node* node
+    uint32_t weight
+    uint8_t up
+
+
+cdef struct Pool:
+    uint32_t n
+    Member* members
+    uint64_t state               # of the algorithm
+    int kernel                   # see pick.pxd; -1: Python
+    void* algorithm              # borrowed: the Python module's pick function
+
+
+cdef struct Service:
+    char name[NAME_BYTES]
+    uint32_t slot
+    uint32_t refs                # clients, listeners, the plane
+    uint8_t closing              # disabled or gone: connections are not kept
+    Pool* pool
+    # settings; times in milliseconds, 0: none
+    uint8_t persist_client, persist_backend, verify_backend, server_tokens, always_trusted, blind_proxy
+    uint32_t backend_persist_cache, max_backend_uses, buffer_size, buffer_backend_connect
+    uint64_t max_chunked, max_body
+    uint32_t client_header_ms, client_body_ms, client_write_ms, client_idle_ms, client_body_min_rate
+    uint32_t connect_ms, verify_ms, first_byte_ms, node_idle_ms, node_keepalive_ms, request_ms, tunnel_ms
+    uint32_t max_header_bytes, max_headers, max_uri, sndbuf, retry_after
+    char verify_path[256]
+    char* insert
+    uint32_t insert_len
+    char* remove
+    uint32_t remove_len
+    uint32_t n_trusted
+    Cidr trusted[MAX_CIDRS]
+
+
+cdef struct Listener:
+    Endpoint ep
+    Service* service
+    Listener* next
+    char address[TEXT_BYTES]
+
+
+cdef struct Relay:               # a pipe between two sockets
+    int source                   # its end to read from
+    int sink                     # its end to write to
+    uint32_t filled              # bytes inside
+    Relay* next
+
+
+cdef enum ClientState:
+    CLIENT_HEAD = 0              # waiting for, or reading, a request head
+    CLIENT_BUSY                  # an exchange is under way
+    CLIENT_LINGER                # all is said: read and drop until the peer closes
+
+
+cdef struct Client:
+    Endpoint ep
+    Service* service
+    Client* next
+    Client* prev
+    Client* next_again           # has work that waits for no event
+    Exchange* ex
+    Timer timer
+    Buf inp
+    uint8_t state
+    uint8_t again
+    uint8_t trusted
+    uint8_t is_v6
+    uint8_t https
+    uint8_t peer_len
+    uint8_t eof                  # the client sent its FIN and all before it was read
+    uint8_t node_eof             # tunnel: the same of the node
+    uint8_t cut                  # the response can not be completed: close, visibly
+    uint16_t port
+    uint32_t scan                # see Head.scan
+    char peer[46]
+    uint32_t requests
+    uint64_t born_ms
+    uint64_t since_ms            # beginning of the head, the idle time or the lingering
+    uint64_t last_in_ms          # progress in reading a body
+    uint64_t last_out_ms         # progress in writing
+    uint64_t mark_ms             # start and bytes of the window of client_body_min_rate
+    uint64_t mark_bytes
+    Relay* relay_up              # while a request body moves by splice
+    Relay* relay_down            # while a response body does
+
+
+cdef enum ConnState:
+    CONN_CONNECTING = 0
+    CONN_VERIFYING
+    CONN_IDLE
+    CONN_BUSY
+
+
+cdef struct Conn:                # a connection to a node
+    Endpoint ep
+    Node* node
+    Service* service             # for whom it was opened or last used
+    Client* client               # whose exchange it serves
+    Exchange* verify             # the OPTIONS under way
+    Conn* next                   # of node.all
+    Conn* prev
+    Conn* idle_next              # of node.idle
+    Conn* idle_prev
+    Timer timer
+    Buf inp
+    uint8_t state
+    uint8_t reused
+    uint32_t uses
+    uint64_t born_ms
+    uint64_t since_ms            # begin of the state
+    uint64_t last_ms             # progress in either direction
+
+
+cdef struct EventRecord:
+    uint8_t kind                 # 1 refused or cut, 2 node failed
+    uint8_t phase
+    uint16_t status
+    int error
+    const char* why
+    char service[NAME_BYTES]
+    char peer[46]
+    uint16_t port
+    char node[TEXT_BYTES]
+
+
+cdef struct Core:
+    int epfd
+    uint64_t now_us
+    uint64_t now_ms
+    uint64_t epoch_s
+    uint64_t rng
+    const Net* net
+    BoardView board
+    Wheel wheel
+    Head head
+    Endpoint* dead
+    Client* clients
+    Client* again
+    Listener* listeners
+    uint32_t n_clients
+    uint32_t max_clients
+    uint8_t draining
+    uint32_t n_events
+    uint32_t lost_events
+    EventRecord events[EVENTS]
+    # upstream calls its user through these
+    void (*conn_ready)(Conn* conn) noexcept nogil
+    void (*conn_failed)(Client* client, int phase, int why, int error) noexcept nogil
+    void (*conn_event)(Conn* conn) noexcept nogil
+
+
+cdef enum Phase:
+    PHASE_CONNECT = 0
+    PHASE_VERIFY
+    PHASE_SEND
+    PHASE_RESPONSE
+    PHASE_TIMEOUT
+
+
+cdef void core_refresh(Core* core) noexcept nogil                 # read the clocks
+cdef uint64_t core_random(Core* core) noexcept nogil
+cdef void endpoint_bury(Endpoint* ep) noexcept nogil              # free when the batch is done
+cdef void core_bury_dead(Core* core) noexcept nogil
+cdef EventRecord* core_event(Core* core) noexcept nogil           # NULL: the ring is full
+cdef void service_unref(Service* service) noexcept nogil
+cdef void node_unref(Node* node) noexcept nogil
+cdef void service_free_text(Service* service) noexcept nogil

@@ -1,0 +1,604 @@
+"""Connections of clients.
+
+    head <-> busy (an exchange, see relay.pyx) -> linger -> closed
+
+A connection closes in two steps: no more from us, then read and drop until the client has
+closed too (at most LINGER_MS), or the reset that answers unread bytes would destroy the last
+response on its way (RFC 9112 9.6).
+"""
+
+from libc.errno cimport EAGAIN, ECONNABORTED, EMFILE, ENFILE
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc
+from libc.string cimport memcmp, memcpy, memset, strlen
+
+from wsgistack.balancer.plane.board cimport LATENCY_BUCKETS, ServiceCount
+from wsgistack.balancer.plane.buf cimport buf_append, buf_consume, buf_data, buf_len, buf_release
+from wsgistack.balancer.plane.core cimport (
+    CLIENT_BUSY,
+    CLIENT_HEAD,
+    CLIENT_LINGER,
+    KIND_CLIENT,
+    NAME_BYTES,
+    PHASE_TIMEOUT,
+    Client,
+    Conn,
+    Core,
+    Endpoint,
+    EventRecord,
+    Listener,
+    Service,
+    core_event,
+    endpoint_bury,
+    service_unref,
+)
+from wsgistack.balancer.plane.exchange cimport (
+    RES_HEAD,
+    RES_TUNNEL,
+    WHY_BODY_TIMEOUT,
+    WHY_BODY_TOO_SLOW,
+    WHY_CLIENT_GONE,
+    WHY_HEADER_TIMEOUT,
+    WHY_NO_MEMORY,
+    WHY_NONE,
+    WHY_REQUEST_TIMEOUT,
+    WHY_TOO_MANY_CONNECTIONS,
+    WHY_TUNNEL_TIMEOUT,
+    WHY_WIRE,
+    WHY_WRITE_TIMEOUT,
+    Exchange,
+    ex_answer,
+    ex_begin,
+    exchange_free,
+    exchange_new,
+    reason_name,
+)
+from wsgistack.balancer.plane.net cimport ADDRESS_BYTES, EV_ERR, EV_HUP, EV_IN, EV_OUT, EV_RDHUP
+from wsgistack.balancer.plane.relay cimport (
+    PUMP_ABORT,
+    PUMP_AGAIN,
+    PUMP_CLOSE,
+    PUMP_DONE,
+    PUMP_WAIT,
+    client_read,
+    log_refused,
+    relay_conn_failed,
+    relay_conn_ready,
+    relay_drop,
+    relay_fail,
+    relay_pump,
+)
+from wsgistack.balancer.plane.timers cimport timer_at_most, timer_cancel
+from wsgistack.balancer.plane.wire cimport RequestRewrite, fault_status, parse_request_head
+
+cdef extern from "<sys/socket.h>" nogil:
+    int setsockopt(int fd, int level, int name, const void* value, unsigned int size)
+    enum:
+        AF_INET
+        AF_INET6
+        SOL_SOCKET
+        SO_SNDBUF
+
+cdef extern from "<netinet/in.h>" nogil:
+    struct in_addr:
+        uint32_t s_addr
+    struct in6_addr:
+        uint8_t s6_addr[16]
+    struct sockaddr_in:
+        unsigned short sin_family
+        uint16_t sin_port
+        in_addr sin_addr
+    struct sockaddr_in6:
+        unsigned short sin6_family
+        uint16_t sin6_port
+        in6_addr sin6_addr
+    uint16_t ntohs(uint16_t n)
+
+cdef extern from "<arpa/inet.h>" nogil:
+    const char* inet_ntop(int family, const void* address, char* out, unsigned int size)
+
+cdef enum:
+    ACCEPT_BATCH = 64
+    LINGER_MS = 2000             # nginx lingers 5 s between reads, Apache 2 s
+    LINGER_BYTES = 1048576
+    RETIRE_MS = 1000
+    RATE_WINDOW_MS = 10000
+    HEAD_READ = 4096
+    MAX_STEPS = 16
+
+
+cdef inline ServiceCount* counts(Client* c) noexcept nogil:
+    return &c.ep.core.board.mine.services[c.service.slot]
+
+
+# -- accepting -----------------------------------------------------------------------------
+
+cdef int address_text(const char* sockaddr, char* out, unsigned short* port, unsigned char* is_v6) noexcept nogil:
+    # Write the address (at most 45 bytes) and return its length; IPv4 within IPv6 is shown as IPv4.
+    cdef sockaddr_in* four = <sockaddr_in*>sockaddr
+    cdef sockaddr_in6* six = <sockaddr_in6*>sockaddr
+    cdef char mapped[12]
+    is_v6[0] = 0
+    port[0] = 0
+    if four.sin_family == AF_INET:
+        port[0] = ntohs(four.sin_port)
+        inet_ntop(AF_INET, &four.sin_addr, out, 46)
+    elif four.sin_family == AF_INET6:
+        port[0] = ntohs(six.sin6_port)
+        memset(mapped, 0, 10)
+        memset(mapped + 10, 0xff, 2)
+        if memcmp(&six.sin6_addr, mapped, 12) == 0:
+            inet_ntop(AF_INET, <char*>&six.sin6_addr + 12, out, 46)
+        else:
+            is_v6[0] = 1
+            inet_ntop(AF_INET6, &six.sin6_addr, out, 46)
+    else:
+        memcpy(out, b"unknown", 8)
+    return <int>strlen(out)
+
+
+cdef int is_trusted(const Service* s, const char* sockaddr) noexcept nogil:
+    cdef uint8_t address[16]
+    cdef uint32_t i
+    cdef int whole, rest
+    if s.always_trusted:
+        return 1
+    if s.n_trusted == 0:
+        return 0
+    if (<sockaddr_in*>sockaddr).sin_family == AF_INET:
+        memset(address, 0, 10)
+        memset(address + 10, 0xff, 2)
+        memcpy(address + 12, &(<sockaddr_in*>sockaddr).sin_addr, 4)
+    elif (<sockaddr_in*>sockaddr).sin_family == AF_INET6:
+        memcpy(address, &(<sockaddr_in6*>sockaddr).sin6_addr, 16)
+    else:
+        return 0
+    for i in range(s.n_trusted):
+        whole = s.trusted[i].bits // 8
+        rest = s.trusted[i].bits % 8
+        if memcmp(address, s.trusted[i].net, whole) == 0 and (
+                rest == 0 or (address[whole] ^ s.trusted[i].net[whole]) >> (8 - rest) == 0):
+            return 1
+    return 0
+
+
+cdef void refuse_connection(Listener* listener, int fd) noexcept nogil:
+    cdef Core* core = listener.ep.core
+    cdef EventRecord* e
+    cdef const char* text = (b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
+                             b"Connection: close\r\n\r\n")
+    core.net.send(fd, text, strlen(text))
+    core.net.close(fd)
+    core.board.mine.services[listener.service.slot].refused += 1
+    e = core_event(core)
+    if e != NULL:
+        e.kind = 1
+        e.status = 503
+        e.why = reason_name(WHY_TOO_MANY_CONNECTIONS)
+        memcpy(e.service, listener.service.name, NAME_BYTES)
+
+
+cdef void new_client(Listener* listener, int fd, const char* sockaddr) noexcept nogil:
+    cdef Core* core = listener.ep.core
+    cdef Service* service = listener.service
+    cdef Client* c = <Client*>calloc(1, sizeof(Client))
+    cdef int size
+    if c == NULL:
+        core.net.close(fd)
+        return
+    c.ep.kind = KIND_CLIENT
+    c.ep.fd = fd
+    c.ep.core = core
+    c.ep.writable = 1
+    c.timer.owner = c
+    c.service = service
+    service.refs += 1
+    c.peer_len = address_text(sockaddr, c.peer, &c.port, &c.is_v6)
+    c.trusted = is_trusted(service, sockaddr)
+    c.born_ms = core.now_ms
+    c.since_ms = core.now_ms
+    c.next = core.clients
+    if core.clients != NULL:
+        core.clients.prev = c
+    core.clients = c
+    core.n_clients += 1
+    counts(c).accepted += 1
+    counts(c).client_connections += 1
+    if service.sndbuf:
+        size = service.sndbuf
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size))
+    if core.net.watch(core.epfd, fd, c, 1) < 0:
+        down_close(c, 0)
+        return
+    timer_at_most(&core.wheel, &c.timer, core.now_ms + service.client_header_ms)
+
+
+cdef void down_accept(Listener* listener) noexcept nogil:
+    cdef Core* core = listener.ep.core
+    cdef char sockaddr[ADDRESS_BYTES]
+    cdef uint32_t size
+    cdef int fd, i
+    for i in range(ACCEPT_BATCH):
+        size = ADDRESS_BYTES
+        fd = core.net.accept(listener.ep.fd, sockaddr, &size)
+        if fd == -ECONNABORTED:
+            continue
+        if fd < 0:
+            return
+        if core.n_clients >= core.max_clients:
+            refuse_connection(listener, fd)
+        else:
+            new_client(listener, fd, sockaddr)
+
+
+# -- closing -------------------------------------------------------------------------------
+
+cdef void down_close(Client* c, int reset) noexcept nogil:
+    cdef Core* core = c.ep.core
+    if c.ep.dead:
+        return
+    relay_drop(c)
+    timer_cancel(&core.wheel, &c.timer)
+    buf_release(&c.inp)
+    counts(c).client_connections -= 1
+    if c.prev != NULL:
+        c.prev.next = c.next
+    else:
+        core.clients = c.next
+    if c.next != NULL:
+        c.next.prev = c.prev
+    core.n_clients -= 1
+    if reset:
+        core.net.abort(c.ep.fd)
+    else:
+        core.net.close(c.ep.fd)
+    c.ep.fd = -1
+    service_unref(c.service)
+    endpoint_bury(&c.ep)
+
+
+cdef void begin_linger(Client* c) noexcept nogil:
+    if c.eof:
+        down_close(c, 0)
+        return
+    c.state = CLIENT_LINGER
+    c.since_ms = c.ep.core.now_ms
+    c.mark_bytes = 0
+    buf_release(&c.inp)
+    c.ep.core.net.finish(c.ep.fd)
+    timer_at_most(&c.ep.core.wheel, &c.timer, c.since_ms + LINGER_MS)
+    linger(c)
+
+
+cdef void linger(Client* c) noexcept nogil:
+    cdef ssize_t r
+    while c.ep.readable and not c.ep.dead:
+        r = client_read(c, HEAD_READ)
+        if r > 0:
+            c.mark_bytes += r
+            buf_release(&c.inp)
+        if r == -EAGAIN:
+            return
+        if r <= 0 or c.mark_bytes > LINGER_BYTES:
+            down_close(c, 0)
+            return
+
+
+# -- requests ------------------------------------------------------------------------------
+
+cdef Exchange* new_exchange(Client* c) noexcept nogil:
+    cdef Exchange* ex = exchange_new()
+    if ex == NULL:
+        return NULL
+    ex.client = c
+    ex.began_us = c.ep.core.now_us
+    c.ex = ex
+    c.state = CLIENT_BUSY
+    c.requests += 1
+    counts(c).requests += 1
+    counts(c).in_flight += 1
+    return ex
+
+
+cdef int refuse_head(Client* c, int fault) noexcept nogil:
+    # After a fault nothing more of this connection is parsed (RFC 9112 9.6).
+    cdef Exchange* ex = new_exchange(c)
+    if ex == NULL:
+        return -1
+    ex.client_minor = 1
+    ex.fault = fault
+    ex_answer(ex, fault_status(fault), WHY_WIRE, 0, c.service.retry_after, c.service.server_tokens)
+    counts(c).refused += 1
+    log_refused(c, ex.status)
+    return 1
+
+
+cdef int begin_exchange(Client* c) noexcept nogil:
+    cdef RequestRewrite r
+    cdef Service* s = c.service
+    cdef Core* core = c.ep.core
+    cdef int why
+    cdef Exchange* ex = new_exchange(c)
+    if ex == NULL:
+        return -1
+    memset(&r, 0, sizeof(r))
+    r.peer = c.peer
+    r.peer_len = c.peer_len
+    r.peer_is_v6 = c.is_v6
+    r.trusted = c.trusted
+    r.blind = c.trusted and s.blind_proxy
+    r.https = c.https
+    r.keep_alive = s.persist_backend
+    r.insert = s.insert
+    r.insert_len = s.insert_len
+    r.remove = s.remove
+    r.remove_len = s.remove_len
+    ex.max_body = s.max_chunked if core.head.chunked else s.max_body
+    why = ex_begin(ex, &core.head, buf_data(&c.inp), &r)
+    if not s.persist_client or s.closing or core.draining:
+        ex.client_keep = 0
+    if why != WHY_NONE:
+        relay_fail(c, 413 if why != WHY_NO_MEMORY else 503, why)
+        return 1
+    c.last_in_ms = core.now_ms
+    c.last_out_ms = core.now_ms
+    c.mark_ms = 0
+    if ex.send_continue and buf_len(&c.inp) == core.head.size:
+        buf_append(&ex.down, b"HTTP/1.1 100 Continue\r\n\r\n", 25)
+    return 1
+
+
+cdef int read_head(Client* c) noexcept nogil:
+    # 1: an exchange began, 0: more is needed, -1: the connection is done.
+    cdef Core* core = c.ep.core
+    cdef Service* s = c.service
+    cdef ssize_t n
+    cdef int r
+    while True:
+        if buf_len(&c.inp):
+            core.head.max_bytes = s.max_header_bytes
+            core.head.max_fields = s.max_headers
+            core.head.max_target = s.max_uri
+            core.head.scan = c.scan
+            r = parse_request_head(buf_data(&c.inp), buf_len(&c.inp), &core.head)
+            c.scan = core.head.scan
+            if r:
+                c.scan = 0
+            if r < 0:
+                return refuse_head(c, -r)
+            if r > 0:
+                r = begin_exchange(c)
+                buf_consume(&c.inp, core.head.size)
+                return r
+        if c.eof:
+            return -1
+        if not c.ep.readable:
+            return 0
+        n = buf_len(&c.inp)
+        if n == 0:
+            c.since_ms = core.now_ms
+            timer_at_most(&core.wheel, &c.timer, core.now_ms + s.client_header_ms)
+        n = client_read(c, HEAD_READ)
+        if n < 0 and n != -EAGAIN:
+            return -1
+        if n <= 0 and buf_len(&c.inp) == 0 and not c.eof:
+            return 0
+
+
+cdef void account(Client* c, Exchange* ex) noexcept nogil:
+    cdef uint64_t us = c.ep.core.now_us - ex.began_us
+    cdef int bucket = 0
+    if 100 <= ex.status < 600:
+        counts(c).responses[ex.status // 100] += 1
+    # Two buckets an octave: 2**(i/2) microseconds.
+    while us >= 2 and bucket < LATENCY_BUCKETS - 2:
+        us >>= 1
+        bucket += 2
+    counts(c).latency[bucket] += 1
+
+
+cdef void finish_exchange(Client* c) noexcept nogil:
+    cdef int keep = c.ex.client_keep
+    account(c, c.ex)
+    relay_drop(c)
+    if not keep:
+        begin_linger(c)
+        return
+    c.state = CLIENT_HEAD
+    c.since_ms = c.ep.core.now_ms
+    timer_at_most(&c.ep.core.wheel, &c.timer, c.since_ms + idle_ms(c))
+
+
+cdef void do_again(Client* c) noexcept nogil:
+    if not c.again:
+        c.again = 1
+        c.next_again = c.ep.core.again
+        c.ep.core.again = c
+
+
+cdef void down_step(Client* c) noexcept nogil:
+    cdef int i, r
+    if c.state == CLIENT_LINGER:
+        linger(c)
+        return
+    for i in range(MAX_STEPS):
+        if c.state == CLIENT_HEAD:
+            r = read_head(c)
+            if r == 0:
+                return
+            if r < 0:
+                down_close(c, 0)
+                return
+        r = relay_pump(c)
+        if r == PUMP_DONE:
+            finish_exchange(c)
+            if c.ep.dead or c.state == CLIENT_LINGER:
+                return
+            continue
+        if r == PUMP_WAIT:
+            arm(c)
+        elif r == PUMP_AGAIN:
+            do_again(c)
+        else:
+            account(c, c.ex)
+            down_close(c, r == PUMP_ABORT)
+        return
+    do_again(c)                  # a long pipeline lets others have their turn
+
+
+cdef void down_event(Client* c, unsigned int events) noexcept nogil:
+    if events & (EV_IN | EV_RDHUP):
+        c.ep.readable = 1
+    if events & EV_RDHUP:
+        c.ep.rdhup = 1
+    if events & EV_OUT:
+        c.ep.writable = 1
+    if events & EV_HUP and c.ex != NULL and c.ex.res_state == RES_TUNNEL and not events & EV_ERR:
+        c.ep.readable = 1        # both sides said their end, but its last bytes are still to be read
+    elif events & (EV_ERR | EV_HUP):
+        # A reset: whatever the node is still doing for it is in vain.
+        down_close(c, 0)
+        return
+    down_step(c)
+
+
+# -- deadlines -----------------------------------------------------------------------------
+
+cdef inline uint32_t idle_ms(Client* c) noexcept nogil:
+    cdef uint32_t ms = c.service.client_idle_ms
+    if (c.service.closing or c.ep.core.draining) and ms > RETIRE_MS:
+        return RETIRE_MS
+    return ms
+
+
+cdef inline int awaits_body(Client* c) noexcept nogil:
+    return not c.ex.own and not c.ex.req_done and c.ex.res_state == RES_HEAD and not c.ep.readable
+
+
+cdef inline int awaits_writing(Client* c) noexcept nogil:
+    return not c.ep.writable and (buf_len(&c.ex.down) > 0 or c.relay_down != NULL)
+
+
+cdef uint64_t later(uint64_t a, uint64_t b) noexcept nogil:
+    return a if a > b else b
+
+
+cdef uint64_t deadline(Client* c, int* why) noexcept nogil:
+    # The earliest of the deadlines that hold in this state, and what it means.
+    cdef Service* s = c.service
+    cdef Exchange* ex = c.ex
+    cdef uint64_t at, t
+    if c.state == CLIENT_LINGER:
+        why[0] = WHY_NONE
+        return c.since_ms + LINGER_MS
+    if c.state == CLIENT_HEAD:
+        if buf_len(&c.inp) or c.requests == 0:
+            why[0] = WHY_HEADER_TIMEOUT
+            return c.since_ms + s.client_header_ms
+        why[0] = WHY_NONE
+        return c.since_ms + idle_ms(c)
+    if ex.res_state == RES_TUNNEL:
+        why[0] = WHY_TUNNEL_TIMEOUT
+        at = later(c.last_in_ms, c.last_out_ms)
+        return (later(at, (<Conn*>ex.conn).last_ms) if ex.conn != NULL else at) + s.tunnel_ms
+    why[0] = WHY_REQUEST_TIMEOUT
+    at = ex.began_us // 1000 + s.request_ms if s.request_ms else c.ep.core.now_ms + 60000
+    if awaits_body(c):
+        t = c.last_in_ms + s.client_body_ms
+        if t < at:
+            at = t
+            why[0] = WHY_BODY_TIMEOUT
+        if s.client_body_min_rate and c.mark_ms and c.mark_ms + RATE_WINDOW_MS < at:
+            at = c.mark_ms + RATE_WINDOW_MS
+            why[0] = WHY_BODY_TOO_SLOW
+    if awaits_writing(c) and c.last_out_ms + s.client_write_ms < at:
+        at = c.last_out_ms + s.client_write_ms
+        why[0] = WHY_WRITE_TIMEOUT
+    return at
+
+
+cdef void arm(Client* c) noexcept nogil:
+    cdef int why
+    if awaits_body(c) and c.mark_ms == 0:
+        c.mark_ms = c.ep.core.now_ms
+        c.mark_bytes = c.ex.req_body
+    timer_at_most(&c.ep.core.wheel, &c.timer, deadline(c, &why))
+
+
+cdef int too_slow(Client* c) noexcept nogil:
+    # The window of client_body_min_rate is over: was enough received in it?
+    cdef uint64_t got = c.ex.req_body - c.mark_bytes
+    c.mark_ms = c.ep.core.now_ms
+    c.mark_bytes = c.ex.req_body
+    return got * 1000 < <uint64_t>c.service.client_body_min_rate * RATE_WINDOW_MS
+
+
+cdef void expire(Client* c, int why) noexcept nogil:
+    if c.state == CLIENT_LINGER or (c.state == CLIENT_HEAD and buf_len(&c.inp) == 0):
+        if c.state == CLIENT_HEAD:
+            begin_linger(c)      # an idle connection ends with a FIN, not with a reset
+        else:
+            down_close(c, 0)
+        return
+    if c.state == CLIENT_HEAD:
+        if new_exchange(c) == NULL:
+            down_close(c, 0)
+            return
+        c.ex.client_minor = 1
+        relay_fail(c, 408, why)
+    elif why == WHY_WRITE_TIMEOUT or why == WHY_TUNNEL_TIMEOUT:
+        c.ex.why = why
+        log_refused(c, 0)
+        account(c, c.ex)
+        down_close(c, 1)
+        return
+    elif why == WHY_REQUEST_TIMEOUT:
+        relay_fail(c, 504 if c.ex.req_done else 408, why)
+    else:
+        relay_fail(c, 408, why)
+    down_step(c)
+
+
+cdef void down_timer(Client* c) noexcept nogil:
+    cdef int why = WHY_NONE
+    cdef uint64_t at
+    if c.ep.dead:
+        return
+    at = deadline(c, &why)
+    if at <= c.ep.core.now_ms:
+        if why != WHY_BODY_TOO_SLOW or too_slow(c):
+            expire(c, why)
+            return
+        at = deadline(c, &why)
+    timer_at_most(&c.ep.core.wheel, &c.timer, at)
+
+
+cdef void down_retire(Core* core, Service* service) noexcept nogil:
+    cdef Client* c = core.clients
+    while c != NULL:
+        if (service == NULL or c.service == service) and c.state == CLIENT_HEAD and buf_len(&c.inp) == 0:
+            c.since_ms = core.now_ms
+            timer_at_most(&core.wheel, &c.timer, core.now_ms + RETIRE_MS)
+        c = c.next
+
+
+# -- what upstream tells -------------------------------------------------------------------
+
+cdef void on_conn_ready(Conn* conn) noexcept nogil:
+    relay_conn_ready(conn.client)
+    down_step(conn.client)
+
+
+cdef void on_conn_failed(Client* c, int phase, int why, int error) noexcept nogil:
+    relay_conn_failed(c, phase, why, error)
+    down_step(c)
+
+
+cdef void on_conn_event(Conn* conn) noexcept nogil:
+    down_step(conn.client)
+
+
+cdef void down_set_callbacks(Core* core) noexcept nogil:
+    core.conn_ready = on_conn_ready
+    core.conn_failed = on_conn_failed
+    core.conn_event = on_conn_event

@@ -1,0 +1,110 @@
+# One proxied request as a sans-I/O state machine: bytes in, bytes and flags out.
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+from wsgistack.balancer.plane.buf cimport Buf
+from wsgistack.balancer.plane.wire cimport Chunked, Head, RequestRewrite
+
+
+cdef enum ResponseState:
+    RES_HEAD = 0                 # waiting for a final response head
+    RES_BODY
+    RES_DONE
+    RES_TUNNEL                   # after a 101: bytes both ways, untouched
+
+
+cdef enum Reason:                # why an exchange was answered by us, or cut; REASONS in exchange.pyx
+    WHY_NONE = 0
+    WHY_WIRE                     # a fault of the wire module, see ex.fault
+    WHY_BODY_TOO_LARGE
+    WHY_HEADER_TIMEOUT
+    WHY_BODY_TIMEOUT
+    WHY_BODY_TOO_SLOW
+    WHY_WRITE_TIMEOUT
+    WHY_REQUEST_TIMEOUT
+    WHY_TUNNEL_TIMEOUT
+    WHY_NO_POOL
+    WHY_NO_NODE
+    WHY_CONNECT_FAILED
+    WHY_CONNECT_TIMEOUT
+    WHY_NODE_CLOSED
+    WHY_NODE_TIMEOUT
+    WHY_BAD_RESPONSE
+    WHY_RESPONSE_TRUNCATED
+    WHY_UNEXPECTED_UPGRADE
+    WHY_TOO_MANY_INTERIM
+    WHY_NO_MEMORY
+    WHY_CLIENT_GONE
+    WHY_REQUEST_TRUNCATED
+    WHY_TOO_MANY_CONNECTIONS
+    WHY_COUNT
+
+
+cdef struct Exchange:
+    # the request
+    uint8_t method_id
+    uint8_t client_minor
+    uint8_t client_keep          # the client's connection may carry another request afterwards
+    uint8_t idempotent           # RFC 9110 9.2.2
+    uint8_t websocket            # asked for
+    uint8_t req_framing          # BodyFraming towards the node
+    uint8_t req_done             # the client sent all of it (and it is in `up` or beyond)
+    uint8_t req_trailers
+    uint8_t send_continue        # the caller owes the client a 100 before it reads the body
+    uint8_t committed            # bytes of the request are gone from `up`: it can not be sent again
+    # the response
+    uint8_t res_state
+    uint8_t res_in               # BodyFraming as the node sends it
+    uint8_t res_out              # BodyFraming towards the client
+    uint8_t res_trailers
+    uint8_t node_keep            # the node's connection may be used again
+    uint8_t interim              # 1xx responses relayed so far
+    uint8_t started              # the client was (or will be) sent bytes of the node's response
+    uint8_t why                  # Reason
+    uint8_t own                  # the response is ours, not a node's
+    uint16_t status
+    int fault                    # of wire, when why is WHY_WIRE or WHY_BAD_RESPONSE
+    uint32_t res_scan
+    uint32_t up_sent             # bytes of `up` that the present node connection has taken
+    uint64_t req_left
+    uint64_t req_body
+    uint64_t max_body            # 0: no limit
+    uint64_t res_left
+    uint64_t res_body
+    Chunked req_chunk
+    Chunked res_chunk
+    Buf up                       # to the node
+    Buf down                     # to the client
+    # links of the driver
+    void* client
+    void* conn
+    void* node
+    void* tried[8]
+    uint8_t n_tried
+    uint8_t tries                # times that the request was (partly) sent
+    uint8_t fresh_only           # a reused connection died under it: only a new one will do
+    uint8_t last_why
+    uint64_t began_us
+    uint64_t wait_ms             # when it began to wait for a node connection
+
+
+cdef Exchange* exchange_new() noexcept nogil
+cdef void exchange_free(Exchange* ex) noexcept nogil
+
+# Begin from a parsed request head: writes the head for the node into `up`. Return a Reason.
+cdef int ex_begin(Exchange* ex, const Head* h, const char* p, RequestRewrite* r) noexcept nogil
+# Take request body bytes; return how many were used. ex.why is set at a fault.
+cdef size_t ex_request_input(Exchange* ex, Head* scratch, const char* p, size_t n) noexcept nogil
+# Take response bytes; return how many were used; what is not used once res_state is RES_DONE
+# does not belong to this exchange. ex.why is set at a fault.
+cdef size_t ex_response_input(Exchange* ex, Head* scratch, const char* p, size_t n) noexcept nogil
+# The node closed its side: the end of a close-delimited body, else a fault (ex.why).
+cdef void ex_response_eof(Exchange* ex) noexcept nogil
+# Forget a failed try, so that the same request can go to another connection.
+cdef void ex_rewind(Exchange* ex) noexcept nogil
+# May the request be sent once more, to another connection?
+cdef int ex_may_resend(const Exchange* ex) noexcept nogil
+# Answer the request ourselves. The client's connection is kept only if `keep`.
+cdef void ex_answer(Exchange* ex, int status, int why, int keep, int retry_after, int tokens) noexcept nogil
+cdef const char* why_name(const Exchange* ex) noexcept nogil
+cdef const char* reason_name(int why) noexcept nogil

@@ -1,0 +1,556 @@
+"""The data plane of one worker: an epoll descriptor of its own, watched by one gevent watcher.
+
+`Plane.poll` runs when that descriptor is readable: it takes the events, moves the connections
+on by callbacks in compiled code, and returns to the hub.  No greenlet and no Python object
+is made for a request.  The nested descriptor is public API only and costs less than a
+watcher per connection (docs/performance.md).
+"""
+
+import os
+import socket
+
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset, strncpy
+
+from wsgistack.balancer.plane.board cimport Board
+from wsgistack.balancer.plane.buf cimport buf_len
+from wsgistack.balancer.plane.configure cimport fill_node, fill_service, free_pool, make_pool
+from wsgistack.balancer.plane.core cimport (
+    CLIENT_BUSY,
+    CLIENT_HEAD,
+    CLIENT_LINGER,
+    CONN_BUSY,
+    CONN_CONNECTING,
+    CONN_IDLE,
+    CONN_VERIFYING,
+    KIND_CLIENT,
+    KIND_CONN,
+    KIND_LISTENER,
+    NAME_BYTES,
+    TEXT_BYTES,
+    Client,
+    Conn,
+    Core,
+    Endpoint,
+    EventRecord,
+    Listener,
+    Node,
+    Pool,
+    Service,
+    core_bury_dead,
+    core_random,
+    core_refresh,
+    endpoint_bury,
+    node_unref,
+    service_unref,
+)
+from wsgistack.balancer.plane.downstream cimport (
+    down_accept,
+    down_close,
+    down_event,
+    down_retire,
+    down_set_callbacks,
+    down_step,
+    down_timer,
+)
+from wsgistack.balancer.plane.exchange cimport RES_BODY, RES_HEAD, RES_TUNNEL
+from wsgistack.balancer.plane.net cimport Net, real_net
+from wsgistack.balancer.plane.pick import KERNELS
+from wsgistack.balancer.plane.simulated cimport simulated_net
+from wsgistack.balancer.plane.timers cimport TICK_MS, wheel_init, wheel_run
+from wsgistack.balancer.plane.upstream cimport up_close, up_close_idle, up_event, up_timer
+
+from wsgistack.balancer.plane.inspect import describe
+
+cdef extern from "<sys/epoll.h>" nogil:
+    ctypedef union epoll_data_t:
+        void* ptr
+    struct epoll_event:
+        uint32_t events
+        epoll_data_t data
+    int epoll_create1(int flags)
+    int epoll_wait(int epfd, epoll_event* events, int most, int timeout)
+    enum:
+        EPOLL_CLOEXEC
+
+cdef enum:
+    BATCH = 256
+    ROUNDS = 8                   # batches per visit of the hub
+
+cdef struct Batch:
+    epoll_event events[BATCH]
+
+
+cdef void fire(void* owner) noexcept nogil:
+    if (<Endpoint*>owner).kind == KIND_CLIENT:
+        down_timer(<Client*>owner)
+    else:
+        up_timer(<Conn*>owner)
+
+
+cdef void dispatch(Endpoint* ep, uint32_t events) noexcept nogil:
+    if ep.dead:
+        return
+    if ep.kind == KIND_CLIENT:
+        down_event(<Client*>ep, events)
+    elif ep.kind == KIND_CONN:
+        up_event(<Conn*>ep, events)
+    else:
+        down_accept(<Listener*>ep)
+
+
+cdef void run_again(Core* core) noexcept nogil:
+    cdef Client* c = core.again
+    cdef Client* following
+    core.again = NULL
+    while c != NULL:
+        following = c.next_again
+        c.again = 0
+        if not c.ep.dead:
+            down_step(c)
+        c = following
+
+
+cdef void work_on(Core* core, epoll_event* events, int n) noexcept nogil:
+    cdef int i
+    cdef Endpoint* ep
+    core_refresh(core)
+    # First what closes idle node connections, so that no request of this batch is put on a dead one.
+    for i in range(n):
+        ep = <Endpoint*>events[i].data.ptr
+        if ep.kind == KIND_CONN and (<Conn*>ep).state == CONN_IDLE:
+            dispatch(ep, events[i].events)
+            events[i].events = 0
+    for i in range(n):
+        if events[i].events:
+            dispatch(<Endpoint*>events[i].data.ptr, events[i].events)
+    run_again(core)
+    core_bury_dead(core)
+
+
+cdef int run_batch(Core* core, epoll_event* events) noexcept nogil:
+    cdef int n = epoll_wait(core.epfd, events, BATCH, 0)
+    if n < 0:
+        n = 0
+    if n or core.again != NULL:
+        work_on(core, events, n)
+    return n
+
+
+cdef class Plane:
+    """The connections of one worker.
+
+    All methods must be called from the thread that runs the gevent hub.  *on_event* is called
+    with one dict per refusal or failure, never while a batch of events is being worked on.
+    """
+
+    cdef Core* core
+    cdef Batch* batch
+    cdef Board board
+    cdef object on_event
+    cdef object loop
+    cdef object watcher
+    cdef object timer
+    cdef dict services           # name -> pointer of Service
+    cdef dict nodes              # address -> pointer of Node
+    cdef dict pools              # name -> pointer of Pool
+    cdef dict algorithms
+    cdef readonly int version
+
+    def __cinit__(self, Board board not None, int worker, on_event, simulated=False):
+        if not 0 <= worker < board.workers:
+            raise ValueError(f"worker: {worker} is not below {board.workers}")
+        self.core = <Core*>calloc(1, sizeof(Core))
+        self.batch = <Batch*>calloc(1, sizeof(Batch))
+        if self.core == NULL or self.batch == NULL:
+            raise MemoryError
+        self.core.epfd = -1
+        self.board = board
+        self.on_event = on_event
+        self.services = {}
+        self.nodes = {}
+        self.pools = {}
+        self.algorithms = {}
+        self.version = 0
+        self.core.net = simulated_net() if simulated else real_net()
+        self.core.board = board.view(worker)
+        self.core.rng = 88172645463325252 if simulated else int.from_bytes(os.urandom(8), "little") | 1
+        self.core.max_clients = 20000
+        core_refresh(self.core)
+        wheel_init(&self.core.wheel, self.core.now_ms)
+        down_set_callbacks(self.core)
+        self.core.epfd = epoll_create1(EPOLL_CLOEXEC)
+        if self.core.epfd < 0:
+            raise OSError("epoll_create1 failed")
+
+    def __dealloc__(self):
+        if self.core != NULL:
+            if self.core.epfd >= 0:
+                os.close(self.core.epfd)
+            free(self.core)
+        free(self.batch)
+
+    def start(self) -> None:
+        """Register with the hub of this thread."""
+        from gevent import get_hub
+
+        self.loop = get_hub().loop
+        self.watcher = self.loop.io(self.core.epfd, 1)
+        self.watcher.start(self.poll)
+        self.timer = self.loop.timer(TICK_MS / 1000, TICK_MS / 1000)
+        self.timer.start(self.tick)
+
+    def poll(self) -> None:
+        """Work on the events that wait, at most ROUNDS batches of them."""
+        cdef int i
+        for i in range(ROUNDS):
+            if run_batch(self.core, self.batch.events) < BATCH and self.core.again == NULL:
+                break
+        if self.core.again != NULL and self.loop is not None:
+            self.loop.run_callback(self.poll)
+        if self.core.n_events or self.core.lost_events:
+            self.report()
+
+    def tick(self) -> None:
+        """Run the timers that are due."""
+        core_refresh(self.core)
+        wheel_run(&self.core.wheel, self.core.now_ms, fire)
+        run_again(self.core)
+        core_bury_dead(self.core)
+        if self.core.again != NULL or self.core.n_events or self.core.lost_events:
+            self.poll()
+
+    def deliver(self, events: list) -> None:
+        """Work on one batch of simulated events: at most 256 pairs of (handle from `watch`, epoll bits)."""
+        cdef int i
+        for i, (handle, bits) in enumerate(events):
+            self.batch.events[i].data.ptr = <void*><size_t>handle
+            self.batch.events[i].events = bits
+        work_on(self.core, self.batch.events, len(events))
+        self.poll_again()
+
+    cdef poll_again(self):
+        while self.core.again != NULL:
+            work_on(self.core, self.batch.events, 0)
+        if self.core.n_events or self.core.lost_events:
+            self.report()
+
+    cdef report(self):
+        cdef EventRecord* e
+        cdef uint32_t i, n = self.core.n_events
+        out = []
+        for i in range(n):
+            e = &self.core.events[i]
+            if e.kind == 1:
+                out.append({"event": "refused" if e.status else "cut", "service": e.service.decode(),
+                            "client": client_name(e.peer, e.port), "status": e.status, "reason": e.why.decode()})
+            else:
+                out.append({"event": "node_failed", "node": e.node.decode(), "service": e.service.decode(),
+                            "phase": PHASES[e.phase], "reason": e.why.decode(),
+                            "error": os.strerror(e.error) if e.error else ""})
+        if self.core.lost_events:
+            out.append({"event": "events_lost", "count": self.core.lost_events})
+        self.core.n_events = 0
+        self.core.lost_events = 0
+        for event in out:
+            self.on_event(event)
+
+    # -- change ----------------------------------------------------------------------------
+
+    def apply(self, snapshot: dict) -> None:
+        """Take over a snapshot; what runs goes on, idle connections to removed nodes close."""
+        core_refresh(self.core)
+        self.core.max_clients = snapshot["server"]["max_connections"]
+        old = self.pools
+        pools = {name: self.build_pool(name, spec) for name, spec in snapshot["pools"].items()}
+        self.pools = pools
+        for name, spec in snapshot["services"].items():
+            if spec["role"] == "reverse_proxy":
+                self.put_service(name, spec)
+        self.drop_services({n for n, s in snapshot["services"].items()
+                            if s["role"] == "reverse_proxy" and s["enabled"]})
+        for pointer in old.values():
+            free_pool(<Pool*><size_t>pointer)
+        self.drop_nodes({n["address"] for p in snapshot["pools"].values() for n in p["nodes"]})
+        core_bury_dead(self.core)
+        self.version = snapshot["version"]
+
+    def build_pool(self, name: str, spec: dict):
+        cdef Pool* pool = make_pool(len(spec["nodes"]))
+        cdef Node* node
+        cdef int i
+        try:
+            for i, n in enumerate(spec["nodes"]):
+                node = <Node*><size_t>self.find_or_make_node(n)
+                node.refs += 1
+                pool.members[i].node = node
+                pool.members[i].weight = n["weight"]
+                pool.members[i].up = n["up"]
+            self.set_algorithm(<size_t>pool, spec["algorithm"])
+            if name in self.pools:
+                pool.state = (<Pool*><size_t>self.pools[name]).state
+        except BaseException:
+            free_pool(pool)
+            raise
+        return <size_t>pool
+
+    def set_algorithm(self, pointer, algorithm: str) -> None:
+        cdef Pool* pool = <Pool*><size_t>pointer
+        pool.kernel = KERNELS.get(algorithm, -1)
+        if pool.kernel == -1:
+            from wsgistack.balancer.algorithms import find_algorithm
+
+            self.algorithms[algorithm] = find_algorithm(algorithm).pick
+            pool.algorithm = <void*>self.algorithms[algorithm]
+
+    def find_or_make_node(self, spec: dict):
+        cdef Node* node
+        address = spec["address"]
+        if address in self.nodes:
+            node = <Node*><size_t>self.nodes[address]
+            node.removed = 0
+        else:
+            node = <Node*>calloc(1, sizeof(Node))
+            if node == NULL:
+                raise MemoryError
+            node.refs = 1            # the table's own
+            self.nodes[address] = <size_t>node
+        fill_node(node, address, spec["connect"], spec["slot"])
+        return <size_t>node
+
+    def drop_nodes(self, wanted: set) -> None:
+        cdef Node* node
+        for address in [a for a in self.nodes if a not in wanted]:
+            node = <Node*><size_t>self.nodes.pop(address)
+            node.removed = 1         # a busy connection closes when its response is complete
+            up_close_idle(node)
+            node_unref(node)
+
+    def put_service(self, name: str, spec: dict) -> None:
+        cdef Service* s
+        cdef Service* fresh
+        if name in self.services:
+            s = <Service*><size_t>self.services[name]
+        else:
+            s = <Service*>calloc(1, sizeof(Service))
+            if s == NULL:
+                raise MemoryError
+            s.refs = 1
+            strncpy(s.name, name.encode(), NAME_BYTES - 1)
+            self.services[name] = <size_t>s
+        s.slot = spec["slot"]
+        fill_service(s, spec["settings"], spec["insert"], spec["remove"])
+        s.pool = NULL
+        if spec["pool"] is not None:
+            s.pool = <Pool*><size_t>self.pools[spec["pool"]]
+        s.closing = not spec["enabled"]
+
+    def drop_services(self, wanted: set) -> None:
+        cdef Service* s
+        for name in [n for n in self.services if n not in wanted]:
+            s = <Service*><size_t>self.services[name]
+            s.closing = 1
+            down_retire(self.core, s)
+
+    def adopt(self, service: str, fd: int, address: str) -> None:
+        """Accept connections for *service* on the listening socket *fd*, which is ours from now on."""
+        cdef Listener* l
+        if service not in self.services:
+            raise KeyError(f"adopt: no service {service!r} in the snapshot")
+        if self.core.net == real_net():
+            prepare_listening(fd)
+        l = <Listener*>calloc(1, sizeof(Listener))
+        if l == NULL:
+            raise MemoryError
+        l.ep.kind = KIND_LISTENER
+        l.ep.fd = fd
+        l.ep.core = self.core
+        l.service = <Service*><size_t>self.services[service]
+        l.service.refs += 1
+        strncpy(l.address, address.encode(), TEXT_BYTES - 1)
+        l.next = self.core.listeners
+        self.core.listeners = l
+        if self.core.net.watch(self.core.epfd, fd, l, 0) < 0:
+            raise OSError(f"adopt: can not watch {address}")
+
+    def release(self, service: str, address: str) -> None:
+        """Accept what is queued at *address*, then stop listening there."""
+        name = service.encode()
+        where = address.encode()
+        self.close_listeners(lambda s, a: s == name and a == where)
+
+    cdef close_listeners(self, match):
+        cdef Listener* l = self.core.listeners
+        cdef Listener* previous = NULL
+        cdef Listener* following
+        core_refresh(self.core)
+        while l != NULL:
+            following = l.next
+            if match(<bytes>l.service.name, <bytes>l.address):
+                if previous != NULL:
+                    previous.next = following
+                else:
+                    self.core.listeners = following
+                last_call(l)
+                service_unref(l.service)
+                endpoint_bury(&l.ep)
+            else:
+                previous = l
+            l = following
+        core_bury_dead(self.core)
+
+    def drain(self) -> None:
+        """Stop accepting once the queues are empty, end idle connections, finish what runs."""
+        self.core.draining = 1
+        self.close_listeners(lambda s, a: True)
+        down_retire(self.core, NULL)
+        self.close_idle_conns()
+
+    def close_idle_conns(self) -> None:
+        for pointer in self.nodes.values():
+            up_close_idle(<Node*><size_t>pointer)
+        core_bury_dead(self.core)
+
+    # -- what goes on ----------------------------------------------------------------------
+
+    def clients(self) -> int:
+        """Return the number of open client connections."""
+        return self.core.n_clients
+
+    def inspect(self, question: str) -> list:
+        """Return rows for `socks`, `states`, `pending` or `waiting`; ValueError for anything else."""
+        core_refresh(self.core)
+        return describe(question, self.rows())
+
+    def rows(self) -> list:
+        cdef Client* c = self.core.clients
+        cdef Listener* l = self.core.listeners
+        cdef Conn* conn
+        cdef Node* node
+        out = []
+        while l != NULL:
+            out.append({"kind": "listener", "fd": l.ep.fd, "age": 0, "service": l.service.name.decode(),
+                        "state": "listening", "local": l.address.decode()})
+            l = l.next
+        while c != NULL:
+            out.append(self.client_row(<size_t>c))
+            c = c.next
+        for pointer in list(self.nodes.values()):
+            node = <Node*><size_t>pointer
+            conn = node.all
+            while conn != NULL:
+                out.append({"kind": "node", "fd": conn.ep.fd, "age": (self.core.now_ms - conn.born_ms) / 1000,
+                            "service": conn.service.name.decode(), "state": CONN_STATES[conn.state],
+                            "since": (self.core.now_ms - conn.since_ms) / 1000,
+                            "peer": node.address.decode(), "requests": conn.uses, "node": node.address.decode(),
+                            "client": conn.client.ep.fd if conn.client != NULL else None})
+                conn = conn.next
+        return out
+
+    def client_row(self, pointer) -> dict:
+        cdef Client* c = <Client*><size_t>pointer
+        cdef Node* node = NULL
+        row = {"kind": "client", "fd": c.ep.fd, "age": (self.core.now_ms - c.born_ms) / 1000,
+               "service": c.service.name.decode(), "peer": client_name(c.peer, c.port),
+               "requests": c.requests, "node": None, "waited": None}
+        if c.state == CLIENT_LINGER:
+            state = "closed"
+        elif c.state == CLIENT_HEAD:
+            state = "reading_headers" if buf_len(&c.inp) or not c.requests else "persist_wait"
+        else:
+            if c.ex.node != NULL:
+                node = <Node*>c.ex.node
+                row["node"] = node.address.decode()
+            if c.ex.wait_ms:
+                state = "wait_backend"
+                row["waited"] = (self.core.now_ms - c.ex.wait_ms) / 1000
+            elif c.ex.res_state == RES_TUNNEL:
+                state = "tunnel"
+            elif c.ex.conn == NULL and c.ex.res_state == RES_HEAD:
+                state = "buffering_request"
+            elif c.ex.conn == NULL:
+                state = "draining_res"
+            elif c.ex.res_state == RES_BODY:
+                state = "xfer_res"
+            else:
+                state = "wait_res" if c.ex.req_done else "backend_req_sent"
+        row["state"] = state
+        return row
+
+    def close(self) -> None:
+        """Close every connection and listener at once and leave the hub."""
+        cdef Node* node
+        if self.watcher is not None:
+            self.watcher.stop()
+            self.watcher.close()
+            self.timer.stop()
+            self.timer.close()
+            self.watcher = self.timer = self.loop = None
+        while self.core.clients != NULL:
+            down_close(self.core.clients, 0)
+        self.close_listeners(lambda s, a: True)
+        while self.core.clients != NULL:
+            down_close(self.core.clients, 0)
+        for pointer in self.nodes.values():
+            node = <Node*><size_t>pointer
+            while node.all != NULL:
+                up_close(node.all)
+        core_bury_dead(self.core)
+        for pointer in self.pools.values():
+            free_pool(<Pool*><size_t>pointer)
+        self.pools = {}
+        self.drop_nodes(set())
+        for pointer in self.services.values():
+            service_unref(<Service*><size_t>pointer)
+        self.services = {}
+
+
+def prepare_listening(fd: int) -> None:
+    """Make the socket non-blocking and its accepted ones TCP_NODELAY (inherited: a call less a connection)."""
+    sock = socket.socket(fileno=fd)
+    sock.setblocking(False)
+    if sock.family != socket.AF_UNIX:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.detach()
+
+
+cdef void last_call(Listener* l) noexcept:
+    # New handshakes are turned away first (the client tries again), then the queue is emptied:
+    # a connection that was established is always served.
+    cdef Core* core = l.ep.core
+    cdef uint32_t before
+    if core.net == real_net():
+        refuse_new(l.ep.fd)
+    while True:
+        before = core.n_clients
+        down_accept(l)
+        if core.n_clients == before:
+            break
+    core.net.close(l.ep.fd)
+
+
+cdef extern from *:
+    """
+    #include <linux/filter.h>
+    #include <sys/socket.h>
+    static void wsgistack_refuse_new(int fd) {
+        /* Drop every packet to the listening socket itself; accepted ones have their own. */
+        struct sock_filter drop = {BPF_RET | BPF_K, 0, 0, 0};
+        struct sock_fprog program = {1, &drop};
+        setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
+    }
+    """
+    void refuse_new "wsgistack_refuse_new"(int fd) nogil
+
+
+PHASES = ("connect", "verify", "send", "response", "timeout")
+CONN_STATES = ("connecting", "verifying_backend", "bored", "busy")
+
+
+cdef str client_name(const char* peer, unsigned short port):
+    text = peer.decode()
+    if not port:
+        return text
+    return f"[{text}]:{port}" if ":" in text else f"{text}:{port}"

@@ -1,0 +1,542 @@
+"""Between the two sides: one client's exchange, moved on as far as both allow.
+
+Each event of either side ends in `relay_pump`, which reads, decides and writes until nothing
+moves any more.  Back-pressure is the absence of reading: the request stops while `up` is
+full, the response while `down` holds buffer_size bytes.
+"""
+
+from libc.errno cimport EAGAIN, ECONNRESET
+from libc.stdint cimport uint32_t, uint64_t
+from libc.string cimport memcpy, strncpy
+
+from wsgistack.balancer.plane.board cimport ServiceCount
+from wsgistack.balancer.plane.buf cimport buf_consume, buf_data, buf_len, buf_release, buf_reserve, buf_room, buf_tail
+from wsgistack.balancer.plane.core cimport (
+    CONN_BUSY,
+    NAME_BYTES,
+    PHASE_CONNECT,
+    PHASE_RESPONSE,
+    PHASE_SEND,
+    PHASE_TIMEOUT,
+    Client,
+    Conn,
+    Core,
+    EventRecord,
+    Node,
+    core_event,
+)
+from wsgistack.balancer.plane.exchange cimport (
+    RES_BODY,
+    RES_DONE,
+    RES_HEAD,
+    RES_TUNNEL,
+    WHY_BAD_RESPONSE,
+    WHY_BODY_TOO_LARGE,
+    WHY_CLIENT_GONE,
+    WHY_CONNECT_FAILED,
+    WHY_CONNECT_TIMEOUT,
+    WHY_NO_MEMORY,
+    WHY_NO_NODE,
+    WHY_NO_POOL,
+    WHY_NODE_CLOSED,
+    WHY_NODE_TIMEOUT,
+    WHY_NONE,
+    WHY_REQUEST_TRUNCATED,
+    WHY_WIRE,
+    Exchange,
+    ex_answer,
+    ex_may_resend,
+    ex_request_input,
+    ex_response_eof,
+    ex_response_input,
+    ex_rewind,
+    exchange_free,
+    why_name,
+)
+from wsgistack.balancer.plane.pipes cimport (
+    SPLICE_OK,
+    SPLICE_SINK_ERROR,
+    SPLICE_SOURCE_END,
+    relay_free,
+    relay_new,
+    relay_splice,
+)
+from wsgistack.balancer.plane.timers cimport timer_at_most
+from wsgistack.balancer.plane.upstream cimport (
+    ACQUIRED_LATER,
+    ACQUIRED_NOW,
+    conn_read,
+    up_acquire,
+    up_arm,
+    up_failed,
+    up_release,
+)
+from wsgistack.balancer.plane.wire cimport BODY_CHUNKED, BODY_CLOSE, BODY_LENGTH, fault_status
+
+cdef enum:
+    HEAD_READ = 4096             # first read of a request: most heads fit in one small buffer
+    BODY_READ = 65536
+    NODE_READ = 16384
+    UP_LIMIT = 65536             # request bytes waiting for the node
+    REPLAY_LIMIT = 262144        # an idempotent request up to this size can be sent again
+    SPLICE_MIN = 65536           # below, a copy is cheaper than two more system calls
+    MAX_TRIES = 4
+    MAX_ROUNDS = 16
+
+
+cdef inline ServiceCount* counts(Client* c) noexcept nogil:
+    return &c.ep.core.board.mine.services[c.service.slot]
+
+
+cdef ssize_t client_read(Client* c, unsigned int want) noexcept nogil:
+    cdef ssize_t r
+    if buf_reserve(&c.inp, want) != 0:
+        return -12
+    want = buf_room(&c.inp)
+    r = c.ep.core.net.recv(c.ep.fd, buf_tail(&c.inp), want)
+    if r > 0:
+        c.inp.end += <uint32_t>r
+        c.last_in_ms = c.ep.core.now_ms
+        counts(c).bytes_in += r
+        if <uint32_t>r < want and not c.ep.rdhup:
+            c.ep.readable = 0
+        return r
+    if r == -EAGAIN:
+        c.ep.readable = 0
+    elif r == 0:
+        c.eof = 1
+        c.ep.readable = 0
+    if buf_len(&c.inp) == 0:
+        buf_release(&c.inp)
+    return r
+
+
+cdef void log_refused(Client* c, int status) noexcept nogil:
+    cdef EventRecord* e = core_event(c.ep.core)
+    if e == NULL:
+        return
+    e.kind = 1
+    e.status = status
+    e.why = why_name(c.ex)
+    strncpy(e.service, c.service.name, NAME_BYTES - 1)
+    memcpy(e.peer, c.peer, c.peer_len)
+    e.port = c.port
+
+
+cdef void release_conn(Client* c, int keep) noexcept nogil:
+    if c.ex.conn != NULL:
+        up_release(<Conn*>c.ex.conn, c.ex, keep)
+
+
+cdef void relay_fail(Client* c, int status, int why) noexcept nogil:
+    cdef Exchange* ex = c.ex
+    release_conn(c, 0)
+    if ex.started and (ex.res_state != RES_HEAD or buf_len(&ex.down)):
+        ex.why = why
+        c.cut = 1
+    else:
+        # The connection is kept only when the next request is sure to begin where this one ended.
+        ex_answer(ex, status, why, ex.req_done and why != WHY_WIRE, c.service.retry_after, c.service.server_tokens)
+    counts(c).refused += 1
+    log_refused(c, status)
+
+
+cdef void stop_waiting(Client* c) noexcept nogil:
+    if c.ex != NULL and c.ex.wait_ms:
+        c.ex.wait_ms = 0
+        counts(c).waiting -= 1
+
+
+cdef void relay_drop(Client* c) noexcept nogil:
+    if c.ex == NULL:
+        return
+    stop_waiting(c)
+    release_conn(c, 0)
+    relay_free(c.relay_up)
+    relay_free(c.relay_down)
+    c.relay_up = NULL
+    c.relay_down = NULL
+    counts(c).in_flight -= 1
+    exchange_free(c.ex)
+    c.ex = NULL
+
+
+# -- the request's way ---------------------------------------------------------------------
+
+cdef int request_fault(Client* c) noexcept nogil:
+    cdef Exchange* ex = c.ex
+    cdef int why = ex.why
+    # A client's fault is never a node's: its connection is closed, since half a request is on it.
+    if why == WHY_BODY_TOO_LARGE:
+        relay_fail(c, 413, why)
+    elif why == WHY_WIRE:
+        relay_fail(c, fault_status(ex.fault), why)
+    else:
+        relay_fail(c, 503, why)
+    return 1
+
+
+cdef int client_ended(Client* c) noexcept nogil:
+    # FIN within a request body: the message is incomplete and never will be (RFC 9112 8).
+    cdef Exchange* ex = c.ex
+    if ex.res_state == RES_TUNNEL:
+        return 1
+    relay_fail(c, 400, WHY_REQUEST_TRUNCATED)
+    return 1
+
+
+cdef int from_client(Client* c, Exchange* ex) noexcept nogil:
+    cdef size_t used
+    cdef ssize_t r
+    cdef uint32_t limit = UP_LIMIT
+    if ex.conn == NULL:
+        limit += c.service.buffer_backend_connect
+    if c.relay_up != NULL or buf_len(&ex.up) - ex.up_sent >= limit:
+        c.mark_ms = 0
+        return 0
+    if buf_len(&c.inp):
+        used = ex_request_input(ex, &c.ep.core.head, buf_data(&c.inp), buf_len(&c.inp))
+        buf_consume(&c.inp, <uint32_t>used)
+        if ex.why != WHY_NONE:
+            return request_fault(c)
+        if used or ex.req_done:
+            return 1
+    if not c.ep.readable or c.eof:
+        return 0
+    r = client_read(c, BODY_READ if ex.req_left > HEAD_READ else HEAD_READ)
+    if r > 0:
+        return 1
+    if r == 0:
+        return client_ended(c)
+    if r != -EAGAIN:
+        c.cut = 1
+        return 1
+    return 0
+
+
+cdef void answer_no_node(Client* c) noexcept nogil:
+    cdef int why = c.ex.last_why
+    if c.service.pool == NULL:
+        relay_fail(c, 503, WHY_NO_POOL)
+    elif why == WHY_NONE:
+        relay_fail(c, 503, WHY_NO_NODE)
+    elif why == WHY_CONNECT_TIMEOUT:
+        relay_fail(c, 504, why)
+    else:
+        relay_fail(c, 502, why)
+
+
+cdef int find_node(Client* c, Exchange* ex) noexcept nogil:
+    cdef int r
+    # A slow upload waits here, not in a node: Perlbal's buffer_backend_connect.
+    if not ex.req_done and ex.req_body < c.service.buffer_backend_connect:
+        return 0
+    r = up_acquire(c.ep.core, c, ex)
+    if r == ACQUIRED_NOW:
+        return 1
+    if r == ACQUIRED_LATER:
+        ex.wait_ms = c.ep.core.now_ms
+        counts(c).waiting += 1
+        return 0
+    answer_no_node(c)
+    return 1
+
+
+cdef int to_node(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
+    cdef uint32_t n = buf_len(&ex.up) - ex.up_sent
+    cdef ssize_t r
+    if n == 0 or not conn.ep.writable:
+        return 0
+    if ex.up_sent == 0 and not ex.committed:
+        ex.tries += 1
+        c.ep.core.board.mine.nodes[conn.node.slot].handed += 1
+    r = c.ep.core.net.send(conn.ep.fd, buf_data(&ex.up) + ex.up_sent, n)
+    if r < 0:
+        conn.ep.writable = 0
+        if r == -EAGAIN:
+            up_arm(conn)
+            return 0
+        # It may have answered before it closed: what it said counts (an early 413 is not a 502).
+        conn.ep.readable = 1
+        return 0
+    c.ep.core.board.mine.nodes[conn.node.slot].bytes_out += r
+    conn.last_ms = c.ep.core.now_ms
+    ex.up_sent += <uint32_t>r
+    if r < n:
+        conn.ep.writable = 0
+    if not ex.idempotent or ex.up.end - ex.up.start > REPLAY_LIMIT or ex.res_state == RES_TUNNEL:
+        ex.committed = 1
+    if ex.committed:
+        buf_consume(&ex.up, ex.up_sent)
+        ex.up_sent = 0
+    up_arm(conn)
+    return 1
+
+
+cdef int splice_request(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
+    cdef int what = 0, error = 0
+    cdef uint64_t moved
+    if c.relay_up == NULL:
+        if (ex.req_framing != BODY_LENGTH or ex.req_left < SPLICE_MIN or buf_len(&c.inp)
+                or buf_len(&ex.up) > ex.up_sent or not c.ep.core.net.can_splice):
+            return 0
+        c.relay_up = relay_new()
+        if c.relay_up == NULL:
+            return 0
+        ex.committed = 1
+        buf_release(&ex.up)
+        ex.up_sent = 0
+    cdef uint64_t before = ex.req_left
+    moved = relay_splice(c.ep.core, c.relay_up, &c.ep, &conn.ep, &ex.req_left, &what, &error)
+    if ex.req_left != before:
+        c.last_in_ms = c.ep.core.now_ms
+        ex.req_body += before - ex.req_left
+        counts(c).bytes_in += before - ex.req_left
+    if moved:
+        conn.last_ms = c.ep.core.now_ms
+        c.ep.core.board.mine.nodes[conn.node.slot].bytes_out += moved
+    if what == SPLICE_SINK_ERROR:
+        conn.ep.readable = 1
+        conn.ep.writable = 0
+        return 0
+    if what != SPLICE_OK:
+        c.eof = 1
+        return client_ended(c)
+    if ex.req_left == 0 and c.relay_up.filled == 0:
+        ex.req_done = 1
+        relay_free(c.relay_up)
+        c.relay_up = NULL
+        up_arm(conn)
+        return 1
+    return moved > 0 or ex.req_left != before
+
+
+# -- the response's way --------------------------------------------------------------------
+
+cdef void count_response(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
+    cdef Core* core = c.ep.core
+    core.board.mine.nodes[conn.node.slot].requests += 1
+    core.board.mine.nodes[conn.node.slot].lastresponse = core.epoch_s
+    if 100 <= ex.status < 600:
+        core.board.mine.nodes[conn.node.slot].codes[ex.status - 100] += 1
+
+
+cdef void response_done(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
+    count_response(c, ex, conn)
+    release_conn(c, ex.node_keep and ex.req_done and buf_len(&ex.up) == ex.up_sent and c.relay_up == NULL)
+
+
+cdef int node_lost(Client* c, int phase, int why, int error) noexcept nogil:
+    # The connection broke, or ended, before the response was complete.
+    cdef Exchange* ex = c.ex
+    cdef Conn* conn = <Conn*>ex.conn
+    cdef Node* node = conn.node
+    cdef int reused = conn.reused
+    cdef int again = ex_may_resend(ex) and ex.tries < MAX_TRIES and why != WHY_NODE_TIMEOUT
+    if not (reused and again):
+        up_failed(c.ep.core, node, c.service, phase, why, error, 0)
+    if again:
+        if reused:
+            ex.fresh_only = 1    # closed while idle: nothing is wrong with the node
+        elif ex.n_tried < 8:
+            ex.tried[ex.n_tried] = node
+            ex.n_tried += 1
+        ex.last_why = why
+        release_conn(c, 0)
+        ex_rewind(ex)
+        counts(c).retries += 1
+        return 1
+    relay_fail(c, 504 if why == WHY_NODE_TIMEOUT else 502, why)
+    return 1
+
+
+cdef int splice_response(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
+    # Return -1 where this response does not move by splice.
+    cdef int what = 0, error = 0
+    cdef uint64_t left, before, moved
+    if c.relay_down == NULL:
+        if (ex.res_state != RES_BODY or ex.res_in == BODY_CHUNKED or ex.res_out == BODY_CHUNKED
+                or buf_len(&ex.down) or buf_len(&conn.inp) or not c.ep.core.net.can_splice
+                or (ex.res_in == BODY_LENGTH and ex.res_left < SPLICE_MIN)
+                or (ex.res_in == BODY_CLOSE and ex.res_body < SPLICE_MIN)):
+            return -1
+        c.relay_down = relay_new()
+        if c.relay_down == NULL:
+            return -1
+    left = ex.res_left if ex.res_in == BODY_LENGTH else <uint64_t>1 << 62
+    before = left
+    moved = relay_splice(c.ep.core, c.relay_down, &conn.ep, &c.ep, &left, &what, &error)
+    if ex.res_in == BODY_LENGTH:
+        ex.res_left = left
+    ex.res_body += before - left
+    if before != left:
+        conn.last_ms = c.ep.core.now_ms
+        c.ep.core.board.mine.nodes[conn.node.slot].bytes_in += before - left
+    sent_to_client(c, moved)
+    if what == SPLICE_SINK_ERROR:
+        c.cut = 1
+        return 1
+    if ex.res_in == BODY_LENGTH and left == 0:
+        ex.res_state = RES_DONE
+    elif what == SPLICE_SOURCE_END:
+        ex_response_eof(ex)
+        ex.node_keep = 0
+    elif what != SPLICE_OK:
+        ex.why = WHY_NODE_CLOSED
+    if ex.why != WHY_NONE:
+        return node_lost(c, PHASE_RESPONSE, ex.why, error)
+    if ex.res_state == RES_DONE:
+        response_done(c, ex, conn)   # a slow client drains the pipe; the node is free
+        return 1
+    return moved > 0 or before != left
+
+
+cdef int from_node(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
+    cdef ssize_t r
+    cdef uint32_t want = NODE_READ
+    if ex.res_state == RES_BODY:
+        r = splice_response(c, ex, conn)
+        if r >= 0:
+            return <int>r
+        if ex.res_left > NODE_READ or ex.res_in != BODY_LENGTH:
+            want = BODY_READ
+    if not conn.ep.readable or buf_len(&ex.down) >= c.service.buffer_size:
+        return 0
+    r = conn_read(conn, want)
+    if r == -EAGAIN:
+        conn.ep.readable = 0
+        return 0
+    if r < 0:
+        return node_lost(c, PHASE_RESPONSE, WHY_NODE_CLOSED, <int>-r)
+    if ex.res_state == RES_HEAD and (c.ep.core.draining or c.service.closing):
+        ex.client_keep = 0
+    if r == 0:
+        if ex.res_state == RES_TUNNEL:
+            c.node_eof = 1
+            conn.ep.readable = 0
+            return 1
+        ex_response_eof(ex)
+        if ex.why != WHY_NONE:
+            return node_lost(c, PHASE_RESPONSE, ex.why, 0)
+        ex.node_keep = 0
+    else:
+        buf_consume(&conn.inp, <uint32_t>ex_response_input(
+            ex, &c.ep.core.head, buf_data(&conn.inp), buf_len(&conn.inp)))
+        if ex.why != WHY_NONE:
+            up_failed(c.ep.core, conn.node, c.service, PHASE_RESPONSE, WHY_BAD_RESPONSE, 0, 0)
+            relay_fail(c, 502, ex.why)
+            return 1
+    if ex.started and not ex.committed:
+        ex.committed = 1         # no second try after the first byte of a response
+        buf_consume(&ex.up, ex.up_sent)
+        ex.up_sent = 0
+    if ex.res_state == RES_DONE:
+        response_done(c, ex, conn)
+    else:
+        up_arm(conn)
+    return 1
+
+
+cdef void sent_to_client(Client* c, uint64_t n) noexcept nogil:
+    if n:
+        c.last_out_ms = c.ep.core.now_ms
+        counts(c).bytes_out += n
+    if not c.ep.writable:
+        timer_at_most(&c.ep.core.wheel, &c.timer, c.last_out_ms + c.service.client_write_ms)
+
+
+cdef int to_client(Client* c, Exchange* ex) noexcept nogil:
+    cdef uint32_t n = buf_len(&ex.down)
+    cdef ssize_t r
+    cdef int what = 0, error = 0
+    cdef uint64_t none = 0
+    if n == 0:
+        if c.relay_down == NULL or ex.conn != NULL:
+            return 0
+        # The node is done; what is left in the pipe still has to go.
+        r = <ssize_t>relay_splice(c.ep.core, c.relay_down, &c.ep, &c.ep, &none, &what, &error)
+        sent_to_client(c, <uint64_t>r)
+        c.cut = what == SPLICE_SINK_ERROR
+        if c.relay_down.filled == 0:
+            relay_free(c.relay_down)
+            c.relay_down = NULL
+            return 1
+        return r > 0 or c.cut
+    if not c.ep.writable:
+        return 0
+    r = c.ep.core.net.send(c.ep.fd, buf_data(&ex.down), n)
+    if r < 0:
+        c.ep.writable = 0
+        if r != -EAGAIN:
+            c.cut = 1
+            return 1
+        sent_to_client(c, 0)
+        return 0
+    if r < n:
+        c.ep.writable = 0
+    buf_consume(&ex.down, <uint32_t>r)
+    sent_to_client(c, <uint64_t>r)
+    return 1
+
+
+cdef int tunnel_ends(Client* c, Exchange* ex) noexcept nogil:
+    # Each side's end is told to the other once all its bytes are delivered; 2: both are over.
+    cdef Conn* conn = <Conn*>ex.conn
+    cdef int over = 0
+    if c.eof and buf_len(&c.inp) == 0 and buf_len(&ex.up) == 0:
+        if c.eof == 1:
+            c.eof = 2
+            c.ep.core.net.finish(conn.ep.fd)
+        over += 1
+    if c.node_eof and buf_len(&ex.down) == 0:
+        if c.node_eof == 1:
+            c.node_eof = 2
+            c.ep.core.net.finish(c.ep.fd)
+        over += 1
+    return over
+
+
+cdef int one_round(Client* c, Exchange* ex) noexcept nogil:
+    cdef int moved = 0
+    cdef Conn* conn
+    if not ex.own:
+        if (ex.res_state == RES_HEAD and not ex.req_done) or ex.res_state == RES_TUNNEL:
+            moved = from_client(c, ex)
+        if ex.conn == NULL and ex.res_state == RES_HEAD and not ex.own and not c.cut:
+            moved |= find_node(c, ex)
+        conn = <Conn*>ex.conn
+        if conn != NULL and conn.state == CONN_BUSY and not c.cut:
+            moved |= to_node(c, ex, conn)
+            if not ex.req_done and ex.res_state == RES_HEAD:
+                moved |= splice_request(c, ex, conn)
+            if ex.conn != NULL:
+                moved |= from_node(c, ex, conn)
+    if not c.cut:
+        moved |= to_client(c, ex)
+    return moved
+
+
+cdef int relay_pump(Client* c) noexcept nogil:
+    cdef Exchange* ex = c.ex
+    cdef int rounds
+    for rounds in range(MAX_ROUNDS):
+        if not one_round(c, ex) and not c.cut:
+            if ex.res_state == RES_TUNNEL and tunnel_ends(c, ex) == 2:
+                return PUMP_CLOSE
+            return PUMP_WAIT
+        if c.cut:
+            return PUMP_ABORT if ex.res_out == BODY_CLOSE or ex.res_state == RES_TUNNEL else PUMP_CLOSE
+        if ex.res_state == RES_DONE and ex.conn == NULL and buf_len(&ex.down) == 0 and c.relay_down == NULL:
+            return PUMP_DONE
+    return PUMP_AGAIN
+
+
+cdef void relay_conn_ready(Client* c) noexcept nogil:
+    stop_waiting(c)
+
+
+cdef void relay_conn_failed(Client* c, int phase, int why, int error) noexcept nogil:
+    stop_waiting(c)
+    if phase == PHASE_TIMEOUT:
+        node_lost(c, phase, why, error)
+    # Else nothing was sent: upstream noted the node as tried, and the pump asks for the next.

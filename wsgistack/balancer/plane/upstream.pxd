@@ -1,0 +1,29 @@
+# Connections to nodes: opening, verifying, keeping, closing. Knows no client but as a handle.
+
+from libc.stdint cimport uint32_t
+
+from wsgistack.balancer.plane.core cimport Client, Conn, Core, Node, Service
+from wsgistack.balancer.plane.exchange cimport Exchange
+
+cdef enum Acquired:
+    ACQUIRED_NOW = 0             # ex.conn is ready to be written to
+    ACQUIRED_LATER               # core.conn_ready or core.conn_failed will be called
+    ACQUIRED_NONE                # no node may be tried (any more)
+
+# Find a node for the client's exchange and a connection to it.
+cdef int up_acquire(Core* core, Client* client, Exchange* ex) noexcept nogil
+# The exchange is done with its connection: keep it for the next one, or close it.
+cdef void up_release(Conn* conn, Exchange* ex, int keep) noexcept nogil
+# Read once into conn.inp. Return the bytes, 0 at the end, or -errno; conn.ep.readable is updated.
+cdef ssize_t conn_read(Conn* conn, uint32_t want) noexcept nogil
+# Close a connection at once, whatever its state.
+cdef void up_close(Conn* conn) noexcept nogil
+# An event of epoll.
+cdef void up_event(Conn* conn, unsigned int events) noexcept nogil
+# The connection's timer fired.
+cdef void up_timer(Conn* conn) noexcept nogil
+# Note a failure in the scoreboard and the log; a node that could not be reached goes on hold.
+cdef void up_failed(Core* core, Node* node, Service* service, int phase, int why, int error, int hold) noexcept nogil
+cdef void up_close_idle(Node* node) noexcept nogil
+# See to it that the timer of a busy connection is not later than what its state allows.
+cdef void up_arm(Conn* conn) noexcept nogil
