@@ -51,7 +51,8 @@ $(STAMPS)/%: requirements/%.txt | $(PY)
 
 $(STAMPS)/installed: pyproject.toml | build
 	@echo "-- wsgistack, editable"
-	@$(LOCKED) $(PY) -m pip install -q --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@WSGISTACK_COMPILED=present $(LOCKED) $(PY) -m pip install -q --disable-pip-version-check \
+		--no-build-isolation --no-deps -e .
 	@mkdir -p $(STAMPS) && touch $@
 
 .PHONY: help demo test lint build bench-proxy docs lock installed

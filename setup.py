@@ -1,8 +1,9 @@
 """Build the compiled data plane; all metadata lives in pyproject.toml.
 
 Without a C compiler an install goes through with a warning: the WSGI components work, and
-`wsgistack balancer` says what is missing.  `make build` sets WSGISTACK_COMPILED=required:
-there a module that does not compile is an error.
+`wsgistack balancer` says what is missing.  The Makefile sets WSGISTACK_COMPILED: `required`, where
+a module that does not compile is an error, then `present` for the editable install, which would
+compile everything a second time.
 """
 
 import os
@@ -16,6 +17,7 @@ try:
 except ImportError:
     sys.exit("wsgistack's data plane is written in Cython, which is not here: pip install 'Cython>=3.1'")
 
+COMPILED = os.environ.get("WSGISTACK_COMPILED", "optional")
 PLANE = "wsgistack/balancer/plane"
 COMPILE_ARGS = ["-O2", "-g1", "-fno-strict-aliasing", "-fno-plt"]
 DIRECTIVES = {
@@ -35,12 +37,13 @@ extensions = cythonize(
             extra_compile_args=COMPILE_ARGS,
         )
         for path in sorted(glob(f"{PLANE}/*.pyx"))
+        if COMPILED != "present"
     ],
     compiler_directives=DIRECTIVES,
     build_dir="build/cython",
 )
 for extension in extensions:
     # On the result: cythonize() drops `optional` from its arguments.
-    extension.optional = os.environ.get("WSGISTACK_COMPILED") != "required"
+    extension.optional = COMPILED == "optional"
 
 setup(ext_modules=extensions)
