@@ -1,0 +1,65 @@
+"""The demo's backends say who they are, and its visitors count answers and failures truly."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from demo.processes import Backend, Trouble, choose_ports, stop_all
+from demo.visitors import Load, visit
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture
+def backends() -> Iterator[list[Backend]]:
+    """The three backends of the demo, serving."""
+    names = {"Django": "django_site", "Flask": "flask_site", "bare callable": "bare"}
+    ports = choose_ports([0, 0, 0])
+    started = [Backend(name, site, port) for (name, site), port in zip(names.items(), ports, strict=True)]
+    try:
+        for backend in started:
+            backend.start()
+        for backend in started:
+            backend.wait()
+        yield started
+    finally:
+        stop_all([*started])
+
+
+def test_each_backend_answers_with_its_name_and_process(backends: list[Backend]) -> None:
+    answers = [visit(backend.address) for backend in backends]
+    assert answers == [f"{backend.name}, process {backend.pid}" for backend in backends]
+
+
+def test_load_counts_answers_and_then_failures(backends: list[Backend]) -> None:
+    backend = backends[2]
+    name = f"bare callable, process {backend.pid}"
+    with Load(backend.address, visitors=2) as load:
+        assert load.reaches(name, within_s=10)
+        assert load.failures == []
+        backend.kill()
+    assert not backend.is_running()
+    assert load.answers.keys() == {name}
+
+
+def test_a_dead_backend_fails_its_visitors(backends: list[Backend]) -> None:
+    backends[0].kill()
+    with Load(backends[0].address, visitors=1) as load:
+        assert not load.reaches("Django", within_s=0.2)
+    assert load.failures and load.failures[0].startswith("ConnectionRefusedError")
+
+
+def test_a_backend_that_does_not_start_is_trouble() -> None:
+    backend = Backend("nobody", "no_such_site", choose_ports([0])[0])
+    backend.start()
+    with pytest.raises(Trouble, match=r"nobody at .* does not answer"):
+        backend.wait()
+
+
+def test_a_taken_port_is_replaced_by_a_free_one() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        chosen, other = choose_ports([port, 0])
+    assert port not in (chosen, other) and chosen != other
+    assert choose_ports([chosen]) == [chosen]
