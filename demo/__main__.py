@@ -14,14 +14,15 @@ CONFIGURATION = Path(__file__).with_name("demo.conf")
 PORTS = {"site": 8080, "admin": 60000, "Django": 8001, "Flask": 8002, "bare": 8003, "spare": 8004}
 RESTART_AFTER_S = 10.0
 HINTS = """
-   curl -i http://{site}/            a few times: Django, Flask and the bare callable take turns
-   telnet {port}            then, at the admin port (no telnet? .venv/bin/wsgistack admin {admin} nodes):
-       nodes                               what each backend got and answered
-       pool mypool add {spare}       a fourth backend, already running, joins
-       pool mypool remove {spare}    and leaves; nobody notices
-       show service mysite                 help lists the rest
-   kill -9 {victim:<25}    Flask dies; no request fails; it is started again {after:.0f} s later
-   Ctrl-C                            ends everything
+   curl -i http://{site}/    some times: Django, Flask and the bare callable answer
+   telnet {port}             the admin port; there, for instance:
+       nodes                              what each backend got and answered
+       pool mypool add {spare}     a fourth backend, which runs already, joins
+       pool mypool remove {spare}  and leaves; no visitor notices
+       show service mysite                help lists the other commands
+   .venv/bin/wsgistack admin {admin} nodes    the same without telnet
+   kill -9 {victim}    Flask dies and no request fails; it comes back {after:.0f} s later
+   Ctrl-C    ends everything
 """
 
 
