@@ -19,9 +19,8 @@ test: $(STAMPS)/dev build installed  ## all tests, live ones included (ARGS='-k 
 
 lint: $(STAMPS)/dev build installed  ## layout, imports, types
 	@echo "-- ruff format, ruff check, mypy --strict"
-	@$(PY) -m ruff format --check --quiet . || { $(PY) -m ruff format --diff . ; exit 1; }
-	@$(PY) -m ruff check --quiet .
-	@$(PY) -m mypy
+	@$(PY) -m ruff format --check --quiet .; layout=$$?; $(PY) -m ruff check --quiet .; rules=$$?; \
+		$(PY) -m mypy; test $$layout$$rules$$? = 000
 
 build: $(STAMPS)/build  ## compile what changed, in place
 	@CFLAGS="$$($(PY) -m tools.headers) $$CFLAGS" WSGISTACK_COMPILED=required \
