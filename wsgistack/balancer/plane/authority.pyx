@@ -78,6 +78,17 @@ cdef bint is_ipv6(const uint8_t* p, uint32_t n) noexcept nogil:
     return groups <= 7 if gap else groups == 8
 
 
+# Return the bytes of a reg-name at the start of p[0:n].
+cdef inline uint32_t regname(const uint8_t* p, uint32_t n) noexcept nogil:
+    cdef uint32_t i = 0
+    while True:
+        while i < n and REGNAME[p[i]]:
+            i += 1
+        if n - i < 3 or p[i] != c"%" or not HEX[p[i + 1]] or not HEX[p[i + 2]]:
+            return i
+        i += 3
+
+
 cdef bint is_authority(const uint8_t* p, uint32_t n) noexcept nogil:
     cdef uint32_t i = 0
     if n == 0 or n > MAX_AUTHORITY:
@@ -89,15 +100,7 @@ cdef bint is_authority(const uint8_t* p, uint32_t n) noexcept nogil:
             return False
         i += 1
     else:
-        while i < n and p[i] != c":":
-            if p[i] == c"%":
-                if n - i < 3 or not HEX[p[i + 1]] or not HEX[p[i + 2]]:
-                    return False
-                i += 3
-            elif REGNAME[p[i]]:
-                i += 1
-            else:
-                return False
+        i = regname(p, n)
         if i == 0:
             return False
     return i == n or (p[i] == c":" and is_port(p + i + 1, n - i - 1))

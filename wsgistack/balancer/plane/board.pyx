@@ -12,6 +12,8 @@ from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.string cimport memset
 
 MAGIC = b"wsgistk1"
+# The class body below would take the bare names for its own.
+SIZES = {"nodes": NODE_SLOTS, "services": SERVICE_SLOTS, "workers": MAX_WORKERS, "latency": LATENCY_BUCKETS}
 
 
 cdef enum:
@@ -30,10 +32,10 @@ cdef class Board:
     cell whole but not all cells of one instant.
     """
 
-    NODE_SLOTS = NODE_SLOTS
-    SERVICE_SLOTS = SERVICE_SLOTS
-    MAX_WORKERS = MAX_WORKERS
-    LATENCY_BUCKETS = LATENCY_BUCKETS
+    NODE_SLOTS = SIZES["nodes"]
+    SERVICE_SLOTS = SIZES["services"]
+    MAX_WORKERS = SIZES["workers"]
+    LATENCY_BUCKETS = SIZES["latency"]
 
     def __init__(self, fd: int):
         cdef Py_buffer buf

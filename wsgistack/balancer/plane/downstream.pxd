@@ -1,8 +1,7 @@
-# Connections of clients: accepting, reading heads, keeping alive, lingering, closing.
+# Connections of clients: reading heads, keeping alive, lingering, closing.
 
-from wsgistack.balancer.plane.core cimport Client, Core, Listener, Service
+from wsgistack.balancer.plane.core cimport Client, Core, Service
 
-cdef void down_accept(Listener* listener) noexcept nogil        # until the queue is empty or a batch is taken
 cdef void down_event(Client* c, unsigned int events) noexcept nogil
 cdef void down_timer(Client* c) noexcept nogil
 cdef void down_step(Client* c) noexcept nogil                   # go on as far as possible
@@ -10,4 +9,3 @@ cdef void down_close(Client* c, int reset) noexcept nogil
 cdef void down_set_callbacks(Core* core) noexcept nogil
 # Ask the service's idle clients to go: they get a second, then a clean end.
 cdef void down_retire(Core* core, Service* service) noexcept nogil      # NULL: of all services
-cdef int address_text(const char* sockaddr, char* out, unsigned short* port, unsigned char* is_v6) noexcept nogil

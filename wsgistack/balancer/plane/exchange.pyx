@@ -38,6 +38,7 @@ from wsgistack.balancer.plane.wire cimport (
     ResponseRewrite,
     chunk_next,
     fault_name,
+    parse_request_head,
     parse_response_head,
     parse_trailers,
     write_chunk_size,
@@ -430,3 +431,129 @@ cdef void ex_answer(Exchange* ex, int status, int why, int keep, int retry_after
     if ex.method_id == M_HEAD:
         n -= size
     ex.down.end += n
+
+
+# -- the face for tests --------------------------------------------------------------------
+
+class ExchangeEnded(Exception):
+    """The exchange met a fault; its argument is the fixed word of the log."""
+
+
+cdef class ExchangeFace:
+    """One exchange, driven from Python: what a test feeds in and what would be sent.
+
+    `client(data)` takes the request (head first), `node(data)` the response, `node_eof()` its
+    end.  `to_node` and `to_client` are all bytes so far.  Not for production: it copies.
+    """
+
+    cdef Exchange* ex
+    cdef Head head
+    cdef bytes client_rest
+    cdef bytes node_rest
+    cdef bint begun
+    cdef uint32_t head_scan
+
+    def __cinit__(self, max_body: int = 0):
+        self.ex = exchange_new()
+        if self.ex == NULL:
+            raise MemoryError
+        self.ex.max_body = max_body
+        self.client_rest = b""
+        self.node_rest = b""
+
+    def __dealloc__(self):
+        if self.ex != NULL:
+            exchange_free(self.ex)
+
+    cdef check(self):
+        if self.ex.why != WHY_NONE:
+            raise ExchangeEnded(why_name(self.ex).decode())
+
+    def client(self, data: bytes) -> None:
+        """Feed bytes of the request; raises ExchangeEnded at a fault, before and ever after."""
+        cdef bytes rest = self.client_rest + data
+        cdef RequestRewrite r
+        cdef int n, why
+        self.check()
+        if not self.begun:
+            self.head.max_bytes = 32768
+            self.head.max_fields = 100
+            self.head.max_target = 16384
+            self.head.scan = self.head_scan
+            n = parse_request_head(rest, len(rest), &self.head)
+            self.head_scan = self.head.scan
+            if n < 0:
+                self.ex.why = WHY_WIRE
+                self.ex.fault = -n
+                self.check()
+            if n == 0:
+                self.client_rest = rest
+                return
+            memset(&r, 0, sizeof(r))
+            r.peer = b"192.0.2.1"
+            r.peer_len = 9
+            r.keep_alive = 1
+            r.insert = b""
+            r.remove = b""
+            self.ex.why = ex_begin(self.ex, &self.head, rest, &r)
+            self.begun = True
+            rest = rest[n:]
+            self.check()
+        self.feed_body(rest)
+
+    cdef feed_body(self, bytes rest):
+        cdef size_t used
+        while rest and not (self.ex.req_done and self.ex.res_state != RES_TUNNEL):
+            used = ex_request_input(self.ex, &self.head, rest, len(rest))
+            rest = rest[used:]
+            self.check()
+            if used == 0:
+                break
+        self.client_rest = rest
+
+    def node(self, data: bytes) -> None:
+        """Feed bytes of the response; raises ExchangeEnded at a fault."""
+        cdef bytes rest = self.node_rest + data
+        self.check()
+        self.node_rest = rest[ex_response_input(self.ex, &self.head, rest, len(rest)):]
+        self.check()
+
+    def node_eof(self) -> None:
+        """The node closed; raises ExchangeEnded where that cuts the response."""
+        ex_response_eof(self.ex)
+        self.check()
+
+    def answer(self, status: int) -> None:
+        """Let the exchange be answered by us."""
+        ex_answer(self.ex, status, WHY_NO_NODE, 1, 1, 1)
+
+    def may_resend(self) -> bool:
+        """Return whether the request may be sent once more."""
+        return bool(ex_may_resend(self.ex))
+
+    def sent(self, n: int) -> None:
+        """Say that *n* bytes of the request reached a node."""
+        self.ex.up_sent += n
+
+    @property
+    def to_node(self) -> bytes:
+        return self.ex.up.p[self.ex.up.start:self.ex.up.end] if self.ex.up.p != NULL else b""
+
+    @property
+    def to_client(self) -> bytes:
+        return self.ex.down.p[self.ex.down.start:self.ex.down.end] if self.ex.down.p != NULL else b""
+
+    @property
+    def state(self) -> dict:
+        """The flags by name: request_done, response ("head", "body", "done", "tunnel"), keeps, rests."""
+        return {
+            "request_done": bool(self.ex.req_done),
+            "response": ("head", "body", "done", "tunnel")[self.ex.res_state],
+            "status": self.ex.status,
+            "client_keep": bool(self.ex.client_keep),
+            "node_keep": bool(self.ex.node_keep),
+            "idempotent": bool(self.ex.idempotent),
+            "send_continue": bool(self.ex.send_continue),
+            "client_rest": self.client_rest,
+            "node_rest": self.node_rest,
+        }

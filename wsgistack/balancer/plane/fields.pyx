@@ -45,7 +45,7 @@ from wsgistack.balancer.plane.message cimport (
     Field,
     Head,
 )
-from wsgistack.balancer.plane.octets cimport CR, LF, TOKEN, is_blank, same_word, skip_value
+from wsgistack.balancer.plane.octets cimport CR, LF, is_blank, same_word, skip_name, skip_value
 
 cdef enum:
     MAX_NAME = 1024              # the registry's longest name has 44 bytes
@@ -123,7 +123,7 @@ cdef int parse_fields(const uint8_t* p, uint32_t i, uint32_t n, Head* h, uint32_
     cdef Field* f = h.fields
     cdef uint32_t most = h.max_fields if h.max_fields < MAX_FIELDS else MAX_FIELDS
     cdef uint32_t count = 0, seen = 0, start, end, bit
-    cdef uint8_t classes, c
+    cdef uint8_t classes
     while i < n:
         if p[i] == CR:
             if i + 1 >= n:
@@ -138,13 +138,7 @@ cdef int parse_fields(const uint8_t* p, uint32_t i, uint32_t n, Head* h, uint32_
             return -FAULT_TOO_MANY_FIELDS
 
         start = i
-        classes = 0
-        while i < n:
-            c = TOKEN[p[i]]
-            if c == 0:
-                break
-            classes |= c
-            i += 1
+        i = skip_name(p, i, n, &classes)
         if i - start > MAX_NAME:
             return -FAULT_FIELD_NAME_TOO_LONG
         if i == n:

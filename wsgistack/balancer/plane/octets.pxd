@@ -36,42 +36,97 @@ cdef extern from *:
         ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
     };
 
+    /* Each run below is searched 16 bytes at a time where it can be: `stops` says at which of them it ends. The last
+       load may begin before i, in bytes of the same buffer, so nothing beyond `end` is read. */
+    #ifdef __SSE2__
+    #define WIRE_RUN(stops) \
+        while (end - i >= 16) { \
+            unsigned stop = stops(_mm_loadu_si128((const __m128i*)(p + i))); \
+            if (stop) \
+                return i + (uint32_t)__builtin_ctz(stop); \
+            i += 16; \
+        } \
+        if (end >= 16 && i < end) { \
+            unsigned stop = stops(_mm_loadu_si128((const __m128i*)(p + end - 16))) >> (16 - (end - i)); \
+            return stop ? i + (uint32_t)__builtin_ctz(stop) : end; \
+        }
+
+    static inline unsigned wire_value_stops(__m128i v) {
+        __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x1f)), v);
+        __m128i tab = _mm_cmpeq_epi8(v, _mm_set1_epi8('\\t')), del = _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f));
+        return (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_andnot_si128(tab, low), del));
+    }
+
+    static inline unsigned wire_target_stops(__m128i v) {
+        __m128i hash = _mm_cmpeq_epi8(v, _mm_set1_epi8('#')), del = _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f));
+        /* Signed: bytes from 0x80 on are negative, so not above the space. */
+        __m128i visible = _mm_cmpgt_epi8(v, _mm_set1_epi8(' '));
+        return 0xffff & ~(unsigned)_mm_movemask_epi8(_mm_andnot_si128(_mm_or_si128(hash, del), visible));
+    }
+
+    /* Letters and "-" only, which is what names are made of; others are left to the table. */
+    static inline unsigned wire_name_stops(__m128i v) {
+        __m128i w = _mm_or_si128(v, _mm_set1_epi8(0x20));
+        __m128i letter = _mm_and_si128(_mm_cmpgt_epi8(w, _mm_set1_epi8('a' - 1)), _mm_cmplt_epi8(w, _mm_set1_epi8('z' + 1)));
+        return 0xffff & ~(unsigned)_mm_movemask_epi8(_mm_or_si128(letter, _mm_cmpeq_epi8(v, _mm_set1_epi8('-'))));
+    }
+    #else
+    #define WIRE_RUN(stops)
+    #endif
+
     /* Return where the run of value bytes that begins at i ends: the first other byte, or end. */
     static inline uint32_t wire_skip_value(const uint8_t* p, uint32_t i, uint32_t end) {
-    #ifdef __SSE2__
-        const __m128i us = _mm_set1_epi8(0x1f), tab = _mm_set1_epi8('\\t'), del = _mm_set1_epi8(0x7f);
-        while (end - i >= 16) {
-            __m128i v = _mm_loadu_si128((const __m128i*)(p + i));
-            __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(v, us), v);
-            unsigned stop = (unsigned)_mm_movemask_epi8(
-                _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(v, tab), low), _mm_cmpeq_epi8(v, del)));
-            if (stop)
-                return i + (uint32_t)__builtin_ctz(stop);
-            i += 16;
-        }
-    #endif
+        WIRE_RUN(wire_value_stops)
         while (i < end && wire_value[p[i]])
             i++;
         return i;
     }
 
-    /* The same for the bytes of a target. */
     static inline uint32_t wire_skip_target(const uint8_t* p, uint32_t i, uint32_t end) {
-    #ifdef __SSE2__
-        const __m128i space = _mm_set1_epi8(' '), hash = _mm_set1_epi8('#'), del = _mm_set1_epi8(0x7f);
-        while (end - i >= 16) {
-            __m128i v = _mm_loadu_si128((const __m128i*)(p + i));
-            /* Signed: bytes from 0x80 on are negative, so not above the space. */
-            unsigned good = (unsigned)_mm_movemask_epi8(_mm_andnot_si128(
-                _mm_or_si128(_mm_cmpeq_epi8(v, hash), _mm_cmpeq_epi8(v, del)), _mm_cmpgt_epi8(v, space)));
-            if (good != 0xffff)
-                return i + (uint32_t)__builtin_ctz(~good);
-            i += 16;
-        }
-    #endif
+        WIRE_RUN(wire_target_stops)
         while (i < end && wire_target[p[i]])
             i++;
         return i;
+    }
+
+    static inline uint32_t wire_skip_letters(const uint8_t* p, uint32_t i, uint32_t end) {
+        WIRE_RUN(wire_name_stops)
+        return i;
+    }
+
+    /* The same for a name; *classes gathers what wire_token says of its bytes. */
+    static inline uint32_t wire_skip_name(const uint8_t* p, uint32_t i, uint32_t end, uint8_t* classes) {
+        uint8_t all = 0, one;
+        i = wire_skip_letters(p, i, end);
+        while (i < end && (one = wire_token[p[i]])) {
+            all |= one;
+            i++;
+        }
+        *classes = all;
+        return i;
+    }
+
+    /* Compare n bytes, none of them a control, with a word in lower case without regard to case: bit 0x20 is all that
+       may differ, and only letters have a twin there that is no control. */
+    static inline int wire_same(const uint8_t* p, const char* word, uint32_t n) {
+        const uint64_t bits = 0x2020202020202020u;
+        uint64_t a, b;
+        uint32_t i = 0;
+        if (n >= 8) {
+            for (; i + 8 < n; i += 8) {
+                memcpy(&a, p + i, 8);
+                memcpy(&b, word + i, 8);
+                if ((a | bits) != b)
+                    return 0;
+            }
+            memcpy(&a, p + n - 8, 8);
+            memcpy(&b, word + n - 8, 8);
+            return (a | bits) == b;
+        }
+        for (; i < n; i++)
+            if ((p[i] | 0x20) != (uint8_t)word[i])
+                return 0;
+        return 1;
     }
     """
     const uint8_t* TOKEN "wire_token"
@@ -79,7 +134,9 @@ cdef extern from *:
     const uint8_t* REGNAME "wire_regname"
     const uint8_t* HEX "wire_hex"
     uint32_t skip_value "wire_skip_value"(const uint8_t* p, uint32_t i, uint32_t end) noexcept nogil
+    uint32_t skip_name "wire_skip_name"(const uint8_t* p, uint32_t i, uint32_t end, uint8_t* classes) noexcept nogil
     uint32_t skip_target "wire_skip_target"(const uint8_t* p, uint32_t i, uint32_t end) noexcept nogil
+    bint same_word "wire_same"(const uint8_t* p, const char* word, uint32_t n) noexcept nogil
 
 
 cdef enum Octet:
@@ -104,15 +161,6 @@ cdef inline bint is_blank(uint8_t c) noexcept nogil:
 
 cdef inline uint8_t lower(uint8_t c) noexcept nogil:
     return c + 32 if 65 <= c <= 90 else c
-
-
-# Compare p[0:n] with `word` (lower case, n bytes) without regard to case.
-cdef inline bint same_word(const uint8_t* p, const char* word, uint32_t n) noexcept nogil:
-    cdef uint32_t i
-    for i in range(n):
-        if lower(p[i]) != <uint8_t>word[i]:
-            return False
-    return True
 
 
 cdef inline bint is_token(const uint8_t* p, uint32_t i, uint32_t end) noexcept nogil:

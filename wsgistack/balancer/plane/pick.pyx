@@ -69,32 +69,32 @@ cdef uint32_t least(uint64_t* state) noexcept nogil:
     return best
 
 
+cdef uint64_t gcd(uint64_t a, uint64_t b) noexcept nogil:
+    cdef uint64_t rest
+    while b:
+        rest = a % b
+        a = b
+        b = rest
+    return a
+
+
 cdef uint32_t round_robin(uint64_t* state) noexcept nogil:
-    # Node i is due at the times (k + 1/2) / weight: the one whose next time comes first within the
-    # round of total_weight turns. Smooth, and a function of the turn alone.
-    cdef uint32_t turn = <uint32_t>(state[0] % total_weight)
-    cdef uint32_t i, taken
+    # A round has total_weight turns, each node owning as many as its weight. Unequal weights are
+    # walked in strides near the golden ratio, which spreads a heavy node's turns over the round.
+    cdef uint64_t turn = state[0] % total_weight, stride
+    cdef uint32_t i
     state[0] += 1
     if total_weight == count:
-        return turn
-    taken = 0
-    return smooth(turn)
-
-
-cdef uint32_t smooth(uint32_t turn) noexcept nogil:
-    # nginx's smooth weighted round robin, replayed from the round's start.
-    cdef int credit[MAX_CANDIDATES]
-    cdef uint32_t i, k, best = 0
+        return <uint32_t>turn
+    stride = <uint64_t>total_weight * 618 // 1000
+    while stride > 1 and gcd(stride, total_weight) != 1:
+        stride -= 1
+    turn = turn * (stride if stride else 1) % total_weight
     for i in range(count):
-        credit[i] = 0
-    for k in range(turn + 1):
-        best = 0
-        for i in range(count):
-            credit[i] += <int>weights[i]
-            if credit[i] > credit[best]:
-                best = i
-        credit[best] -= <int>total_weight
-    return best
+        if turn < weights[i]:
+            return i
+        turn -= weights[i]
+    return 0
 
 
 cdef uint32_t run_kernel(int kernel, uint64_t* state, Draw draw, void* source) noexcept nogil:

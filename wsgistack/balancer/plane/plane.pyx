@@ -9,26 +9,17 @@ watcher per connection (docs/performance.md).
 import os
 import socket
 
-from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint32_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy, memset, strncpy
+from libc.string cimport strncpy
 
+from wsgistack.balancer.plane.accept cimport accept_clients
 from wsgistack.balancer.plane.board cimport Board
-from wsgistack.balancer.plane.buf cimport buf_len
-from wsgistack.balancer.plane.configure cimport fill_node, fill_service, free_pool, make_pool
 from wsgistack.balancer.plane.core cimport (
-    CLIENT_BUSY,
-    CLIENT_HEAD,
-    CLIENT_LINGER,
-    CONN_BUSY,
-    CONN_CONNECTING,
     CONN_IDLE,
-    CONN_VERIFYING,
     KIND_CLIENT,
     KIND_CONN,
     KIND_LISTENER,
-    NAME_BYTES,
     TEXT_BYTES,
     Client,
     Conn,
@@ -36,18 +27,13 @@ from wsgistack.balancer.plane.core cimport (
     Endpoint,
     EventRecord,
     Listener,
-    Node,
-    Pool,
     Service,
     core_bury_dead,
-    core_random,
     core_refresh,
     endpoint_bury,
-    node_unref,
     service_unref,
 )
 from wsgistack.balancer.plane.downstream cimport (
-    down_accept,
     down_close,
     down_event,
     down_retire,
@@ -55,12 +41,12 @@ from wsgistack.balancer.plane.downstream cimport (
     down_step,
     down_timer,
 )
-from wsgistack.balancer.plane.exchange cimport RES_BODY, RES_HEAD, RES_TUNNEL
-from wsgistack.balancer.plane.net cimport Net, real_net
-from wsgistack.balancer.plane.pick import KERNELS
+from wsgistack.balancer.plane.net cimport real_net
+from wsgistack.balancer.plane.rows cimport all_rows, client_name
 from wsgistack.balancer.plane.simulated cimport simulated_net
+from wsgistack.balancer.plane.tables cimport Tables
 from wsgistack.balancer.plane.timers cimport TICK_MS, wheel_init, wheel_run
-from wsgistack.balancer.plane.upstream cimport up_close, up_close_idle, up_event, up_timer
+from wsgistack.balancer.plane.upstream cimport up_event, up_timer
 
 from wsgistack.balancer.plane.inspect import describe
 
@@ -98,7 +84,7 @@ cdef void dispatch(Endpoint* ep, uint32_t events) noexcept nogil:
     elif ep.kind == KIND_CONN:
         up_event(<Conn*>ep, events)
     else:
-        down_accept(<Listener*>ep)
+        accept_clients(<Listener*>ep)
 
 
 cdef void run_again(Core* core) noexcept nogil:
@@ -153,10 +139,7 @@ cdef class Plane:
     cdef object loop
     cdef object watcher
     cdef object timer
-    cdef dict services           # name -> pointer of Service
-    cdef dict nodes              # address -> pointer of Node
-    cdef dict pools              # name -> pointer of Pool
-    cdef dict algorithms
+    cdef Tables tables
     cdef readonly int version
 
     def __cinit__(self, Board board not None, int worker, on_event, simulated=False):
@@ -169,10 +152,6 @@ cdef class Plane:
         self.core.epfd = -1
         self.board = board
         self.on_event = on_event
-        self.services = {}
-        self.nodes = {}
-        self.pools = {}
-        self.algorithms = {}
         self.version = 0
         self.core.net = simulated_net() if simulated else real_net()
         self.core.board = board.view(worker)
@@ -181,6 +160,8 @@ cdef class Plane:
         core_refresh(self.core)
         wheel_init(&self.core.wheel, self.core.now_ms)
         down_set_callbacks(self.core)
+        self.tables = Tables()
+        self.tables.core = self.core
         self.core.epfd = epoll_create1(EPOLL_CLOEXEC)
         if self.core.epfd < 0:
             raise OSError("epoll_create1 failed")
@@ -262,103 +243,14 @@ cdef class Plane:
     def apply(self, snapshot: dict) -> None:
         """Take over a snapshot; what runs goes on, idle connections to removed nodes close."""
         core_refresh(self.core)
-        self.core.max_clients = snapshot["server"]["max_connections"]
-        old = self.pools
-        pools = {name: self.build_pool(name, spec) for name, spec in snapshot["pools"].items()}
-        self.pools = pools
-        for name, spec in snapshot["services"].items():
-            if spec["role"] == "reverse_proxy":
-                self.put_service(name, spec)
-        self.drop_services({n for n, s in snapshot["services"].items()
-                            if s["role"] == "reverse_proxy" and s["enabled"]})
-        for pointer in old.values():
-            free_pool(<Pool*><size_t>pointer)
-        self.drop_nodes({n["address"] for p in snapshot["pools"].values() for n in p["nodes"]})
+        self.tables.apply(snapshot)
         core_bury_dead(self.core)
         self.version = snapshot["version"]
-
-    def build_pool(self, name: str, spec: dict):
-        cdef Pool* pool = make_pool(len(spec["nodes"]))
-        cdef Node* node
-        cdef int i
-        try:
-            for i, n in enumerate(spec["nodes"]):
-                node = <Node*><size_t>self.find_or_make_node(n)
-                node.refs += 1
-                pool.members[i].node = node
-                pool.members[i].weight = n["weight"]
-                pool.members[i].up = n["up"]
-            self.set_algorithm(<size_t>pool, spec["algorithm"])
-            if name in self.pools:
-                pool.state = (<Pool*><size_t>self.pools[name]).state
-        except BaseException:
-            free_pool(pool)
-            raise
-        return <size_t>pool
-
-    def set_algorithm(self, pointer, algorithm: str) -> None:
-        cdef Pool* pool = <Pool*><size_t>pointer
-        pool.kernel = KERNELS.get(algorithm, -1)
-        if pool.kernel == -1:
-            from wsgistack.balancer.algorithms import find_algorithm
-
-            self.algorithms[algorithm] = find_algorithm(algorithm).pick
-            pool.algorithm = <void*>self.algorithms[algorithm]
-
-    def find_or_make_node(self, spec: dict):
-        cdef Node* node
-        address = spec["address"]
-        if address in self.nodes:
-            node = <Node*><size_t>self.nodes[address]
-            node.removed = 0
-        else:
-            node = <Node*>calloc(1, sizeof(Node))
-            if node == NULL:
-                raise MemoryError
-            node.refs = 1            # the table's own
-            self.nodes[address] = <size_t>node
-        fill_node(node, address, spec["connect"], spec["slot"])
-        return <size_t>node
-
-    def drop_nodes(self, wanted: set) -> None:
-        cdef Node* node
-        for address in [a for a in self.nodes if a not in wanted]:
-            node = <Node*><size_t>self.nodes.pop(address)
-            node.removed = 1         # a busy connection closes when its response is complete
-            up_close_idle(node)
-            node_unref(node)
-
-    def put_service(self, name: str, spec: dict) -> None:
-        cdef Service* s
-        cdef Service* fresh
-        if name in self.services:
-            s = <Service*><size_t>self.services[name]
-        else:
-            s = <Service*>calloc(1, sizeof(Service))
-            if s == NULL:
-                raise MemoryError
-            s.refs = 1
-            strncpy(s.name, name.encode(), NAME_BYTES - 1)
-            self.services[name] = <size_t>s
-        s.slot = spec["slot"]
-        fill_service(s, spec["settings"], spec["insert"], spec["remove"])
-        s.pool = NULL
-        if spec["pool"] is not None:
-            s.pool = <Pool*><size_t>self.pools[spec["pool"]]
-        s.closing = not spec["enabled"]
-
-    def drop_services(self, wanted: set) -> None:
-        cdef Service* s
-        for name in [n for n in self.services if n not in wanted]:
-            s = <Service*><size_t>self.services[name]
-            s.closing = 1
-            down_retire(self.core, s)
 
     def adopt(self, service: str, fd: int, address: str) -> None:
         """Accept connections for *service* on the listening socket *fd*, which is ours from now on."""
         cdef Listener* l
-        if service not in self.services:
-            raise KeyError(f"adopt: no service {service!r} in the snapshot")
+        cdef Service* s = self.tables.service(service)
         if self.core.net == real_net():
             prepare_listening(fd)
         l = <Listener*>calloc(1, sizeof(Listener))
@@ -367,8 +259,8 @@ cdef class Plane:
         l.ep.kind = KIND_LISTENER
         l.ep.fd = fd
         l.ep.core = self.core
-        l.service = <Service*><size_t>self.services[service]
-        l.service.refs += 1
+        l.service = s
+        s.refs += 1
         strncpy(l.address, address.encode(), TEXT_BYTES - 1)
         l.next = self.core.listeners
         self.core.listeners = l
@@ -406,11 +298,7 @@ cdef class Plane:
         self.core.draining = 1
         self.close_listeners(lambda s, a: True)
         down_retire(self.core, NULL)
-        self.close_idle_conns()
-
-    def close_idle_conns(self) -> None:
-        for pointer in self.nodes.values():
-            up_close_idle(<Node*><size_t>pointer)
+        self.tables.close_idle()
         core_bury_dead(self.core)
 
     # -- what goes on ----------------------------------------------------------------------
@@ -422,66 +310,10 @@ cdef class Plane:
     def inspect(self, question: str) -> list:
         """Return rows for `socks`, `states`, `pending` or `waiting`; ValueError for anything else."""
         core_refresh(self.core)
-        return describe(question, self.rows())
-
-    def rows(self) -> list:
-        cdef Client* c = self.core.clients
-        cdef Listener* l = self.core.listeners
-        cdef Conn* conn
-        cdef Node* node
-        out = []
-        while l != NULL:
-            out.append({"kind": "listener", "fd": l.ep.fd, "age": 0, "service": l.service.name.decode(),
-                        "state": "listening", "local": l.address.decode()})
-            l = l.next
-        while c != NULL:
-            out.append(self.client_row(<size_t>c))
-            c = c.next
-        for pointer in list(self.nodes.values()):
-            node = <Node*><size_t>pointer
-            conn = node.all
-            while conn != NULL:
-                out.append({"kind": "node", "fd": conn.ep.fd, "age": (self.core.now_ms - conn.born_ms) / 1000,
-                            "service": conn.service.name.decode(), "state": CONN_STATES[conn.state],
-                            "since": (self.core.now_ms - conn.since_ms) / 1000,
-                            "peer": node.address.decode(), "requests": conn.uses, "node": node.address.decode(),
-                            "client": conn.client.ep.fd if conn.client != NULL else None})
-                conn = conn.next
-        return out
-
-    def client_row(self, pointer) -> dict:
-        cdef Client* c = <Client*><size_t>pointer
-        cdef Node* node = NULL
-        row = {"kind": "client", "fd": c.ep.fd, "age": (self.core.now_ms - c.born_ms) / 1000,
-               "service": c.service.name.decode(), "peer": client_name(c.peer, c.port),
-               "requests": c.requests, "node": None, "waited": None}
-        if c.state == CLIENT_LINGER:
-            state = "closed"
-        elif c.state == CLIENT_HEAD:
-            state = "reading_headers" if buf_len(&c.inp) or not c.requests else "persist_wait"
-        else:
-            if c.ex.node != NULL:
-                node = <Node*>c.ex.node
-                row["node"] = node.address.decode()
-            if c.ex.wait_ms:
-                state = "wait_backend"
-                row["waited"] = (self.core.now_ms - c.ex.wait_ms) / 1000
-            elif c.ex.res_state == RES_TUNNEL:
-                state = "tunnel"
-            elif c.ex.conn == NULL and c.ex.res_state == RES_HEAD:
-                state = "buffering_request"
-            elif c.ex.conn == NULL:
-                state = "draining_res"
-            elif c.ex.res_state == RES_BODY:
-                state = "xfer_res"
-            else:
-                state = "wait_res" if c.ex.req_done else "backend_req_sent"
-        row["state"] = state
-        return row
+        return describe(question, all_rows(self.core, self.tables.all_nodes()))
 
     def close(self) -> None:
         """Close every connection and listener at once and leave the hub."""
-        cdef Node* node
         if self.watcher is not None:
             self.watcher.stop()
             self.watcher.close()
@@ -493,18 +325,8 @@ cdef class Plane:
         self.close_listeners(lambda s, a: True)
         while self.core.clients != NULL:
             down_close(self.core.clients, 0)
-        for pointer in self.nodes.values():
-            node = <Node*><size_t>pointer
-            while node.all != NULL:
-                up_close(node.all)
+        self.tables.close()
         core_bury_dead(self.core)
-        for pointer in self.pools.values():
-            free_pool(<Pool*><size_t>pointer)
-        self.pools = {}
-        self.drop_nodes(set())
-        for pointer in self.services.values():
-            service_unref(<Service*><size_t>pointer)
-        self.services = {}
 
 
 def prepare_listening(fd: int) -> None:
@@ -525,7 +347,7 @@ cdef void last_call(Listener* l) noexcept:
         refuse_new(l.ep.fd)
     while True:
         before = core.n_clients
-        down_accept(l)
+        accept_clients(l)
         if core.n_clients == before:
             break
     core.net.close(l.ep.fd)
@@ -546,11 +368,3 @@ cdef extern from *:
 
 
 PHASES = ("connect", "verify", "send", "response", "timeout")
-CONN_STATES = ("connecting", "verifying_backend", "bored", "busy")
-
-
-cdef str client_name(const char* peer, unsigned short port):
-    text = peer.decode()
-    if not port:
-        return text
-    return f"[{text}]:{port}" if ":" in text else f"{text}:{port}"

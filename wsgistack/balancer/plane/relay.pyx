@@ -322,8 +322,13 @@ cdef void count_response(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
 
 
 cdef void response_done(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
+    cdef int keep = ex.node_keep and ex.req_done and buf_len(&ex.up) == ex.up_sent and c.relay_up == NULL
     count_response(c, ex, conn)
-    release_conn(c, ex.node_keep and ex.req_done and buf_len(&ex.up) == ex.up_sent and c.relay_up == NULL)
+    if keep and conn.ep.readable:
+        # The last read filled its buffer: what may follow would be taken for the next answer.
+        keep = c.ep.core.net.peek(conn.ep.fd) == -EAGAIN
+        conn.ep.readable = 0
+    release_conn(c, keep)
 
 
 cdef int node_lost(Client* c, int phase, int why, int error) noexcept nogil:

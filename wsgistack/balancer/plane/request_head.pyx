@@ -129,6 +129,9 @@ cdef int target_form(const uint8_t* p, Head* h) noexcept nogil:
 # HTTP-version and CRLF at p[i:n]: return the offset after them, 0 or -fault.
 cdef int version(const uint8_t* p, uint32_t i, uint32_t n, Head* h) noexcept nogil:
     cdef uint32_t size = n - i if n - i < 10 else 10
+    if size == 10 and memcmp(p + i, b"HTTP/1.", 7) == 0 and is_digit(p[i + 7]) and p[i + 8] == CR and p[i + 9] == LF:
+        h.minor = p[i + 7] - 48
+        return <int>i + 10
     if memcmp(p + i, b"HTTP/", size if size < 5 else 5) != 0:
         return -FAULT_VERSION_INVALID
     if size > 5 and not is_digit(p[i + 5]):
@@ -143,10 +146,7 @@ cdef int version(const uint8_t* p, uint32_t i, uint32_t n, Head* h) noexcept nog
         return 0
     if p[i + 9] != LF:
         return -FAULT_BARE_CR
-    if p[i + 5] != c"1":
-        return -FAULT_VERSION_UNSUPPORTED
-    h.minor = p[i + 7] - 48
-    return <int>i + 10
+    return -FAULT_VERSION_UNSUPPORTED
 
 
 # Method and target with the blank after each: return the offset of the version, 0 or -fault.

@@ -41,6 +41,10 @@ cdef enum:
 # "HTTP/1.1 200" at p[0:n]: return 12, 0 or -fault.
 cdef int version_and_status(const uint8_t* p, uint32_t n, Head* h) noexcept nogil:
     cdef uint32_t i
+    if n >= 12 and memcmp(p, b"HTTP/1.1 200", 12) == 0:
+        h.minor = 1
+        h.status = 200
+        return 12
     if memcmp(p, b"HTTP/", n if n < 5 else 5) != 0:
         return -FAULT_STATUS_LINE
     for i in range(5, n if n < 12 else 12):

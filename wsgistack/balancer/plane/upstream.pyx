@@ -439,13 +439,13 @@ cdef void up_event(Conn* conn, unsigned int events) noexcept nogil:
         conn.ep.core.conn_event(conn)
 
 
-cdef uint64_t busy_deadline(Conn* conn, int* why) noexcept nogil:
+cdef uint64_t busy_deadline(Conn* conn) noexcept nogil:
     # 0: none. The node is not to blame while we wait for the client, or do not read for its sake.
     cdef Exchange* ex = conn.client.ex
     cdef Service* service = conn.service
     if ex.res_state == RES_TUNNEL:
         return 0
-    if buf_len(&ex.up) > ex.up_sent:
+    if buf_len(&ex.up) > ex.up_sent or (conn.client.relay_up != NULL and conn.client.relay_up.filled):
         return conn.last_ms + service.node_idle_ms
     if ex.res_state == RES_HEAD:
         if not ex.req_done:
@@ -457,8 +457,7 @@ cdef uint64_t busy_deadline(Conn* conn, int* why) noexcept nogil:
 
 
 cdef void up_arm(Conn* conn) noexcept nogil:
-    cdef int why
-    cdef uint64_t at = busy_deadline(conn, &why)
+    cdef uint64_t at = busy_deadline(conn)
     if at:
         timer_at_most(&conn.ep.core.wheel, &conn.timer, at)
 
@@ -466,7 +465,6 @@ cdef void up_arm(Conn* conn) noexcept nogil:
 cdef void up_timer(Conn* conn) noexcept nogil:
     cdef Core* core = conn.ep.core
     cdef uint64_t at
-    cdef int why
     cdef Client* client = conn.client
     if conn.ep.dead:
         return
@@ -486,7 +484,7 @@ cdef void up_timer(Conn* conn) noexcept nogil:
             give_up(conn, PHASE_VERIFY, WHY_CONNECT_TIMEOUT, ETIMEDOUT)
             return
     else:
-        at = busy_deadline(conn, &why)
+        at = busy_deadline(conn)
         if at == 0:
             at = core.now_ms + 1000      # look again: what pauses it now may end without an event of its own
         elif at <= core.now_ms:

@@ -1,0 +1,5 @@
+# Accepting connections of clients.
+
+from wsgistack.balancer.plane.core cimport Listener
+
+cdef void accept_clients(Listener* listener) noexcept nogil     # until the queue is empty or a batch is taken

@@ -1,0 +1,22 @@
+# The plane's services, pools and nodes by name, and how a snapshot changes them.
+
+from wsgistack.balancer.plane.core cimport Core, Node, Pool, Service
+
+
+cdef class Tables:
+    cdef Core* core
+    cdef dict services           # name -> pointer of Service
+    cdef dict nodes              # address -> pointer of Node
+    cdef dict pools              # name -> pointer of Pool
+    cdef dict algorithms         # name -> the function behind Pool.algorithm
+    cdef Service* service(self, str name) except NULL
+    cdef apply(self, dict snapshot)
+    cdef list all_nodes(self)    # pointers, for rows.all_rows
+    cdef close_idle(self)
+    cdef close(self)
+    cdef size_t build_pool(self, str name, dict spec) except 0
+    cdef set_algorithm(self, Pool* pool, str algorithm)
+    cdef Node* find_or_make_node(self, dict spec) except NULL
+    cdef drop_nodes(self, set wanted)
+    cdef put_service(self, str name, dict spec)
+    cdef drop_services(self, set wanted)

@@ -1,0 +1,141 @@
+"""The plane's services, pools and nodes by name, and how a snapshot changes them.
+
+A snapshot replaces every pool; nodes are kept by address and services by name, since
+connections refer to them.  A structure that is in use outlives its name here (refs).
+"""
+
+from libc.stdlib cimport calloc
+from libc.string cimport strncpy
+
+from wsgistack.balancer.plane.configure cimport fill_node, fill_service, free_pool, make_pool
+from wsgistack.balancer.plane.core cimport NAME_BYTES, Core, Node, Pool, Service, node_unref, service_unref
+from wsgistack.balancer.plane.downstream cimport down_retire
+from wsgistack.balancer.plane.upstream cimport up_close, up_close_idle
+
+from wsgistack.balancer.plane.pick import KERNELS
+
+
+cdef class Tables:
+    """See the module; owned by a Plane and used by it alone."""
+
+    def __cinit__(self):
+        self.services = {}
+        self.nodes = {}
+        self.pools = {}
+        self.algorithms = {}
+
+    cdef Service* service(self, str name) except NULL:
+        if name not in self.services:
+            raise KeyError(f"no service {name!r} in the snapshot")
+        return <Service*><size_t>self.services[name]
+
+    cdef apply(self, dict snapshot):
+        self.core.max_clients = snapshot["server"]["max_connections"]
+        old = self.pools
+        self.pools = {name: self.build_pool(name, spec) for name, spec in snapshot["pools"].items()}
+        proxies = {n: s for n, s in snapshot["services"].items() if s["role"] == "reverse_proxy"}
+        for name, spec in proxies.items():
+            self.put_service(name, spec)
+        for name in self.services.keys() - proxies.keys():
+            self.service(name).pool = NULL
+        self.drop_services({n for n, s in proxies.items() if s["enabled"]})
+        for pointer in old.values():
+            free_pool(<Pool*><size_t>pointer)
+        self.drop_nodes({n["address"] for p in snapshot["pools"].values() for n in p["nodes"]})
+
+    cdef size_t build_pool(self, str name, dict spec) except 0:
+        cdef Pool* pool = make_pool(len(spec["nodes"]))
+        cdef Node* node
+        cdef int i
+        try:
+            for i, n in enumerate(spec["nodes"]):
+                node = self.find_or_make_node(n)
+                node.refs += 1
+                pool.members[i].node = node
+                pool.members[i].weight = n["weight"]
+                pool.members[i].up = n["up"]
+            self.set_algorithm(pool, spec["algorithm"])
+            if name in self.pools:
+                pool.state = (<Pool*><size_t>self.pools[name]).state
+        except BaseException:
+            free_pool(pool)
+            raise
+        return <size_t>pool
+
+    cdef set_algorithm(self, Pool* pool, str algorithm):
+        pool.kernel = KERNELS.get(algorithm, -1)
+        if pool.kernel == -1:
+            from wsgistack.balancer.algorithms import find_algorithm
+
+            self.algorithms[algorithm] = find_algorithm(algorithm).pick
+            pool.algorithm = <void*>self.algorithms[algorithm]
+
+    cdef Node* find_or_make_node(self, dict spec) except NULL:
+        cdef Node* node
+        address = spec["address"]
+        if address in self.nodes:
+            node = <Node*><size_t>self.nodes[address]
+            node.removed = 0
+        else:
+            node = <Node*>calloc(1, sizeof(Node))
+            if node == NULL:
+                raise MemoryError
+            node.refs = 1            # the table's own
+            self.nodes[address] = <size_t>node
+        fill_node(node, address, spec["connect"], spec["slot"])
+        return node
+
+    cdef drop_nodes(self, set wanted):
+        cdef Node* node
+        for address in [a for a in self.nodes if a not in wanted]:
+            node = <Node*><size_t>self.nodes.pop(address)
+            node.removed = 1         # a busy connection closes when its response is complete
+            up_close_idle(node)
+            node_unref(node)
+
+    cdef put_service(self, str name, dict spec):
+        cdef Service* s
+        cdef Service* fresh
+        if name in self.services:
+            s = <Service*><size_t>self.services[name]
+        else:
+            s = <Service*>calloc(1, sizeof(Service))
+            if s == NULL:
+                raise MemoryError
+            s.refs = 1
+            strncpy(s.name, name.encode(), NAME_BYTES - 1)
+            self.services[name] = <size_t>s
+        s.slot = spec["slot"]
+        fill_service(s, spec["settings"], spec["insert"], spec["remove"])
+        s.pool = NULL
+        if spec["pool"] is not None:
+            s.pool = <Pool*><size_t>self.pools[spec["pool"]]
+        s.closing = not spec["enabled"]
+
+    cdef drop_services(self, set wanted):
+        cdef Service* s
+        for name in [n for n in self.services if n not in wanted]:
+            s = <Service*><size_t>self.services[name]
+            s.closing = 1
+            down_retire(self.core, s)
+
+    cdef list all_nodes(self):
+        return list(self.nodes.values())
+
+    cdef close_idle(self):
+        for pointer in self.nodes.values():
+            up_close_idle(<Node*><size_t>pointer)
+
+    cdef close(self):
+        cdef Node* node
+        for pointer in self.nodes.values():
+            node = <Node*><size_t>pointer
+            while node.all != NULL:
+                up_close(node.all)
+        for pointer in self.pools.values():
+            free_pool(<Pool*><size_t>pointer)
+        self.pools = {}
+        self.drop_nodes(set())
+        for pointer in self.services.values():
+            service_unref(<Service*><size_t>pointer)
+        self.services = {}
