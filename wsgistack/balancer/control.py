@@ -1,0 +1,117 @@
+"""The control plane: commands and facts go in, immutable versioned snapshots come out.
+
+It is pure: no socket, no clock, no sleep.  Time is an argument (seconds since the epoch), the
+world is behind the protocols of outside.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple, assert_never
+
+from wsgistack.balancer.language.command import Command, Desk, Estate
+from wsgistack.balancer.language.commands import COMMANDS
+from wsgistack.balancer.language.grammar import Line, parse_line
+from wsgistack.balancer.language.replies import Error, Reply, Silent
+from wsgistack.balancer.language.session import Session
+from wsgistack.balancer.model import Fact, HealthCheck, ProbeResult, Resolved, Snapshot
+from wsgistack.balancer.outside import Ports, Stats
+from wsgistack.balancer.pools import Pools
+from wsgistack.balancer.server_settings import SERVER_SETTINGS
+from wsgistack.balancer.services import Services
+from wsgistack.errors import CommandError, ConfigurationError
+from wsgistack.registry import find_nearest
+
+__all__ = ["Check", "Control", "Ports", "Session", "Stats"]
+
+
+class Check(NamedTuple):
+    """A check that probes.py performs; `Control.due` says when."""
+
+    pool: str
+    node: str
+    check: HealthCheck
+
+
+class Control:
+    """Owns pools, services and health.  Not for several threads at once.
+
+    *workers*: how many there are, or will be when no SERVER line says otherwise.  *started_at*
+    in seconds since the epoch.
+    """
+
+    def __init__(self, *, ports: Ports, stats: Stats, workers: int, started_at: float) -> None:
+        pools = Pools(stats)
+        server = SERVER_SETTINGS.defaults() | {"workers": workers}
+        self._estate = Estate(pools, Services(pools, ports), server, stats, started_at)
+        self._snapshot = Snapshot(server=dict(server))
+        self._may_differ = False  # something was done since the snapshot was made
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What holds now; the same object, and the same version, until something changes."""
+        if self._may_differ:
+            self._publish()
+        return self._snapshot
+
+    def run(self, line: str, session: Session, now: float) -> Reply:
+        """Do what one line says and return the reply; a refusal is an Error, nothing is raised.
+
+        Afterwards `snapshot` is a new one if anything that the workers see was changed; it is made
+        when it is read, so that a thousand lines of a file cost one.
+        """
+        try:
+            return self.attempt(line, session, now)
+        except ConfigurationError as error:
+            return Error(str(error))
+
+    def attempt(self, line: str, session: Session, now: float) -> Reply:
+        """Do the same, but raise ConfigurationError (mostly a CommandError) for a refusal."""
+        parsed = parse_line(line, session.environment)
+        if parsed is None:
+            return Silent()
+        self._may_differ = True
+        return _find_command(parsed).run(Desk(self._estate, session, now), parsed)
+
+    def absorb(self, fact: Fact, now: float) -> None:
+        """Take in what happened; late facts about what is gone are dropped."""
+        match fact:
+            case ProbeResult():
+                changed = self._estate.pools.absorb_probe(fact, now)
+            case Resolved():
+                changed = self._estate.pools.absorb_name(fact)
+            case _:
+                assert_never(fact)
+        self._may_differ |= changed
+
+    def checks(self) -> list[Check]:
+        """Return the checks of all nodes whose address is known."""
+        return [Check(*found) for found in self._estate.pools.checks()]
+
+    def due(self, pool: str, node: str, now: float) -> float | None:
+        """Return in how many seconds that node's check is due, None when there is none."""
+        return self._estate.pools.due(pool, node, now)
+
+    def hosts(self) -> list[str]:
+        """Return the host names to look up; the answers come back as Resolved."""
+        return self._estate.pools.hosts()
+
+    def role(self, service: str) -> str | None:
+        """Return a service's role, also while Ports.open runs for it."""
+        return self._estate.services.get(service).role
+
+    def _publish(self) -> None:
+        estate = self._estate
+        fresh = Snapshot(
+            self._snapshot.version, dict(estate.server), estate.pools.publish(), estate.services.publish()
+        )
+        if fresh != self._snapshot:
+            self._snapshot = replace(fresh, version=fresh.version + 1)
+        self._may_differ = False
+
+
+def _find_command(line: Line) -> Command:
+    if line.word not in COMMANDS:
+        nearest = find_nearest(line.word, COMMANDS.names())
+        raise CommandError(f"unknown command: {line.word}", met=line.word, nearest=nearest)
+    return COMMANDS.get(line.word)

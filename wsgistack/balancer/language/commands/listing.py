@@ -1,0 +1,131 @@
+"""SHOW, nodes, node, backends: what there is and what it did, from our own tables."""
+
+from __future__ import annotations
+
+from wsgistack.balancer.address import parse_address
+from wsgistack.balancer.language.command import Command, Desk
+from wsgistack.balancer.language.grammar import NAME, Line
+from wsgistack.balancer.language.replies import Ask, Lines, Reply, Row
+from wsgistack.balancer.model import Service
+from wsgistack.balancer.outside import NodeCounts
+from wsgistack.errors import AddressError, CommandError
+
+__all__ = ["COMMANDS"]
+
+
+def show(desk: Desk, line: Line) -> Reply:
+    """List the services or the pools, or describe one of them."""
+    found = line.match(rf"(service|pool)(?: ({NAME}))?")
+    what, name = found[1].lower(), (found[2] or "").lower()
+    if what == "pool":
+        return Lines(tuple(_one_pool(desk, name) if name else _all_pools(desk)))
+    return _show_one_service(desk, name) if name else Lines(tuple(_all_services(desk)))
+
+
+def _all_pools(desk: Desk) -> list[str]:
+    users = [service.pool for service in desk.estate.services.publish().values()]
+    lines = []
+    for name in sorted(desk.estate.pools.names()):
+        lines.append(f"{name} nodes {len(desk.estate.pools.members(name))}")
+        lines.append(f"{name} services {users.count(name)}")
+    return lines
+
+
+def _one_pool(desk: Desk, name: str) -> list[str]:
+    return [f"{address} {handed}" for address, _, handed in desk.estate.pools.members(name)]
+
+
+def _all_services(desk: Desk) -> list[str]:
+    return [
+        f"{name} {', '.join(service.listen) or 'not_listening'} {'ENABLED' if service.enabled else 'DISABLED'}"
+        for name, service in sorted(desk.estate.services.publish().items())
+    ]
+
+
+def _show_one_service(desk: Desk, name: str) -> Reply:
+    service = desk.estate.services.get(name, "Unknown service")
+    head = [
+        f"SERVICE {name}",
+        f"     listening: {', '.join(service.listen) or '--'}",
+        f"          role: {service.role or '--'}",
+    ]
+    if service.role != "reverse_proxy":
+        return Lines(tuple(head))
+    tail = _pool_of(desk, service)
+    return Ask("socks", lambda rows: [*head, *_live(name, rows), *tail])
+
+
+def _live(service: str, rows: list[list[Row]]) -> list[str]:
+    mine = [row for worker in rows for row in worker if row.get("service") == service]
+    nodes = [row for row in mine if row["kind"] == "node"]
+    clients = [row for row in mine if row["kind"] == "client" and row["state"] == "wait_backend"]
+    opening = [row for row in nodes if row["state"] in ("connecting", "verifying_backend")]
+    bored = sum(row["state"] == "bored" for row in nodes)
+    pending = sorted((str(row["node"]), str(row["state"]), int(row["age"])) for row in opening)
+    return [
+        f"  pend clients: {len(clients)}",
+        f"  pend backend: {len(opening)}",
+        *(f"   {node} - {state} - {age}s" for node, state, age in pending),
+        f" connect-ahead: {bored}/0",
+    ]
+
+
+def _pool_of(desk: Desk, service: Service) -> list[str]:
+    if service.pool is None:
+        return []
+    members = desk.estate.pools.members(service.pool)
+    nodes = [f"                {address:<21} {handed:7d}" for address, _, handed in members]
+    return [f"          pool: {service.pool}", "         nodes:", *nodes]
+
+
+def nodes(desk: Desk, line: Line) -> Reply:
+    """List the counters of one node or of all, removed ones too; an unknown one has none."""
+    rows = desk.estate.pools.rows()
+    wanted = sorted(rows)
+    if line.rest:
+        try:
+            wanted = [str(parse_address(line.match(r"(\S+)")[1], default_port=80))]
+        except AddressError as error:
+            raise CommandError(f"Invalid syntax to '{line.word}' command: {error}") from None
+    lines: list[str] = []
+    for address in wanted:
+        if address in rows:
+            lines += _node_lines(desk, address, desk.estate.stats.node(rows[address]))
+    return Lines(tuple(lines))
+
+
+def _node_lines(desk: Desk, address: str, counts: NodeCounts) -> list[str]:
+    """Return Perlbal's lines, in the order of its manual, and after them those of our own."""
+    seen = {
+        "attempts": counts["attempts"],
+        "verifies": counts["verifies"],
+        **{f"responsecodes {code}": n for code, n in sorted(counts["responsecodes"].items())},
+        "lastattempt": int(counts["lastattempt"]),
+        "lastconnect": int(counts["lastconnect"]),
+        "connects": counts["connects"],
+        "requests": counts["requests"],
+        "lastresponse": int(counts["lastresponse"]),
+        "failures": counts["failures"],
+    }
+    always = ("attempts", "connects", "requests")
+    lines = [f"{address} {key} {n}" for key, n in seen.items() if n or key in always]
+    lines.append(f"{address} inflight {counts['in_flight']}")
+    return lines + [f"{address} health {pool} {state}" for pool, state in desk.estate.pools.states(address)]
+
+
+def backends(desk: Desk, line: Line) -> Reply:
+    """List how many connections are open to each node."""
+    line.take_nothing()
+    rows = sorted(desk.estate.pools.rows().items())
+    counted = [(address, desk.estate.stats.node(row)["open"]) for address, row in rows]
+    return Lines(tuple(f"{address} {n}" for address, n in counted if n))
+
+
+NODES_HELP = "counters of a node, or of all"
+
+COMMANDS = (
+    Command("show", "SHOW {SERVICE|POOL} [<name>]", "list services or pools, or describe one", show),
+    Command("nodes", "nodes [<address>[:<port>]]", NODES_HELP, nodes),
+    Command("node", "node [<address>[:<port>]]", NODES_HELP, nodes),
+    Command("backends", "backends", "connections open to each node", backends),
+)

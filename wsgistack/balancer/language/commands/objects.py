@@ -1,0 +1,93 @@
+"""CREATE, USE, SET, DEFAULT: making pools and services and giving them their settings."""
+
+from __future__ import annotations
+
+from wsgistack.balancer.language.command import Command, Desk
+from wsgistack.balancer.language.grammar import NAME, Line
+from wsgistack.balancer.language.replies import Ok, Reply
+from wsgistack.balancer.pool_settings import POOL_SETTINGS
+from wsgistack.balancer.service_settings import SERVICE_SETTINGS
+from wsgistack.balancer.services import ACTS
+from wsgistack.errors import CommandError
+from wsgistack.registry import find_nearest
+
+__all__ = ["COMMANDS"]
+
+CREATE_USAGE = "usage: CREATE {service|pool} <name>"
+USE_USAGE = "usage: USE <service_or_pool_name>"
+SET_USAGE = "usage: SET [<service>] <param> = <value>"
+DEFAULT_USAGE = "usage: DEFAULT <param> = <value>"
+KEY = r"\w[\w.-]*"
+
+
+def create(desk: Desk, line: Line) -> Reply:
+    """Make a pool or a service; pools and services share one name space."""
+    found = line.match(rf"(\w+) ({NAME})", CREATE_USAGE)
+    kind, name = found[1].lower(), found[2].lower()
+    if kind not in ("pool", "service"):
+        raise CommandError(CREATE_USAGE, met=found[1], nearest=find_nearest(kind, ("pool", "service")))
+    for owner, names in (("pool", desk.estate.pools), ("service", desk.estate.services)):
+        if name in names:
+            raise CommandError(f"{owner} '{name}' already exists")
+    if kind == "pool":
+        desk.estate.pools.create(name)
+    else:
+        desk.estate.services.create(name)
+    desk.session.last_created = name
+    return Ok()
+
+
+def use(desk: Desk, line: Line) -> Reply:
+    """Make a pool or a service the one that SET means."""
+    name = line.match(rf"({NAME})", USE_USAGE)[1].lower()
+    names = [*desk.estate.pools.names(), *desk.estate.services.names()]
+    if name not in names:
+        text = f"Non-existent pool or service '{name}'"
+        raise CommandError(text, met=name, nearest=find_nearest(name, names), because=name)
+    desk.session.last_created = name
+    return Ok()
+
+
+def set_(desk: Desk, line: Line) -> Reply:
+    """Set a parameter of a pool or a service."""
+    found = line.match(rf"(?:({NAME})[. ])?({KEY}) ?= ?(.+)", SET_USAGE)
+    key, text = found[2].lower(), found[3]
+    name = (found[1] or desk.session.last_created or "").lower()
+    if not name:
+        raise CommandError("omitted service/pool name not implied from context", because="")
+    if name in desk.estate.services:
+        _check_owner(key, name, "service", key in SERVICE_SETTINGS or key in ACTS, key in POOL_SETTINGS)
+        desk.estate.services.set(name, key, text)
+    elif name in desk.estate.pools:
+        _check_owner(key, name, "pool", key in POOL_SETTINGS, key in SERVICE_SETTINGS or key in ACTS)
+        desk.estate.pools.set(name, key, text)
+    else:
+        names = [*desk.estate.pools.names(), *desk.estate.services.names()]
+        error = f"service/pool '{name}' does not exist"
+        raise CommandError(error, met=found[1], nearest=find_nearest(name, names), because=name)
+    return Ok()
+
+
+def _check_owner(key: str, name: str, owner: str, here: bool, there: bool) -> None:
+    if there and not here:
+        other = "pool" if owner == "service" else "service"
+        raise CommandError(
+            f"Unknown {owner} parameter '{key}': '{name}' is a {owner}, {key} belongs to a {other}"
+        )
+
+
+def default(desk: Desk, line: Line) -> Reply:
+    """Set what later services get with their role."""
+    found = line.match(rf"({KEY}) ?= ?(.+)", DEFAULT_USAGE)
+    desk.estate.services.set_default(found[1].lower(), found[2])
+    return Ok()
+
+
+COMMANDS = (
+    Command(
+        "create", "CREATE {SERVICE|POOL} <name>", "make a pool or a service, and mean it from now on", create
+    ),
+    Command("use", "USE <name>", "mean this pool or service in SET", use),
+    Command("set", "SET [<name>.]<param> = <value>", "set a parameter; help <param> tells about it", set_),
+    Command("default", "DEFAULT <param> = <value>", "set what later services get with their role", default),
+)

@@ -1,0 +1,113 @@
+"""uptime, version, proc, SERVER, verbose, shutdown, quit, dumpconfig: the balancer itself."""
+
+from __future__ import annotations
+
+from importlib import metadata
+
+from wsgistack.balancer.dump import dump
+from wsgistack.balancer.language.command import Command, Desk
+from wsgistack.balancer.language.grammar import Line
+from wsgistack.balancer.language.replies import Lines, Ok, Quit, Reply, Shutdown
+from wsgistack.balancer.server_settings import SERVER_SETTINGS
+from wsgistack.errors import CommandError
+from wsgistack.registry import find_nearest
+
+__all__ = ["COMMANDS"]
+
+
+def uptime(desk: Desk, line: Line) -> Reply:
+    """Tell when we started, how long ago, and which version we are."""
+    line.take_nothing()
+    started_at = desk.estate.started_at
+    return Lines(
+        (
+            f"starttime {int(started_at)}",
+            f"uptime {max(0, int(desk.now - started_at))}",
+            f"version {_version()}",
+        )
+    )
+
+
+def _version() -> str:
+    try:
+        return metadata.version("wsgistack")
+    except metadata.PackageNotFoundError:  # run from a source tree that was never installed
+        return "unknown"
+
+
+def proc(desk: Desk, line: Line) -> Reply:
+    """Tell what the processes used, and how much of it since anybody last asked."""
+    line.take_nothing()
+    now, last = desk.estate.stats.proc(), desk.estate.last_proc
+    desk.estate.last_proc = now
+    return Lines(
+        (
+            f"time: {int(desk.now)}",
+            f"pid: {now['pid']}",
+            f"utime: {_seconds(now['utime'])} (+{_seconds(now['utime'] - last['utime'])})",
+            f"stime: {_seconds(now['stime'])} (+{_seconds(now['stime'] - last['stime'])})",
+            f"reqs: {now['reqs']} (+{now['reqs'] - last['reqs']})",
+        )
+    )
+
+
+def _seconds(value: float) -> str:
+    return f"{round(max(value, 0.0), 6):.12g}"
+
+
+def server(desk: Desk, line: Line) -> Reply:
+    """Set a parameter of the whole server."""
+    found = line.match(r"([^\s=]+) ?= ?(.+)")
+    key, text = found[1].lower(), found[2]
+    if key not in SERVER_SETTINGS:
+        names = [row.name for row in SERVER_SETTINGS]
+        raise CommandError(f"unknown server option '{key}'", met=found[1], nearest=find_nearest(key, names))
+    value = SERVER_SETTINGS.parse(key, text)
+    if key == "workers" and desk.session.source != "file" and value != desk.estate.server["workers"]:
+        raise CommandError("workers is fixed at the start: change it in the file and start again")
+    if SERVER_SETTINGS.get(key).available:
+        desk.estate.server[key] = value
+    return Ok()
+
+
+def verbose(desk: Desk, line: Line) -> Reply:
+    """Say OK from now on, or no longer."""
+    desk.session.verbose = line.match("(on|off)", "usage: VERBOSE {on|off}")[1].lower() == "on"
+    return Ok()
+
+
+def shutdown(desk: Desk, line: Line) -> Reply:
+    """Stop: at once, or when what runs is done."""
+    found = line.match(r"(graceful)? ?([0-9]{1,6})?")
+    return Shutdown(graceful=found[1] is not None, after_s=float(found[2]) if found[2] else None)
+
+
+def quit_(desk: Desk, line: Line) -> Reply:
+    """Close this connection."""
+    line.take_nothing()
+    return Quit()
+
+
+def dumpconfig(desk: Desk, line: Line) -> Reply:
+    """Print the configuration as commands that bring it back."""
+    line.take_nothing()
+    estate = desk.estate
+    return Lines(tuple(dump(estate.server, estate.pools, estate.services)), end="OK")
+
+
+COMMANDS = (
+    Command("uptime", "uptime", "when it started, for how many seconds it runs, version", uptime),
+    Command("version", "version", "the same as uptime", uptime),
+    Command("proc", "proc", "processor time and requests, and their growth since the last proc", proc),
+    Command("server", "SERVER <param> = <value>", "set a parameter of the whole server", server),
+    Command("verbose", "VERBOSE {on|off}", "whether OK is said", verbose),
+    Command(
+        "shutdown",
+        "SHUTDOWN [graceful] [<seconds>]",
+        "stop at once; graceful: when what runs is done",
+        shutdown,
+    ),
+    Command("quit", "quit", "close this connection", quit_),
+    Command("exit", "exit", "close this connection", quit_),
+    Command("dumpconfig", "dumpconfig", "the configuration as commands; ends in OK", dumpconfig),
+)

@@ -1,0 +1,97 @@
+"""What a command answers: a closed set, and its bytes on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+__all__ = ["Ask", "Error", "Lines", "Ok", "Quit", "Reply", "Row", "Shutdown", "Silent", "encode"]
+
+Row = dict[str, Any]  # one row of Plane.inspect, as JSON carries it
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """Nothing: a blank line or a comment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ok:
+    """Done; said only to a verbose session."""
+
+
+@dataclass(frozen=True, slots=True)
+class Error:
+    """Refused, and nothing was changed."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """A listing, closed by a line of its own ("." nearly always); *end* may be empty."""
+
+    lines: tuple[str, ...]
+    end: str = "."
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The workers must be asked: every worker's `inspect(question)`, then `answer(rows)`.
+
+    rows has one list per worker that answered; the admin port may add one of its own (rows of
+    kind "manage").
+    """
+
+    question: str
+    render: Callable[[list[list[Row]]], list[str]]
+
+    def answer(self, rows: list[list[Row]]) -> Lines:
+        """Return the reply that the workers' rows make."""
+        return Lines(tuple(self.render(rows)))
+
+
+@dataclass(frozen=True, slots=True)
+class Quit:
+    """Close this connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    """Stop the balancer: at once, or gracefully and after *after_s* seconds in any case."""
+
+    graceful: bool
+    after_s: float | None
+
+
+Reply = Silent | Ok | Error | Lines | Ask | Quit | Shutdown
+
+
+def encode(reply: Reply, *, verbose: bool) -> bytes:
+    """Return the reply's bytes; each line ends in CRLF.  An Ask has none, its answer has."""
+    return b"".join(_encode_line(line) for line in _lines(reply, verbose))
+
+
+def _lines(reply: Reply, verbose: bool) -> list[str]:
+    match reply:
+        case Silent() | Quit():
+            return []
+        case Ok():
+            return ["OK"] if verbose else []
+        case Shutdown(graceful=graceful):
+            return ["OK"] if verbose and graceful else []
+        case Error(text=text):
+            return [f"ERROR: {text}"]
+        case Lines(lines=lines, end=end):
+            return [*lines, end] if end else list(lines)
+        case Ask():
+            raise TypeError("an Ask is encoded by way of Ask.answer")
+        case _:
+            assert_never(reply)
+
+
+def _encode_line(line: str) -> bytes:
+    # An echoed word may hold anything; a control character must not reach the reader's terminal.
+    text = "".join(c if c.isprintable() else "?" for c in line)
+    return text.encode("utf-8", "replace") + b"\r\n"

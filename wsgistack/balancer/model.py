@@ -1,0 +1,141 @@
+"""What the control plane knows, as values: nodes, pools, services, and the snapshot of them all.
+
+A snapshot is immutable and versioned; `as_wire` is what the plane applies and the channel
+carries.  Facts are what the control plane is told; Fact is their union.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from wsgistack.settings import Value
+
+__all__ = ["Fact", "HealthCheck", "Node", "Pool", "ProbeResult", "Resolved", "Service", "Snapshot"]
+
+Wire = dict[str, Any]  # JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One member of a pool.
+
+    *slot* is its row of the scoreboard, one per address, whatever pools it is in.  *connect*
+    is a numeric address or unix:/path, None while a host name is unresolved: never picked.
+    """
+
+    address: str
+    slot: int
+    weight: int
+    up: bool
+    connect: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Nodes in the order in which they were added, and all settings of pool_settings."""
+
+    name: str
+    slot: int
+    settings: Mapping[str, Value]
+    nodes: tuple[Node, ...]
+
+    def as_wire(self) -> Wire:
+        """Return it as the plane wants it."""
+        nodes = [
+            {"address": n.address, "slot": n.slot, "weight": n.weight, "up": n.up, "connect": n.connect}
+            for n in self.nodes
+        ]
+        return {"slot": self.slot, "algorithm": self.settings["balance_method"], "nodes": nodes}
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service; *role* is None until it is set, *settings* holds every service setting.
+
+    *insert* and *remove* change a request's fields on the way to a node: removals first.
+    """
+
+    name: str
+    slot: int
+    role: str | None
+    enabled: bool
+    pool: str | None
+    listen: tuple[str, ...]
+    settings: Mapping[str, Value]
+    insert: tuple[tuple[str, str], ...]
+    remove: tuple[str, ...]
+
+    def as_wire(self) -> Wire:
+        """Return it as the plane wants it."""
+        return {
+            "slot": self.slot,
+            "role": self.role,
+            "enabled": self.enabled,
+            "pool": self.pool,
+            "listen": list(self.listen),
+            "settings": {k: list(v) if isinstance(v, tuple) else v for k, v in self.settings.items()},
+            "insert": [list(pair) for pair in self.insert],
+            "remove": list(self.remove),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything at one moment; *version* grows by one with each change, from 0 (nothing)."""
+
+    version: int = 0
+    server: Mapping[str, Value] = field(default_factory=dict)
+    pools: Mapping[str, Pool] = field(default_factory=dict)
+    services: Mapping[str, Service] = field(default_factory=dict)
+
+    def as_wire(self) -> Wire:
+        """Return the JSON object that is sent to the workers."""
+        return {
+            "version": self.version,
+            "server": dict(self.server),
+            "pools": {name: pool.as_wire() for name, pool in self.pools.items()},
+            "services": {name: service.as_wire() for name, service in self.services.items()},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """How a node is asked whether it works.
+
+    *kind*: "tcp" (it accepts) or "http" (GET *path* with Host *host*, empty for the node's
+    address; the status lies in one of *statuses*, ranges with both ends).  *connect* is where:
+    a numeric address or unix:/path.
+    """
+
+    kind: str
+    connect: str
+    path: str
+    host: str
+    statuses: tuple[tuple[int, int], ...]
+    interval_s: float
+    timeout_s: float
+    fall: int
+    rise: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """A check of *address* for *pool* ended; *detail* says why it failed (for the log)."""
+
+    pool: str
+    address: str
+    ok: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The host name *name* has these numeric addresses now; empty: the look-up failed."""
+
+    name: str
+    addresses: tuple[str, ...]
+
+
+Fact = ProbeResult | Resolved

@@ -1,0 +1,145 @@
+"""The settings of a service: one table for SET, DEFAULT, help, dumpconfig and the docs.
+
+Perlbal's names keep Perlbal's meaning; role, listen and pool are not values but acts, and live
+in services.py.  Where an issue still has to bring the substance, only the default is accepted.
+"""
+
+from __future__ import annotations
+
+from wsgistack.settings import BOOL, DURATION, INT, NETWORKS, SIZE, TEXT, Kind, Setting, Table, Value
+
+__all__ = ["SERVICE_SETTINGS"]
+
+PROXY = "reverse_proxy"
+WEB = "web_server"
+SELECTOR = "selector"
+LARGEST_SOCKET_BUFFER = 2**30
+
+PLUGINS = Kind(
+    "list",
+    lambda text: "" if text.lower() in ("none", '""') else text,
+    lambda value: str(value) or "none",
+    "",
+)
+
+
+def _proxy(name: str, kind: Kind, default: Value, text: str, *, most: float | None = None) -> Setting:
+    return Setting(name, kind, default, text, role=PROXY, most=most)
+
+
+def _later(name: str, kind: Kind, default: Value, text: str, role: str = PROXY) -> Setting:
+    return Setting(name, kind, default, text, role=role, available=False)
+
+
+CONNECTIONS = [
+    Setting("persist_client", BOOL, True, "keep client connections open between requests"),
+    _proxy("persist_backend", BOOL, True, "keep node connections open between requests"),
+    _proxy("backend_persist_cache", INT, 128, "idle connections kept per node and worker", most=65535),
+    _proxy("max_backend_uses", INT, 0, "requests per node connection; 0 for no limit"),
+    _proxy("verify_backend", BOOL, False, "ask OPTIONS on a new node connection before using it"),
+    _proxy("verify_backend_path", TEXT, "*", "what that OPTIONS asks for"),
+]
+
+BUFFERS = [
+    _proxy("buffer_size", SIZE, 256 * 1024, "response bytes kept for a slow client", most=2**30),
+    _proxy(
+        "buffer_backend_connect",
+        SIZE,
+        100 * 1024,
+        "request body bytes read before a node is asked for; 0 streams at once",
+        most=2**28,
+    ),
+    Setting("max_chunked_request_size", SIZE, 209715200, "longest chunked request body; 0 for no limit"),
+    _proxy("max_body_size", SIZE, 0, "longest request body; 0 for no limit"),
+    Setting(
+        "client_sndbuf_size",
+        SIZE,
+        0,
+        "SO_SNDBUF of client connections; 0 for the system's",
+        most=LARGEST_SOCKET_BUFFER,
+    ),
+]
+
+TIMEOUTS = [
+    _proxy("client_header_timeout", DURATION, 20.0, "for a whole request head; trickling does not extend it"),
+    _proxy("client_body_timeout", DURATION, 30.0, "without a byte of the request body"),
+    _proxy("client_body_min_rate", INT, 256, "bytes a second of a request body after 10 s; 0 for any"),
+    _proxy("client_write_timeout", DURATION, 30.0, "without the client taking a byte"),
+    Setting("persist_client_idle_timeout", DURATION, 30.0, "between two requests of a connection"),
+    _proxy("connect_timeout", DURATION, 3.0, "for a node to accept"),
+    _proxy("verify_timeout", DURATION, 15.0, "for a node to answer OPTIONS"),
+    _proxy("node_first_byte_timeout", DURATION, 60.0, "from the request sent to the response's first byte"),
+    _proxy("node_idle_timeout", DURATION, 60.0, "between bytes of a response, or of an upload taken"),
+    _proxy("node_keepalive_timeout", DURATION, 60.0, "that an idle node connection is kept"),
+    _proxy("request_timeout", DURATION, 3600.0, "for a whole request; 0 for no limit"),
+    _proxy("tunnel_timeout", DURATION, 3600.0, "without a byte in an upgraded connection"),
+    Setting(
+        "idle_timeout",
+        DURATION,
+        30.0,
+        "Perlbal's name for client_body_timeout and client_write_timeout",
+        sets=("client_body_timeout", "client_write_timeout"),
+    ),
+    Setting(
+        "persist_client_timeout",
+        DURATION,
+        30.0,
+        "deprecated: idle_timeout and persist_client_idle_timeout",
+        sets=("client_body_timeout", "client_write_timeout", "persist_client_idle_timeout"),
+    ),
+]
+
+LIMITS = [
+    Setting("max_header_bytes", SIZE, 32 * 1024, "of a message head", role=PROXY, least=1024, most=2**20),
+    Setting("max_headers", INT, 100, "field lines of a message head", role=PROXY, least=1, most=1000),
+    Setting("max_uri_bytes", SIZE, 16 * 1024, "of a request target", role=PROXY, least=64, most=65536),
+]
+
+ANSWERS = [
+    Setting("server_tokens", BOOL, True, "name ourselves in the Server field of our own answers"),
+    Setting("trusted_upstream_proxies", NETWORKS, (), "networks whose forwarding fields are believed"),
+    Setting("always_trusted", BOOL, False, "believe everybody's forwarding fields"),
+    _proxy("blind_proxy", BOOL, False, "leave the forwarding fields of trusted clients untouched"),
+    _proxy("retry_after", INT, 1, "seconds in the Retry-After of our 503", most=86400),
+]
+
+LATER = [
+    _later("connect_ahead", INT, 0, "node connections opened in advance"),
+    _later("buffer_size_reproxy_url", SIZE, 50 * 1024, "buffer_size for reproxied URLs"),
+    _later("buffer_uploads", BOOL, False, "keep uploads on disk before a node is asked for"),
+    _later("buffer_uploads_path", TEXT, "", "where they are kept"),
+    _later("buffer_upload_threshold_size", SIZE, 250 * 1024, "smaller ones are not"),
+    _later("buffer_upload_threshold_time", INT, 5, "those that take fewer seconds are not"),
+    _later("buffer_upload_threshold_rate", INT, 0, "faster ones are not"),
+    _later("queue_relief_size", INT, 0, "waiting normal clients that ask for relief"),
+    _later("queue_relief_chance", INT, 0, "percentage of relief"),
+    _later("high_priority_cookie", TEXT, "", "cookie that marks a client of high priority"),
+    _later("high_priority_cookie_contents", TEXT, "", "text that it must contain"),
+    _later("enable_error_retries", BOOL, False, "ask again when a node answers 500"),
+    _later("error_retry_schedule", TEXT, "0,.25,.50,1,1,1,1,1", "delays before that"),
+    _later("enable_reproxy", BOOL, False, "obey X-REPROXY fields of nodes"),
+    _later("reproxy_cache_maxsize", INT, 0, "reproxied answers remembered"),
+    _later("upload_status_listeners", TEXT, "", "who is told by UDP of uploads"),
+    _later("server_process", TEXT, "", "program that is run as a node"),
+    _later("enable_ssl", BOOL, False, "speak TLS to clients", role="*"),
+    _later("ssl_key_file", TEXT, "", "key", role="*"),
+    _later("ssl_cert_file", TEXT, "", "certificate", role="*"),
+    _later("ssl_cipher_list", TEXT, "", "ciphers", role="*"),
+    _later("ssl_honor_cipher_order", BOOL, False, "prefer our order of ciphers", role="*"),
+    _later("ssl_ca_path", TEXT, "", "authorities for client certificates", role="*"),
+    _later("ssl_verify_mode", INT, 0, "whether clients must show one", role="*"),
+    _later("plugins", PLUGINS, "", "what is plugged in", role="*"),
+    _later("latency", INT, 0, "milliseconds of artificial delay", role=SELECTOR),
+    _later("default_service", TEXT, "", "where unmatched requests go", role=SELECTOR),
+    _later("docroot", TEXT, "", "directory of the files", role=WEB),
+    _later("index_files", TEXT, "index.html", "files that stand for a directory", role=WEB),
+    _later("dirindexing", BOOL, False, "list directories", role=WEB),
+    _later("enable_put", BOOL, False, "accept PUT", role=WEB),
+    _later("enable_delete", BOOL, False, "accept DELETE", role=WEB),
+    _later("enable_md5", BOOL, True, "check Content-MD5", role=WEB),
+    _later("max_put_size", SIZE, 0, "longest PUT", role=WEB),
+    _later("min_put_directory", INT, 0, "depth below which directories are made", role=WEB),
+    _later("enable_concatenate_get", BOOL, False, "several files in one answer", role=WEB),
+]
+
+SERVICE_SETTINGS = Table("service", [*CONNECTIONS, *BUFFERS, *TIMEOUTS, *LIMITS, *ANSWERS, *LATER])

@@ -1,0 +1,267 @@
+"""The services: their roles, ports and settings, and switching them on and off."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from wsgistack.balancer.address import parse_listen
+from wsgistack.balancer.model import Service
+from wsgistack.balancer.outside import Ports
+from wsgistack.balancer.pools import Pools
+from wsgistack.balancer.service_settings import SERVICE_SETTINGS
+from wsgistack.errors import AddressError, CommandError, ListenError, UnknownName
+from wsgistack.registry import find_nearest
+from wsgistack.settings import Setting, Value
+
+__all__ = ["ACTS", "LATER_ROLES", "ROLES", "SERVICE_SLOTS", "Services"]
+
+SERVICE_SLOTS = 64  # plane/board.pxd
+ROLES = ("reverse_proxy", "management")
+LATER_ROLES = ("web_server", "selector", "upload_tracker")
+ACTS = ("role", "listen", "pool")  # keys of SET that do something; the others are settings
+
+# RFC 9110 §7.6.1 and the framing of RFC 9112 §6: these are ours alone on the way to a node.
+OUR_FIELDS = frozenset(
+    [
+        "connection",
+        "content-length",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ]
+)
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+
+
+@dataclass(slots=True)
+class _Service:
+    name: str
+    slot: int
+    role: str | None = None
+    enabled: bool = False
+    pool: str | None = None
+    listen: tuple[str, ...] = ()
+    settings: dict[str, Value] = field(default_factory=SERVICE_SETTINGS.defaults)
+    chosen: set[str] = field(default_factory=set)  # settings given before the first role
+    insert: list[tuple[str, str]] = field(default_factory=list)
+    remove: list[str] = field(default_factory=list)
+
+
+class Services:
+    """All services by name, in the order of their creation."""
+
+    def __init__(self, pools: Pools, ports: Ports) -> None:
+        self._pools = pools
+        self._ports = ports
+        self._services: dict[str, _Service] = {}
+        self._defaults: dict[str, Value] = {}
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._services
+
+    def names(self) -> list[str]:
+        """Return all names in the order of creation."""
+        return list(self._services)
+
+    def defaults(self) -> dict[str, Value]:
+        """Return what DEFAULT set, for services that get their role later."""
+        return dict(self._defaults)
+
+    def create(self, name: str) -> None:
+        """Make a service without a role; the name is free, the caller has seen to it."""
+        if len(self._services) >= SERVICE_SLOTS:
+            raise CommandError(f"all {SERVICE_SLOTS} places for services are taken")
+        self._services[name] = _Service(name, len(self._services))
+
+    def get(self, name: str, text: str = "service '{}' does not exist") -> Service:
+        """Return one service as a value, or raise CommandError with *text*."""
+        return _as_value(self._get(name, text))
+
+    def set_default(self, key: str, text: str) -> None:
+        """Set what services get that are given their role from now on."""
+        if key in ACTS:
+            raise CommandError(f"'{key}' has no default")
+        row = SERVICE_SETTINGS.get(key)
+        value = SERVICE_SETTINGS.parse(key, text)
+        if row.available:
+            self._defaults.update(dict.fromkeys(row.sets or (key,), value))
+
+    def set(self, name: str, key: str, text: str) -> None:
+        """Do what `SET name.key = text` says."""
+        service = self._get(name)
+        acts = {"role": self._set_role, "listen": self._set_listen, "pool": self._set_pool}
+        if key in acts:
+            acts[key](service, text)
+        else:
+            self._set_setting(service, key, text)
+
+    def enable(self, name: str) -> None:
+        """Open the service's ports, all or none."""
+        service = self._get(name)
+        if service.enabled:
+            raise CommandError(f"service {name} is already enabled")
+        if service.role is None:
+            raise CommandError(f"service '{name}' has no role: SET role = reverse_proxy", because=name)
+        self._open(service, service.listen)
+        service.enabled = True
+
+    def disable(self, name: str) -> None:
+        """Close the service's ports."""
+        service = self._get(name)
+        if service.role == "management":
+            raise CommandError("can't disable management service")
+        if not service.enabled:
+            raise CommandError(f"service {name} is already disabled")
+        service.enabled = False
+        for address in service.listen:
+            self._ports.close(name, address)
+
+    def insert_field(self, name: str, field_name: str, value: str) -> None:
+        """Add a field line to requests on their way to a node."""
+        service = self._get(name)
+        _check_field(field_name)
+        if any(not " " <= c <= "\xff" or "\x7f" <= c <= "\x9f" for c in value):
+            raise CommandError(f"{value!r} holds a character that HTTP fields cannot carry")
+        service.insert.append((field_name, value))
+
+    def remove_field(self, name: str, field_name: str) -> None:
+        """Drop a field from requests on their way to a node, before any is inserted."""
+        service = self._get(name)
+        _check_field(field_name)
+        if field_name.lower() not in service.remove:
+            service.remove.append(field_name.lower())
+
+    def publish(self) -> dict[str, Service]:
+        """Return all services as values."""
+        return {name: _as_value(service) for name, service in self._services.items()}
+
+    def _get(self, name: str, text: str = "service '{}' does not exist") -> _Service:
+        if name not in self._services:
+            nearest = find_nearest(name, self._services)
+            raise CommandError(text.format(name), met=name, nearest=nearest, because=name)
+        return self._services[name]
+
+    def _set_role(self, service: _Service, text: str) -> None:
+        role = text.lower()
+        if role in LATER_ROLES:
+            raise CommandError(f"role '{role}' is not available yet", because=service.name)
+        if role not in ROLES:
+            nearest = find_nearest(role, ROLES)
+            raise CommandError(f"Role not valid for service {service.name}", met=text, nearest=nearest)
+        if service.enabled and role != service.role:
+            raise CommandError(f"service '{service.name}' is enabled: its role cannot change")
+        if role == "management":
+            _check_private(service.listen)
+            service.pool = None
+        kept = {key: service.settings[key] for key in service.chosen} if service.role is None else {}
+        service.settings = SERVICE_SETTINGS.defaults() | self._defaults | kept
+        service.role = role
+
+    def _set_listen(self, service: _Service, text: str) -> None:
+        listen = _parse_listen_list(text)
+        if service.role == "management":
+            _check_private(listen)
+        if service.enabled:
+            self._open(service, tuple(a for a in listen if a not in service.listen))
+            for address in service.listen:
+                if address not in listen:
+                    self._ports.close(service.name, address)
+        service.listen = listen
+
+    def _set_pool(self, service: _Service, text: str) -> None:
+        _check_role(service, "pool", "reverse_proxy")
+        name = text.lower()
+        if name not in self._pools:
+            nearest = find_nearest(name, self._pools.names())
+            raise CommandError(f"Pool '{name}' not found", met=text, nearest=nearest, because=name)
+        service.pool = name
+
+    def _set_setting(self, service: _Service, key: str, text: str) -> None:
+        if "." in key:
+            plugin = key.partition(".")[0]
+            raise CommandError(f"'{key}' is not available yet: there is no plugin '{plugin}'")
+        row = _find_row(key)
+        _check_role(service, key, row.role)
+        value = SERVICE_SETTINGS.parse(key, text)
+        if row.available:
+            names = row.sets or (key,)
+            service.settings.update(dict.fromkeys(names, value))
+            if service.role is None:
+                service.chosen.update(names)
+
+    def _open(self, service: _Service, addresses: tuple[str, ...]) -> None:
+        opened: list[str] = []
+        for address in addresses:
+            try:
+                self._check_free(service, address)
+                self._ports.open(service.name, address)
+            except ListenError as error:
+                for done in reversed(opened):
+                    self._ports.close(service.name, done)
+                text = f"Can't start service '{service.name}' on {address}: {error}"
+                raise CommandError(text) from None
+            opened.append(address)
+
+    def _check_free(self, service: _Service, address: str) -> None:
+        for other in self._services.values():
+            if other is not service and other.enabled and address in other.listen:
+                raise ListenError(f"service '{other.name}' listens there")
+
+
+def _as_value(service: _Service) -> Service:
+    return Service(
+        name=service.name,
+        slot=service.slot,
+        role=service.role,
+        enabled=service.enabled,
+        pool=service.pool,
+        listen=service.listen,
+        settings=dict(service.settings),
+        insert=tuple(service.insert),
+        remove=tuple(service.remove),
+    )
+
+
+def _find_row(key: str) -> Setting:
+    try:
+        return SERVICE_SETTINGS.get(key)
+    except UnknownName as error:
+        names = [*(row.name for row in SERVICE_SETTINGS), *ACTS]
+        nearest = find_nearest(key, names) or error.nearest
+        raise CommandError(f"Unknown service parameter '{key}'", met=key, nearest=nearest) from None
+
+
+def _check_role(service: _Service, key: str, role: str) -> None:
+    if role not in ("*", service.role):
+        text = f"The '{key}' option can only be set on a '{role}' service"
+        raise CommandError(text, because=service.name)
+
+
+def _check_private(listen: tuple[str, ...]) -> None:
+    # Whoever reaches this port may do anything; it asks for no token yet.
+    for address in listen:
+        if not parse_listen(address).is_local:
+            text = "a management service listens on a loopback address or a Unix socket only"
+            raise CommandError(f"{text}, such as 127.0.0.1:60000; {address} is open to others")
+
+
+def _check_field(name: str) -> None:
+    if not TOKEN.fullmatch(name):
+        raise CommandError(f"{name!r} is not the name of a field")
+    if name.lower() in OUR_FIELDS:
+        raise CommandError(f"the field {name} says how a message is carried; it cannot be changed")
+
+
+def _parse_listen_list(text: str) -> tuple[str, ...]:
+    try:
+        addresses = tuple(str(parse_listen(word)) for word in re.split(r", ?| ", text.strip(", ")))
+    except AddressError as error:
+        raise CommandError(str(error)) from None
+    for address in addresses:
+        if addresses.count(address) > 1:
+            raise CommandError(f"{address} is listed twice")
+    return addresses

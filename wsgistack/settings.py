@@ -1,0 +1,306 @@
+"""Settings as a table: name, kind, default, help; everything else is read off it.
+
+A Kind reads a value from text and writes it back; a Setting is one row; a Table is a
+component's rows by name.  The same table feeds SET, help, dumpconfig and the docs.
+
+>>> table = Table("service", [Setting("buffer_size", SIZE, 262144, "bytes kept for a slow client")])
+>>> table.parse("buffer_size", "120k")
+122880
+>>> table.show("buffer_size", 122880)
+'120k'
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from wsgistack.errors import SettingError, UnknownName
+from wsgistack.registry import find_nearest
+
+__all__ = [
+    "BOOL",
+    "DURATION",
+    "FLAG",
+    "INT",
+    "NETWORKS",
+    "SIZE",
+    "STATUSES",
+    "TEXT",
+    "Kind",
+    "Setting",
+    "Table",
+    "Value",
+    "make_choice",
+    "parse_statuses",
+]
+
+Value = bool | int | float | str | tuple[str, ...]
+
+LONGEST_DURATION_S = 2_000_000  # 23 days: what the plane's milliseconds hold
+LARGEST_SIZE = 2**40
+LARGEST_INT = 2**31 - 1
+MOST_NETWORKS = 64
+LONGEST_TEXT = 255
+
+TRUE_WORDS = ("1", "true", "on", "yes")
+FALSE_WORDS = ("0", "false", "off", "no")
+EMPTY_WORDS = ('""', "''")
+SIZE_UNITS = {"": 1, "b": 1, "k": 1024, "m": 1024 * 1024}
+DURATION_UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How values of one kind are read from text and written as text.
+
+    `parse` raises ValueError; a SettingError of its own passes, everything else becomes
+    *complaint* (Perlbal's words), in which `{name}` stands for the setting's name.
+    """
+
+    name: str
+    parse: Callable[[str], Value]
+    show: Callable[[Value], str]
+    complaint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row: what a name means.
+
+    *role*: the service role it belongs to, "*" for all.  *least* and *most* bound numbers.
+    *available*: False for what is known but not built yet; only the default is accepted.
+    *sets*: the settings that it stands for, when it is only another name for them.
+    """
+
+    name: str
+    kind: Kind
+    default: Value
+    help: str
+    role: str = "*"
+    least: float | None = None
+    most: float | None = None
+    available: bool = True
+    sets: tuple[str, ...] = ()
+
+
+class Table:
+    """The settings of one component, in the order in which they are shown."""
+
+    def __init__(self, owner: str, rows: Iterable[Setting]) -> None:
+        self.owner = owner
+        self._rows = {row.name: row for row in rows}
+
+    def __iter__(self) -> Iterator[Setting]:
+        return iter(self._rows.values())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._rows
+
+    def get(self, name: str) -> Setting:
+        """Return the row of that name, or raise UnknownName with the nearest."""
+        if name not in self._rows:
+            text = f"Unknown {self.owner} parameter '{name}'"
+            raise UnknownName(text, met=name, nearest=find_nearest(name, self._rows))
+        return self._rows[name]
+
+    def parse(self, name: str, text: str) -> Value:
+        """Return the value that *text* means for *name*.
+
+        Raises UnknownName for a name that the table lacks and SettingError for a value that does
+        not fit, or that differs from the default of a setting that is not available yet.
+        """
+        row = self.get(name)
+        try:
+            value = row.kind.parse(text)
+        except SettingError:
+            raise
+        except ValueError:
+            raise SettingError(row.kind.complaint.format(name=name, text=text)) from None
+        _check_range(row, value)
+        if not row.available and value != row.default:
+            raise SettingError(_not_available(row))
+        return value
+
+    def show(self, name: str, value: Value) -> str:
+        """Return the text that `parse` reads as *value*."""
+        return self.get(name).kind.show(value)
+
+    def defaults(self) -> dict[str, Value]:
+        """Return {name: default} of everything that can be set and is not another's name."""
+        return {row.name: row.default for row in self if row.available and not row.sets}
+
+
+def _not_available(row: Setting) -> str:
+    default = row.kind.show(row.default)
+    only = "" if row.default in ("", ()) else f", only its default {default} is accepted"
+    return f"'{row.name}' is not available yet{only}"
+
+
+def _check_range(row: Setting, value: Value) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return
+    least = 0 if row.least is None else row.least
+    if value < least:
+        raise SettingError(f"{row.name}: {row.kind.show(value)} is below {_bound(row, least)}")
+    if row.most is not None and value > row.most:
+        raise SettingError(f"{row.name}: {row.kind.show(value)} is above {_bound(row, row.most)}")
+
+
+def _bound(row: Setting, bound: float) -> str:
+    return row.kind.show(int(bound) if bound == int(bound) else bound)
+
+
+def parse_statuses(text: str) -> tuple[tuple[int, int], ...]:
+    """Return the ranges of `200-399` or `200,204,300-399` as (first, last); raises ValueError."""
+    ranges = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        low, high = int(first), int(last if dash else first)
+        if not 100 <= low <= high <= 599:
+            raise ValueError(f"{part!r} is not a range of statuses")
+        ranges.append((low, high))
+    return tuple(ranges)
+
+
+def _parse_bool(text: str) -> bool:
+    word = text.lower()
+    if word not in TRUE_WORDS + FALSE_WORDS:
+        raise ValueError(text)
+    return word in TRUE_WORDS
+
+
+def _parse_int(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise ValueError(text)
+    value = int(text)
+    if value > LARGEST_INT:
+        raise SettingError(f"{text} is above {LARGEST_INT}")
+    return value
+
+
+def _parse_size(text: str) -> int:
+    found = re.fullmatch(r"([0-9]{1,15}) ?([bkm]?)", text, re.IGNORECASE)
+    if not found:
+        raise ValueError(text)
+    value = int(found[1]) * SIZE_UNITS[found[2].lower()]
+    if value > LARGEST_SIZE:
+        raise SettingError(f"{text} is above {_show_size(LARGEST_SIZE)}")
+    return value
+
+
+def _show_size(value: Value) -> str:
+    assert isinstance(value, int)
+    for unit in ("m", "k"):
+        if value and value % SIZE_UNITS[unit] == 0:
+            return f"{value // SIZE_UNITS[unit]}{unit}"
+    return str(value)
+
+
+def _parse_duration(text: str) -> float:
+    found = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,6})?) ?(ms|s|m|h|)", text, re.IGNORECASE)
+    if not found:
+        raise ValueError(text)
+    value = round(float(found[1]) * DURATION_UNITS[found[2].lower()], 6)
+    if value > LONGEST_DURATION_S:
+        raise SettingError(f"{text} is above {LONGEST_DURATION_S} seconds")
+    return value
+
+
+def _show_duration(value: Value) -> str:
+    assert isinstance(value, int | float)
+    if value == int(value):
+        return str(int(value))
+    if round(value * 1000, 3) == int(value * 1000):
+        return f"{int(value * 1000)}ms"
+    return f"{value:.6f}".rstrip("0")
+
+
+def _parse_text(text: str) -> str:
+    if text in EMPTY_WORDS:
+        return ""
+    if len(text) > LONGEST_TEXT:
+        raise SettingError(f"a text of {len(text)} characters; at most {LONGEST_TEXT} fit")
+    if any(not " " <= c <= "\xff" or "\x7f" <= c <= "\x9f" for c in text):
+        raise SettingError(f"{text!r} holds a character that HTTP fields cannot carry")
+    return text
+
+
+def _show_text(value: Value) -> str:
+    return str(value) or '""'
+
+
+def _parse_flag(text: str) -> int:
+    if text not in ("0", "1"):
+        raise ValueError(text)
+    return int(text)
+
+
+def _parse_statuses_text(text: str) -> str:
+    return ",".join(f"{a}-{b}" if a != b else str(a) for a, b in parse_statuses(text))
+
+
+def _parse_networks(text: str) -> tuple[str, ...]:
+    """Return the networks of a list separated by commas or spaces; a bare address is a /32 or /128."""
+    if text in (*EMPTY_WORDS, "none"):
+        return ()
+    networks = []
+    for word in re.split(r"[,\s]+", text.strip(", ")):
+        try:
+            networks.append(str(ipaddress.ip_network(word, strict=False)))
+        except ValueError:
+            raise SettingError(f"Error defining trusted upstream proxies: could not parse {word}!") from None
+    if len(networks) > MOST_NETWORKS:
+        raise SettingError(f"{len(networks)} networks; at most {MOST_NETWORKS} fit")
+    return tuple(networks)
+
+
+def _show_networks(value: Value) -> str:
+    assert isinstance(value, tuple)
+    return ", ".join(value) or '""'
+
+
+def make_choice(words: Callable[[], Iterable[str]], complaint: str) -> Kind:
+    """Return the kind of a setting that takes one of *words*, in any case."""
+
+    def parse(text: str) -> str:
+        word = text.lower()
+        if word not in set(words()):
+            nearest = find_nearest(word, words())
+            hint = f" (did you mean '{nearest}'?)" if nearest else f" (one of {', '.join(sorted(words()))})"
+            raise SettingError(complaint.format(text=text) + hint)
+        return word
+
+    return Kind("choice", parse, str, complaint)
+
+
+BOOL = Kind(
+    "bool",
+    _parse_bool,
+    lambda value: "on" if value else "off",
+    "Expecting boolean value for parameter '{name}'",
+)
+INT = Kind("int", _parse_int, str, "Expecting integer value for parameter '{name}'")
+SIZE = Kind(
+    "size",
+    _parse_size,
+    _show_size,
+    "Expecting size unit value for parameter '{name}' in bytes, or suffixed with 'K' or 'M'",
+)
+DURATION = Kind(
+    "duration",
+    _parse_duration,
+    _show_duration,
+    "Expecting duration value for parameter '{name}', such as 5, 5s, 200ms, 2m or 1h",
+)
+TEXT = Kind("text", _parse_text, _show_text, "Expecting text for parameter '{name}'")
+FLAG = Kind("flag", _parse_flag, str, "Expected 1 or 0")
+STATUSES = Kind(
+    "statuses",
+    _parse_statuses_text,
+    str,
+    "Expecting statuses for parameter '{name}', such as 200-399 or 200,204",
+)
+NETWORKS = Kind("networks", _parse_networks, _show_networks, "Expecting networks for parameter '{name}'")
