@@ -107,6 +107,10 @@ cdef int read_connection(const uint8_t* p, Head* h) noexcept nogil:
         f = &h.fields[i]
         if f.id != F_CONNECTION:
             continue
+        one = option(p + f.value, f.value_len)
+        if one:
+            found |= one         # one word, as in nearly every message
+            continue
         j = f.value
         while next_element(p, &j, f.value + f.value_len, &e):
             one = option(p + e.start, e.end - e.start)
