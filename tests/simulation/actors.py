@@ -176,7 +176,13 @@ class NodeSide(Peer):
 
     def do_close_idle(self, ident: str) -> None:
         self.reply(ident)
-        self.net.later(self.net.rng.choice([0.0, 0.0005, 0.01]), self.close)
+        self.net.later(self.net.rng.choice([0.0, 0.0005, 0.01]), self.close_once_sent)
+
+    def close_once_sent(self) -> None:
+        if self.out and not self.end.closed:
+            self.net.later(0.001, self.close_once_sent)
+        else:
+            self.close()
 
     def do_die(self, ident: str) -> None:
         self.node.die(self.net.rng.choice([0.5, 3.0]))
@@ -198,6 +204,7 @@ class Outcome:
     whole: bool  # the body is the one that belongs to the request
     began: float
     ended: float
+    answered: bool = False  # a final response head came
 
 
 class SimClient(Peer):
@@ -258,6 +265,7 @@ class SimClient(Peer):
             assert self.outcome is not None
             if isinstance(event, h11.Response):
                 self.outcome.status = event.status_code
+                self.outcome.answered = True
             elif isinstance(event, h11.Data):
                 self.got += event.data
             elif isinstance(event, h11.EndOfMessage):

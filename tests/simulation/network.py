@@ -149,6 +149,7 @@ class Network:
             end.blocked = True
             return -errno.EAGAIN
         n = min(room, len(data))
+        end.blocked = n < len(data)
         self.transmit(end, data[:n])
         return n
 

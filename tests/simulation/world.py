@@ -11,7 +11,7 @@ from tests.simulation.network import Network
 from wsgistack.balancer.plane import simulated
 from wsgistack.balancer.plane.board import Board
 from wsgistack.balancer.plane.plane import Plane
-from wsgistack.balancer.service_settings import defaults
+from wsgistack.balancer.service_settings import SERVICE_SETTINGS
 
 TICK_S = 0.05
 
@@ -32,6 +32,7 @@ class World:
         for i, node in enumerate(self.nodes):
             self.net.nodes[sockaddr(i)] = node.answer
         self.version = 0
+        self.tick_at = self.net.now
         self.apply(range(nodes))
         self.listener = self.net.listen()
         self.plane.adopt("mysite", self.listener, "192.0.2.1:80")
@@ -39,7 +40,7 @@ class World:
     def apply(self, members: Any) -> None:
         """Publish a snapshot whose pool holds the nodes of these indexes."""
         self.version += 1
-        settings = {**defaults("reverse_proxy"), **self.settings}
+        settings = {**{s.name: s.default for s in SERVICE_SETTINGS}, **self.settings}
         self.plane.apply(
             {
                 "version": self.version,
@@ -82,11 +83,11 @@ class World:
             self.step()
 
     def step(self) -> None:
-        tick_at = (int(self.net.now / TICK_S) + 1) * TICK_S
-        self.net.advance(tick_at)
+        self.net.advance(self.tick_at)
         while self.net.edges:
             self.plane.deliver(self.net.take_edges())
-        if self.net.now >= tick_at:
+        if self.net.now >= self.tick_at:
+            self.tick_at += TICK_S
             self.plane.tick()
         assert not simulated.failures, simulated.failures
 

@@ -61,6 +61,9 @@ cdef extern from "<sys/epoll.h>" nogil:
     enum:
         EPOLL_CLOEXEC
 
+cdef extern from "<unistd.h>" nogil:
+    int close(int fd)
+
 cdef enum:
     BATCH = 256
     ROUNDS = 8                   # batches per visit of the hub
@@ -169,7 +172,7 @@ cdef class Plane:
     def __dealloc__(self):
         if self.core != NULL:
             if self.core.epfd >= 0:
-                os.close(self.core.epfd)
+                close(self.core.epfd)
             free(self.core)
         free(self.batch)
 

@@ -530,6 +530,7 @@ cdef int relay_pump(Client* c) noexcept nogil:
                 return PUMP_CLOSE
             return PUMP_WAIT
         if c.cut:
+            to_client(c, ex)     # what came of the response still goes out; then it ends visibly
             return PUMP_ABORT if ex.res_out == BODY_CLOSE or ex.res_state == RES_TUNNEL else PUMP_CLOSE
         if ex.res_state == RES_DONE and ex.conn == NULL and buf_len(&ex.down) == 0 and c.relay_down == NULL:
             return PUMP_DONE
