@@ -24,10 +24,12 @@ __all__ = [
     "BOOL",
     "DURATION",
     "FLAG",
+    "HOST",
     "INT",
     "NETWORKS",
     "SIZE",
     "STATUSES",
+    "TARGET",
     "TEXT",
     "Kind",
     "Setting",
@@ -64,6 +66,7 @@ class Kind:
     parse: Callable[[str], Value]
     show: Callable[[Value], str]
     complaint: str
+    most: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +148,9 @@ def _check_range(row: Setting, value: Value) -> None:
     least = 0 if row.least is None else row.least
     if value < least:
         raise SettingError(f"{row.name}: {row.kind.show(value)} is below {_bound(row, least)}")
-    if row.most is not None and value > row.most:
-        raise SettingError(f"{row.name}: {row.kind.show(value)} is above {_bound(row, row.most)}")
+    most = row.kind.most if row.most is None else row.most
+    if most is not None and value > most:
+        raise SettingError(f"{row.name}: {row.kind.show(value)} is above {_bound(row, most)}")
 
 
 def _bound(row: Setting, bound: float) -> str:
@@ -175,20 +179,14 @@ def _parse_bool(text: str) -> bool:
 def _parse_int(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,18}", text):
         raise ValueError(text)
-    value = int(text)
-    if value > LARGEST_INT:
-        raise SettingError(f"{text} is above {LARGEST_INT}")
-    return value
+    return int(text)
 
 
 def _parse_size(text: str) -> int:
     found = re.fullmatch(r"([0-9]{1,15}) ?([bkm]?)", text, re.IGNORECASE)
     if not found:
         raise ValueError(text)
-    value = int(found[1]) * SIZE_UNITS[found[2].lower()]
-    if value > LARGEST_SIZE:
-        raise SettingError(f"{text} is above {_show_size(LARGEST_SIZE)}")
-    return value
+    return int(found[1]) * SIZE_UNITS[found[2].lower()]
 
 
 def _show_size(value: Value) -> str:
@@ -203,10 +201,7 @@ def _parse_duration(text: str) -> float:
     found = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,6})?) ?(ms|s|m|h|)", text, re.IGNORECASE)
     if not found:
         raise ValueError(text)
-    value = round(float(found[1]) * DURATION_UNITS[found[2].lower()], 6)
-    if value > LONGEST_DURATION_S:
-        raise SettingError(f"{text} is above {LONGEST_DURATION_S} seconds")
-    return value
+    return round(float(found[1]) * DURATION_UNITS[found[2].lower()], 6)
 
 
 def _show_duration(value: Value) -> str:
@@ -221,10 +216,22 @@ def _show_duration(value: Value) -> str:
 def _parse_text(text: str) -> str:
     if text in EMPTY_WORDS:
         return ""
-    if len(text) > LONGEST_TEXT:
-        raise SettingError(f"a text of {len(text)} characters; at most {LONGEST_TEXT} fit")
-    if any(not " " <= c <= "\xff" or "\x7f" <= c <= "\x9f" for c in text):
-        raise SettingError(f"{text!r} holds a character that HTTP fields cannot carry")
+    if len(text) > LONGEST_TEXT or not re.fullmatch(r"[ -~\xa0-\xff]+", text):
+        raise ValueError(text)
+    return text
+
+
+def _parse_target(text: str) -> str:
+    if len(text) > LONGEST_TEXT or not re.fullmatch(r"\*|/[!-~]*", text):
+        raise ValueError(text)
+    return text
+
+
+def _parse_host(text: str) -> str:
+    if text in EMPTY_WORDS:
+        return ""
+    if len(text) > LONGEST_TEXT or not re.fullmatch(r"[A-Za-z0-9._:\[\]-]+", text):
+        raise ValueError(text)
     return text
 
 
@@ -282,20 +289,29 @@ BOOL = Kind(
     lambda value: "on" if value else "off",
     "Expecting boolean value for parameter '{name}'",
 )
-INT = Kind("int", _parse_int, str, "Expecting integer value for parameter '{name}'")
+INT = Kind("int", _parse_int, str, "Expecting integer value for parameter '{name}'", LARGEST_INT)
 SIZE = Kind(
     "size",
     _parse_size,
     _show_size,
     "Expecting size unit value for parameter '{name}' in bytes, or suffixed with 'K' or 'M'",
+    LARGEST_SIZE,
 )
 DURATION = Kind(
     "duration",
     _parse_duration,
     _show_duration,
     "Expecting duration value for parameter '{name}', such as 5, 5s, 200ms, 2m or 1h",
+    LONGEST_DURATION_S,
 )
-TEXT = Kind("text", _parse_text, _show_text, "Expecting text for parameter '{name}'")
+TEXT = Kind(
+    "text",
+    _parse_text,
+    _show_text,
+    "Expecting at most 255 printable Latin-1 characters for parameter '{name}'",
+)
+TARGET = Kind("path", _parse_target, str, "Expecting * or a path from / on for parameter '{name}'")
+HOST = Kind("host", _parse_host, _show_text, "Expecting host or host:port for parameter '{name}'")
 FLAG = Kind("flag", _parse_flag, str, "Expected 1 or 0")
 STATUSES = Kind(
     "statuses",

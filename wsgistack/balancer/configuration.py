@@ -136,7 +136,8 @@ class _Reader:
     def _report(self, number: int, line: str, message: str) -> None:
         self.problems.append(Problem(self.file, number, line, message))
         self.doubtful.update(re.findall(NAME, line.lower()))
-        self.doubtful.add(self.session.last_created or "")
+        if re.match("set ", line, re.IGNORECASE):
+            self.doubtful.add(self.session.last_created or "")
 
     def _give_up(self, text: str) -> None:
         text = _squeeze(text)

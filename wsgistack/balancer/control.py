@@ -70,8 +70,10 @@ class Control:
         parsed = parse_line(line, session.environment)
         if parsed is None:
             return Silent()
-        self._may_differ = True
-        return _find_command(parsed).run(Desk(self._estate, session, now), parsed)
+        try:
+            return _find_command(parsed).run(Desk(self._estate, session, now), parsed)
+        finally:  # afterwards: Ports.open may read the snapshot while the command runs
+            self._may_differ = True
 
     def absorb(self, fact: Fact, now: float) -> None:
         """Take in what happened; late facts about what is gone are dropped."""

@@ -29,7 +29,7 @@ def dump(server: Mapping[str, Value], pools: Pools, services: Services) -> list[
     for name in pools.names():
         lines += [f"CREATE POOL {name}", *(f"  {line}" for line in _pool_lines(pools, name)), ""]
     for name, service in services.publish().items():
-        lines += [f"CREATE SERVICE {name}", *(f"  {line}" for line in _service_lines(service, defaults))]
+        lines += [f"CREATE SERVICE {name}", *(f"  {line}" for line in _service_lines(service, services))]
         lines += [f"ENABLE {name}", ""] if service.enabled else [""]
     return lines
 
@@ -50,26 +50,18 @@ def _pool_lines(pools: Pools, name: str) -> Iterator[str]:
         yield f"POOL ADD {name} {address}" + (f" weight={weight}" if weight != 1 else "")
 
 
-def _service_lines(service: Service, defaults: Mapping[str, Value]) -> Iterator[str]:
+def _service_lines(service: Service, services: Services) -> Iterator[str]:
     if service.role is not None:
         yield f"SET role = {service.role}"
     if service.listen:
         yield f"SET listen = {', '.join(service.listen)}"
     if service.pool is not None:
         yield f"SET pool = {service.pool}"
-    given = SERVICE_SETTINGS.defaults() | (defaults if service.role is not None else {})
-    for row in sorted(SERVICE_SETTINGS, key=lambda row: row.name):
-        if (
-            row.name in given
-            and service.settings[row.name] != given[row.name]
-            and _can_set(service, row.role)
-        ):
-            yield f"SET {row.name} = {row.kind.show(service.settings[row.name])}"
+    given, chosen = services.given(service.role), services.chosen(service.name)
+    for name, value in sorted(service.settings.items()):
+        if value != given[name] or name in chosen:
+            yield f"SET {name} = {SERVICE_SETTINGS.show(name, value)}"
     for name in service.remove:
         yield f"HEADER {service.name} REMOVE {name}"
     for name, value in service.insert:
         yield f"HEADER {service.name} INSERT {name}: {value}"
-
-
-def _can_set(service: Service, role: str) -> bool:
-    return role in ("*", service.role)

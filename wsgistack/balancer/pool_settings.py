@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wsgistack.balancer.algorithms import ALGORITHMS
-from wsgistack.settings import DURATION, INT, STATUSES, TEXT, Kind, Setting, Table, make_choice
+from wsgistack.settings import DURATION, HOST, INT, STATUSES, TARGET, Kind, Setting, Table, make_choice
 
 __all__ = ["POOL_SETTINGS"]
 
@@ -14,7 +14,7 @@ CHECK_KINDS = ("none", "tcp", "http")
 METHOD = make_choice(ALGORITHMS.names, "Unknown balance method")
 CHECK = make_choice(lambda: CHECK_KINDS, "Unknown health check '{text}'")
 FILE = Kind(
-    "file", lambda text: "" if text in NO_FILE_WORDS else text, lambda value: str(value) or "none", ""
+    "file", lambda text: "" if text.lower() in NO_FILE_WORDS else text, lambda value: str(value) or "none", ""
 )
 
 POOL_SETTINGS = Table(
@@ -23,8 +23,8 @@ POOL_SETTINGS = Table(
         Setting("balance_method", METHOD, "two_choices", "which node gets the next request"),
         Setting("nodefile", FILE, "", "file with one node a line", available=False),
         Setting("health_check", CHECK, "tcp", "none, tcp (it accepts) or http (GET health_path)"),
-        Setting("health_path", TEXT, "/", "what an http check asks for"),
-        Setting("health_host", TEXT, "", "Host of an http check; empty for the node's address"),
+        Setting("health_path", TARGET, "/", "what an http check asks for"),
+        Setting("health_host", HOST, "", "Host of an http check; empty for the node's address"),
         Setting("health_status", STATUSES, "200-399", "statuses that pass, ranges or single ones"),
         Setting("health_interval", DURATION, 1.0, "from one check of a node to its next", least=0.05),
         Setting("health_timeout", DURATION, 1.0, "a check that takes longer has failed", least=0.01),

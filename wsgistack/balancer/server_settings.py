@@ -8,13 +8,14 @@ __all__ = ["MOST_WORKERS", "SERVER_SETTINGS"]
 
 MOST_WORKERS = 64
 
-NUMBER = Kind("int", INT.parse, INT.show, "Expected numeric parameter")
+NUMBER = Kind("int", INT.parse, INT.show, "Expected numeric parameter", INT.most)
+WORKERS = Kind("int", INT.parse, lambda value: str(value or "the cores"), "Expected numeric parameter")
 AIO_MODE = make_choice(lambda: ("none", "ioaio"), "Unknown AIO mode")
 
 SERVER_SETTINGS = Table(
     "server",
     [
-        Setting("workers", NUMBER, 1, "processes; fixed at the start", least=1, most=MOST_WORKERS),
+        Setting("workers", WORKERS, 0, "processes; fixed at the start", least=1, most=MOST_WORKERS),
         Setting("max_connections", NUMBER, 20000, "client connections of a worker", least=1),
         Setting("aio_mode", AIO_MODE, "none", "accepted for Perlbal's configurations; changes nothing"),
         Setting("max_reproxy_connections", NUMBER, 0, "connections of a reproxied host", available=False),

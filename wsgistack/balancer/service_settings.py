@@ -6,7 +6,7 @@ in services.py.  Where an issue still has to bring the substance, only the defau
 
 from __future__ import annotations
 
-from wsgistack.settings import BOOL, DURATION, INT, NETWORKS, SIZE, TEXT, Kind, Setting, Table, Value
+from wsgistack.settings import BOOL, DURATION, INT, NETWORKS, SIZE, TARGET, TEXT, Kind, Setting, Table, Value
 
 __all__ = ["SERVICE_SETTINGS"]
 
@@ -34,10 +34,10 @@ def _later(name: str, kind: Kind, default: Value, text: str, role: str = PROXY) 
 CONNECTIONS = [
     Setting("persist_client", BOOL, True, "keep client connections open between requests"),
     _proxy("persist_backend", BOOL, True, "keep node connections open between requests"),
-    _proxy("backend_persist_cache", INT, 128, "idle connections kept per node and worker", most=65535),
+    _proxy("backend_persist_cache", INT, 1024, "idle connections kept per node and worker", most=65535),
     _proxy("max_backend_uses", INT, 0, "requests per node connection; 0 for no limit"),
     _proxy("verify_backend", BOOL, False, "ask OPTIONS on a new node connection before using it"),
-    _proxy("verify_backend_path", TEXT, "*", "what that OPTIONS asks for"),
+    _proxy("verify_backend_path", TARGET, "*", "what that OPTIONS asks for"),
 ]
 
 BUFFERS = [
@@ -62,9 +62,9 @@ BUFFERS = [
 
 TIMEOUTS = [
     _proxy("client_header_timeout", DURATION, 20.0, "for a whole request head; trickling does not extend it"),
-    _proxy("client_body_timeout", DURATION, 30.0, "without a byte of the request body"),
+    Setting("client_body_timeout", DURATION, 30.0, "without a byte of the request body"),
     _proxy("client_body_min_rate", INT, 256, "bytes a second of a request body after 10 s; 0 for any"),
-    _proxy("client_write_timeout", DURATION, 30.0, "without the client taking a byte"),
+    Setting("client_write_timeout", DURATION, 30.0, "without the client taking a byte"),
     Setting("persist_client_idle_timeout", DURATION, 30.0, "between two requests of a connection"),
     _proxy("connect_timeout", DURATION, 3.0, "for a node to accept"),
     _proxy("verify_timeout", DURATION, 15.0, "for a node to answer OPTIONS"),

@@ -81,6 +81,19 @@ class Services:
         """Return one service as a value, or raise CommandError with *text*."""
         return _as_value(self._get(name, text))
 
+    def given(self, role: str | None) -> dict[str, Value]:
+        """Return the settings that a service gets with its role, DEFAULT's included."""
+        given = SERVICE_SETTINGS.defaults()
+        for key, value in self._defaults.items():
+            if role is not None and SERVICE_SETTINGS.get(key).role in ("*", role):
+                given[key] = value
+        return given
+
+    def chosen(self, name: str) -> set[str]:
+        """Return the settings that the first SET role will leave alone."""
+        service = self._get(name)
+        return set(service.chosen) if service.role is None else set()
+
     def set_default(self, key: str, text: str) -> None:
         """Set what services get that are given their role from now on."""
         if key in ACTS:
@@ -148,7 +161,7 @@ class Services:
     def _set_role(self, service: _Service, text: str) -> None:
         role = text.lower()
         if role in LATER_ROLES:
-            raise CommandError(f"role '{role}' is not available yet", because=service.name)
+            raise CommandError(f"role '{role}' is not available yet")
         if role not in ROLES:
             nearest = find_nearest(role, ROLES)
             raise CommandError(f"Role not valid for service {service.name}", met=text, nearest=nearest)
@@ -158,7 +171,7 @@ class Services:
             _check_private(service.listen)
             service.pool = None
         kept = {key: service.settings[key] for key in service.chosen} if service.role is None else {}
-        service.settings = SERVICE_SETTINGS.defaults() | self._defaults | kept
+        service.settings = self.given(role) | kept
         service.role = role
 
     def _set_listen(self, service: _Service, text: str) -> None:

@@ -1,13 +1,14 @@
-"""In turn; heavier nodes more often and evenly spread, as nginx does it.
+"""In turn; heavier nodes more often, their turns spread over the round.  O(n).
 
-The choice is a function of the turn alone: nginx's credits are replayed from the start of the
-round, which has sum(weights) turns.  O(n) with equal weights of 1, else O(n * sum(weights)):
-meant for small weights.
+A round has sum(weights) turns, and each node owns as many as its weight.  With unequal weights
+the turns are walked in strides near the golden ratio of the round, so that a heavy node's turns
+do not come in one run.  The choice is a function of the turn alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import gcd
 
 __all__ = ["HELP", "KERNEL", "NAME", "pick"]
 
@@ -24,14 +25,17 @@ def pick(
     turn = state % total
     if total == len(weights):
         return turn, state + 1
-    return _replay(weights, total, turn), state + 1
+    turn = turn * _find_stride(total) % total
+    for index, weight in enumerate(weights):
+        if turn < weight:
+            return index, state + 1
+        turn -= weight
+    raise AssertionError("a turn below the sum of the weights has an owner")
 
 
-def _replay(weights: Sequence[int], total: int, turn: int) -> int:
-    credit = [0] * len(weights)
-    best = 0
-    for _ in range(turn + 1):
-        credit = [have + weight for have, weight in zip(credit, weights, strict=True)]
-        best = credit.index(max(credit))
-        credit[best] -= total
-    return best
+def _find_stride(total: int) -> int:
+    """Return the largest number up to 0.618 of *total* that meets every turn of a round."""
+    stride = max(total * 618 // 1000, 1)
+    while gcd(stride, total) != 1:
+        stride -= 1
+    return stride

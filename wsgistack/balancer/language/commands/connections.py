@@ -64,7 +64,7 @@ def states(desk: Desk, line: Line) -> Reply:
         counts: Counter[tuple[str, str]] = Counter()
         for row in _flat(rows):
             if name in (None, row.get("service")):
-                counts[_class(row), str(row["state"])] += int(row["count"])
+                counts[_class(row), str(row["state"])] += int(row.get("count", 1))
         return [f"{kind} {state} {n}" for (kind, state), n in sorted(counts.items())]
 
     return Ask("states", render)
