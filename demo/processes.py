@@ -1,6 +1,7 @@
 """The processes of the demo: backends and the balancer, started, watched and ended."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ __all__ = ["Backend", "Balancer", "Trouble", "choose_ports", "stop_all"]
 
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 5.0
+READY = re.compile(rb"\bready\b")  # not the "already" of a port that is in use
 ROOT = Path(__file__).parent.parent
 
 
@@ -123,7 +125,7 @@ class Balancer:
                 log.flush()
                 if self.loud:
                     sys.stderr.write(f"   | {line.decode(errors='replace')}")
-                if b"ready" in line:
+                if READY.search(line):
                     self.ready.set()
 
 

@@ -58,9 +58,12 @@ def add_by_telnet(stage: Stage, say: Callable[[str], None]) -> None:
         if reply != ["OK"]:
             raise Trouble(f"the admin port answered {reply}")
         _must_reach(load, stage.spare)
+        before = load.answers.total()
+        time.sleep(CALM_S)
         lines = telnet.ask(f"nodes {stage.spare.address}")
     _must_be_clean(load)
-    say(f"the new node answered {load.count_of(_name(stage.spare))} of {load.answers.total()} requests")
+    since = load.answers.total() - before
+    say(f"the new node answered {load.count_of(_name(stage.spare))} of the next {since} requests")
     say(f"nodes {stage.spare.address} -> {'; '.join(lines[:3])}; ...")
 
 

@@ -51,7 +51,7 @@ def _line(row: Setting) -> str:
     shown = f"`{default}`" if default else ""
     meaning = row.help.replace("|", "\\|")
     if row.sets:
-        meaning = f"{meaning} (sets {', '.join(f'`{name}`' for name in row.sets)})"
+        meaning = f"sets {', '.join(f'`{name}`' for name in row.sets)}; {meaning}"
         shown = ""
     return f"| `{row.name}` | {row.kind.name} | {shown} | {meaning}{_bounds(row)} |\n"
 

@@ -28,6 +28,6 @@ def test_a_row_shows_its_default_with_its_unit_and_its_bounds() -> None:
     assert "## Pool settings\n\nFrom `wsgistack.somewhere`.\n" in page
     assert "| `buffer_size` | size | `256k` | bytes kept for a slow client |\n" in page
     assert "| `max_headers` | int | `100` | header lines (from 1 up to 1000) |\n" in page
-    assert "| `idle_timeout` | duration |  | an older name (sets `a`, `b`) |\n" in page
+    assert "| `idle_timeout` | duration |  | sets `a`, `b`; an older name |\n" in page
     later = page.index("not available yet")
     assert page.index("`max_headers`") < later < page.index("`enable_ssl`")

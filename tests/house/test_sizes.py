@@ -12,7 +12,14 @@ MODULE_LINES = 400
 FUNCTION_LINES = 60
 
 # file: (lines allowed, reason)
-LONG_MODULES: dict[str, tuple[int, str]] = {}
+PLANE = "wsgistack/balancer/plane"
+ONE_MACHINE = "one state machine on the hot path: its steps call each other, across modules through pointers"
+LONG_MODULES: dict[str, tuple[int, str]] = {
+    f"{PLANE}/downstream.pyx": (600, ONE_MACHINE),
+    f"{PLANE}/exchange.pyx": (600, ONE_MACHINE),
+    f"{PLANE}/relay.pyx": (600, ONE_MACHINE),
+    f"{PLANE}/upstream.pyx": (600, ONE_MACHINE),
+}
 # file:function: (lines allowed, reason)
 LONG_FUNCTIONS: dict[str, tuple[int, str]] = {}
 
