@@ -113,7 +113,12 @@ def idle_memory(rig: Rig, peer: Peer, plan: Plan) -> Sample:
         with rig.load(proxy.port, SMALL, {"connections": plan.idle_warm, "warm": 0.3}):
             pass
         before, kernel_before = read_memory(proxy.pid), kernel_memory()
-        options: dict[str, float | str] = {"connections": plan.idle, "requests": plan.idle, "seconds": 30.0}
+        options: dict[str, float | str] = {
+            "connections": plan.idle,
+            "requests": plan.idle,
+            "seconds": 30.0,
+            "at_once": plan.idle_warm,
+        }
         with rig.load(proxy.port, SMALL, options) as load:
             after, kernel_after = read_memory(proxy.pid), kernel_memory()
             window = load.go()

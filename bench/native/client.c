@@ -88,12 +88,11 @@ struct conn *take_idle(void) {
     return c;
 }
 
-/* A connection without a request in flight: take the next one, or rest. */
+/* A connection without a request in flight; in closed loop the one that rested longest goes on. */
 static void rest_or_go(struct conn *c, uint64_t now) {
+    rest(c);
     if (client.closed_loop && client.may_issue && now < client.stop_at)
-        issue(c, now);
-    else
-        rest(c);
+        issue(take_idle(), now);
 }
 
 void fail(struct conn *c, enum fault fault) {

@@ -7,6 +7,7 @@
  *   warm=0           seconds of unmeasured closed loop after that
  *   seconds=1        at most so long, and
  *   requests=0       at most so many requests a window (0: no limit)
+ *   at_once=N        connections that have a request in flight in closed loop (all), in turn
  *   rate=0           requests a second, Poisson, latency counted from the instant at which each was
  *                    due (so a stalled server is not spared: no coordinated omission); 0: closed loop
  *   seed=1           of the Poisson process
@@ -63,11 +64,11 @@ static void reopen(void) {
         }
 }
 
-static void run_closed(uint64_t requests, double seconds) {
+static void run_closed(uint64_t requests, double seconds, size_t at_once) {
     uint64_t start = clock_ns(), now = start;
     begin(requests, start + (uint64_t)(seconds * SECOND));
     client.closed_loop = 1;
-    for (size_t n = client.idle_len; n && client.may_issue; n--)
+    for (size_t n = at_once < client.idle_len ? at_once : client.idle_len; n && client.may_issue; n--)
         issue(take_idle(), now);
     while (client.may_issue && (now = clock_ns()) < client.stop_at && errors() < ERRORS_MAX) {
         poll_once(10);
@@ -171,18 +172,19 @@ int main(int argc, char **argv) {
     double seconds = option(argc, argv, "seconds", 1), rate = option(argc, argv, "rate", 0);
     double warm = option(argc, argv, "warm", 0);
     uint64_t requests = option(argc, argv, "requests", 0), seed = option(argc, argv, "seed", 1);
+    size_t at_once = option(argc, argv, "at_once", client.conns_len);
     uint64_t start = clock_ns();
     greet();
     client.asked = &measured;
     if (warm > 0 && !errors())
-        run_closed(0, warm);
+        run_closed(0, warm, at_once);
     report("ready", (clock_ns() - start) / 1e9);
     for (char line[64]; fgets(line, sizeof line, stdin);) {
         start = clock_ns();
         if (rate > 0)
             run_paced(requests, seconds, rate, seed);
         else
-            run_closed(requests, seconds);
+            run_closed(requests, seconds, at_once);
         report("done", (clock_ns() - start) / 1e9);
     }
     return 0;

@@ -106,3 +106,10 @@ def test_latency_counts_from_when_a_request_was_due(rig: Rig) -> None:
         window = load.go()
     assert window.p50_us <= window.p99_us <= window.p999_us <= window.max_us
     assert window.max_us * 1e-6 > 0.8 * window.seconds
+
+
+def test_connections_take_turns_when_few_may_ask_at_once(rig: Rig) -> None:
+    options = {"connections": 50, "requests": 50, "seconds": 20, "at_once": 2}
+    with rig.load(port(rig), Target("/small", 7), options) as load:
+        window = load.go()
+    assert (window.responses, window.connections, window.reopened) == (50, 50, 0)
