@@ -1,0 +1,27 @@
+"""The rest of the web stack for any WSGI application, and a balancer in front of it.
+
+Public names are loaded when they are first used: importing the package imports nothing else.
+"""
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+
+__all__ = ["__version__"]
+
+# name: the module that holds it
+PUBLIC: dict[str, str] = {}
+
+try:
+    __version__ = version("wsgistack")
+except PackageNotFoundError:  # run from a source tree that was never installed
+    __version__ = "unknown"
+
+
+def __getattr__(name: str) -> object:
+    if name not in PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *PUBLIC})

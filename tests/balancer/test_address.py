@@ -45,7 +45,10 @@ def test_a_node_address_has_one_canonical_text(text: str, canonical: str, kind: 
         ("[fe80::1%eth0]", "'[fe80::1%eth0]': not an IPv6 address"),
         ("[::1", "'[::1': expected 1.2.3.4, [::1] or a host name, each with :port, or unix:/path"),
         ("[::1]80", "'[::1]80': expected 1.2.3.4, [::1] or a host name, each with :port, or unix:/path"),
-        ("-a.example", "'-a.example': expected 1.2.3.4, [::1] or a host name, each with :port, or unix:/path"),
+        (
+            "-a.example",
+            "'-a.example': expected 1.2.3.4, [::1] or a host name, each with :port, or unix:/path",
+        ),
         ("", "'': expected 1.2.3.4, [::1] or a host name, each with :port, or unix:/path"),
         ("unix:app", "'unix:app': a socket's path begins with /"),
         ("unix:/a\x07", "'unix:/a\\x07': a socket's path holds no comma, blank or control character"),

@@ -110,7 +110,10 @@ def test_a_round_gives_each_node_its_weight_exactly(weights: list[int]) -> None:
     assert [chosen.count(i) for i in range(len(weights))] == weights
 
 
-@given(nodes=st.lists(st.tuples(st.integers(0, 9), st.integers(1, 5)), min_size=2, max_size=8), seed=st.integers())
+@given(
+    nodes=st.lists(st.tuples(st.integers(0, 9), st.integers(1, 5)), min_size=2, max_size=8),
+    seed=st.integers(),
+)
 def test_two_choices_never_takes_the_worst_alone(nodes: list[tuple[int, int]], seed: int) -> None:
     loads, weights = [n[0] for n in nodes], [n[1] for n in nodes]
     index, _ = ALGORITHMS.get("two_choices").pick(loads, weights, 0, draws(seed))

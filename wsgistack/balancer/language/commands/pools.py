@@ -41,8 +41,11 @@ def _parse_options(text: str, *, allowed: bool) -> int:
     weight = 1
     for option in text.split():
         key, _, value = option.partition("=")
-        if key.lower() != "weight" or not allowed:
-            raise CommandError(f"{SYNTAX}: {option}", met=key, nearest=find_nearest(key.lower(), ("weight",)))
+        if not allowed:
+            raise CommandError(f"{SYNTAX}: {option} has no meaning there")
+        if key.lower() != "weight":
+            nearest = find_nearest(key.lower(), ("weight",))
+            raise CommandError(f"{SYNTAX}: {option}", met=key, nearest=nearest)
         if not re.fullmatch(r"[0-9]{1,3}", value) or not 1 <= int(value) <= HEAVIEST:
             raise CommandError(f"{SYNTAX}: weight: '{value}' is not a number from 1 to {HEAVIEST}")
         weight = int(value)

@@ -1,0 +1,150 @@
+"""SHOW, nodes, node, backends: the captured formats, byte for byte."""
+
+import pytest
+
+from tests.balancer.stage import Stage
+
+
+@pytest.fixture
+def stage() -> Stage:
+    """The site of the manual."""
+    stage = Stage()
+    stage.make_site()
+    return stage
+
+
+def test_show_service_lists_them_sorted(stage: Stage) -> None:
+    stage.do("create service s2", "set listen = 127.0.0.1:17009", "create service s3")
+    assert stage.say("show service") == [
+        "admin 127.0.0.1:60000 ENABLED",
+        "mysite 127.0.0.1:8080 ENABLED",
+        "s2 127.0.0.1:17009 DISABLED",
+        "s3 not_listening DISABLED",
+        ".",
+    ]
+
+
+def test_show_service_describes_a_proxy(stage: Stage) -> None:
+    stage.stats.node(0)["handed"] = 12
+    node = {"kind": "node", "service": "mysite", "node": "127.0.0.1:8001", "age": 2.9}
+    client = {"kind": "client", "service": "mysite", "age": 1.0}
+    stage.rows = [
+        [node | {"state": "connecting"}, node | {"state": "bored"}, client | {"state": "wait_backend"}],
+        [node | {"state": "bored"}, client | {"state": "wait_res"}],
+        [node | {"state": "connecting", "service": "other"}],
+    ]
+    assert stage.say("show service mysite") == [
+        "SERVICE mysite",
+        "     listening: 127.0.0.1:8080",
+        "          role: reverse_proxy",
+        "  pend clients: 1",
+        "  pend backend: 1",
+        "   127.0.0.1:8001 - connecting - 2s",
+        " connect-ahead: 2/0",
+        "          pool: mypool",
+        "         nodes:",
+        "                127.0.0.1:8001             12",
+        "                127.0.0.1:8002              0",
+        ".",
+    ]
+
+
+def test_show_service_describes_the_others_shortly(stage: Stage) -> None:
+    stage.do("create service s2")
+    assert stage.say("show service s2") == [
+        "SERVICE s2",
+        "     listening: --",
+        "          role: --",
+        ".",
+    ]
+    assert stage.say("show service admin")[1:] == [
+        "     listening: 127.0.0.1:60000",
+        "          role: management",
+        ".",
+    ]
+
+
+def test_show_service_leaves_out_a_pool_that_is_not_set(stage: Stage) -> None:
+    stage.do("create service s2", "set role = reverse_proxy")
+    assert stage.say("show service s2")[-2:] == [" connect-ahead: 0/0", "."]
+
+
+def test_show_pool_counts_nodes_and_services(stage: Stage) -> None:
+    stage.do("create pool empty")
+    assert stage.say("show pool") == [
+        "empty nodes 0",
+        "empty services 0",
+        "mypool nodes 2",
+        "mypool services 1",
+        ".",
+    ]
+
+
+def test_show_pool_lists_its_nodes_in_the_order_of_adding(stage: Stage) -> None:
+    stage.do("pool mypool add 10.0.0.1")
+    assert stage.say("SHOW POOL MyPool") == ["127.0.0.1:8001 0", "127.0.0.1:8002 0", "10.0.0.1:80 0", "."]
+
+
+@pytest.mark.parametrize(
+    ("line", "reply"),
+    [
+        ("show", "ERROR: Invalid syntax to 'show' command"),
+        ("show thing", "ERROR: Invalid syntax to 'show' command"),
+        ("show service nope", "ERROR: Unknown service"),
+        ("show service mysit", "ERROR: Unknown service (did you mean 'mysite'?)"),
+        ("show pool nope", "ERROR: pool 'nope' does not exist"),
+        ("nodes 10.0.0.9", "."),
+        ("nodes a b", "ERROR: Invalid syntax to 'nodes' command"),
+        ("node 1.2.3.999", "ERROR: Invalid syntax to 'node' command: '1.2.3.999': 999 is not between 0 and 255"),
+        ("backends", "."),
+        ("backends x", "ERROR: The 'backends' command takes no arguments"),
+    ],
+)  # fmt: skip
+def test_a_line_gets_its_reply(stage: Stage, line: str, reply: str) -> None:
+    assert stage.say(line) == [reply]
+
+
+def test_node_tells_the_counters_in_the_order_of_the_manual(stage: Stage) -> None:
+    stage.stats.node(0).update(
+        attempts=5,
+        verifies=5,
+        responsecodes={500: 1, 200: 8},
+        lastattempt=1795431140.7,
+        lastconnect=1795431140.2,
+        connects=5,
+        requests=8,
+        lastresponse=1795431140.9,
+        failures=2,
+        in_flight=3,
+    )
+    assert stage.say("node 127.0.0.1:8001") == [
+        "127.0.0.1:8001 attempts 5",
+        "127.0.0.1:8001 verifies 5",
+        "127.0.0.1:8001 responsecodes 200 8",
+        "127.0.0.1:8001 responsecodes 500 1",
+        "127.0.0.1:8001 lastattempt 1795431140",
+        "127.0.0.1:8001 lastconnect 1795431140",
+        "127.0.0.1:8001 connects 5",
+        "127.0.0.1:8001 requests 8",
+        "127.0.0.1:8001 lastresponse 1795431140",
+        "127.0.0.1:8001 failures 2",
+        "127.0.0.1:8001 inflight 3",
+        "127.0.0.1:8001 health mypool unchecked",
+        ".",
+    ]
+
+
+def test_nodes_lists_all_and_those_that_were_removed(stage: Stage) -> None:
+    stage.do("pool mypool remove 127.0.0.1:8001")
+    addresses = [line.split()[0] for line in stage.say("nodes")]
+    assert addresses == ["127.0.0.1:8001"] * 4 + ["127.0.0.1:8002"] * 5 + ["."]
+
+
+def test_a_nodes_port_is_80_without_one(stage: Stage) -> None:
+    stage.do("pool mypool add 10.0.0.1:80")
+    assert stage.say("nodes 10.0.0.1")[0] == "10.0.0.1:80 attempts 0"
+
+
+def test_backends_counts_open_connections(stage: Stage) -> None:
+    stage.stats.node(1)["open"] = 7
+    assert stage.say("backends") == ["127.0.0.1:8002 7", "."]

@@ -1,0 +1,193 @@
+"""The worker processes: started, heard, replaced when they die."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from typing import Protocol
+
+import gevent
+from gevent.event import Event
+
+from wsgistack.balancer.channel import Channel, ChannelError, Message
+from wsgistack.balancer.events import Log
+
+__all__ = ["Delays", "Duties", "Seat"]
+
+FIRST_DELAY_S = 0.1
+LONGEST_DELAY_S = 5.0
+SETTLED_S = 5.0  # a worker that lived that long did not die of its start
+REAP_STEP_S = 0.01
+REAP_TIMEOUT_S = 2.0
+MOST_BACKLOG = 1000  # messages; a worker that reads none of them is no worker
+
+
+class Delays:
+    """How long to wait before a replacement: 0 at first, then 0.1 s doubling up to 5 s."""
+
+    def __init__(self) -> None:
+        self.failures = 0  # deaths at the start, in a row
+
+    def after(self, lived_s: float) -> float:
+        """Return the seconds to wait after a worker that lived *lived_s*."""
+        if lived_s >= SETTLED_S:
+            self.failures = 0
+        self.failures += 1
+        if self.failures == 1:
+            return 0.0
+        return float(min(FIRST_DELAY_S * 2 ** min(self.failures - 2, 16), LONGEST_DELAY_S))
+
+
+class Duties(Protocol):
+    """What a seat asks of the supervisor."""
+
+    def welcome(self, seat: Seat) -> None:
+        """A process was started: send it the sockets and the snapshot."""
+
+    def hear(self, seat: Seat, message: Message) -> None:
+        """It said something; hello, acknowledgements and the like are the seat's own."""
+
+    def lost(self, seat: Seat) -> None:
+        """It ended, wanted or not."""
+
+
+class Seat:
+    """One worker's place: the process that sits there now, and what it has acknowledged.
+
+    `acknowledged` is the version of the last snapshot that it applied, -1 for none; `complaint`
+    what it had to say against that.  `changed` is set on every step and for the one who waits to clear.
+    """
+
+    def __init__(self, number: int, *, board: int, duties: Duties, log: Log, changed: Event) -> None:
+        self.number = number
+        self.acknowledged = -1
+        self.complaint = ""
+        self.draining = False
+        self.channel: Channel | None = None
+        self._board = board
+        self._duties = duties
+        self._log = log
+        self._changed = changed
+        self._delays = Delays()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ending = False
+
+    @property
+    def pid(self) -> int | None:
+        """The living process, or None."""
+        return self._process.pid if self._process else None
+
+    @property
+    def failures(self) -> int:
+        """How many processes in a row died at their start."""
+        return self._delays.failures
+
+    def run(self) -> None:
+        """Keep a process on the seat until `end`; a greenlet of its own."""
+        while not self._ending:
+            started_at = time.monotonic()
+            try:
+                self._start()
+                self._listen()
+            except OSError as error:
+                self._log.error("worker_not_started", worker=self.number, error=error)
+            self._reap()
+            lived_s = time.monotonic() - started_at
+            self._duties.lost(self)
+            self._changed.set()
+            if not self._ending:
+                gevent.sleep(self._delays.after(lived_s))
+
+    def post(self, message: Message, descriptors: tuple[int, ...] = ()) -> None:
+        """Send it a message; a worker that reads nothing any more is killed."""
+        if self.channel is None:
+            return
+        if self.channel.backlog >= MOST_BACKLOG:
+            self._log.error("worker_stuck", worker=self.number, pid=self.pid)
+            self.kill()
+        else:
+            self.channel.post(message, descriptors)
+
+    def end(self) -> None:
+        """Let the process go and start no other; it drains or is killed by somebody else."""
+        self._ending = True
+
+    def kill(self) -> None:
+        """End the process with SIGKILL."""
+        if self._process:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+
+    def _start(self) -> None:
+        self.acknowledged = -1
+        self.complaint = ""
+        self.draining = False
+        self._process, self.channel = spawn(self.number, self._board)
+        self._log.info("worker_started", worker=self.number, pid=self._process.pid)
+        self._duties.welcome(self)
+
+    def _listen(self) -> None:
+        assert self.channel is not None
+        try:
+            for message in self.channel:
+                self._take(message)
+        except (ChannelError, KeyError) as error:
+            self._log.error("worker_babbles", worker=self.number, error=repr(error))
+            self.kill()
+
+    def _take(self, message: Message) -> None:
+        if message["type"] == "ack":
+            self.acknowledged = message["version"]
+            self.complaint = message.get("error", "")
+        elif message["type"] == "draining":
+            self.draining = True
+        self._duties.hear(self, message)
+        self._changed.set()
+
+    def _reap(self) -> None:
+        """Wait for the process, whose channel is closed; kill it if it stays."""
+        channel, self.channel = self.channel, None
+        if channel is not None:
+            channel.close()
+        process, self._process = self._process, None
+        if process is None:
+            return
+        deadline = time.monotonic() + REAP_TIMEOUT_S
+        while process.poll() is None:
+            if time.monotonic() > deadline:
+                process.kill()
+            gevent.sleep(REAP_STEP_S)
+        if not self._ending:
+            self._log.error("worker_died", worker=self.number, pid=process.pid, status=process.returncode)
+
+
+def spawn(number: int, board: int) -> tuple[subprocess.Popen[bytes], Channel]:
+    """Start the process of worker *number*; *board* is the scoreboard's descriptor.
+
+    It inherits these two descriptors and nothing else.  In a process group of its own, so that
+    Ctrl-C is for the supervisor, which ends the workers in order.
+    """
+    ours, theirs = socket.socketpair()
+    try:
+        process = subprocess.Popen(
+            [*_python(), "--channel", str(theirs.fileno()), "--board", str(board), "--number", str(number)],
+            stdin=subprocess.DEVNULL,
+            pass_fds=(theirs.fileno(), board),
+            process_group=0,
+        )
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+    return process, Channel.over(ours.detach())
+
+
+def _python() -> list[str]:
+    # -m puts the working directory first in the path: only if it stands in ours too.
+    safe = [] if {"", os.getcwd()} & set(sys.path) else ["-P"]
+    return [sys.executable, *safe, "-m", "wsgistack.balancer.worker"]

@@ -1,0 +1,55 @@
+"""What control reads of the world: the scoreboard's rows and what the processes used."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from wsgistack.balancer.outside import NodeCounts, ProcessCounts
+
+if TYPE_CHECKING:
+    from wsgistack.balancer.plane.board import Board
+
+__all__ = ["BoardStats", "read_times"]
+
+TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+class BoardStats:
+    """Stats over a Board; *pids* gives the workers that live now."""
+
+    def __init__(self, board: Board, pids: Callable[[], Iterable[int]]) -> None:
+        self._board = board
+        self._pids = pids
+
+    def node(self, slot: int) -> NodeCounts:
+        """Return a node's row."""
+        return cast(NodeCounts, self._board.node(slot))
+
+    def reset_node(self, slot: int) -> None:
+        """Zero a node's counters."""
+        self._board.reset_node(slot)
+
+    def proc(self) -> ProcessCounts:
+        """Return what the supervisor and its workers used, those that died included."""
+        own = os.times()
+        times = [(own.user, own.system), (own.children_user, own.children_system)]
+        times += [read_times(pid) for pid in self._pids()]
+        return ProcessCounts(
+            pid=os.getpid(),
+            utime=sum(user for user, _ in times),
+            stime=sum(system for _, system in times),
+            reqs=self._board.totals()["requests"],
+        )
+
+
+def read_times(pid: int) -> tuple[float, float]:
+    """Return (user, system) seconds of a living process, zeros for one that is gone."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return 0.0, 0.0
+    fields = text.rpartition(")")[2].split()  # proc(5): the name before may hold anything
+    return int(fields[11]) / TICKS_A_SECOND, int(fields[12]) / TICKS_A_SECOND

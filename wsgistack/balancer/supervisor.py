@@ -1,0 +1,270 @@
+"""The supervisor: owns the sockets, the control plane and the workers; carries no request itself.
+
+`Supervisor.start` brings everything up or raises StartError; `run` returns the exit status.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import gevent
+from gevent.event import Event
+
+from wsgistack.balancer import configuration
+from wsgistack.balancer.admin import AdminPort, AdminSessions
+from wsgistack.balancer.channel import Message
+from wsgistack.balancer.control import Control
+from wsgistack.balancer.events import Log
+from wsgistack.balancer.language.replies import Ask, Error, Ok, Reply, Shutdown
+from wsgistack.balancer.language.session import Session
+from wsgistack.balancer.listeners import Listeners
+from wsgistack.balancer.model import Fact, ProbeResult
+from wsgistack.balancer.plane.board import Board
+from wsgistack.balancer.probes import Probes
+from wsgistack.balancer.processes import Seat
+from wsgistack.balancer.publisher import Publisher
+from wsgistack.balancer.stats import BoardStats
+
+if TYPE_CHECKING:
+    from socket import socket
+
+__all__ = ["StartError", "Supervisor", "serve"]
+
+START_TIMEOUT_S = 30.0
+MOST_START_FAILURES = 3  # of one worker, before any was ready
+RESOLVE_PATIENCE_S = 2.0  # for host names, before `ready` is said
+DRAIN_LIMIT_S = 30.0
+REAP_TIMEOUT_S = 5.0
+SETTLE_INTERVAL_S = 1.0
+
+
+class StartError(Exception):
+    """It could not start; str() says why."""
+
+
+class Supervisor:
+    """One balancer.  *text* is its checked configuration, *name* what that is called."""
+
+    def __init__(self, text: str, name: str, *, workers: int, log: Log) -> None:
+        self._text = text
+        self._name = name
+        self._log = log
+        self._over = Event()
+        self._changed = Event()
+        self._ending = False
+        self._board = Board.create(workers)
+        self._sessions = AdminSessions(self.perform, log)
+        self._listeners = Listeners(workers, role_of=self._role_of, serve_admin=self._serve_admin)
+        self._publisher = Publisher(self._listeners, self._changed)
+        self._seats = [
+            Seat(number, board=self._board.fd, duties=self, log=log, changed=self._changed)
+            for number in range(workers)
+        ]
+        self._control = Control(
+            ports=self._listeners,
+            stats=BoardStats(self._board, self._pids),
+            workers=workers,
+            started_at=time.time(),
+        )
+        self._probes = Probes(self._control, self._absorb)
+        self._greenlets: list[Any] = []
+
+    # What the parts ask of each other.
+
+    def _role_of(self, service: str) -> str | None:
+        return self._control.role(service)
+
+    def _serve_admin(self, listening: socket) -> Callable[[], None]:
+        return AdminPort(listening, self._sessions).close
+
+    def _pids(self) -> list[int]:
+        return [seat.pid for seat in self._seats if seat.pid is not None]
+
+    # Start and end.
+
+    def start(self) -> None:
+        """Open the ports, start the workers, and return once every one of them accepts."""
+        session = Session.of_file(os.environ)
+        now = time.time()
+        refused = configuration.apply(self._text, self._name, control=self._control, session=session, now=now)
+        if refused is not None:
+            raise StartError(str(refused))
+        self._publisher.publish(self._control.snapshot)
+        self._publisher.seats = self._seats
+        self._greenlets = [gevent.spawn(seat.run) for seat in self._seats]
+        self._greenlets.append(gevent.spawn(self._keep_log))
+        self._probes.refresh()
+        self._wait_until_ready()
+        if not self._ending:
+            self._log.info("ready", **self._listeners.addresses())
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not all(seat.acknowledged >= 0 for seat in self._seats):
+            if self._ending:
+                return
+            self._changed.clear()
+            self._changed.wait(0.5)
+            if any(seat.failures >= MOST_START_FAILURES for seat in self._seats):
+                raise StartError("the workers die at their start; what they said stands above")
+            if time.monotonic() > deadline:
+                raise StartError(f"not every worker accepts after {START_TIMEOUT_S:g} s")
+        for seat in self._seats:
+            if seat.complaint:
+                raise StartError(seat.complaint)
+        self._wait_for_names()
+
+    def _wait_for_names(self) -> None:
+        """Give host names a moment: until they are resolved their nodes are not picked."""
+        deadline = time.monotonic() + RESOLVE_PATIENCE_S
+        while time.monotonic() < deadline and not self._ending:
+            pools = self._control.snapshot.pools.values()
+            if all(node.connect is not None for pool in pools for node in pool.nodes):
+                return
+            gevent.sleep(0.02)
+
+    def run(self) -> int:
+        """Wait for the end, and return the exit status."""
+        self._over.wait()
+        return 0
+
+    def stop(self, *, after_s: float | None) -> None:
+        """End it: at once with None, else when what runs is done, or after *after_s* seconds.
+
+        Returns at once.  A second call with None cuts the first one's patience short.
+        """
+        if after_s is None:
+            self._ending = True
+            for seat in self._seats:
+                seat.end()
+                seat.kill()
+            self._over.set()
+        elif not self._ending:
+            self._ending = True
+            self._log.info("draining", limit_s=after_s)
+            gevent.spawn(self._drain, after_s)
+
+    def _drain(self, limit_s: float) -> None:
+        self._listeners.stop_admin()
+        self._listeners.leave()
+        self._probes.stop()
+        for seat in self._seats:
+            seat.end()
+            seat.post({"type": "drain"})
+        left = self._publisher.wait_for(lambda seat: False, limit_s)
+        for seat in left:
+            self._log.warn("drain_cut", worker=seat.number, pid=seat.pid, limit_s=limit_s)
+            seat.kill()
+        self._over.set()
+
+    def close(self) -> None:
+        """Let everything go; no process is left."""
+        self.stop(after_s=None)
+        gevent.joinall(self._greenlets[: len(self._seats)], timeout=REAP_TIMEOUT_S)
+        gevent.killall(self._greenlets)
+        self._probes.stop()
+        self._listeners.close_all()
+        self._sessions.close()
+        self._log.info("stopped")
+        self._log.settle()
+
+    def _keep_log(self) -> None:
+        while True:
+            gevent.sleep(SETTLE_INTERVAL_S)
+            self._log.settle()
+
+    # Commands and facts.
+
+    def perform(self, line: str, session: Session) -> Reply:
+        """Do one admin command; an OK means that every live worker acts on it."""
+        reply = self._control.run(line, session, time.time())
+        problem = self._publish(wait=True)
+        if isinstance(reply, Ask):
+            own = self._sessions.rows(time.time()) if reply.question == "socks" else []
+            return self._publisher.ask(reply.question, own, reply.answer)
+        if isinstance(reply, Shutdown):
+            self._log.info("shutdown", graceful=reply.graceful, limit_s=reply.after_s)
+            limit_s = DRAIN_LIMIT_S if reply.after_s is None else reply.after_s
+            self.stop(after_s=limit_s if reply.graceful else None)
+        if isinstance(reply, Ok) and problem:
+            return Error(problem)
+        return reply
+
+    def _absorb(self, fact: Fact) -> None:
+        before = self._control.snapshot
+        self._control.absorb(fact, time.time())
+        if self._control.snapshot is before:
+            return
+        if isinstance(fact, ProbeResult):
+            where = {"node": fact.address, "pool": fact.pool}
+            if fact.ok:
+                self._log.info("node_up", **where)
+            else:
+                self._log.warn("node_down", **where, error=fact.detail)
+        else:
+            self._log.info("resolved", name=fact.name, addresses=",".join(fact.addresses))
+        self._publish(wait=False)
+
+    def _publish(self, *, wait: bool) -> str:
+        """Send what changed; return what went wrong with it, if waited for."""
+        snapshot = self._control.snapshot
+        changes = self._publisher.publish(snapshot)
+        if changes is None:
+            return ""
+        if not self._ending:
+            self._probes.refresh()
+        return self._publisher.settle(changes) if wait else ""
+
+    # What the workers' seats ask: see processes.Duties.
+
+    def welcome(self, seat: Seat) -> None:
+        """Send a new worker what holds."""
+        if self._ending:
+            seat.post({"type": "drain"})
+        else:
+            self._publisher.welcome(seat)
+
+    def hear(self, seat: Seat, message: Message) -> None:
+        """Take what a worker says."""
+        match message["type"]:
+            case "answer":
+                self._publisher.hear(seat, message)
+            case "event":
+                self._log.plane(message | {"worker": seat.number})
+            case "draining":
+                self._listeners.close_of_worker(seat.number)
+
+    def lost(self, seat: Seat) -> None:
+        """Clear what a dead worker left on the scoreboard."""
+        self._board.forget_worker(seat.number)
+
+
+def serve(text: str, name: str, *, workers: int, log: Log) -> int:
+    """Run a balancer until it is told to end; return the exit status, raise StartError."""
+    supervisor = Supervisor(text, name, workers=workers, log=log)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    _obey_signals(supervisor, log)
+    try:
+        supervisor.start()
+        return supervisor.run()
+    finally:
+        supervisor.close()
+
+
+def _obey_signals(supervisor: Supervisor, log: Log) -> None:
+    asked = 0
+
+    def end() -> None:
+        nonlocal asked
+        asked += 1
+        log.info("signal", count=asked)
+        supervisor.stop(after_s=DRAIN_LIMIT_S if asked == 1 else None)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        gevent.signal_handler(number, end)
+    for number, what in ((signal.SIGHUP, "reload"), (signal.SIGUSR2, "upgrade")):
+        gevent.signal_handler(number, log.warn, "signal_ignored", reason=f"{what} is not available yet")
