@@ -202,7 +202,9 @@ class Network:
         if not self.listeners.get(fd):
             return -errno.EAGAIN
         end = self.listeners[fd].pop(0)
-        return end.fd, struct.pack("=H", socket.AF_INET) + struct.pack("!H", 40000) + b"\xc0\x00\x02\x09" + b"\0" * 8
+        return end.fd, struct.pack("=H", socket.AF_INET) + struct.pack(
+            "!H", 40000
+        ) + b"\xc0\x00\x02\x09" + b"\0" * 8
 
     def connect(self, sockaddr: bytes) -> tuple[int, int] | int:
         mine, theirs = self.pair()

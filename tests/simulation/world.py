@@ -6,11 +6,12 @@ import socket
 import struct
 from typing import Any
 
+from wsgistack.balancer.plane.board import Board
+from wsgistack.balancer.plane.plane import Plane
+
 from tests.simulation.actors import Outcome, SimClient, SimNode
 from tests.simulation.network import Network
 from wsgistack.balancer.plane import simulated
-from wsgistack.balancer.plane.board import Board
-from wsgistack.balancer.plane.plane import Plane
 from wsgistack.balancer.service_settings import SERVICE_SETTINGS
 
 TICK_S = 0.05
@@ -50,15 +51,27 @@ class World:
                         "slot": 0,
                         "algorithm": "two_choices",
                         "nodes": [
-                            {"address": f"10.0.0.{i + 1}:80", "slot": i, "weight": 1, "up": True, "connect": f"10.0.0.{i + 1}:80"}
+                            {
+                                "address": f"10.0.0.{i + 1}:80",
+                                "slot": i,
+                                "weight": 1,
+                                "up": True,
+                                "connect": f"10.0.0.{i + 1}:80",
+                            }
                             for i in members
                         ],
                     }
                 },
                 "services": {
                     "mysite": {
-                        "slot": 0, "role": "reverse_proxy", "enabled": True, "pool": "mypool",
-                        "listen": ["192.0.2.1:80"], "settings": settings, "insert": [], "remove": [],
+                        "slot": 0,
+                        "role": "reverse_proxy",
+                        "enabled": True,
+                        "pool": "mypool",
+                        "listen": ["192.0.2.1:80"],
+                        "settings": settings,
+                        "insert": [],
+                        "remove": [],
                     }
                 },
             }
@@ -67,7 +80,9 @@ class World:
     def add_clients(self, count: int, requests: int) -> None:
         for i in range(len(self.clients), len(self.clients) + count):
             self.clients.append(
-                SimClient(self.net, lambda: self.net.dial(self.listener), f"c{i}", requests, self.outcomes.append)
+                SimClient(
+                    self.net, lambda: self.net.dial(self.listener), f"c{i}", requests, self.outcomes.append
+                )
             )
 
     def run(self, limit_s: float) -> None:

@@ -31,7 +31,9 @@ ACCEPT_PAUSE_S = 0.1  # after EMFILE and its like
 
 # A page that a browser shows may make it send a request anywhere, this port included; its first
 # line looks like this whatever else is in it ("HTML form protocol attack", Topf, 2001).
-HTTP = re.compile(r"\S+ .*HTTP/\d|(GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT|PRI) \S", re.I)
+HTTP = re.compile(
+    r"\S+ .*HTTP/\d|(GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT|PRI) \S", re.IGNORECASE
+)
 NOT_HTTP = "this is the admin port, it does not speak HTTP"
 
 
@@ -104,7 +106,7 @@ class AdminSessions:
     def _reply(self, line: str, session: Session) -> Reply:
         try:
             return self._perform(line, session)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - see below
             # A mistake of ours must not take the port down; it is said where it can be mended.
             self._log.error("admin_failed", line=line, error=repr(error), at=_place(error))
             return Error("internal error, the log says more")

@@ -60,7 +60,7 @@ class Worker:
         for message in self._channel:
             try:
                 getattr(self, f"_on_{message['type']}")(message)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - see below
                 # The connections that run are worth more than one message.
                 self._channel.offer({"event": "worker_failed", "at": message["type"], "error": repr(error)})
         if not self._draining:
@@ -90,7 +90,7 @@ class Worker:
         try:
             self._plane.apply(snapshot)
             self._adopt_waiting(snapshot["services"])
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - see below
             # The old state stays; whoever changed it is told.
             problem = f"{type(error).__name__}: {error}"
         self._channel.post(ack | {"error": problem} if problem else ack)

@@ -34,7 +34,7 @@ def test_a_blank_line_is_no_command(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["!", ".", "-x", "=", "\x00", "é"])
 def test_a_line_that_begins_with_no_word_is_invalid(text: str) -> None:
-    with pytest.raises(CommandError, match="^invalid command$"):
+    with pytest.raises(CommandError, match=r"^invalid command$"):
         parse_line(text, None)
 
 
@@ -82,15 +82,15 @@ def test_a_commented_variable_is_not_looked_at() -> None:
 def test_matching_is_whole_and_in_any_case() -> None:
     line = Line("enable", "MySite")
     assert line.match(r"(mysite)")[1] == "MySite"
-    with pytest.raises(CommandError, match="^Invalid syntax to 'enable' command$"):
+    with pytest.raises(CommandError, match=r"^Invalid syntax to 'enable' command$"):
         line.match(r"my")
-    with pytest.raises(CommandError, match="^usage: this$"):
+    with pytest.raises(CommandError, match=r"^usage: this$"):
         line.match(r"my", "usage: this")
 
 
 def test_arguments_that_a_command_does_not_take_are_refused() -> None:
     Line("uptime", "").take_nothing()
-    with pytest.raises(CommandError, match="^The 'uptime' command takes no arguments$"):
+    with pytest.raises(CommandError, match=r"^The 'uptime' command takes no arguments$"):
         Line("uptime", "now").take_nothing()
 
 

@@ -3,7 +3,6 @@
 import os
 
 import pytest
-
 from wsgistack.balancer.plane.board import Board
 
 

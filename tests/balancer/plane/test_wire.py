@@ -5,7 +5,8 @@ are stricter without need, or laxer, is said at `not_for_h11` and `not_for_llhtt
 """
 
 from collections.abc import Callable
-from random import Random
+from contextlib import suppress
+from itertools import pairwise
 from typing import Any
 
 import h11
@@ -21,17 +22,14 @@ from wsgistack.balancer.plane.wire import (
     parse_request_pieces,
     parse_response,
     parse_response_pieces,
-    parse_trailers_bytes,
     rewrite_request,
     rewrite_response,
-    rewrite_trailers,
 )
 
 Meaning = tuple[Any, ...]
 
 REQUESTS = [
-    b"GET /index.html?x=1 HTTP/1.1\r\nHost: www.example.com\r\nUser-Agent: Mozilla/5.0 (X11)\r\nAccept: */*\r\n"
-    b"Cookie: sid=abcdef0123456789\r\nConnection: keep-alive\r\n\r\n",
+    b"GET /index.html?x=1 HTTP/1.1\r\nHost: www.example.com\r\nAccept: */*\r\nConnection: keep-alive\r\n\r\n",
     b"POST /a HTTP/1.1\r\nHost: [::1]:8080\r\nContent-Length: 5\r\nExpect: 100-continue\r\nX-A:\t b \r\n\r\n",
     b"PUT /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\nTE: trailers\r\n\r\n",
     b"GET http://b:81/x HTTP/1.1\r\nhost: a\r\nConnection: X-A, Upgrade\r\nUpgrade: websocket\r\nX-A: 1\r\n\r\n",
@@ -105,25 +103,7 @@ def outcome(parse: Callable[[Any], Any], argument: Any) -> Any:
 
 def pieces_of(data: bytes, cuts: list[int]) -> list[bytes]:
     places = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-    return [data[a:b] for a, b in zip(places, places[1:], strict=False)]
-
-
-def mutated(rng: Random, corpus: list[bytes]) -> bytes:
-    data = bytearray(rng.choice(corpus))
-    for _ in range(rng.choice((1, 1, 1, 2, 3, 8))):
-        at, size = rng.randrange(len(data) + 1), rng.choice((0, 0, 1, 1, 4, 20))
-        what = rng.randrange(4)
-        if what == 0:
-            data[at : at + size] = rng.choice(WORDS)
-        elif what == 1:
-            data[at : at + 1] = bytes([rng.randrange(256)])
-        elif what == 2:
-            other = rng.choice(corpus)
-            begin = rng.randrange(len(other) + 1)
-            data[at : at + size] = other[begin : begin + rng.choice((2, 10, 60))]
-        else:
-            del data[at : at + size]
-    return bytes(data)
+    return [data[a:b] for a, b in pairwise(places)]
 
 
 def stays(
@@ -137,7 +117,7 @@ def stays(
 
 def not_for_h11(data: bytes, head: Any) -> bool:
     # It takes no empty line before a request and no Content-Length beyond 20 digits.
-    length = dict((name.lower(), value) for name, value, _ in head["fields"]).get(b"content-length", b"")
+    length = {name.lower(): value for name, value, _ in head["fields"]}.get(b"content-length", b"")
     return data.startswith(b"\r\n") or len(length) > 20
 
 
@@ -176,10 +156,8 @@ class ByLlhttp:
 def by_llhttp(data: bytes) -> tuple[bytes, bytes, list[tuple[bytes, bytes]]]:
     seen = ByLlhttp()
     parser = httptools.HttpRequestParser(seen)
-    try:
+    with suppress(httptools.HttpParserUpgrade):
         parser.feed_data(data)
-    except httptools.HttpParserUpgrade:
-        pass
     return parser.get_method(), seen.target, seen.fields
 
 
@@ -225,15 +203,17 @@ IDENTITY = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded
 
 def request_survives(data: bytes, head: Any) -> None:
     written = rewrite_request(data)
+    if not head["host"]:
+        assert b"\r\nHost: \r\n" in written  # from 1.0; another wsgistack refuses it, RFC 9112 3.3
+        return
     again = parse_request(written)
     assert again["size"] == len(written)
-    for key in ("method", "target", "chunked", "content_length", "upgrade_websocket"):
+    for key in ("method", "target", "host", "chunked", "content_length", "upgrade_websocket"):
         assert again[key] == head[key]
-    assert again["host"] == head["host"] or head["minor"] == 0
     assert stays(again["fields"], without=OURS + IDENTITY) == stays(head["fields"], without=OURS + IDENTITY)
-    assert rewrite_request(written).replace(b"Via: 1.1 wsgistack\r\n", b"", 1) == written.replace(
-        b"Via: 1.0 wsgistack", b"Via: 1.1 wsgistack"
-    )
+    if head["minor"]:
+        # Written again it gains a Via and nothing else; that of an HTTP/1.0 message says 1.0 in its place.
+        assert rewrite_request(written).replace(b"Via: 1.1 wsgistack\r\n", b"", 1) == written
     agree_on_request(written, again)
 
 
@@ -322,92 +302,3 @@ def test_any_valid_request_is_accepted_and_survives(
     assert [(name, value) for name, value, _ in head["fields"][1:]] == fields
     agree_on_request(data, head)
     request_survives(data, head)
-
-
-# The fuzz ---------------------------------------------------------------------------------
-
-
-def check_request(rng: Random) -> bool:
-    data = mutated(rng, REQUESTS) + b"\r\n\r\n"
-    head = outcome(parse_request, data)
-    assert outcome(parse_request_pieces, pieces_of(data, [rng.randrange(400) for _ in range(3)])) == head
-    if isinstance(head, str):
-        return False
-    agree_on_request(data, head)
-    request_survives(data, head)
-    return True
-
-
-def check_response(rng: Random) -> bool:
-    data = mutated(rng, RESPONSES) + b"\r\n\r\n"
-    head = outcome(parse_response, data)
-    assert outcome(parse_response_pieces, pieces_of(data, [rng.randrange(400) for _ in range(3)])) == head
-    if isinstance(head, str):
-        return False
-    if head["status"] != 101 and not not_for_h11(data, head):
-        agree_on_response(data, head)
-    response_survives(data, head)
-    return True
-
-
-def check_trailers(rng: Random) -> bool:
-    data = mutated(rng, TRAILERS) + b"\r\n\r\n"
-    head = outcome(parse_trailers_bytes, data)
-    if isinstance(head, str):
-        return False
-    written = rewrite_trailers(data)
-    assert len(written) <= head["size"]
-    assert rewrite_trailers(written) == written
-    return True
-
-
-def check_body(rng: Random) -> bool:
-    data = mutated(rng, BODIES)
-    found = outcome(decode_chunked, [data])
-    assert outcome(decode_chunked, pieces_of(data, [rng.randrange(60) for _ in range(3)])) == found
-    if isinstance(found, str) or found[1] is None:
-        return False
-    connection = h11.Connection(h11.SERVER)
-    connection.receive_data(
-        b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + h11_extensions(data)
-    )
-    connection.next_event()
-    body = b""
-    while isinstance(event := connection.next_event(), h11.Data):
-        body += event.data
-    assert body == found[0]
-    return True
-
-
-def h11_extensions(data: bytes) -> bytes:
-    # h11 takes neither a blank before the first ";" of extensions nor 8 bits within them: leave it the sizes and data.
-    done, at = b"", 0
-    while True:
-        line, _, rest = data[at:].partition(b"\r\n")
-        digits = line.partition(b";")[0].strip(b" \t")
-        size = int(digits, 16)
-        done += b"%x\r\n" % size
-        if size == 0:
-            return done
-        at += len(line) + 2
-        done += data[at : at + size] + b"\r\n"
-        at += size + 2
-
-
-@pytest.mark.parametrize("seed", range(8))
-@pytest.mark.parametrize(
-    ("check", "times", "accepted"),
-    [(check_request, 1200, 60), (check_response, 700, 60), (check_trailers, 300, 30), (check_body, 400, 30)],
-)
-def test_no_mutant_is_understood_otherwise_by_others(
-    check: Callable[[Random], bool], times: int, accepted: int, seed: int
-) -> None:  # 1 48
-    taken = 0
-    for number in range(times):
-        try:
-            taken += check(Random(f"{seed} {number}"))
-        except Exception as error:
-            error.add_note(f"seed {seed}, number {number}")
-            raise
-
-    assert taken >= accepted  # else the mutants are too wild to test anything

@@ -4,16 +4,55 @@ import pytest
 
 from tests.balancer.stage import Stage
 
-PERLBAL_HELP = (
-    "aio backends create default disable dumpconfig enable fd gladiator header help leaks load mime node nodes"
-    " noverify obj pending plugins pool proc prof queues reload reproxy_state server set show shutdown socks"
-    " state states track unload uptime use varsize verbose version xs"
-).split()
+PERLBAL_HELP = [
+    "aio",
+    "backends",
+    "create",
+    "default",
+    "disable",
+    "dumpconfig",
+    "enable",
+    "fd",
+    "gladiator",
+    "header",
+    "help",
+    "leaks",
+    "load",
+    "mime",
+    "node",
+    "nodes",
+    "noverify",
+    "obj",
+    "pending",
+    "plugins",
+    "pool",
+    "proc",
+    "prof",
+    "queues",
+    "reload",
+    "reproxy_state",
+    "server",
+    "set",
+    "show",
+    "shutdown",
+    "socks",
+    "state",
+    "states",
+    "track",
+    "unload",
+    "uptime",
+    "use",
+    "varsize",
+    "verbose",
+    "version",
+    "xs",
+]
 
 
 @pytest.mark.parametrize("word", PERLBAL_HELP)
 def test_every_command_of_perlbals_help_is_known(word: str) -> None:
-    assert "unknown command" not in Stage().say(word)[0]
+    # A list of no lines is an answer too: `shutdown` ends without a word.
+    assert "unknown command" not in " ".join(Stage().say(word))
 
 
 @pytest.mark.parametrize(

@@ -120,11 +120,15 @@ def test_socks_lists_them_by_descriptor(stage: Stage) -> None:
         "   fd    age",
         "    3     6s Perlbal::ClientManage(R): open to 127.0.0.1:41054",
         "    4    39s Perlbal::TCPListener(R): open: listening on 127.0.0.1:17001 for service 'balancer'",
-        "    9     2s Perlbal::BackendHTTP(R): open to 127.0.0.1:17011:"
-        " localport=45340; client=12; uses=5; wait_res",
+        (
+            "    9     2s Perlbal::BackendHTTP(R): open to 127.0.0.1:17011:"
+            " localport=45340; client=12; uses=5; wait_res"
+        ),
         "   10     0s Perlbal::ClientProxy(R): open to 127.0.0.1:5: reqs=0; persist_wait",
-        "   11     2s Perlbal::ClientProxy(R): open to 127.0.0.1:53192:"
-        " localport=17001; reqs=1; wait_res; http://unknown/sleep2; backend=127.0.0.1:17012",
+        (
+            "   11     2s Perlbal::ClientProxy(R): open to 127.0.0.1:53192:"
+            " localport=17001; reqs=1; wait_res; http://unknown/sleep2; backend=127.0.0.1:17012"
+        ),
         "   13     2s Perlbal::BackendHTTP(R): open to 127.0.0.1:17011: uses=0; bored",
         ".",
     ]

@@ -7,8 +7,36 @@ from tests.balancer.stage import Stage
 
 def test_help_lists_the_commands_that_are_there() -> None:
     assert Stage().say("help") == [
-        *"backends create default disable dumpconfig enable exit header help node nodes pending".split(),
-        *"pool proc queues quit server set show shutdown socks states uptime use verbose version".split(),
+        *[
+            "backends",
+            "create",
+            "default",
+            "disable",
+            "dumpconfig",
+            "enable",
+            "exit",
+            "header",
+            "help",
+            "node",
+            "nodes",
+            "pending",
+        ],
+        *[
+            "pool",
+            "proc",
+            "queues",
+            "quit",
+            "server",
+            "set",
+            "show",
+            "shutdown",
+            "socks",
+            "states",
+            "uptime",
+            "use",
+            "verbose",
+            "version",
+        ],
         ".",
     ]
 
