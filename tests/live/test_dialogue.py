@@ -85,7 +85,7 @@ def test_a_real_telnet_client_is_understood(
         assert process.stdout is not None
         process.stdin.write(b"show pool\n")
         process.stdin.flush()
-        lines = []
+        lines: list[bytes] = []
         while not lines or lines[-1] != b".":
             lines.append(process.stdout.readline().rstrip())
         assert lines[-3:] == [b"mypool nodes 1", b"mypool services 1", b"."]

@@ -151,15 +151,18 @@ class NodeSide(Peer):
         for i in range(0, len(data), 5000):
             self.say(h11.Data(data=data[i : i + 5000]))
         self.say(h11.EndOfMessage())
-        if self.h11.our_state is h11.MUST_CLOSE:
+        if self.must_close():
             self.net.later(0.5, self.close)
         else:
             self.h11.start_next_cycle()
 
     def flush(self) -> None:
         super().flush()
-        if not self.out and self.h11.our_state is h11.MUST_CLOSE:
+        if not self.out and self.must_close():
             self.close()
+
+    def must_close(self) -> bool:
+        return self.h11.our_state is h11.MUST_CLOSE
 
     def do_reset(self, ident: str) -> None:
         self.close(reset=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 
 import pytest
 
@@ -69,8 +70,9 @@ def test_a_pool_that_changes_under_load_fails_no_request(seed: int) -> None:
     world = World(seed)
     world.add_clients(5, 12)
     for i in range(20):
-        members = world.net.rng.sample(range(3), world.net.rng.randint(1, 3))
-        world.net.later(0.1 * i, lambda members=members: world.apply(members))
+        world.net.later(
+            0.1 * i, partial(world.apply, world.net.rng.sample(range(3), world.net.rng.randint(1, 3)))
+        )
     world.run(300)
     assert [o for o in world.outcomes if o.status != 200 or not o.whole] == []
     check_nothing_left(world)

@@ -211,9 +211,9 @@ def request_survives(data: bytes, head: Any) -> None:
     for key in ("method", "target", "host", "chunked", "content_length", "upgrade_websocket"):
         assert again[key] == head[key]
     assert stays(again["fields"], without=OURS + IDENTITY) == stays(head["fields"], without=OURS + IDENTITY)
-    if head["minor"]:
-        # Written again it gains a Via and nothing else; that of an HTTP/1.0 message says 1.0 in its place.
-        assert rewrite_request(written).replace(b"Via: 1.1 wsgistack\r\n", b"", 1) == written
+    # Written again it gains a Via and nothing else; a Via that was ours before stands among the fields now.
+    twice = sorted([*written.split(b"\r\n"), b"Via: 1.1 wsgistack"])
+    assert sorted(rewrite_request(written).split(b"\r\n")) == twice
     agree_on_request(written, again)
 
 

@@ -1,5 +1,7 @@
 """pending, queues, states, socks: the captured formats from the workers' rows."""
 
+from typing import Any
+
 import pytest
 
 from tests.balancer.stage import Stage
@@ -37,7 +39,7 @@ def test_queues_adds_the_workers_up_and_takes_the_oldest(stage: Stage) -> None:
     ]
 
 
-STATES = [
+STATES: list[list[dict[str, Any]]] = [
     [
         {"kind": "node", "state": "wait_res", "service": "mysite", "count": 1},
         {"kind": "client", "state": "wait_res", "service": "mysite", "count": 2},

@@ -105,18 +105,17 @@ def test_a_line_gets_its_reply(stage: Stage, line: str, reply: str) -> None:
 
 
 def test_node_tells_the_counters_in_the_order_of_the_manual(stage: Stage) -> None:
-    stage.stats.node(0).update(
-        attempts=5,
-        verifies=5,
-        responsecodes={500: 1, 200: 8},
-        lastattempt=1795431140.7,
-        lastconnect=1795431140.2,
-        connects=5,
-        requests=8,
-        lastresponse=1795431140.9,
-        failures=2,
-        in_flight=3,
-    )
+    counts = stage.stats.node(0)
+    counts["attempts"] = 5
+    counts["verifies"] = 5
+    counts["responsecodes"] = {500: 1, 200: 8}
+    counts["lastattempt"] = 1795431140.7
+    counts["lastconnect"] = 1795431140.2
+    counts["connects"] = 5
+    counts["requests"] = 8
+    counts["lastresponse"] = 1795431140.9
+    counts["failures"] = 2
+    counts["in_flight"] = 3
     assert stage.say("node 127.0.0.1:8001") == [
         "127.0.0.1:8001 attempts 5",
         "127.0.0.1:8001 verifies 5",

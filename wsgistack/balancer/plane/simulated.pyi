@@ -1,0 +1,4 @@
+network: object
+failures: list[Exception]
+
+def install(new: object) -> None: ...
