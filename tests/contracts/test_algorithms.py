@@ -82,6 +82,7 @@ def test_the_kernel_makes_the_same_choice(
 ) -> None:
     loads, weights = [n[0] for n in nodes], [n[1] for n in nodes]
     here = algorithm.pick(loads, weights, state, draws(seed))
+    assert algorithm.kernel is not None
     assert kernels.run(algorithm.kernel, loads, weights, state, draws(seed)) == here
 
 

@@ -183,7 +183,8 @@ cdef class Plane:
         self.loop = get_hub().loop
         self.watcher = self.loop.io(self.core.epfd, 1)
         self.watcher.start(self.poll)
-        self.timer = self.loop.timer(TICK_MS / 1000, TICK_MS / 1000)
+        every = TICK_MS * 0.001
+        self.timer = self.loop.timer(every, every)
         self.timer.start(self.tick)
 
     def poll(self) -> None:
