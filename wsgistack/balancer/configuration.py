@@ -114,9 +114,8 @@ class _Reader:
             self._report(number, line, str(error))
             mended = _mend(text, error)
             if mended is None:
-                break
+                return self._give_up(text, error)
             text = mended
-        self._give_up(text)
 
     def _attempt(self, number: int, line: str, text: str) -> ConfigurationError | None:
         try:
@@ -139,7 +138,9 @@ class _Reader:
         if re.match("set ", line, re.IGNORECASE):
             self.doubtful.add(self.session.last_created or "")
 
-    def _give_up(self, text: str) -> None:
+    def _give_up(self, text: str, error: ConfigurationError) -> None:
+        if isinstance(error, CommandError) and error.because:
+            self.broken.add(error.because)  # that it is missing is told once
         text = _squeeze(text)
         words = re.findall(NAME, text)
         if words[:1] in (["create"], ["use"]):

@@ -65,7 +65,8 @@ class LineBuffer:
         *whole, self._rest = (self._rest + data).split(b"\n")
         found: list[str | Overlong] = []
         for line in whole:
-            line = line.removesuffix(b"\r")
+            # A bare CR travels as CR NUL over telnet (RFC 854): a piped "\\r\\n" comes as CR NUL CR LF.
+            line = line.removesuffix(b"\r").removesuffix(b"\r\0")
             if len(line) > LONGEST_LINE:
                 return [*found, self._give_up()]
             found.append(_decode(line))
