@@ -125,8 +125,9 @@ def _run(rig: Rig, peers: Sequence[Peer], name: str, plan: Plan) -> Result:
     result = Result(FIGURES[name], {peer.name: [] for peer in peers})
     if name == "p99":
         half_load(rig, peers, plan)
-    for number in range(plan.rounds):
-        print(f"{name}: round {number + 1} of {plan.rounds}", file=sys.stderr)
+    rounds = plan.rounds * result.figure.times
+    for number in range(rounds):
+        print(f"{name}: round {number + 1} of {rounds}", file=sys.stderr)
         for peer in peers:
             try:
                 result.rounds[peer.name].append(result.figure.measure(rig, peer, plan))

@@ -16,6 +16,7 @@ __all__ = ["Machine", "Result", "machine", "render", "verdicts", "write_between_
 
 BEGIN, END = "<!-- bench-proxy: begin, written by the command below -->", "<!-- bench-proxy: end -->"
 US = "wsgistack"
+DISTURBED = 10.0  # percent of a core
 
 
 @dataclass(slots=True)
@@ -131,6 +132,14 @@ def _table(result: Result, plan: Plan) -> str:
     heads = ["", *(heading for _, heading in figure.columns), f"{figure.main} min-max", f"{US} / it"]
     rows = [_peer_row(result, peer) for peer in result.rounds if any(result.rounds[peer])]
     notes = [f"- {peer}: {reason}" for peer, reason in result.left_out.items()]
+    others = [
+        sample["others"]
+        for rounds in result.rounds.values()
+        for sample in rounds
+        if sample and "others" in sample
+    ]
+    if others and statistics.median(others) > DISTURBED:
+        notes.append(f"- other processes took {statistics.median(others):.0f} % of a core meanwhile")
     notes += [f"- {failure}" for failure in result.failures]
     table = [f"### {title}", "", _row(heads), "|---" * len(heads) + "|", *rows]
     return "\n".join([*table, "", *notes] if notes else table)

@@ -107,6 +107,7 @@ class Load:
     def __init__(self, process: subprocess.Popen[str], *, limit_s: float) -> None:
         self._process = process
         self._limit_s = limit_s
+        self.pid = process.pid
         self.ready = self._read("ready", START_S + limit_s)
 
     def go(self) -> Window:
@@ -138,6 +139,7 @@ class Rig:
     folder: Path
     nodes: tuple[str, ...]
     cores: Cores
+    origin_pid: int
 
     def unpinned(self) -> Rig:
         """Return the same rig with the proxy and the load generator left to the scheduler."""
@@ -177,7 +179,7 @@ def open_rig(cores: Cores) -> Iterator[Rig]:
     ):
         assert origin.stdout
         nodes = tuple(f"127.0.0.1:{port}" for port in origin.stdout.readline().split())
-        yield Rig(Path(folder), nodes, cores)
+        yield Rig(Path(folder), nodes, cores, origin.pid)
 
 
 def raise_descriptors() -> int:

@@ -11,7 +11,16 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Cpu", "CpuReading", "Memory", "kernel_memory", "process_tree", "read_cpu", "read_memory"]
+__all__ = [
+    "Cpu",
+    "CpuReading",
+    "Memory",
+    "kernel_memory",
+    "machine_cpu_s",
+    "process_tree",
+    "read_cpu",
+    "read_memory",
+]
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -109,6 +118,14 @@ def kernel_memory() -> int:
         line.split() for line in (PROC / "net/sockstat").read_text().splitlines() if line.startswith("TCP:")
     )
     return slab + int(tcp[tcp.index("mem") + 1]) * PAGE
+
+
+def machine_cpu_s() -> float:
+    """Return the CPU seconds that all cores together have spent on anything, in ticks of 10 ms."""
+    user, nice, system, _idle, _iowait, *rest = map(
+        int, (PROC / "stat").read_text().split("\n")[0].split()[1:9]
+    )
+    return (user + nice + system + sum(rest)) * TICK_S
 
 
 def _kib(text: str) -> int:

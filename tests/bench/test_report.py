@@ -51,6 +51,12 @@ def test_a_table_shows_who_was_measured_and_why_others_were_not() -> None:
     assert "| ratio to nginx | 1.00 | <= 1 | met |" in text
 
 
+@pytest.mark.parametrize(("others", "said"), [(9.0, False), (55.0, True)])
+def test_a_disturbed_figure_says_so(others: float, said: bool) -> None:
+    disturbed = Result(FIGURES["small"], {"nginx": [ZERO | {"total": 1.0, "others": others}]})
+    assert ("- other processes took 55 % of a core meanwhile" in render([disturbed], [], Plan())) is said
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [(None, "-"), (0.24, "0.240"), (13.7, "13.70"), (196.0, "196.0"), (59124.4, "59,124")],

@@ -6,12 +6,11 @@ import socket
 import struct
 from typing import Any
 
-from wsgistack.balancer.plane.board import Board
-from wsgistack.balancer.plane.plane import Plane
-
 from tests.simulation.actors import Outcome, SimClient, SimNode
 from tests.simulation.network import Network
 from wsgistack.balancer.plane import simulated
+from wsgistack.balancer.plane.board import Board
+from wsgistack.balancer.plane.plane import Plane
 from wsgistack.balancer.service_settings import SERVICE_SETTINGS
 
 TICK_S = 0.05

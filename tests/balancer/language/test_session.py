@@ -15,6 +15,7 @@ from wsgistack.balancer.language.session import LONGEST_LINE, LineBuffer, Overlo
         (b"a\r\nb\nc\r\n", ["a", "b", "c"]),
         (b"\n", [""]),
         (b"\r\n\n", ["", ""]),
+        (b"uptime\r\0\r\n", ["uptime"]),
         (b"partial", []),
         (b"a\rb\n", ["a\rb"]),
         ("größe\n".encode(), ["größe"]),
@@ -29,6 +30,7 @@ from wsgistack.balancer.language.session import LONGEST_LINE, LineBuffer, Overlo
         "several in one packet",
         "a bare newline is a blank line",
         "two blank lines",
+        "crlf piped into telnet",
         "a partial line waits",
         "a lone cr is part of the line",
         "utf-8",
@@ -65,7 +67,7 @@ def test_a_longer_line_ends_the_session_after_those_before_it() -> None:
 
 def test_an_endless_line_is_not_collected() -> None:
     buffer = LineBuffer()
-    assert buffer.feed(b"a" * (LONGEST_LINE + 2)) == [Overlong()]
+    assert buffer.feed(b"a" * (LONGEST_LINE + 4)) == [Overlong()]
     assert buffer.feed(b"a" * 100) == []
 
 

@@ -3,6 +3,7 @@
 import os
 
 import pytest
+
 from wsgistack.balancer.plane.board import Board
 
 

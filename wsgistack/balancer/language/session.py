@@ -65,12 +65,12 @@ class LineBuffer:
         *whole, self._rest = (self._rest + data).split(b"\n")
         found: list[str | Overlong] = []
         for line in whole:
-            # A bare CR travels as CR NUL over telnet (RFC 854): a piped "\\r\\n" comes as CR NUL CR LF.
+            # A bare CR travels as CR NUL over telnet (RFC 854): a piped CR LF comes as CR NUL CR LF.
             line = line.removesuffix(b"\r").removesuffix(b"\r\0")
             if len(line) > LONGEST_LINE:
                 return [*found, self._give_up()]
             found.append(_decode(line))
-        if len(self._rest) > LONGEST_LINE + 1:  # the CR of a longest line may be there already
+        if len(self._rest) > LONGEST_LINE + 3:  # the CR NUL CR of a longest line may be there already
             found.append(self._give_up())
         return found
 
