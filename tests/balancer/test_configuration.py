@@ -89,6 +89,11 @@ def test_one_mistake_is_one_problem(number: int, line: str, message: str) -> Non
     [
         (1, "CREATE POOL my pool", [(1, "usage: CREATE {service|pool} <name>"), (2, "Pool 'mypool' not found")]),
         (1, "!", [(1, "invalid command"), (2, "Pool 'mypool' not found")]),
+        (4, "!!! SERVICE mysite", [(4, "invalid command")]),
+        (4, "", [
+            (5, "Unknown pool parameter 'listen': 'mypool' is a pool, listen belongs to a service"),
+            (10, "service 'mysite' does not exist"),
+        ]),
         (4, "CREATE SERVICE", [(4, "usage: CREATE {service|pool} <name>"), (10, "service 'mysite' does not exist")]),
         (6, "", [
             (7, "The 'pool' option can only be set on a 'reverse_proxy' service"),

@@ -172,7 +172,14 @@ def _squeeze(text: str) -> str:
 
 
 def _mend(text: str, error: ConfigurationError) -> str | None:
-    """Return *text* with the misspelt word replaced by the nearest valid one, None without one."""
+    """Return *text* with the misspelt word replaced by the nearest valid one, None without one.
+
+    What looks like a CREATE is read as one, however its first word is written: the lines below
+    it would all be misread otherwise.
+    """
+    made = re.fullmatch(rf"\S+ ((?:pool|service) {NAME})", _squeeze(text))
+    if made and not re.match("create ", _squeeze(text)):
+        return f"create {made[1]}"
     if not isinstance(error, CommandError | UnknownName) or not error.nearest or not error.met:
         return None
     word = rf"(?<![\w-]){re.escape(error.met)}(?![\w-])"

@@ -71,9 +71,8 @@ def set_(desk: Desk, line: Line) -> Reply:
 def _check_owner(key: str, name: str, owner: str, here: bool, there: bool) -> None:
     if there and not here:
         other = "pool" if owner == "service" else "service"
-        raise CommandError(
-            f"Unknown {owner} parameter '{key}': '{name}' is a {owner}, {key} belongs to a {other}"
-        )
+        text = f"Unknown {owner} parameter '{key}': '{name}' is a {owner}, {key} belongs to a {other}"
+        raise CommandError(text, because=name)
 
 
 def default(desk: Desk, line: Line) -> Reply:
