@@ -11,6 +11,7 @@ from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 __all__ = [
     "WireFault",
+    "chunk_size_line",
     "decode_chunked",
     "parse_request",
     "parse_request_pieces",
@@ -22,6 +23,7 @@ __all__ = [
     "rewrite_trailers",
     "time_request",
     "time_response",
+    "time_trickle",
 ]
 
 FRAMINGS = {"none": BODY_NONE, "length": BODY_LENGTH, "chunked": BODY_CHUNKED, "close": BODY_CLOSE,
@@ -299,6 +301,18 @@ def time_request(bytes data, long times):
     for i in range(times):
         write_request_head(&head, given.at, &r, out.at)
     return (middle - start) / times, (seconds() - middle) / times
+
+
+def time_trickle(bytes data):
+    """Return the seconds that it takes to parse a request that comes byte by byte, all of it."""
+    cdef Copy given = Copy(data)
+    cdef double start = seconds()
+    cdef size_t n
+    _limit(max_fields=MAX_FIELDS, max_bytes=1 << 29, max_target=1 << 29)
+    for n in range(1, given.size + 1):
+        if parse_request_head(given.at, n, &head):
+            break
+    return seconds() - start
 
 
 def time_response(bytes data, long times):
