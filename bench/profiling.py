@@ -37,7 +37,7 @@ def profile(rig: Rig, peer: Peer, plan: Plan, *, lines: int = 40) -> str:
         timeout=60,
     )
     said = [line for line in shown.stdout.splitlines() if line.strip() and not line.startswith("#")]
-    return "\n".join(said[:lines]) or shown.stderr
+    return "\n".join(line.rstrip(" -") for line in said[:lines]) or shown.stderr
 
 
 def _busiest(pid: int) -> int:

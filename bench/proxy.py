@@ -23,6 +23,7 @@ from bench.rig import BenchError, Cores, Rig, ask, open_rig, raise_descriptors
 
 __all__ = ["main"]
 
+CONGESTION = Path("/proc/sys/net/ipv4/tcp_congestion_control")
 SPARE_DESCRIPTORS = 600  # of the proxy, beside its idle clients: nodes, listeners, files
 
 
@@ -112,6 +113,7 @@ def _header(rig: Rig, peers: Sequence[Peer], options: argparse.Namespace) -> lis
     return [
         f"Command: `{options.command}`",
         f"Machine: {machine()}; load average at the start {os.getloadavg()[0]:.2f}",
+        f"TCP: congestion control {CONGESTION.read_text().strip()}, loopback",
         f"Cores: {pinned if rig.cores.proxy else 'left to the scheduler'}",
         *(f"{peer.name}: {peer.version()}; {peer.stated}" for peer in peers),
         *([f"Not here: {', '.join(absent)}"] if absent else []),
