@@ -28,22 +28,28 @@ DIRECTIVES = {
     "initializedcheck": False,
 }
 
-extensions = cythonize(
-    [
-        Extension(
-            path.removesuffix(".pyx").replace("/", "."),
-            [path],
-            depends=glob(f"{PLANE}/*.h"),
-            extra_compile_args=COMPILE_ARGS,
-        )
-        for path in sorted(glob(f"{PLANE}/*.pyx"))
-        if COMPILED != "present"
-    ],
-    compiler_directives=DIRECTIVES,
-    build_dir="build/cython",
-)
-for extension in extensions:
-    # On the result: cythonize() drops `optional` from its arguments.
-    extension.optional = COMPILED == "optional"
 
-setup(ext_modules=extensions)
+def make_extensions() -> list[Extension]:
+    """Return the compiled modules, their C files made by as many processes as there are cores."""
+    extensions = cythonize(
+        [
+            Extension(
+                path.removesuffix(".pyx").replace("/", "."),
+                [path],
+                depends=glob(f"{PLANE}/*.h"),
+                extra_compile_args=COMPILE_ARGS,
+            )
+            for path in sorted(glob(f"{PLANE}/*.pyx"))
+        ],
+        compiler_directives=DIRECTIVES,
+        build_dir="build/cython",
+        nthreads=os.cpu_count() or 1,
+    )
+    for extension in extensions:
+        # On the result: cythonize() drops `optional` from its arguments.
+        extension.optional = COMPILED == "optional"
+    return list(extensions)
+
+
+if __name__ == "__main__":  # cythonize()'s processes import this file again where fork is not the default
+    setup(ext_modules=[] if COMPILED == "present" else make_extensions())
