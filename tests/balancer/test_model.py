@@ -11,6 +11,8 @@ def test_the_manuals_site_is_this_on_the_wire() -> None:
     wire = json.loads(json.dumps(stage.control.snapshot.as_wire()))
     assert wire["version"] == 1
     assert wire["server"]["max_connections"] == 20000
+    settings = wire["pools"]["mypool"].pop("settings")
+    assert settings["health_interval"] == 1.0
     assert wire["pools"]["mypool"] == {
         "slot": 0,
         "algorithm": "two_choices",
@@ -21,6 +23,10 @@ def test_the_manuals_site_is_this_on_the_wire() -> None:
                 "weight": 1,
                 "up": True,
                 "connect": "127.0.0.1:8001",
+                "backup": False,
+                "max_connections": 0,
+                "draining": False,
+                "warm_from": None,
             },
             {
                 "address": "127.0.0.1:8002",
@@ -28,6 +34,10 @@ def test_the_manuals_site_is_this_on_the_wire() -> None:
                 "weight": 1,
                 "up": True,
                 "connect": "127.0.0.1:8002",
+                "backup": False,
+                "max_connections": 0,
+                "draining": False,
+                "warm_from": None,
             },
         ],
     }

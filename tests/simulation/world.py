@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import socket
 import struct
+from dataclasses import asdict
 from typing import Any
 
 from tests.simulation.actors import Outcome, SimClient, SimNode
 from tests.simulation.network import Network
+from wsgistack.balancer.model import Node
 from wsgistack.balancer.plane import simulated
 from wsgistack.balancer.plane.board import Board
 from wsgistack.balancer.plane.plane import Plane
+from wsgistack.balancer.pool_settings import POOL_SETTINGS
 from wsgistack.balancer.service_settings import SERVICE_SETTINGS
 
 TICK_S = 0.05
@@ -49,16 +52,8 @@ class World:
                     "mypool": {
                         "slot": 0,
                         "algorithm": "two_choices",
-                        "nodes": [
-                            {
-                                "address": f"10.0.0.{i + 1}:80",
-                                "slot": i,
-                                "weight": 1,
-                                "up": True,
-                                "connect": f"10.0.0.{i + 1}:80",
-                            }
-                            for i in members
-                        ],
+                        "settings": {s.name: s.default for s in POOL_SETTINGS},
+                        "nodes": [asdict(make_node(i)) for i in members],
                     }
                 },
                 "services": {
@@ -112,6 +107,11 @@ class World:
     def close(self) -> None:
         self.plane.close()
         self.board.close()
+
+
+def make_node(index: int) -> Node:
+    address = f"10.0.0.{index + 1}:80"
+    return Node(address=address, slot=index, weight=1, up=True, connect=address)
 
 
 def sockaddr(index: int) -> bytes:

@@ -7,7 +7,7 @@ carries.  Facts are what the control plane is told; Fact is their union.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from wsgistack.settings import Value
@@ -17,12 +17,19 @@ __all__ = ["Fact", "HealthCheck", "Node", "Pool", "ProbeResult", "Resolved", "Se
 Wire = dict[str, Any]  # JSON
 
 
+def _as_json(settings: Mapping[str, Value]) -> Wire:
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in settings.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """One member of a pool.
 
     *slot* is its row of the scoreboard, one per address, whatever pools it is in.  *connect*
     is a numeric address or unix:/path, None while a host name is unresolved: never picked.
+    *backup*: used only when no other node can be.  *max_connections*: requests in flight over
+    all workers, 0 for any number.  *draining*: takes only requests that stick to it.
+    *warm_from*: when it came back (epoch seconds) and its slow start began, None when there is none.
     """
 
     address: str
@@ -30,6 +37,10 @@ class Node:
     weight: int
     up: bool
     connect: str | None
+    backup: bool = False
+    max_connections: int = 0
+    draining: bool = False
+    warm_from: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +54,12 @@ class Pool:
 
     def as_wire(self) -> Wire:
         """Return it as the plane wants it."""
-        nodes = [
-            {"address": n.address, "slot": n.slot, "weight": n.weight, "up": n.up, "connect": n.connect}
-            for n in self.nodes
-        ]
-        return {"slot": self.slot, "algorithm": self.settings["balance_method"], "nodes": nodes}
+        return {
+            "slot": self.slot,
+            "algorithm": self.settings["balance_method"],
+            "settings": _as_json(self.settings),
+            "nodes": [asdict(node) for node in self.nodes],
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +87,7 @@ class Service:
             "enabled": self.enabled,
             "pool": self.pool,
             "listen": list(self.listen),
-            "settings": {k: list(v) if isinstance(v, tuple) else v for k, v in self.settings.items()},
+            "settings": _as_json(self.settings),
             "insert": [list(pair) for pair in self.insert],
             "remove": list(self.remove),
         }

@@ -6,14 +6,14 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from wsgistack.balancer.address import Address, parse_address
-from wsgistack.balancer.health import NodeHealth
+from wsgistack.balancer.health_book import HealthBook, make_check
 from wsgistack.balancer.model import HealthCheck, Node, Pool, ProbeResult, Resolved
 from wsgistack.balancer.outside import Stats
 from wsgistack.balancer.pool_settings import POOL_SETTINGS
 from wsgistack.balancer.slots import Slots
 from wsgistack.errors import CommandError
 from wsgistack.registry import find_nearest
-from wsgistack.settings import Value, parse_statuses
+from wsgistack.settings import Value
 
 __all__ = ["HEAVIEST", "Pools"]
 
@@ -42,9 +42,7 @@ class Pools:
         self._stats = stats
         self._slots = Slots(stats)
         self._pools: dict[str, _Pool] = {}
-        # By pool and address, because two pools may check one address in two ways.  It outlives
-        # the membership: a node that is removed and added again is not trusted anew.
-        self._health: dict[tuple[str, str], NodeHealth] = {}
+        self._health = HealthBook()
         self._numeric: dict[str, str] = {}  # host name -> last good numeric host
 
     def __contains__(self, name: object) -> bool:
@@ -66,7 +64,7 @@ class Pools:
         self._pools[name].settings[key] = value
         if key == "health_check":
             for address in self._pools[name].members:
-                self._health.pop((name, address), None)
+                self._health.forget(name, address)
 
     def settings(self, name: str) -> dict[str, Value]:
         """Return a copy of the pool's settings."""
@@ -100,7 +98,7 @@ class Pools:
     def states(self, address: str) -> list[tuple[str, str]]:
         """Return (pool, health) for each pool that has the node; "unchecked" without checks."""
         return [
-            (pool.name, self._health.get((pool.name, address), NodeHealth()).state)
+            (pool.name, self._health.get(pool.name, address).state)
             for pool in self._pools.values()
             if address in pool.members
         ]
@@ -129,7 +127,7 @@ class Pools:
         check = self._check(pool, member.address) if pool and member else None
         if check is None:
             return None
-        return self._health.get((name, address), NodeHealth()).due(check, now)
+        return self._health.get(name, address).due(check, now)
 
     def hosts(self) -> list[str]:
         """Return the host names that have to be looked up, sorted."""
@@ -151,10 +149,7 @@ class Pools:
         check = self._check(pool, member.address) if pool and member else None
         if check is None:
             return False
-        before = self._health.get((fact.pool, fact.address), NodeHealth())
-        after = before.seen(fact.ok, check, now)
-        self._health[fact.pool, fact.address] = after
-        return after.is_up != before.is_up
+        return self._health.absorb_check(fact.pool, fact.address, fact.ok, check, now)
 
     def absorb_name(self, fact: Resolved) -> bool:
         """Take in a look-up's answer; return whether the name leads elsewhere now.
@@ -181,21 +176,19 @@ class Pools:
 
     def _forget(self, address: str) -> None:
         for name in self._pools:
-            self._health.pop((name, address), None)
+            self._health.forget(name, address)
 
     def _nodes(self, pool: _Pool) -> Iterator[Node]:
-        # When every node of a pool is down, the snapshot says so, and the plane answers 503.
-        # Sending requests to nodes known to be dead would only delay that answer; a threshold
-        # below which checks are disbelieved ("panic") belongs here when it comes.
-        checked = pool.settings["health_check"] != "none"
+        verdicts = self._health.judge(pool.name, pool.settings, pool.members)
         for text, member in pool.members.items():
-            health = self._health.get((pool.name, text), NodeHealth())
+            verdict = verdicts[text]
             yield Node(
-                text,
-                self._slots[text],
-                member.weight,
-                health.is_up or not checked,
-                self._connect(member.address),
+                address=text,
+                slot=self._slots[text],
+                weight=member.weight,
+                up=verdict.up,
+                connect=self._connect(member.address),
+                warm_from=verdict.warm_from,
             )
 
     def _connect(self, address: Address) -> str | None:
@@ -207,25 +200,4 @@ class Pools:
         return f"[{host}]:{address.port}" if ":" in host else f"{host}:{address.port}"
 
     def _check(self, pool: _Pool, address: Address) -> HealthCheck | None:
-        connect = self._connect(address)
-        if pool.settings["health_check"] == "none" or connect is None:
-            return None
-        return _make_check(pool.settings, connect)
-
-
-def _make_check(settings: dict[str, Value], connect: str) -> HealthCheck:
-    interval, timeout = settings["health_interval"], settings["health_timeout"]
-    fall, rise = settings["health_fall"], settings["health_rise"]
-    assert isinstance(interval, float) and isinstance(timeout, float)
-    assert isinstance(fall, int) and isinstance(rise, int)
-    return HealthCheck(
-        kind=str(settings["health_check"]),
-        connect=connect,
-        path=str(settings["health_path"]),
-        host=str(settings["health_host"]),
-        statuses=parse_statuses(str(settings["health_status"])),
-        interval_s=interval,
-        timeout_s=timeout,
-        fall=fall,
-        rise=rise,
-    )
+        return make_check(pool.settings, self._connect(address))
