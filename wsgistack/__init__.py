@@ -5,11 +5,17 @@ Public names are loaded when they are first used: importing the package imports 
 
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from wsgistack.store.url import make_store
+
+__all__ = ["__version__", "make_store"]
 
 # name: the module that holds it
-PUBLIC: dict[str, str] = {}
+PUBLIC: dict[str, str] = {
+    "make_store": "wsgistack.store.url",
+}
 
 try:
     __version__ = version("wsgistack")

@@ -7,6 +7,13 @@
      |    +-- UnknownName                  no part, setting or command has that name
      |    +-- CommandError                 an admin command is refused; str() follows `ERROR: `
      +-- ListenError (OSError)             the system does not let us listen there
+     +-- StoreError                        a store did not do what it was asked
+          +-- ArgumentError (ValueError)   a key, value, time to live or number that no store takes
+          |    +-- TooLarge                a value that this store can never hold
+          +-- StoreDown                    it cannot be reached, or did not answer in time
+          +-- StoreFull                    no room is left beside what is pinned
+          +-- CounterError                 what is there cannot be counted with
+          +-- Contended                    other writers were quicker every time
 
 Each class answers whose fault it is and whether trying again can help; str() is what to tell
 the person who asked.
@@ -18,10 +25,17 @@ from typing import ClassVar, Literal
 
 __all__ = [
     "AddressError",
+    "ArgumentError",
     "CommandError",
     "ConfigurationError",
+    "Contended",
+    "CounterError",
     "ListenError",
     "SettingError",
+    "StoreDown",
+    "StoreError",
+    "StoreFull",
+    "TooLarge",
     "UnknownName",
     "WsgistackError",
 ]
@@ -30,7 +44,7 @@ __all__ = [
 class WsgistackError(Exception):
     """The root of the tree."""
 
-    fault: ClassVar[Literal["operator", "system"]] = "system"
+    fault: ClassVar[Literal["caller", "operator", "system"]] = "system"
     may_retry: ClassVar[bool] = False
 
 
@@ -81,4 +95,42 @@ class ListenError(WsgistackError, OSError):
     """The system does not let us listen on an address; str() is its reason."""
 
     fault = "operator"
+    may_retry = True
+
+
+class StoreError(WsgistackError):
+    """A store did not do what it was asked; what it holds is whole all the same."""
+
+
+class ArgumentError(StoreError, ValueError):
+    """A key, value, time to live or number that no store takes; nothing was changed."""
+
+    fault = "caller"
+
+
+class TooLarge(ArgumentError):
+    """A value that this store can never hold; its key holds nothing now."""
+
+
+class StoreDown(StoreError):
+    """A store cannot be reached, or did not answer in time; whether it acted is unknown."""
+
+    may_retry = True
+
+
+class StoreFull(StoreError):
+    """No room is left beside what is pinned."""
+
+    may_retry = True
+
+
+class CounterError(StoreError):
+    """What a key holds is not a number, or would leave the range of counters."""
+
+    fault = "caller"
+
+
+class Contended(StoreError):
+    """Other writers of the same key were quicker every time."""
+
     may_retry = True
