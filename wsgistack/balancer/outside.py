@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol, TypedDict
+from typing import NamedTuple, Protocol, TypedDict
 
-__all__ = ["NodeCounts", "Ports", "ProcessCounts", "Stats"]
+__all__ = ["NodeCounts", "Outcomes", "Ports", "ProcessCounts", "Stats"]
 
 
 class NodeCounts(TypedDict):
@@ -23,6 +23,24 @@ class NodeCounts(TypedDict):
     lastconnect: float
     lastresponse: float
     responsecodes: Mapping[int, int]
+
+
+class Outcomes(NamedTuple):
+    """How a node's requests ended, over all workers; what health.py judges traffic by.
+
+    *good* and *bad* only grow.  Bad is what speaks against the node: it could not be reached, did
+    not answer in time, broke off, or answered with one of the statuses that count as failures;
+    a fault of the client is neither.  *streak* is how many bad ones came in a row without a good
+    one between them: the longest over the workers.  *latency_us* is a moving average of the time from the
+    request sent to the first byte of a good response; *spent_us* is the total of these times, so that
+    any window has its mean.
+    """
+
+    good: int = 0
+    bad: int = 0
+    streak: int = 0
+    latency_us: int = 0
+    spent_us: int = 0
 
 
 class ProcessCounts(TypedDict):
