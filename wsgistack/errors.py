@@ -6,6 +6,7 @@
      |    +-- SettingError                 a setting's value does not fit
      |    +-- UnknownName                  no part, setting or command has that name
      |    +-- CommandError                 an admin command is refused; str() follows `ERROR: `
+     |    +-- RateError                    a rate limit cannot be read
      +-- ListenError (OSError)             the system does not let us listen there
      +-- StoreError                        a store did not do what it was asked
           +-- ArgumentError (ValueError)   a key, value, time to live or number that no store takes
@@ -31,6 +32,7 @@ __all__ = [
     "Contended",
     "CounterError",
     "ListenError",
+    "RateError",
     "SettingError",
     "StoreDown",
     "StoreError",
@@ -89,6 +91,15 @@ class CommandError(ConfigurationError):
         self.met = met
         self.nearest = nearest
         self.because = because
+
+
+class RateError(ConfigurationError):
+    """A rate limit cannot be read.  *column* counts from 1, None where no single word is wrong."""
+
+    def __init__(self, text: str, *, column: int | None = None, nearest: str | None = None) -> None:
+        super().__init__(text + (f" (did you mean '{nearest}'?)" if nearest else ""))
+        self.column = column
+        self.nearest = nearest
 
 
 class ListenError(WsgistackError, OSError):

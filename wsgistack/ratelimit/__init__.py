@@ -1,0 +1,1 @@
+"""Rate limits: exact, cheap and fair, around any WSGI application."""

@@ -1,0 +1,70 @@
+"""An exact log: the stamp of everything that passed within the window.
+
+Never more than the amount in any window whatsoever, at O(amount) memory and time for each key: for
+small limits such as 5 logins in 15 minutes.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+from wsgistack.errors import RateError
+from wsgistack.ratelimit.algorithms import NEVER
+from wsgistack.ratelimit.rates import Rate
+
+__all__ = ["HELP", "MOST", "NAME", "Exact", "make"]
+
+NAME = "exact"
+HELP = "never more in any window: keeps every stamp, for small limits"
+MOST = 10_000  # stamps of one key: 80 kB
+
+State = tuple[int, ...]  # when each unit that still counts stops to count, in order
+
+
+class Exact:
+    """Counter of a rate; the state is when each unit used will be free again, in order."""
+
+    __slots__ = ("_amount", "_window")
+
+    def __init__(self, rate: Rate) -> None:
+        self._amount = rate.amount
+        self._window = rate.window_us
+
+    def decide(self, state: State | None, now: int, cost: int) -> tuple[int, State | None]:
+        """See Counter."""
+        live = _live(state, now)
+        over = len(live) + cost - self._amount
+        if over <= 0:
+            return 0, (*live, *((now + self._window,) * cost))
+        return (live[over - 1] - now if cost <= self._amount else NEVER), state
+
+    def charge(self, state: State | None, now: int, cost: int) -> State | None:
+        """See Counter; given back are the latest units."""
+        live = _live(state, now)
+        if cost < 0:
+            return live[:cost] or None
+        return (*live, *((now + self._window,) * min(cost, MOST))) or None
+
+    def left(self, state: State | None, now: int) -> int:
+        """See Counter."""
+        return max(self._amount - len(_live(state, now)), 0)
+
+    def reset_us(self, state: State | None, now: int) -> int:
+        """See Counter; the time until one more unit may pass."""
+        live = _live(state, now)
+        return live[max(len(live) - self._amount, 0)] - now if live else 0
+
+    def ends_at(self, state: State) -> int:
+        """See Counter."""
+        return state[-1]
+
+
+def _live(state: State | None, now: int) -> State:
+    return () if state is None else state[bisect_right(state, now) :]
+
+
+def make(rate: Rate) -> Exact:
+    """Return the counter of *rate*; RateError when it would keep too many stamps."""
+    if rate.amount > MOST:
+        raise RateError(f"'{rate}': an exact limit keeps every stamp, at most {MOST}; 'sliding' does not")
+    return Exact(rate)

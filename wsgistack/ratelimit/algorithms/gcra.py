@@ -1,0 +1,68 @@
+"""The generic cell rate algorithm: a token bucket in one integer.
+
+The state is the theoretical arrival time (TAT): when the bucket will be full again.  It is kept in
+units of 1/amount microsecond, in which one token takes exactly window_us of them, so that no rate
+drifts (7/second is no multiple of a microsecond).  ITU-T I.371 Annex A, virtual scheduling.
+
+A full bucket gives *burst* at once and then *amount* per window, so the worst window sees
+burst + amount of them: `exact` or `sliding` is for a hard limit in any window.
+"""
+
+from __future__ import annotations
+
+from wsgistack.ratelimit.algorithms import NEVER
+from wsgistack.ratelimit.rates import Rate
+
+__all__ = ["HELP", "NAME", "Gcra", "make"]
+
+NAME = "gcra"
+HELP = "a bucket of `burst` that fills steadily: smooth, cheap, the default"
+
+
+class Gcra:
+    """Counter of a rate; the state is an int."""
+
+    __slots__ = ("_amount", "_burst", "_full", "_step")
+
+    def __init__(self, rate: Rate) -> None:
+        self._amount = rate.amount
+        self._step = rate.window_us  # of one token, in 1/amount us
+        self._burst = rate.burst
+        self._full = rate.burst * rate.window_us  # how far the TAT may lie ahead
+
+    def decide(self, state: int | None, now: int, cost: int) -> tuple[int, int | None]:
+        """See Counter."""
+        now *= self._amount
+        tat = (now if state is None or state < now else state) + cost * self._step
+        over = tat - now - self._full
+        if over <= 0:
+            return 0, tat
+        return (-(-over // self._amount) if cost <= self._burst else NEVER), state
+
+    def charge(self, state: int | None, now: int, cost: int) -> int | None:
+        """See Counter; what is charged beyond the burst is a debt that waiting pays."""
+        now *= self._amount
+        tat = (now if state is None or state < now else state) + cost * self._step
+        return tat if tat > now else None
+
+    def left(self, state: int | None, now: int) -> int:
+        """See Counter."""
+        ahead = 0 if state is None else max(state - now * self._amount, 0)
+        return max(self._full - ahead, 0) // self._step
+
+    def reset_us(self, state: int | None, now: int) -> int:
+        """See Counter; the time until one more token is whole."""
+        ahead = 0 if state is None else max(state - now * self._amount, 0)
+        if ahead == 0:
+            return 0
+        wanted = self._full - (self.left(state, now) + 1) * self._step
+        return -(-(ahead - max(wanted, 0)) // self._amount)
+
+    def ends_at(self, state: int) -> int:
+        """See Counter."""
+        return -(-state // self._amount)
+
+
+def make(rate: Rate) -> Gcra:
+    """Return the counter of *rate*."""
+    return Gcra(rate)
