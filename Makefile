@@ -29,8 +29,9 @@ build: $(STAMPS)/build  ## compile what changed, in place
 bench-proxy: $(STAMPS)/dev build installed  ## the balancer beside nginx, HAProxy and Perlbal, those that are here
 	@$(PY) -m bench.proxy $(ARGS)
 
-docs: $(STAMPS)/dev build installed  ## write the generated pages (docs/settings.md)
+docs: $(STAMPS)/dev build installed  ## write the generated pages (docs/settings.md, docs/commands.md)
 	@$(PY) -m tools.settings_page --write
+	@$(PY) -m tools.commands_page --write
 
 lock:  ## pin requirements/*.in again
 	@$(PYTHON) -m venv .cache/lock && .cache/lock/bin/pip install -q --disable-pip-version-check '$(UV)'

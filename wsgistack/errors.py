@@ -81,13 +81,21 @@ class CommandError(ConfigurationError):
 
     *met* and *nearest*: a misspelt word of the line and the valid one.  *because*: the pool or
     service that the command builds on and that is missing or unfinished ("": the one implied by
-    the context), so that a reader of a whole file can tell a consequence from a cause.
+    the context), so that a reader of a whole file can tell a consequence from a cause.  *usage*:
+    how the command is written, when that was the trouble.
     """
 
     def __init__(
-        self, text: str, *, met: str = "", nearest: str | None = None, because: str | None = None
+        self,
+        text: str,
+        *,
+        met: str = "",
+        nearest: str | None = None,
+        because: str | None = None,
+        usage: str = "",
     ) -> None:
-        super().__init__(text + (f" (did you mean '{nearest}'?)" if nearest else ""))
+        hint = f" (did you mean '{nearest}'?)" if nearest else ""
+        super().__init__(text + hint + (f"; usage: {usage}" if usage else ""))
         self.met = met
         self.nearest = nearest
         self.because = because

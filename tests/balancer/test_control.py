@@ -97,10 +97,16 @@ def test_what_probes_need_is_here() -> None:
     ("line", "reply"),
     [
         ("frob", "ERROR: unknown command: frob"),
-        ("pol mypool add 1.2.3.4", "ERROR: unknown command: pol (did you mean 'pool'?)"),
+        (
+            "pol mypool add 1.2.3.4",
+            f"ERROR: unknown command: pol (did you mean 'pool'?); usage: {COMMANDS.get('pool').usage}",
+        ),
         ("!", "ERROR: invalid command"),
         ("${ip:lo}", "ERROR: ${ip:lo}: variables are expanded in a configuration file only"),
-        ("get / http/1.1", "ERROR: unknown command: get (did you mean 'set'?)"),
+        (
+            "get / http/1.1",
+            "ERROR: unknown command: get (did you mean 'set'?); usage: SET [<name>.]<param> = <value>",
+        ),
     ],
 )
 def test_what_is_no_command_is_said(line: str, reply: str) -> None:

@@ -35,7 +35,8 @@ def test_bad_words_get_an_error_and_the_nearest_one(
     start_backend: StartBackend, start_balancer: StartBalancer
 ) -> None:
     balancer = start_balancer(site([start_backend("a")]))
-    assert balancer.admin("pol") == ["ERROR: unknown command: pol (did you mean 'pool'?)"]
+    (error,) = balancer.admin("pol")
+    assert error.startswith("ERROR: unknown command: pol (did you mean 'pool'?); usage: POOL <pool> ")
     assert balancer.admin("pool nope add 127.0.0.1:1")[0].startswith("ERROR: Pool 'nope' not found")
     assert balancer.admin("SET mysite.buffer_sise = 1k")[0].startswith("ERROR: ")
     assert balancer.get("/") == (200, b"a\n")

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple, assert_never
 
-from wsgistack.balancer.language.command import Command, Desk, Estate
-from wsgistack.balancer.language.commands import COMMANDS
-from wsgistack.balancer.language.grammar import Line, parse_line
+from wsgistack.balancer.language.command import Desk, Estate
+from wsgistack.balancer.language.dispatch import dispatch
+from wsgistack.balancer.language.grammar import parse_line
 from wsgistack.balancer.language.replies import Error, Reply, Silent
 from wsgistack.balancer.language.session import Session
 from wsgistack.balancer.model import Fact, HealthCheck, ProbeResult, Resolved, Snapshot
@@ -19,8 +19,7 @@ from wsgistack.balancer.outside import Ports, Stats
 from wsgistack.balancer.pools import Pools
 from wsgistack.balancer.server_settings import SERVER_SETTINGS
 from wsgistack.balancer.services import Services
-from wsgistack.errors import CommandError, ConfigurationError
-from wsgistack.registry import find_nearest
+from wsgistack.errors import ConfigurationError
 
 __all__ = ["Check", "Control", "Ports", "Session", "Stats"]
 
@@ -71,7 +70,7 @@ class Control:
         if parsed is None:
             return Silent()
         try:
-            return _find_command(parsed).run(Desk(self._estate, session, now), parsed)
+            return dispatch(Desk(self._estate, session, now), parsed)
         finally:  # afterwards: Ports.open may read the snapshot while the command runs
             self._may_differ = True
 
@@ -110,10 +109,3 @@ class Control:
         if fresh != self._snapshot:
             self._snapshot = replace(fresh, version=fresh.version + 1)
         self._may_differ = False
-
-
-def _find_command(line: Line) -> Command:
-    if line.word not in COMMANDS:
-        nearest = find_nearest(line.word, COMMANDS.names())
-        raise CommandError(f"unknown command: {line.word}", met=line.word, nearest=nearest)
-    return COMMANDS.get(line.word)

@@ -47,10 +47,13 @@ class Command:
     """One command word.
 
     *run* gets the desk and the line and returns the reply; it raises ConfigurationError to
-    refuse, before it changed anything.
+    refuse, before it changed anything.  *example*: a line that works, "" for a command that never
+    does.  *reads*: it changes nothing that anybody else sees, so a read-only session may give it.
     """
 
     word: str
     usage: str
     help: str
     run: Callable[[Desk, Line], Reply]
+    example: str = field(kw_only=True)
+    reads: bool = field(kw_only=True)

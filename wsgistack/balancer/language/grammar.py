@@ -13,10 +13,14 @@ from dataclasses import dataclass
 
 from wsgistack.errors import CommandError
 
-__all__ = ["NAME", "Line", "parse_line"]
+__all__ = ["NAME", "Line", "Misfit", "parse_line"]
 
 NAME = r"(?:\w[\w-]{0,62})"  # 63 characters: the room that the plane has
 VARIABLE = re.compile(r"\$(?:\{([^}]*)\}|([A-Za-z_]\w*))", re.ASCII)
+
+
+class Misfit(CommandError):
+    """What follows a command's word does not fit the command's usage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +31,16 @@ class Line:
     rest: str
 
     def match(self, pattern: str, usage: str | None = None) -> re.Match[str]:
-        """Return the match of all of `rest`, in any case, or raise CommandError with *usage*."""
+        """Return the match of all of `rest`, in any case.
+
+        Raises CommandError with the text *usage*, without one Misfit: then the command's usage is
+        said.
+        """
         found = re.fullmatch(pattern, self.rest, re.IGNORECASE | re.ASCII)
+        if found is None and usage is not None:
+            raise CommandError(usage)
         if found is None:
-            raise CommandError(usage or f"Invalid syntax to '{self.word}' command")
+            raise Misfit(f"Invalid syntax to '{self.word}' command")
         return found
 
     def take_nothing(self) -> None:

@@ -20,13 +20,15 @@ class Session:
     """What one connection, or one file, remembers between its lines.
 
     *last_created* is what SET means without a name.  *verbose*: say OK.  *environment*: where a
-    file's `$NAME` are looked up; never given to a connection.
+    file's `$NAME` are looked up; never given to a connection.  *readonly*: only commands that
+    change nothing.
     """
 
     source: Literal["file", "telnet"] = "telnet"
     last_created: str | None = None
     verbose: bool = True
     environment: Mapping[str, str] | None = None
+    readonly: bool = False
 
     @classmethod
     def of_file(cls, environment: Mapping[str, str]) -> Session:

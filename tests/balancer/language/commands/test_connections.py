@@ -155,7 +155,7 @@ def test_socks_summary_counts_them(stage: Stage) -> None:
     ("line", "reply"),
     [
         ("socks foo", "."),
-        ("socks a b", "ERROR: Invalid syntax to 'socks' command"),
+        ("socks a b", "ERROR: Invalid syntax to 'socks' command; usage: socks [all|summary]"),
         ("states nope", "ERROR: Service not found."),
         ("pending x", "ERROR: The 'pending' command takes no arguments"),
         ("queues x", "ERROR: The 'queues' command takes no arguments"),

@@ -53,7 +53,7 @@ def test_help_lists_the_commands_that_are_there() -> None:
         ("help idle_timeout", "SET idle_timeout = <duration>: Perlbal's name for client_body_timeout and client_write_timeout"),
         ("help max_connections", "SERVER max_connections = <int>: client connections of a worker; default 20000"),
         ("help buffer_siz", "ERROR: unknown command: buffer_siz (did you mean 'buffer_size'?)"),
-        ("help !", "ERROR: Invalid syntax to 'help' command"),
+        ("help !", "ERROR: Invalid syntax to 'help' command; usage: help [<command or parameter>]"),
     ],
 )  # fmt: skip
 def test_help_tells_about_one(line: str, first: str) -> None:

@@ -88,13 +88,13 @@ def test_show_pool_lists_its_nodes_in_the_order_of_adding(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("line", "reply"),
     [
-        ("show", "ERROR: Invalid syntax to 'show' command"),
-        ("show thing", "ERROR: Invalid syntax to 'show' command"),
+        ("show", "ERROR: Invalid syntax to 'show' command; usage: SHOW {SERVICE|POOL} [<name>]"),
+        ("show thing", "ERROR: Invalid syntax to 'show' command; usage: SHOW {SERVICE|POOL} [<name>]"),
         ("show service nope", "ERROR: Unknown service"),
         ("show service mysit", "ERROR: Unknown service (did you mean 'mysite'?)"),
         ("show pool nope", "ERROR: pool 'nope' does not exist"),
         ("nodes 10.0.0.9", "."),
-        ("nodes a b", "ERROR: Invalid syntax to 'nodes' command"),
+        ("nodes a b", "ERROR: Invalid syntax to 'nodes' command; usage: nodes [<address>[:<port>]]"),
         ("node 1.2.3.999", "ERROR: Invalid syntax to 'node' command: '1.2.3.999': 999 is not between 0 and 255"),
         ("backends", "."),
         ("backends x", "ERROR: The 'backends' command takes no arguments"),

@@ -3,8 +3,10 @@
 import pytest
 
 from tests.balancer.stage import Stage
+from wsgistack.balancer.language.commands import COMMANDS
 
 INVALID = "ERROR: Invalid syntax to 'pool' command"
+MISFIT = f"{INVALID}; usage: {COMMANDS.get('pool').usage}"
 
 
 @pytest.fixture
@@ -25,10 +27,10 @@ def stage() -> Stage:
         ("pool mysit add 10.0.0.1", "ERROR: Pool 'mysit' not found (did you mean 'mysite'?)"),
         ("pool mysite frob 10.0.0.1", "ERROR: Invalid command:  must be 'add' or 'remove'"),
         ("pool mysite ad 10.0.0.1", "ERROR: Invalid command:  must be 'add' or 'remove' (did you mean 'add'?)"),
-        ("pool add 10.0.0.9:80", INVALID),
-        ("pool", INVALID),
-        ("pool mysite", INVALID),
-        ("pool mysite add", INVALID),
+        ("pool add 10.0.0.9:80", MISFIT),
+        ("pool", MISFIT),
+        ("pool mysite", MISFIT),
+        ("pool mysite add", MISFIT),
         ("pool mysite add localhost", "OK"),
         ("pool mysite add [::1]:8001", "OK"),
         ("pool mysite add unix:/run/App.sock", "OK"),
@@ -39,7 +41,7 @@ def stage() -> Stage:
         ("pool mysite add 10.0.0.1 weight=x", f"{INVALID}: weight: 'x' is not a number from 1 to 256"),
         ("pool mysite add 10.0.0.1 wight=3", f"{INVALID}: wight=3 (did you mean 'weight'?)"),
         ("pool mysite remove 10.0.0.1 weight=3", f"{INVALID}: weight=3 has no meaning there"),
-        ("pool mysite add 10.0.0.1 10.0.0.2", INVALID),
+        ("pool mysite add 10.0.0.1 10.0.0.2", MISFIT),
         ("pool mysite add 999.999.999.999", f"{INVALID}: '999.999.999.999': 999 is not between 0 and 255"),
         ("pool mysite remove 1.2.3.4:99999", f"{INVALID}: '1.2.3.4:99999': port 99999 is not between 1 and 65535"),
     ],

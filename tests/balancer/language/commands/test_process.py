@@ -9,6 +9,8 @@ from wsgistack.balancer.language.replies import Error, Ok, Quit, Reply, Shutdown
 from wsgistack.balancer.language.session import Session
 from wsgistack.balancer.outside import ProcessCounts
 
+SHUTDOWN = "usage: SHUTDOWN [graceful] [<seconds>]"
+
 
 @pytest.mark.parametrize("word", ["uptime", "VERSION"])
 def test_uptime_and_version_say_the_same(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,7 +48,7 @@ def test_proc_tells_what_was_used_since_anybody_last_asked() -> None:
         ("uptime x", "ERROR: The 'uptime' command takes no arguments"),
         ("proc x", "ERROR: The 'proc' command takes no arguments"),
         ("dumpconfig x", "ERROR: The 'dumpconfig' command takes no arguments"),
-        ("server", "ERROR: Invalid syntax to 'server' command"),
+        ("server", "ERROR: Invalid syntax to 'server' command; usage: SERVER <param> = <value>"),
         ("server max_connections = 500", "OK"),
         ("SERVER Max_Connections=500", "OK"),
         ("server max_connections = x", "ERROR: Expected numeric parameter"),
@@ -66,8 +68,8 @@ def test_proc_tells_what_was_used_since_anybody_last_asked() -> None:
         ("verbose", "ERROR: usage: VERBOSE {on|off}"),
         ("verbose maybe", "ERROR: usage: VERBOSE {on|off}"),
         ("verbose on", "OK"),
-        ("shutdown now", "ERROR: Invalid syntax to 'shutdown' command"),
-        ("shutdown graceful soon", "ERROR: Invalid syntax to 'shutdown' command"),
+        ("shutdown now", f"ERROR: Invalid syntax to 'shutdown' command; {SHUTDOWN}"),
+        ("shutdown graceful soon", f"ERROR: Invalid syntax to 'shutdown' command; {SHUTDOWN}"),
     ],
 )  # fmt: skip
 def test_a_line_gets_its_reply(line: str, reply: str) -> None:
@@ -102,8 +104,8 @@ def test_a_session_that_is_not_verbose_says_no_ok() -> None:
         ("# x", Silent()),
         ("verbose off", Ok()),
         ("quit now", Error("The 'quit' command takes no arguments")),
-        ("quitter", Error("unknown command: quitter (did you mean 'quit'?)")),
-        ("pexit", Error("unknown command: pexit (did you mean 'exit'?)")),
+        ("quitter", Error("unknown command: quitter (did you mean 'quit'?); usage: quit")),
+        ("pexit", Error("unknown command: pexit (did you mean 'exit'?); usage: exit")),
     ],
 )
 def test_what_ends_a_session_is_told_apart(line: str, reply: Reply) -> None:

@@ -56,6 +56,9 @@ def never(desk: Desk, line: Line) -> Reply:
 
 
 COMMANDS = (
-    *(Command(word, word, "not available yet", later) for word in LATER),
-    *(Command(word, word, "about the inside of Perl, not available", never) for word in NEVER),
+    *(Command(word, word, "not available yet", later, example="", reads=True) for word in LATER),
+    *(
+        Command(word, word, "about the inside of Perl, not available", never, example="", reads=True)
+        for word in NEVER
+    ),
 )

@@ -7,6 +7,8 @@ from collections import Counter
 from wsgistack.balancer.language.command import Command, Desk
 from wsgistack.balancer.language.grammar import NAME, Line
 from wsgistack.balancer.language.replies import Ask, Lines, Reply, Row
+from wsgistack.errors import CommandError
+from wsgistack.registry import find_nearest
 
 __all__ = ["COMMANDS"]
 
@@ -18,6 +20,7 @@ CLASSES = {
     "manage": "Perlbal::ClientManage",
 }
 QUEUES = ("normal", "highpri", "lowpri")
+MODES = ("all", "summary")
 
 
 def pending(desk: Desk, line: Line) -> Reply:
@@ -73,9 +76,13 @@ def states(desk: Desk, line: Line) -> Reply:
 def socks(desk: Desk, line: Line) -> Reply:
     """List the connections and listeners, or count them."""
     mode = (line.match(r"(\w+)?")[1] or "all").lower()
-    if mode not in ("all", "summary"):
-        return Lines(())
-    return Ask("socks", _summary if mode == "summary" else _all)
+    if mode in MODES:
+        return Ask("socks", _summary if mode == "summary" else _all)
+    if nearest := find_nearest(mode, MODES):
+        raise CommandError(
+            f"socks: '{line.rest}' is not one of {', '.join(MODES)}", met=line.rest, nearest=nearest
+        )
+    return Lines(())  # as Perlbal
 
 
 def _summary(rows: list[list[Row]]) -> list[str]:
@@ -89,8 +96,8 @@ def _summary(rows: list[list[Row]]) -> list[str]:
 
 
 def _all(rows: list[list[Row]]) -> list[str]:
-    found = sorted(_flat(rows), key=lambda row: int(row["fd"]))
-    return ["   fd    age", *(f"{row['fd']:5d} {int(row['age']):5d}s {_describe(row)}" for row in found)]
+    found = sorted((int(row["fd"]), _describe(row), int(row["age"])) for row in _flat(rows))
+    return ["   fd    age", *(f"{fd:5d} {age:5d}s {text}" for fd, text, age in found)]
 
 
 def _describe(row: Row) -> str:
@@ -120,8 +127,29 @@ def _class(row: Row) -> str:
 
 
 COMMANDS = (
-    Command("pending", "pending", "node connections being opened: service, node, seconds", pending),
-    Command("queues", "queues", "requests that wait for a node", queues),
-    Command("states", "states [<service>]", "connections by class and state", states),
-    Command("socks", "socks [all|summary]", "all connections and listeners", socks),
+    Command(
+        "pending",
+        "pending",
+        "node connections being opened: service, node, seconds",
+        pending,
+        example="pending",
+        reads=True,
+    ),
+    Command("queues", "queues", "requests that wait for a node", queues, example="queues", reads=True),
+    Command(
+        "states",
+        "states [<service>]",
+        "connections by class and state",
+        states,
+        example="states mysite",
+        reads=True,
+    ),
+    Command(
+        "socks",
+        "socks [all|summary]",
+        "all connections and listeners",
+        socks,
+        example="socks summary",
+        reads=True,
+    ),
 )

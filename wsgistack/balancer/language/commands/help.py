@@ -39,6 +39,8 @@ def _about_command(word: str) -> Iterator[str]:
         return
     command = ALL.get(word)
     yield f"{command.usage}: {command.help}"
+    if command.example:
+        yield f"example: {command.example}"
     if word == "set":
         yield f"of a service: role, listen, pool, {_names(SERVICE_SETTINGS)}"
         yield f"of a pool: {_names(POOL_SETTINGS)}"
@@ -65,4 +67,13 @@ def _names(table: Table) -> str:
     return ", ".join(row.name for row in table if row.available)
 
 
-COMMANDS = (Command("help", "help [<command or parameter>]", "the commands, or one of them", help_),)
+COMMANDS = (
+    Command(
+        "help",
+        "help [<command or parameter>]",
+        "the commands, or one of them",
+        help_,
+        example="help pool",
+        reads=True,
+    ),
+)

@@ -124,8 +124,19 @@ def backends(desk: Desk, line: Line) -> Reply:
 NODES_HELP = "counters of a node, or of all"
 
 COMMANDS = (
-    Command("show", "SHOW {SERVICE|POOL} [<name>]", "list services or pools, or describe one", show),
-    Command("nodes", "nodes [<address>[:<port>]]", NODES_HELP, nodes),
-    Command("node", "node [<address>[:<port>]]", NODES_HELP, nodes),
-    Command("backends", "backends", "connections open to each node", backends),
+    Command(
+        "show",
+        "SHOW {SERVICE|POOL} [<name>]",
+        "list services or pools, or describe one",
+        show,
+        example="show pool mypool",
+        reads=True,
+    ),
+    Command("nodes", "nodes [<address>[:<port>]]", NODES_HELP, nodes, example="nodes", reads=True),
+    Command(
+        "node", "node [<address>[:<port>]]", NODES_HELP, nodes, example="node 127.0.0.1:8001", reads=True
+    ),
+    Command(
+        "backends", "backends", "connections open to each node", backends, example="backends", reads=True
+    ),
 )

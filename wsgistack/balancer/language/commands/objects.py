@@ -84,9 +84,28 @@ def default(desk: Desk, line: Line) -> Reply:
 
 COMMANDS = (
     Command(
-        "create", "CREATE {SERVICE|POOL} <name>", "make a pool or a service, and mean it from now on", create
+        "create",
+        "CREATE {SERVICE|POOL} <name>",
+        "make a pool or a service, and mean it from now on",
+        create,
+        example="CREATE POOL images",
+        reads=False,
     ),
-    Command("use", "USE <name>", "mean this pool or service in SET", use),
-    Command("set", "SET [<name>.]<param> = <value>", "set a parameter; help <param> tells about it", set_),
-    Command("default", "DEFAULT <param> = <value>", "set what later services get with their role", default),
+    Command("use", "USE <name>", "mean this pool or service in SET", use, example="USE mysite", reads=True),
+    Command(
+        "set",
+        "SET [<name>.]<param> = <value>",
+        "set a parameter; help <param> tells about it",
+        set_,
+        example="SET mysite.buffer_size = 64k",
+        reads=False,
+    ),
+    Command(
+        "default",
+        "DEFAULT <param> = <value>",
+        "set what later services get with their role",
+        default,
+        example="DEFAULT buffer_size = 64k",
+        reads=False,
+    ),
 )

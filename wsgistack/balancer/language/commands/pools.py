@@ -58,5 +58,7 @@ COMMANDS = (
         "POOL <pool> {ADD|REMOVE} <address>[:<port>] [weight=<n>]",
         "add or remove a node: 1.2.3.4, [::1], a host name or unix:/path",
         pool,
+        example="POOL mypool ADD 10.0.0.1:8000 weight=2",
+        reads=False,
     ),
 )

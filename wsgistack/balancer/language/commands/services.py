@@ -40,12 +40,21 @@ def header(desk: Desk, line: Line) -> Reply:
 
 
 COMMANDS = (
-    Command("enable", "ENABLE <service>", "open its ports", enable),
-    Command("disable", "DISABLE <service>", "close its ports; what was accepted goes on", disable),
+    Command("enable", "ENABLE <service>", "open its ports", enable, example="ENABLE mysite", reads=False),
+    Command(
+        "disable",
+        "DISABLE <service>",
+        "close its ports; what was accepted goes on",
+        disable,
+        example="DISABLE mysite",
+        reads=False,
+    ),
     Command(
         "header",
         "HEADER <service> {INSERT|REMOVE} <header>[: <value>]",
         "change requests on their way to a node: removals first, then insertions",
         header,
+        example="HEADER mysite INSERT X-Served-By: wsgistack",
+        reads=False,
     ),
 )
