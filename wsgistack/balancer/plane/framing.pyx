@@ -32,7 +32,8 @@ cdef int64_t length_of(const uint8_t* p, uint32_t n) noexcept nogil:
 
 
 cdef int transfer_codings(const uint8_t* p, const Head* h) noexcept nogil:
-    # 0 for exactly one `chunked`, over all lines; an unknown coding is not our business, the rest is malformed.
+    # 0 for exactly one `chunked`, over all lines. A coding that is not known before it is not implemented; where
+    # chunked is not the last the length can not be determined, and RFC 9112 6.3 (4) asks for 400.
     cdef Span e
     cdef uint32_t i, j
     cdef const Field* f
@@ -49,6 +50,8 @@ cdef int transfer_codings(const uint8_t* p, const Head* h) noexcept nogil:
                 chunked = True
             else:
                 unknown = True
+    if not chunked:
+        return FAULT_TRANSFER_ENCODING_INVALID
     return FAULT_TRANSFER_ENCODING_UNKNOWN if unknown else 0
 
 
