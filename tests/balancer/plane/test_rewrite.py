@@ -118,9 +118,9 @@ def test_the_authority_of_the_target_stands_for_host(
     assert b"Forwarded: " + forwarded in lines
 
 
-def test_a_1_0_request_without_host_goes_on_with_an_empty_one() -> None:
-    assert rewrite_request(b"GET / HTTP/1.0\r\n\r\n") == (
-        b"GET / HTTP/1.1\r\nHost: \r\nX-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\n"
+def test_a_1_0_request_without_host_goes_on_with_the_address_of_the_service() -> None:
+    assert rewrite_request(b"GET / HTTP/1.0\r\n\r\n", authority=b"127.0.0.1:8080") == (
+        b"GET / HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nX-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\n"
         b"Forwarded: for=192.0.2.1;proto=http\r\nVia: 1.0 wsgistack\r\n\r\n"
     )
 

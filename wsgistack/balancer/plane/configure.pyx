@@ -113,7 +113,24 @@ def ms(seconds: float) -> int:
     return min(max(round(seconds * 1000), 1 if seconds > 0 else 0), 2**31 - 1)
 
 
-cdef int fill_service(Service* s, dict settings, list insert, list remove) except -1:
+
+def default_authority(listen) -> str:
+    """Return what Host says for a request that names none (RFC 9112 3.3): where the service listens.
+
+    The first of the addresses that can be said to a node; without one it is "localhost".
+    """
+    for address in listen:
+        host, _, port = address.rpartition(":")
+        if not address.startswith("unix:"):
+            host = "localhost" if host in ("0.0.0.0", "[::]") else host
+            return host if port == "80" else f"{host}:{port}"
+    return "localhost"
+
+
+cdef int fill_service(Service* s, dict settings, list insert, list remove, object listen) except -1:
+    authority = default_authority(listen).encode()
+    put_text(s.authority, TEXT_BYTES, authority)
+    s.authority_len = len(authority)
     s.persist_client = settings["persist_client"]
     s.persist_backend = settings["persist_backend"]
     s.verify_backend = settings["verify_backend"]

@@ -82,6 +82,8 @@ cdef struct Service:
     uint32_t insert_len
     char* remove
     uint32_t remove_len
+    char authority[TEXT_BYTES]   # for requests without one
+    uint32_t authority_len
     uint32_t n_trusted
     Cidr trusted[MAX_CIDRS]
 

@@ -175,6 +175,8 @@ cdef int begin_exchange(Client* c) noexcept nogil:
     r.insert_len = s.insert_len
     r.remove = s.remove
     r.remove_len = s.remove_len
+    r.authority = s.authority
+    r.authority_len = s.authority_len
     ex.max_body = s.max_chunked if core.head.chunked else s.max_body
     why = ex_begin(ex, &core.head, buf_data(&c.inp), &r)
     if not s.persist_client or s.closing or core.draining:

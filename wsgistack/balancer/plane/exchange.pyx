@@ -127,7 +127,7 @@ cdef int ex_begin(Exchange* ex, const Head* h, const char* p, RequestRewrite* r)
     r.framing = ex.req_framing
     r.length = ex.req_left
     r.websocket = ex.websocket
-    if buf_reserve(&ex.up, h.size + r.insert_len + 3 * r.peer_len + HEAD_RESERVE) != 0:
+    if buf_reserve(&ex.up, h.size + r.insert_len + 3 * r.peer_len + r.authority_len + HEAD_RESERVE) != 0:
         return WHY_NO_MEMORY
     ex.up.end += write_request_head(h, p, r, buf_tail(&ex.up))
     return WHY_NONE
@@ -495,6 +495,8 @@ cdef class ExchangeFace:
             r.keep_alive = 1
             r.insert = b""
             r.remove = b""
+            r.authority = b"node.example"
+            r.authority_len = 12
             self.ex.why = ex_begin(self.ex, &self.head, rest, &r)
             self.begun = True
             rest = rest[n:]

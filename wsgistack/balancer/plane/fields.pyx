@@ -21,12 +21,14 @@ from wsgistack.balancer.plane.faults cimport (
     FAULT_SPACE_BEFORE_COLON,
     FAULT_TOO_MANY_FIELDS,
 )
+from wsgistack.balancer.plane.identity cimport is_identity
 from wsgistack.balancer.plane.message cimport (
     F_CONNECTION,
     F_CONTENT_LENGTH,
     F_EXPECT,
     F_FORWARDED,
     F_HOST,
+    F_IDENTITY,
     F_KEEP_ALIVE,
     F_OTHER,
     F_PROXY,
@@ -55,7 +57,7 @@ cdef inline uint8_t known(const uint8_t* name, uint32_t n, const char* word, uin
     return id if same_word(name, word, n) else F_OTHER
 
 
-cdef inline uint8_t field_id(const uint8_t* p, uint32_t n) noexcept nogil:
+cdef inline uint8_t own_id(const uint8_t* p, uint32_t n) noexcept nogil:
     # By length, then by one letter that sets it apart from the common names of that length.
     cdef uint8_t first = p[0] | 32
     if n == 4:
@@ -93,6 +95,11 @@ cdef inline uint8_t field_id(const uint8_t* p, uint32_t n) noexcept nogil:
             return known(p, n, b"transfer-encoding", F_TRANSFER_ENCODING)
         return known(p, n, b"x-forwarded-proto", F_X_FORWARDED_PROTO) if first == c"x" else F_OTHER
     return F_OTHER
+
+
+cdef inline uint8_t field_id(const uint8_t* p, uint32_t n) noexcept nogil:
+    cdef uint8_t id = own_id(p, n)
+    return F_IDENTITY if id == F_OTHER and is_identity(p, n) else id
 
 
 cdef int name_fault(uint8_t c, bint empty) noexcept nogil:

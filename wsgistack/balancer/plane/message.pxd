@@ -28,6 +28,7 @@ cdef enum FieldId:
     F_X_FORWARDED_PROTO
     F_X_FORWARDED_PORT
     F_PROXY
+    F_IDENTITY                   # others that say who the client is: see identity.pyx
     F_UNDERSCORE                 # any name that holds "_": dropped, WSGI can not tell it from "-"
 
 
@@ -103,6 +104,8 @@ cdef struct RequestRewrite:
     uint32_t insert_len
     const char* remove           # names to drop, lower case, each followed by "\n" (HEADER service REMOVE)
     uint32_t remove_len
+    const char* authority        # what Host says when the request names none: the service's own address
+    uint32_t authority_len
 
 
 cdef struct ResponseRewrite:

@@ -16,6 +16,7 @@ from wsgistack.balancer.plane.message cimport (
     F_EXPECT,
     F_FORWARDED,
     F_HOST,
+    F_IDENTITY,
     F_TRAILER,
     F_X_FORWARDED_FOR,
     F_X_FORWARDED_HOST,
@@ -31,7 +32,7 @@ from wsgistack.balancer.plane.octets cimport SPACE, is_token, lower
 cdef enum:
     OURS = 1 << F_HOST | 1 << F_CONTENT_LENGTH | 1 << F_EXPECT
     FORWARDED = (1 << F_FORWARDED | 1 << F_X_FORWARDED_FOR | 1 << F_X_FORWARDED_HOST | 1 << F_X_FORWARDED_PROTO
-                 | 1 << F_X_FORWARDED_PORT)
+                 | 1 << F_X_FORWARDED_PORT | 1 << F_IDENTITY)
 
 
 cdef inline char* put(char* out, const char* text, size_t n) noexcept nogil:
@@ -181,7 +182,8 @@ cdef size_t write_request_head(const Head* h, const char* p, const RequestRewrit
         out += 1
     out = put(out, p + h.target, h.target_len)
     out = put(out, b" HTTP/1.1\r\nHost: ", 17)
-    out = put(out, p + h.host, h.host_len)
+    # From 1.0 it may be missing; a strict 1.1 node refuses an empty one (RFC 9112 3.2, 3.3).
+    out = put(out, p + h.host, h.host_len) if h.host_len else put(out, r.authority, r.authority_len)
     out = put(out, b"\r\n", 2)
 
     if not r.blind:

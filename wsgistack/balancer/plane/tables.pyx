@@ -106,7 +106,7 @@ cdef class Tables:
             strncpy(s.name, name.encode(), NAME_BYTES - 1)
             self.services[name] = <size_t>s
         s.slot = spec["slot"]
-        fill_service(s, spec["settings"], spec["insert"], spec["remove"])
+        fill_service(s, spec["settings"], spec["insert"], spec["remove"], spec["listen"])
         s.pool = NULL
         if spec["pool"] is not None:
             s.pool = <Pool*><size_t>self.pools[spec["pool"]]

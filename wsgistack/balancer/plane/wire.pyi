@@ -60,6 +60,7 @@ def rewrite_request(
     length: int | None = ...,
     insert: bytes = ...,
     remove: bytes = ...,
+    authority: bytes = ...,
     max_fields: int = ...,
     max_bytes: int = ...,
     max_target: int = ...,

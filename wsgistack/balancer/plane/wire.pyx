@@ -182,7 +182,7 @@ cdef uint64_t length_of(length):
 
 def rewrite_request(bytes data, *, bytes peer=b"192.0.2.1", peer_is_v6=False, trusted=False, blind=False,
                     https=False, keep_alive=True, websocket=None, framing=None, length=None, bytes insert=b"",
-                    bytes remove=b"", **limits):
+                    bytes remove=b"", bytes authority=b"www.example", **limits):
     """Return the head that a node gets; framing and websocket are as parsed unless told."""
     cdef RequestRewrite r
     cdef Copy given = Copy(data), out
@@ -204,7 +204,9 @@ def rewrite_request(bytes data, *, bytes peer=b"192.0.2.1", peer_is_v6=False, tr
     r.insert_len = len(insert)
     r.remove = remove
     r.remove_len = len(remove)
-    out = Copy(None, head.size + r.insert_len + r.peer_len * 3 + HEAD_RESERVE)
+    r.authority = authority
+    r.authority_len = len(authority)
+    out = Copy(None, head.size + r.insert_len + r.peer_len * 3 + r.authority_len + HEAD_RESERVE)
     size = write_request_head(&head, given.at, &r, out.at)
     assert size <= out.size, f"{size} bytes written, room for {out.size}"
     return out.at[:size]
