@@ -29,6 +29,9 @@ build: $(STAMPS)/build  ## compile what changed, in place
 bench-proxy: $(STAMPS)/dev build installed  ## the balancer beside nginx, HAProxy and Perlbal, those that are here
 	@$(PY) -m bench.proxy $(ARGS)
 
+conformance-ring: $(STAMPS)/dev build installed  ## where pylibmc and nginx keep a key, compared with our rings
+	@$(PY) -m tools.ring_conformance $(ARGS)
+
 docs: $(STAMPS)/dev build installed  ## write the generated pages (docs/settings.md, docs/commands.md)
 	@$(PY) -m tools.settings_page --write
 	@$(PY) -m tools.commands_page --write
@@ -55,5 +58,5 @@ $(STAMPS)/installed: pyproject.toml | build
 		--no-build-isolation --no-deps -e .
 	@mkdir -p $(STAMPS) && touch $@
 
-.PHONY: help demo test lint build bench-proxy docs lock installed
+.PHONY: help demo test lint build bench-proxy conformance-ring docs lock installed
 .SUFFIXES:

@@ -22,9 +22,9 @@ def test_a_size_that_cannot_be_meant_is_refused(max_bytes: int) -> None:
 def test_the_bytes_that_it_counts_are_those_that_it_takes(value_bytes: int) -> None:
     tracemalloc.start()
     try:
-        store = MemoryStore(8 * KB * KB)
+        store = MemoryStore(4 * KB * KB)
         before = tracemalloc.get_traced_memory()[0]
-        for number in range(60_000):
+        for number in range(20_000):
             store.set(f"page:/articles/{number}", bytes(value_bytes), 60.0 + number)
         taken = tracemalloc.get_traced_memory()[0] - before
     finally:
@@ -119,7 +119,7 @@ def test_many_deletions_leave_no_memory_behind() -> None:
     try:
         store = MemoryStore(8 * KB * KB)
         before = tracemalloc.get_traced_memory()[0]
-        for number in range(50_000):
+        for number in range(20_000):
             store.set("key", b"value", 600, pinned=number % 2 == 0)
             store.delete("key")
         assert tracemalloc.get_traced_memory()[0] - before < 600_000
