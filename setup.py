@@ -1,4 +1,4 @@
-"""Build the compiled data plane; all metadata lives in pyproject.toml.
+"""Build the compiled modules; all metadata lives in pyproject.toml.
 
 Without a C compiler an install goes through with a warning: the WSGI components work, and
 `wsgistack balancer` says what is missing.  The Makefile sets WSGISTACK_COMPILED: `required`, where
@@ -39,7 +39,7 @@ def make_extensions() -> list[Extension]:
                 depends=glob(f"{PLANE}/*.h"),
                 extra_compile_args=COMPILE_ARGS,
             )
-            for path in sorted(glob(f"{PLANE}/*.pyx"))
+            for path in sorted(glob("wsgistack/**/*.pyx", recursive=True))
         ],
         compiler_directives=DIRECTIVES,
         build_dir="build/cython",

@@ -1,0 +1,51 @@
+"""A compiled module that has a plain twin offers the same, and one suite runs over both."""
+
+import importlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.house.source import ROOT, find_files, module_name
+
+COMPILED = find_files("*_cy.pyx", rooms=["wsgistack"])
+
+
+def test_there_are_twins() -> None:
+    assert COMPILED != []
+
+
+@pytest.mark.parametrize("path", COMPILED, ids=module_name)
+def test_the_plain_twin_offers_what_the_compiled_one_does(path: Path) -> None:
+    name = module_name(path)
+    compiled, plain = importlib.import_module(name), importlib.import_module(name.removesuffix("_cy"))
+    assert set(compiled.__all__) <= set(plain.__all__)
+    for offered in compiled.__all__:
+        public = {word for word in dir(getattr(compiled, offered)) if not word.startswith("_")}
+        assert public - {"fault"} == {
+            word for word in dir(getattr(plain, offered)) if not word.startswith("_")
+        } - {"fault"}
+
+
+@pytest.mark.parametrize("path", COMPILED, ids=module_name)
+def test_one_suite_runs_over_both(path: Path) -> None:
+    relative = path.relative_to(ROOT / "wsgistack")
+    plain = relative.stem.removesuffix("_cy")
+    suite = (ROOT / "tests" / relative.parent / f"test_{plain}.py").read_text()
+    assert re.search(rf"\bTWINS = \[{plain}, {relative.stem}\]", suite)
+
+
+@pytest.mark.parametrize("path", COMPILED, ids=module_name)
+def test_without_the_compiled_one_the_plain_one_is_used(path: Path) -> None:
+    name = module_name(path)
+    program = (
+        f"import sys; sys.modules[{name!r}] = None\n"
+        "from wsgistack.store.memcached import wire\n"
+        "print(wire.Replies.__module__)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "wsgistack.store.memcached.replies"

@@ -1,0 +1,108 @@
+"""The requests as bytes: what the protocol asks for, and numbers that answers repeat."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import pytest
+
+from wsgistack.errors import ArgumentError
+from wsgistack.store.memcached import requests
+from wsgistack.store.memcached.calls import Call
+
+CALLS: dict[str, tuple[Call, bytes]] = {
+    "a value": (requests.get(b"k"), b"mg k v f O%d\r\n"),
+    "a value with its token": (requests.get(b"k", with_cas=True), b"mg k v f c O%d\r\n"),
+    "a value that lives on": (requests.get(b"k", ttl=9), b"mg k v f c T9 O%d\r\n"),
+    "a time to live": (requests.touch(b"k", 9), b"mg k T9 O%d\r\n"),
+    "set": (requests.store("set", b"k", b"hi", 5, 60), b"ms k 2 T60 F5 O%d\r\nhi\r\n"),
+    "add": (requests.store("add", b"k", b"", 0, 0), b"ms k 0 T0 F0 ME O%d\r\n\r\n"),
+    "replace": (requests.store("replace", b"k", b"", 0, 0), b"ms k 0 T0 F0 MR O%d\r\n\r\n"),
+    "append": (requests.store("append", b"k", b"", 0, 0), b"ms k 0 T0 F0 MA O%d\r\n\r\n"),
+    "prepend": (requests.store("prepend", b"k", b"", 0, 0), b"ms k 0 T0 F0 MP O%d\r\n\r\n"),
+    "cas": (requests.store("set", b"k", b"", 0, 0, cas=8), b"ms k 0 T0 F0 C8 O%d\r\n\r\n"),
+    "cas on what was invalidated": (
+        requests.store("set", b"k", b"", 0, 0, cas=8, even_if_stale=True),
+        b"ms k 0 T0 F0 C8 I O%d\r\n\r\n",
+    ),
+    "invalidate": (requests.invalidate(b"k", 30), b"md k I T30 O%d\r\n"),
+    "lease": (requests.lease(b"k", stub_ttl=10, early=0), b"mg k v f c t N10 O%d\r\n"),
+    "lease before the end": (requests.lease(b"k", stub_ttl=10, early=5), b"mg k v f c t N10 R5 O%d\r\n"),
+    "add to a number": (requests.arithmetic(b"k", 3), b"ma k v c D3 O%d\r\n"),
+    "take off a number": (requests.arithmetic(b"k", -3), b"ma k v c D3 MD O%d\r\n"),
+    "begin a number": (requests.arithmetic(b"k", 3, first=7, ttl=9), b"ma k v c D3 N9 J7 O%d\r\n"),
+    "begin or prolong a number": (
+        requests.arithmetic(b"k", 3, first=7, ttl=9, refresh=True),
+        b"ma k v c D3 N9 J7 T9 O%d\r\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_request_is_one_numbered_line(name: str) -> None:
+    call, payload = CALLS[name]
+    assert call.payload == payload % call.opaque
+    assert (call.kind, call.count, call.opaque > 0) == ("lines", 1, True)
+    assert call.is_fatal == (payload.startswith(b"ms"))
+
+
+def test_many_values_are_asked_for_at_once() -> None:
+    assert requests.get_many([b"a", b"b"]).payload == b"get a b\r\n"
+    assert requests.get_many([b"a"], with_cas=True).payload == b"gets a\r\n"
+
+
+def test_each_line_of_many_has_a_number_of_its_own() -> None:
+    call = requests.store_many([(b"a", b"1", 0), (b"b", b"", 2)], 60)
+    first = call.opaque
+    assert call.payload == b"ms a 1 T60 F0 O%d\r\n1\r\nms b 0 T60 F2 O%d\r\n\r\n" % (first, first + 1)
+    assert (call.count, call.keys) == (2, [b"a", b"b"])
+    removal = requests.delete_many([b"a", b"b"])
+    assert removal.payload == b"md a O%d\r\nmd b O%d\r\n" % (removal.opaque, removal.opaque + 1)
+    assert removal.opaque == first + 2
+
+
+def test_numbers_start_anew_before_they_grow_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests, "_opaque", 999_999)
+    assert [requests.get(b"k").opaque, requests.get(b"k").opaque] == [1_000_000, 1]
+
+
+@pytest.mark.parametrize(
+    ("ttl", "told"),
+    [
+        (0, 0),
+        (60, 60),
+        (0.2, 1),
+        (59.01, 60),
+        (-1, -1),
+        (-0.5, -1),
+        (math.inf, 0),
+        (2_592_000, 2_592_000),
+        (2_592_001, 1_700_000_000 + 2_592_001),
+        (1_800_000_000, 1_800_000_000),
+        (10**12, 2**31 - 1),
+    ],
+)
+def test_a_time_to_live_is_told_in_whole_seconds(
+    ttl: float, told: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1_700_000_000.0)
+    assert requests.expiry(ttl) == told
+
+
+@pytest.mark.parametrize("ttl", [math.nan, "60", None, True, 1j])
+def test_what_is_no_time_to_live_is_named(ttl: float) -> None:
+    with pytest.raises(ArgumentError, match=r"^expire: .* is not a number of seconds"):
+        requests.expiry(ttl)
+
+
+def test_what_is_large_goes_another_way() -> None:
+    assert not requests.store("set", b"k", b"x" * 65_536, 0, 0).is_bulk
+    assert requests.store("set", b"k", b"x" * 65_537, 0, 0).is_bulk
+    assert requests.store_many([(b"k", b"x" * 300_000, 0)], 0).is_bulk
+
+
+def test_requests_without_numbers() -> None:
+    assert requests.line(b"version").payload == b"version\r\n"
+    assert requests.stats(b"items").payload == b"stats items\r\n"
+    assert requests.stats().payload == b"stats\r\n"

@@ -1,0 +1,194 @@
+"""The requests of memcached's meta protocol, as bytes and as what will answer them; sans-I/O.
+
+Keys are as the server sees them, checked before; flags and values are what the codec made;
+*ttl* is what `expiry` made.  Every line carries an opaque number that its answer repeats.
+Several values at once are asked for by the classic `get`: the server needs half the time for it,
+and each value comes with its key.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+
+from wsgistack.errors import ArgumentError
+from wsgistack.store.memcached.calls import LINES, STATS, VALUES, Call
+
+__all__ = [
+    "BULK_BYTES",
+    "arithmetic",
+    "delete_many",
+    "expiry",
+    "get",
+    "get_many",
+    "invalidate",
+    "lease",
+    "line",
+    "stats",
+    "store",
+    "store_many",
+    "touch",
+]
+
+BULK_BYTES = 65_536  # a request or an answer above this goes over a connection for large ones
+LONGEST_RELATIVE_S = 60 * 60 * 24 * 30  # above, memcached takes a number for a date
+EARLIEST_DATE = 1_000_000_000  # 2001: below, a number above 30 days is meant as a duration
+LATEST_DATE = 2**31 - 1
+MODES = {"set": b"", "add": b" ME", "replace": b" MR", "append": b" MA", "prepend": b" MP"}
+
+_opaque = 0
+
+
+def _next_opaque(count: int = 1) -> int:
+    """Return the first of *count* numbers that differ from those around them on any connection."""
+    global _opaque
+    first = _opaque + 1
+    _opaque = first + count - 1 if first < 1_000_000 else 0
+    return first
+
+
+def expiry(ttl: float, name: str = "expire") -> int:
+    """Return what memcached is told: 0 for ever, -1 at once, else seconds or a date, rounded up.
+
+    Raises ArgumentError for what is not a number.
+    """
+    if type(ttl) is int and 0 <= ttl <= LONGEST_RELATIVE_S:
+        return ttl
+    if not isinstance(ttl, int | float) or isinstance(ttl, bool):
+        raise ArgumentError(f"{name}: {ttl!r} is not a number of seconds")
+    if math.isnan(ttl):
+        raise ArgumentError(f"{name}: nan is not a number of seconds (0: for ever)")
+    if ttl < 0:
+        return -1
+    if math.isinf(ttl):
+        return 0
+    seconds = math.ceil(ttl)
+    if seconds <= LONGEST_RELATIVE_S:
+        return seconds
+    return min(seconds if seconds >= EARLIEST_DATE else int(time.time()) + seconds, LATEST_DATE)
+
+
+def get(key: bytes, *, with_cas: bool = False, ttl: int | None = None) -> Call:
+    """Return the request of one value; *ttl*: what it has left from now on."""
+    opaque = _next_opaque()
+    if ttl is None and not with_cas:
+        payload = b"mg %b v f O%d\r\n" % (key, opaque)
+    else:
+        more = b"" if ttl is None else b" T%d" % ttl
+        payload = b"mg %b v f c%b O%d\r\n" % (key, more, opaque)
+    return Call(payload, LINES, "get", (ttl,), keys=[key], opaque=opaque)
+
+
+def get_many(keys: list[bytes], *, with_cas: bool = False) -> Call:
+    """Return the request of several values, of different keys."""
+    verb = b"gets " if with_cas else b"get "
+    return Call(verb + b" ".join(keys) + b"\r\n", VALUES, "get_many", (), keys=keys, count=len(keys))
+
+
+def touch(key: bytes, ttl: int) -> Call:
+    """Return the request that gives an item *ttl* from now on."""
+    opaque = _next_opaque()
+    payload = b"mg %b T%d O%d\r\n" % (key, ttl, opaque)
+    return Call(payload, LINES, "touch", (ttl,), keys=[key], opaque=opaque)
+
+
+def store(
+    mode: str,
+    key: bytes,
+    value: bytes,
+    flags: int,
+    ttl: int,
+    *,
+    cas: int | None = None,
+    even_if_stale: bool = False,
+) -> Call:
+    """Return the request that stores one value.
+
+    *cas*: only if the item is still that one.  *even_if_stale*: an item that was invalidated
+    since takes the value too, and stays stale.
+    """
+    opaque = _next_opaque()
+    more = MODES[mode]
+    if cas is not None:
+        more += b" C%d I" % cas if even_if_stale else b" C%d" % cas
+    head = b"ms %b %d T%d F%d%b O%d\r\n" % (key, len(value), ttl, flags, more, opaque)
+    call = Call(
+        b"%b%b\r\n" % (head, value),
+        LINES,
+        "store",
+        (mode, value, flags, ttl, cas),
+        keys=[key],
+        opaque=opaque,
+        is_fatal=True,
+    )
+    call.is_bulk = len(value) > BULK_BYTES
+    return call
+
+
+def store_many(items: Sequence[tuple[bytes, bytes, int]], ttl: int) -> Call:
+    """Return the request that sets several (key, value, flags); one line answers each."""
+    opaque = _next_opaque(len(items))
+    parts = [
+        b"ms %b %d T%d F%d O%d\r\n%b\r\n" % (key, len(value), ttl, flags, number, value)
+        for number, (key, value, flags) in enumerate(items, opaque)
+    ]
+    payload = b"".join(parts)
+    keys = [item[0] for item in items]
+    call = Call(
+        payload, LINES, "store_many", (items, ttl), keys=keys, count=len(keys), opaque=opaque, is_fatal=True
+    )
+    call.is_bulk = len(payload) > 4 * BULK_BYTES
+    return call
+
+
+def delete_many(keys: list[bytes]) -> Call:
+    """Return the request that removes several items; one line answers each."""
+    opaque = _next_opaque(len(keys))
+    payload = b"".join(
+        [b"md %b O%d\r\n" % pair for pair in zip(keys, range(opaque, opaque + len(keys)), strict=True)]
+    )
+    return Call(payload, LINES, "delete_many", (), keys=keys, count=len(keys), opaque=opaque)
+
+
+def invalidate(key: bytes, ttl: int) -> Call:
+    """Return the request that marks an item as stale, to be served for at most *ttl* more."""
+    opaque = _next_opaque()
+    payload = b"md %b I T%d O%d\r\n" % (key, ttl, opaque)
+    return Call(payload, LINES, "invalidate", (ttl,), keys=[key], opaque=opaque)
+
+
+def lease(key: bytes, *, stub_ttl: int, early: int) -> Call:
+    """Return the request of a value, or of the right to make it.
+
+    One asker wins (mark W): where nothing is there, which leaves an empty item for *stub_ttl*;
+    where the item has less than *early* seconds left; where it is stale (mark X).
+    """
+    opaque = _next_opaque()
+    more = b" R%d" % early if early > 0 else b""
+    payload = b"mg %b v f c t N%d%b O%d\r\n" % (key, stub_ttl, more, opaque)
+    return Call(payload, LINES, "lease", (stub_ttl, early), keys=[key], opaque=opaque)
+
+
+def arithmetic(
+    key: bytes, delta: int, *, first: int | None = None, ttl: int = 0, refresh: bool = False
+) -> Call:
+    """Return the request that adds *delta*; a missing item becomes *first* unless that is None."""
+    opaque = _next_opaque()
+    more = b"" if delta >= 0 else b" MD"
+    if first is not None:
+        more += b" N%d J%d" % (ttl, first)
+    if refresh:
+        more += b" T%d" % ttl
+    payload = b"ma %b v c D%d%b O%d\r\n" % (key, abs(delta), more, opaque)
+    return Call(payload, LINES, "arithmetic", (delta, first, ttl, refresh), keys=[key], opaque=opaque)
+
+
+def line(text: bytes) -> Call:
+    """Return a request of one line that one line without a number answers: `version`, `mn`, `flush_all`."""
+    return Call(text + b"\r\n", LINES, "line", (text,), keys=[])
+
+
+def stats(*words: bytes) -> Call:
+    """Return the request of statistics; *words* choose which."""
+    return Call(b" ".join((b"stats", *words)) + b"\r\n", STATS, "stats", words, keys=[])
