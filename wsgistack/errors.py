@@ -15,6 +15,7 @@
           +-- StoreFull                    no room is left beside what is pinned
           +-- CounterError                 what is there cannot be counted with
           +-- Contended                    other writers were quicker every time
+          +-- Unreadable                   what is there is not what it should be; never returned
 
 Each class answers whose fault it is and whether trying again can help; str() is what to tell
 the person who asked.
@@ -39,6 +40,7 @@ __all__ = [
     "StoreFull",
     "TooLarge",
     "UnknownName",
+    "Unreadable",
     "WsgistackError",
 ]
 
@@ -153,3 +155,7 @@ class Contended(StoreError):
     """Other writers of the same key were quicker every time."""
 
     may_retry = True
+
+
+class Unreadable(StoreError):
+    """What a key holds is damaged, forged, too large, another key's, or of a kind that is not allowed."""
