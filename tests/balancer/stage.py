@@ -1,8 +1,10 @@
 """A control plane without a world: ports that are only noted, counters that tests write."""
 
+from collections.abc import Iterable
+
 from wsgistack.balancer.control import Control, Session
 from wsgistack.balancer.language.replies import Ask, Row, encode
-from wsgistack.balancer.outside import NodeCounts, ProcessCounts
+from wsgistack.balancer.outside import NodeCounts, Outcomes, ProcessCounts
 from wsgistack.errors import ListenError
 
 __all__ = ["FakePorts", "FakeStats", "Stage", "make_counts"]
@@ -52,12 +54,17 @@ class FakeStats:
 
     def __init__(self) -> None:
         self.rows: dict[int, NodeCounts] = {}
+        self.outcome: dict[int, Outcomes] = {}
         self.resets: list[int] = []
         self.process = ProcessCounts(pid=7, utime=0.0, stime=0.0, reqs=0)
 
     def node(self, slot: int) -> NodeCounts:
         """Return the row, made when it is first asked for."""
         return self.rows.setdefault(slot, make_counts())
+
+    def outcomes(self, slots: Iterable[int]) -> list[Outcomes]:
+        """Return what tests wrote, nothing at first."""
+        return [self.outcome.get(slot, Outcomes()) for slot in slots]
 
     def reset_node(self, slot: int) -> None:
         """Note it, and empty the row."""

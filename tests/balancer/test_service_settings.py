@@ -79,7 +79,7 @@ def test_every_parameter_of_perlbal_is_known(name: str) -> None:
 def test_the_plane_gets_every_setting_that_it_reads() -> None:
     text = (Path(__file__).parents[2] / "wsgistack/balancer/plane/configure.pyx").read_text()
     read = set(re.findall(r'settings\["(\w+)"\]', text))
-    assert read and read <= set(SERVICE_SETTINGS.defaults())
+    assert read and read <= set(SERVICE_SETTINGS.defaults()) | set(POOL_SETTINGS.defaults())
 
 
 @EACH

@@ -75,6 +75,7 @@ class SimNode:
     name: str
     trouble: float = 0.0
     alive: bool = True
+    status: int = 200
     executed: Counter[str] = field(default_factory=Counter)
     connections: list[NodeSide] = field(default_factory=list)
     troubles: tuple[str, ...] = ("reset", "partial", "truncate", "close_idle", "die", "slow")
@@ -147,7 +148,7 @@ class NodeSide(Peer):
             headers.append(("connection", "close"))
         assert self.request is not None
         data = b"" if self.request.method == b"HEAD" else body
-        self.say(h11.Response(status_code=200, headers=headers))
+        self.say(h11.Response(status_code=self.node.status, headers=headers))
         for i in range(0, len(data), 5000):
             self.say(h11.Data(data=data[i : i + 5000]))
         self.say(h11.EndOfMessage())
@@ -189,6 +190,9 @@ class NodeSide(Peer):
 
     def do_die(self, ident: str) -> None:
         self.node.die(self.net.rng.choice([0.5, 3.0]))
+
+    def do_nothing(self, ident: str) -> None:
+        pass
 
     def do_slow(self, ident: str) -> None:
         self.net.later(2.0, lambda: self.reply(ident))

@@ -31,6 +31,7 @@ class World:
         self.outcomes: list[Outcome] = []
         self.clients: list[SimClient] = []
         self.settings = settings
+        self.pool_settings = {s.name: s.default for s in POOL_SETTINGS}
         self.nodes = [SimNode(self.net, f"n{i}", trouble) for i in range(nodes)]
         for i, node in enumerate(self.nodes):
             self.net.nodes[sockaddr(i)] = node.answer
@@ -40,8 +41,8 @@ class World:
         self.listener = self.net.listen()
         self.plane.adopt("mysite", self.listener, "192.0.2.1:80")
 
-    def apply(self, members: Any) -> None:
-        """Publish a snapshot whose pool holds the nodes of these indexes."""
+    def apply(self, members: Any, *, down: Any = ()) -> None:
+        """Publish a snapshot whose pool holds the nodes of these indexes; those in *down* are not up."""
         self.version += 1
         settings = {**{s.name: s.default for s in SERVICE_SETTINGS}, **self.settings}
         self.plane.apply(
@@ -52,8 +53,8 @@ class World:
                     "mypool": {
                         "slot": 0,
                         "algorithm": "two_choices",
-                        "settings": {s.name: s.default for s in POOL_SETTINGS},
-                        "nodes": [asdict(make_node(i)) for i in members],
+                        "settings": self.pool_settings,
+                        "nodes": [asdict(make_node(i, up=i not in down)) for i in members],
                     }
                 },
                 "services": {
@@ -109,9 +110,9 @@ class World:
         self.board.close()
 
 
-def make_node(index: int) -> Node:
+def make_node(index: int, *, up: bool = True) -> Node:
     address = f"10.0.0.{index + 1}:80"
-    return Node(address=address, slot=index, weight=1, up=True, connect=address)
+    return Node(address=address, slot=index, weight=1, up=up, connect=address)
 
 
 def sockaddr(index: int) -> bytes:

@@ -8,7 +8,7 @@ one mistake makes one problem.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -17,7 +17,7 @@ from wsgistack.balancer.language.grammar import NAME
 from wsgistack.balancer.language.replies import Error, Quit, Shutdown
 from wsgistack.balancer.language.session import Session
 from wsgistack.balancer.model import Service, Snapshot
-from wsgistack.balancer.outside import NodeCounts, ProcessCounts
+from wsgistack.balancer.outside import NodeCounts, Outcomes, ProcessCounts
 from wsgistack.errors import CommandError, ConfigurationError, UnknownName
 
 __all__ = ["Loaded", "Problem", "apply", "load", "read"]
@@ -224,6 +224,9 @@ class _NoStats:
             lastresponse=0.0,
             responsecodes={},
         )
+
+    def outcomes(self, slots: Iterable[int]) -> list[Outcomes]:
+        return [Outcomes() for _ in slots]
 
     def reset_node(self, slot: int) -> None:
         """Reset nothing."""

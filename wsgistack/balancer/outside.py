@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol, TypedDict
 
 __all__ = ["NodeCounts", "Outcomes", "Ports", "ProcessCounts", "Stats"]
@@ -29,11 +29,12 @@ class Outcomes(NamedTuple):
     """How a node's requests ended, over all workers; what health.py judges traffic by.
 
     *good* and *bad* only grow.  Bad is what speaks against the node: it could not be reached, did
-    not answer in time, broke off, or answered with one of the statuses that count as failures;
-    a fault of the client is neither.  *streak* is how many bad ones came in a row without a good
-    one between them: the longest over the workers.  *latency_us* is a moving average of the time from the
-    request sent to the first byte of a good response; *spent_us* is the total of these times, so that
-    any window has its mean.
+    not answer in time, broke off, or answered with one of the pool's `eject_statuses`; a fault of
+    the client is neither.  *streak* is how many bad ones came in a row without a good one between
+    them: the longest over the workers.  *latency_us* is the latest known decaying peak of the time from
+    the request sent (or its last byte received, if that was later) to the first byte of a good
+    response, at *measured_us* of the monotonic clock; *spent_us* is the total of these times, so
+    that any window has its mean.  *held*: a worker met a hard failure, and no worker picks the node now.
     """
 
     good: int = 0
@@ -41,6 +42,8 @@ class Outcomes(NamedTuple):
     streak: int = 0
     latency_us: int = 0
     spent_us: int = 0
+    measured_us: int = 0
+    held: bool = False
 
 
 class ProcessCounts(TypedDict):
@@ -71,6 +74,9 @@ class Stats(Protocol):
 
     def node(self, slot: int) -> NodeCounts:
         """Return a node's row."""
+
+    def outcomes(self, slots: Iterable[int]) -> list[Outcomes]:
+        """Return how the nodes of these rows do; cheap enough to ask ten times a second."""
 
     def reset_node(self, slot: int) -> None:
         """Zero a node's counters, because its slot is given to another address."""

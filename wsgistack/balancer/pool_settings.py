@@ -30,5 +30,6 @@ POOL_SETTINGS = Table(
         Setting("health_timeout", DURATION, 1.0, "a check that takes longer has failed", least=0.01),
         Setting("health_fall", INT, 3, "failures in a row that take a node out", least=1, most=1000),
         Setting("health_rise", INT, 2, "passes in a row that take it back", least=1, most=1000),
+        Setting("eject_statuses", STATUSES, "500-599", "response statuses that count against a node"),
     ],
 )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from wsgistack.balancer.outside import NodeCounts, ProcessCounts
+from wsgistack.balancer.outside import NodeCounts, Outcomes, ProcessCounts
 
 if TYPE_CHECKING:
     from wsgistack.balancer.plane.board import Board
@@ -27,6 +27,10 @@ class BoardStats:
     def node(self, slot: int) -> NodeCounts:
         """Return a node's row."""
         return cast(NodeCounts, self._board.node(slot))
+
+    def outcomes(self, slots: Iterable[int]) -> list[Outcomes]:
+        """Return how the nodes of these rows do."""
+        return self._board.outcomes(slots)
 
     def reset_node(self, slot: int) -> None:
         """Zero a node's counters."""

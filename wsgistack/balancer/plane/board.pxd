@@ -26,6 +26,16 @@ cdef struct NodeCount:           # one worker's view of one node
     uint32_t codes[500]          # responses by status - 100
 
 
+cdef struct NodeOutcome:         # one worker's view of how a node does; dense, since it is sampled often
+    uint64_t good                # final responses that count as success
+    uint64_t bad                 # those that do not, and failures to get one
+    uint64_t spent_us            # the sum of the good ones' times to the first byte
+    uint64_t latency_ns          # their decaying peak, see board_timed; 0: none measured
+    uint64_t measured_us         # when that changed, monotonic
+    uint32_t streak              # bad ones since the last good one
+    uint32_t pad[5]
+
+
 cdef struct ServiceCount:        # one worker's view of one service
     uint64_t requests
     uint64_t refused             # answered by us with 4xx or 5xx
@@ -41,19 +51,24 @@ cdef struct ServiceCount:        # one worker's view of one service
     uint32_t pad
 
 
-cdef struct SharedNode:          # what workers tell each other of a node
+cdef struct SharedNode:          # requests in flight by worker: each writes its own cell
+    uint32_t in_flight[MAX_WORKERS]
+
+
+cdef struct NodeHold:            # what workers tell each other of a node; apart, because it is seldom written
     uint64_t hold_until_ms       # monotonic; not picked before, unless nothing else is left
     uint64_t noverify_until_ms
-    uint32_t in_flight[MAX_WORKERS]
 
 
 cdef struct WorkerBlock:
     ServiceCount services[SERVICE_SLOTS]
+    NodeOutcome outcomes[NODE_SLOTS]
     NodeCount nodes[NODE_SLOTS]
 
 
 cdef struct BoardView:           # what the plane holds
     SharedNode* shared
+    NodeHold* holds
     WorkerBlock* mine
     uint32_t worker
     uint32_t workers
@@ -67,6 +82,43 @@ cdef inline uint32_t board_load(const BoardView* v, uint32_t slot) noexcept nogi
     return total
 
 
+cdef enum:
+    DECAY_US = 5000000           # in which a decaying peak falls half way to the present latency
+    SLOWEST_US = 60000000        # a longer time counts as this
+
+
+cdef inline void board_good(NodeOutcome* o) noexcept nogil:
+    o.good += 1
+    o.streak = 0
+
+
+cdef inline void board_bad(NodeOutcome* o) noexcept nogil:
+    o.bad += 1
+    o.streak += 1
+
+
+cdef inline void board_timed(NodeOutcome* o, uint64_t now_us, uint64_t us) noexcept nogil:
+    # A peak, for a node that becomes slow must be seen at once; but one slow page at most doubles it,
+    # or a healthy node would go without work for minutes.  It decays by time, not by requests.
+    cdef uint64_t ns = (us if us < SLOWEST_US else SLOWEST_US) * 1000, step, passed
+    o.spent_us += us
+    if ns == 0:
+        ns = 1000
+    if o.latency_ns == 0:
+        o.latency_ns = ns
+    elif ns >= o.latency_ns:
+        o.latency_ns = ns if ns < 2 * o.latency_ns else 2 * o.latency_ns
+    else:
+        passed = now_us - o.measured_us
+        if passed > 16 * <uint64_t>DECAY_US:
+            passed = 16 * <uint64_t>DECAY_US
+        step = (o.latency_ns - ns) * passed // (DECAY_US + passed)
+        if step == 0:
+            return               # too soon to be seen: the time goes on being counted
+        o.latency_ns -= step
+    o.measured_us = now_us
+
+
 cdef class Board:
     cdef readonly int fd
     cdef readonly int workers
@@ -76,3 +128,5 @@ cdef class Board:
     cdef BoardView view(self, int worker)
     cdef WorkerBlock* block(self, int worker)
     cdef SharedNode* shared(self)
+    cdef NodeHold* holds(self)
+    cdef outcome(self, int slot, bint held)

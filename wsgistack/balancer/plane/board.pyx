@@ -1,17 +1,21 @@
 """The scoreboard: one shared mapping in which each worker counts for itself.
 
 A cell has one writer, so no atomic instruction is needed; a reader sums over the workers.
+(A node's hold is written by whoever meets the failure: the last one wins, which is as good.)
 In-flight counts are therefore exact over all workers, and those of a worker that died are
 cleared by `forget_worker` without disturbing the others.
 """
 
 import mmap
 import os
+import time
 
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.string cimport memset
 
-MAGIC = b"wsgistk1"
+from wsgistack.balancer.outside import Outcomes
+
+MAGIC = b"wsgistk2"
 # The class body below would take the bare names for its own.
 SIZES = {"nodes": NODE_SLOTS, "services": SERVICE_SLOTS, "workers": MAX_WORKERS, "latency": LATENCY_BUCKETS}
 
@@ -22,6 +26,10 @@ cdef enum:
 cdef struct Header:
     char magic[8]
     uint32_t workers
+
+
+cdef size_t board_size(int workers):
+    return HEADER + NODE_SLOTS * (sizeof(SharedNode) + sizeof(NodeHold)) + workers * sizeof(WorkerBlock)
 
 
 cdef class Board:
@@ -58,7 +66,7 @@ cdef class Board:
         if not 1 <= workers <= MAX_WORKERS:
             raise ValueError(f"workers: {workers} is not between 1 and {MAX_WORKERS}")
         fd = os.memfd_create("wsgistack-board")
-        os.ftruncate(fd, HEADER + NODE_SLOTS * sizeof(SharedNode) + workers * sizeof(WorkerBlock))
+        os.ftruncate(fd, board_size(workers))
         os.pwrite(fd, MAGIC + int(workers).to_bytes(4, "little"), 0)
         return Board(fd)
 
@@ -70,12 +78,16 @@ cdef class Board:
     cdef SharedNode* shared(self):
         return <SharedNode*>(self.mem + HEADER)
 
+    cdef NodeHold* holds(self):
+        return <NodeHold*>(self.mem + HEADER + NODE_SLOTS * sizeof(SharedNode))
+
     cdef WorkerBlock* block(self, int worker):
-        return <WorkerBlock*>(self.mem + HEADER + NODE_SLOTS * sizeof(SharedNode) + worker * sizeof(WorkerBlock))
+        return <WorkerBlock*>(self.mem + board_size(worker))
 
     cdef BoardView view(self, int worker):
         cdef BoardView v
         v.shared = self.shared()
+        v.holds = self.holds()
         v.mine = self.block(worker)
         v.worker = worker
         v.workers = self.workers
@@ -116,6 +128,36 @@ cdef class Board:
                     codes[code + 100] = codes.get(code + 100, 0) + n.codes[code]
         out["responsecodes"] = dict(sorted(codes.items()))
         return out
+
+    def outcomes(self, slots) -> list:
+        """Return the Outcomes of each of *slots*; 1,000 nodes of 4 workers take less than a millisecond."""
+        cdef NodeHold* holds = self.holds()
+        cdef uint64_t now_ms = time.monotonic_ns() // 1000000
+        cdef int slot
+        found = []
+        for slot in slots:
+            if not 0 <= slot < NODE_SLOTS:
+                self._check(slot, NODE_SLOTS)
+            found.append(self.outcome(slot, holds[slot].hold_until_ms > now_ms))
+        return found
+
+    cdef outcome(self, int slot, bint held):
+        cdef NodeOutcome* o
+        cdef uint64_t good = 0, bad = 0, spent_us = 0, latency_ns = 0, measured_us = 0
+        cdef uint32_t streak = 0
+        cdef int w
+        for w in range(self.workers):
+            o = &self.block(w).outcomes[slot]
+            good += o.good
+            bad += o.bad
+            spent_us += o.spent_us
+            if o.streak > streak:
+                streak = o.streak
+            if o.latency_ns and o.measured_us >= measured_us:
+                measured_us = o.measured_us
+                latency_ns = o.latency_ns
+        # Outcomes._make without its Python frame: half the time of a sample.
+        return tuple.__new__(Outcomes, (good, bad, streak, latency_ns // 1000, spent_us, measured_us, held))
 
     def service(self, slot: int) -> dict:
         """Return a service's counters and gauges; `responses` by class, `latency` by bucket."""
@@ -164,8 +206,8 @@ cdef class Board:
         for w in range(self.workers):      # the gauges before `attempts` have the worker as only writer
             n = &self.block(w).nodes[<int>slot]
             memset(&n.attempts, 0, sizeof(NodeCount) - (<char*>&n.attempts - <char*>n))
-        (self.shared() + <int>slot).hold_until_ms = 0
-        (self.shared() + <int>slot).noverify_until_ms = 0
+            memset(&self.block(w).outcomes[<int>slot], 0, sizeof(NodeOutcome))
+        memset(self.holds() + <int>slot, 0, sizeof(NodeHold))
 
     def reset_service(self, slot: int) -> None:
         """Zero a service's counters; its gauges stay true."""
@@ -182,6 +224,8 @@ cdef class Board:
         cdef WorkerBlock* b = self.block(worker)
         cdef int i
         for i in range(NODE_SLOTS):
+            if b.outcomes[i].streak:
+                b.outcomes[i].streak = 0
             if self.shared()[i].in_flight[<int>worker]:     # reads alone leave the pages unallocated
                 self.shared()[i].in_flight[<int>worker] = 0
             if b.nodes[i].open or b.nodes[i].connecting:
@@ -198,3 +242,13 @@ cdef class Board:
             self.mapping.close()
             os.close(self.fd)
             self.fd = -1
+
+
+def time_once(latency_ns: int, measured_us: int, now_us: int, us: int) -> tuple:
+    """Return (latency_ns, measured_us) of a cell after one more time, for the tests."""
+    cdef NodeOutcome o
+    memset(&o, 0, sizeof(o))
+    o.latency_ns = latency_ns
+    o.measured_us = measured_us
+    board_timed(&o, now_us, us)
+    return o.latency_ns, o.measured_us

@@ -5,4 +5,5 @@ from wsgistack.balancer.plane.core cimport Core, Node, Pool, Service
 cdef int fill_service(Service* s, dict settings, list insert, list remove, object listen) except -1
 cdef int fill_node(Node* n, str address, object connect, int slot) except -1
 cdef Pool* make_pool(int size) except NULL
+cdef int fill_pool(Pool* pool, dict settings) except -1
 cdef void free_pool(Pool* pool)

@@ -25,6 +25,8 @@ from wsgistack.balancer.plane.core cimport (
     service_free_text,
 )
 
+from wsgistack.settings import parse_statuses
+
 
 cdef int put_text(char* out, size_t room, bytes text) except -1:
     if len(text) >= room:
@@ -71,6 +73,15 @@ cdef Pool* make_pool(int size) except NULL:
         raise MemoryError
     pool.n = size
     return pool
+
+
+cdef int fill_pool(Pool* pool, dict settings) except -1:
+    cdef int status
+    memset(pool.bad, 0, sizeof(pool.bad))
+    for first, last in parse_statuses(settings["eject_statuses"]):
+        for status in range(first, last + 1):
+            pool.bad[status // 8] |= 1 << status % 8
+    return 0
 
 
 cdef void free_pool(Pool* pool):

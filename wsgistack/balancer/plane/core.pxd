@@ -62,6 +62,7 @@ cdef struct Pool:
     uint64_t state               # of the algorithm
     int kernel                   # see pick.pxd; -1: Python
     void* algorithm              # borrowed: the Python module's pick function
+    uint8_t bad[125]             # a bit per status of three digits: set, it counts against the node
 
 
 cdef struct Service:

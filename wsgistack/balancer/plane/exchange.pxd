@@ -85,6 +85,7 @@ cdef struct Exchange:
     uint8_t fresh_only           # a reused connection died under it: only a new one will do
     uint8_t last_why
     uint64_t began_us
+    uint64_t asked_us            # the node has the request, or the rest of it is here, since
     uint64_t wait_ms             # when it began to wait for a node connection
 
 

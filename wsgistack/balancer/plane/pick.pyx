@@ -129,7 +129,7 @@ cdef void gather(Core* core, Pool* pool, void** tried, int n_tried, int held) no
         m = &pool.members[i]
         if not m.up or not m.node.connectable:
             continue
-        if not held and core.board.shared[m.node.slot].hold_until_ms > core.now_ms:
+        if not held and core.board.holds[m.node.slot].hold_until_ms > core.now_ms:
             continue
         if n_tried and was_tried(m.node, tried, n_tried):
             continue

@@ -9,7 +9,7 @@ from libc.errno cimport EAGAIN, ECONNRESET
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy, strncpy
 
-from wsgistack.balancer.plane.board cimport ServiceCount
+from wsgistack.balancer.plane.board cimport NodeOutcome, ServiceCount, board_bad, board_good, board_timed
 from wsgistack.balancer.plane.buf cimport buf_consume, buf_data, buf_len, buf_release, buf_reserve, buf_room, buf_tail
 from wsgistack.balancer.plane.core cimport (
     CONN_BUSY,
@@ -65,6 +65,9 @@ from wsgistack.balancer.plane.timers cimport timer_at_most
 from wsgistack.balancer.plane.upstream cimport (
     ACQUIRED_LATER,
     ACQUIRED_NOW,
+    HOLD_MS,
+    HOLD_NONE,
+    SILENT_MS,
     conn_read,
     up_acquire,
     up_arm,
@@ -199,6 +202,8 @@ cdef int from_client(Client* c, Exchange* ex) noexcept nogil:
         buf_consume(&c.inp, <uint32_t>used)
         if ex.why != WHY_NONE:
             return request_fault(c)
+        if ex.req_done:
+            ex.asked_us = c.ep.core.now_us
         if used or ex.req_done:
             return 1
     if not c.ep.readable or c.eof:
@@ -304,6 +309,7 @@ cdef int splice_request(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
         return client_ended(c)
     if ex.req_left == 0 and c.relay_up.filled == 0:
         ex.req_done = 1
+        ex.asked_us = c.ep.core.now_us
         relay_free(c.relay_up)
         c.relay_up = NULL
         up_arm(conn)
@@ -312,6 +318,19 @@ cdef int splice_request(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
 
 
 # -- the response's way --------------------------------------------------------------------
+
+cdef void count_outcome(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
+    # The head is here: the node is judged by its status, and by the time to it.  The whole response's
+    # time would be its length and the client's speed; a failure in the rest of it counts by itself.
+    cdef Core* core = c.ep.core
+    cdef NodeOutcome* o = &core.board.mine.outcomes[conn.node.slot]
+    if c.service.pool != NULL and c.service.pool.bad[ex.status // 8] & (1 << ex.status % 8):
+        board_bad(o)
+        return
+    board_good(o)
+    if ex.req_done:
+        board_timed(o, core.now_us, core.now_us - ex.asked_us)
+
 
 cdef void count_response(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
     cdef Core* core = c.ep.core
@@ -338,8 +357,11 @@ cdef int node_lost(Client* c, int phase, int why, int error) noexcept nogil:
     cdef Node* node = conn.node
     cdef int reused = conn.reused
     cdef int again = ex_may_resend(ex) and ex.tries < MAX_TRIES and why != WHY_NODE_TIMEOUT
+    cdef int hold_ms = HOLD_NONE
+    if ex.res_state == RES_HEAD:
+        hold_ms = SILENT_MS if why == WHY_NODE_TIMEOUT else HOLD_MS if error else HOLD_NONE
     if not (reused and again):
-        up_failed(c.ep.core, node, c.service, phase, why, error, 0)
+        up_failed(c.ep.core, node, c.service, phase, why, error, hold_ms)
     if again:
         if reused:
             ex.fresh_only = 1    # closed while idle: nothing is wrong with the node
@@ -399,6 +421,7 @@ cdef int splice_response(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
 cdef int from_node(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
     cdef ssize_t r
     cdef uint32_t want = NODE_READ
+    cdef int began = ex.res_state != RES_HEAD
     if ex.res_state == RES_BODY:
         r = splice_response(c, ex, conn)
         if r >= 0:
@@ -427,8 +450,10 @@ cdef int from_node(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
     else:
         buf_consume(&conn.inp, <uint32_t>ex_response_input(
             ex, &c.ep.core.head, buf_data(&conn.inp), buf_len(&conn.inp)))
+        if not began and ex.res_state != RES_HEAD:
+            count_outcome(c, ex, conn)
         if ex.why != WHY_NONE:
-            up_failed(c.ep.core, conn.node, c.service, PHASE_RESPONSE, WHY_BAD_RESPONSE, 0, 0)
+            up_failed(c.ep.core, conn.node, c.service, PHASE_RESPONSE, WHY_BAD_RESPONSE, 0, HOLD_NONE)
             relay_fail(c, 502, ex.why)
             return 1
     if ex.started and not ex.committed:

@@ -4,15 +4,27 @@ A snapshot replaces every pool; nodes are kept by address and services by name, 
 connections refer to them.  A structure that is in use outlives its name here (refs).
 """
 
+from libc.stdint cimport uint32_t
 from libc.stdlib cimport calloc
 from libc.string cimport strncpy
 
-from wsgistack.balancer.plane.configure cimport fill_node, fill_service, free_pool, make_pool
-from wsgistack.balancer.plane.core cimport NAME_BYTES, Core, Node, Pool, Service, node_unref, service_unref
+from wsgistack.balancer.plane.configure cimport fill_node, fill_pool, fill_service, free_pool, make_pool
+from wsgistack.balancer.plane.core cimport NAME_BYTES, Core, Member, Node, Pool, Service, node_unref, service_unref
 from wsgistack.balancer.plane.downstream cimport down_retire
 from wsgistack.balancer.plane.upstream cimport up_close, up_close_idle
 
 from wsgistack.balancer.plane.pick import KERNELS
+
+
+cdef Member* find_member(Pool* pool, Node* node, uint32_t likely) noexcept:
+    # Most changes leave the others where they were.
+    cdef uint32_t i
+    if likely < pool.n and pool.members[likely].node == node:
+        return &pool.members[likely]
+    for i in range(pool.n):
+        if pool.members[i].node == node:
+            return &pool.members[i]
+    return NULL
 
 
 cdef class Tables:
@@ -45,9 +57,11 @@ cdef class Tables:
 
     cdef size_t build_pool(self, str name, dict spec) except 0:
         cdef Pool* pool = make_pool(len(spec["nodes"]))
+        cdef Pool* old = <Pool*><size_t>self.pools[name] if name in self.pools else NULL
         cdef Node* node
         cdef int i
         try:
+            fill_pool(pool, spec["settings"])
             for i, n in enumerate(spec["nodes"]):
                 node = self.find_or_make_node(n)
                 node.refs += 1
@@ -55,12 +69,22 @@ cdef class Tables:
                 pool.members[i].weight = n["weight"]
                 pool.members[i].up = n["up"]
             self.set_algorithm(pool, spec["algorithm"])
-            if name in self.pools:
-                pool.state = (<Pool*><size_t>self.pools[name]).state
+            if old != NULL:
+                pool.state = old.state
+                self.end_holds(pool, old)
         except BaseException:
             free_pool(pool)
             raise
         return <size_t>pool
+
+    cdef end_holds(self, Pool* pool, Pool* old):
+        # Health has judged: a node that it takes back waits for no hold of ours.
+        cdef Member* before
+        cdef uint32_t i
+        for i in range(pool.n):
+            before = find_member(old, pool.members[i].node, i)
+            if before != NULL and pool.members[i].up and not before.up:
+                self.core.board.holds[pool.members[i].node.slot].hold_until_ms = 0
 
     cdef set_algorithm(self, Pool* pool, str algorithm):
         pool.kernel = KERNELS.get(algorithm, -1)

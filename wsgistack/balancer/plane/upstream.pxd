@@ -10,6 +10,11 @@ cdef enum Acquired:
     ACQUIRED_LATER               # core.conn_ready or core.conn_failed will be called
     ACQUIRED_NONE                # no node may be tried (any more)
 
+cdef enum Hold:                  # for how long no worker picks a node after a hard failure, in ms
+    HOLD_NONE = 0
+    HOLD_MS = 1000               # it refused or reset: Perlbal's second, longer than health takes to look at it
+    SILENT_MS = 3000             # it said nothing at all: the next request would wait as long for nothing
+
 # Find a node for the client's exchange and a connection to it.
 cdef int up_acquire(Core* core, Client* client, Exchange* ex) noexcept nogil
 # The exchange is done with its connection: keep it for the next one, or close it.
@@ -22,8 +27,8 @@ cdef void up_close(Conn* conn) noexcept nogil
 cdef void up_event(Conn* conn, unsigned int events) noexcept nogil
 # The connection's timer fired.
 cdef void up_timer(Conn* conn) noexcept nogil
-# Note a failure in the scoreboard and the log; a node that could not be reached goes on hold.
-cdef void up_failed(Core* core, Node* node, Service* service, int phase, int why, int error, int hold) noexcept nogil
+# Note a failure in the scoreboard and the log, and hold the node.
+cdef void up_failed(Core* core, Node* node, Service* service, int phase, int why, int error, int hold_ms) noexcept nogil
 cdef void up_close_idle(Node* node) noexcept nogil
 # See to it that the timer of a busy connection is not later than what its state allows.
 cdef void up_arm(Conn* conn) noexcept nogil

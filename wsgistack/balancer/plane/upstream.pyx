@@ -13,7 +13,7 @@ from libc.stdio cimport snprintf
 from libc.stdlib cimport calloc
 from libc.string cimport memcmp, strncpy
 
-from wsgistack.balancer.plane.board cimport NodeCount
+from wsgistack.balancer.plane.board cimport NodeCount, board_bad
 from wsgistack.balancer.plane.buf cimport buf_append, buf_consume, buf_data, buf_len, buf_release, buf_reserve, buf_room
 from wsgistack.balancer.plane.buf cimport buf_tail
 from wsgistack.balancer.plane.core cimport (
@@ -61,7 +61,6 @@ from wsgistack.balancer.plane.timers cimport timer_at_most, timer_cancel
 from wsgistack.balancer.plane.wire cimport M_OPTIONS
 
 cdef enum:
-    HOLD_MS = 1000               # Perlbal's: a node that could not be reached is put aside for a second
     NOVERIFY_MS = 60000          # Perlbal's: one that does not keep the connection of OPTIONS
     READ_BYTES = 16384
 
@@ -70,11 +69,13 @@ cdef inline NodeCount* counts(Conn* conn) noexcept nogil:
     return &conn.ep.core.board.mine.nodes[conn.node.slot]
 
 
-cdef void up_failed(Core* core, Node* node, Service* service, int phase, int why, int error, int hold) noexcept nogil:
+cdef void up_failed(Core* core, Node* node, Service* service, int phase, int why, int error, int hold_ms) noexcept nogil:
     cdef EventRecord* e
+    cdef uint64_t until = core.now_ms + <uint64_t>hold_ms
     core.board.mine.nodes[node.slot].failures += 1
-    if hold:
-        core.board.shared[node.slot].hold_until_ms = core.now_ms + HOLD_MS
+    board_bad(&core.board.mine.outcomes[node.slot])
+    if hold_ms and core.board.holds[node.slot].hold_until_ms < until:
+        core.board.holds[node.slot].hold_until_ms = until
     e = core_event(core)
     if e != NULL:
         e.kind = 2
@@ -199,6 +200,7 @@ cdef Conn* open_conn(Core* core, Node* node, Service* service, int* error) noexc
 cdef void hand_over(Conn* conn, Client* client, Exchange* ex) noexcept nogil:
     conn.client = client
     ex.conn = conn
+    ex.asked_us = conn.ep.core.now_us
     conn.since_ms = conn.ep.core.now_ms
     conn.last_ms = conn.since_ms
 
@@ -243,7 +245,7 @@ cdef int up_acquire(Core* core, Client* client, Exchange* ex) noexcept nogil:
         ex.tried[ex.n_tried] = node
         ex.n_tried += 1
         ex.last_why = WHY_CONNECT_FAILED
-        up_failed(core, node, service, PHASE_CONNECT, WHY_CONNECT_FAILED, error, 1)
+        up_failed(core, node, service, PHASE_CONNECT, WHY_CONNECT_FAILED, error, HOLD_MS)
     return ACQUIRED_NONE
 
 
@@ -277,7 +279,8 @@ cdef void give_up(Conn* conn, int phase, int why, int error) noexcept nogil:
     cdef Core* core = conn.ep.core
     cdef Client* client = conn.client
     cdef Exchange* ex
-    up_failed(core, conn.node, conn.service, phase, why, error, 1)
+    up_failed(core, conn.node, conn.service, phase, why, error,
+              SILENT_MS if why == WHY_CONNECT_TIMEOUT else HOLD_MS)
     if client != NULL:
         ex = client.ex
         if ex.n_tried < 8:
@@ -329,7 +332,7 @@ cdef void connected(Conn* conn) noexcept nogil:
     n.connects += 1
     n.lastconnect = core.epoch_s
     conn.state = CONN_BUSY
-    if conn.service.verify_backend and core.board.shared[conn.node.slot].noverify_until_ms <= core.now_ms:
+    if conn.service.verify_backend and core.board.holds[conn.node.slot].noverify_until_ms <= core.now_ms:
         begin_verify(conn)
     else:
         ready(conn)
@@ -348,7 +351,7 @@ cdef void verified(Conn* conn) noexcept nogil:
         ready(conn)
         return
     # It answers, but does not keep connections: use it unverified for a while.
-    core.board.shared[conn.node.slot].noverify_until_ms = core.now_ms + NOVERIFY_MS
+    core.board.holds[conn.node.slot].noverify_until_ms = core.now_ms + NOVERIFY_MS
     waiting = client.ex
     waiting.conn = NULL
     disengage(core, waiting)
