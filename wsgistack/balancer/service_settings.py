@@ -6,6 +6,7 @@ in services.py.  Where an issue still has to bring the substance, only the defau
 
 from __future__ import annotations
 
+from wsgistack.balancer.retry import RETRY_ON, SCHEDULE
 from wsgistack.settings import BOOL, DURATION, INT, NETWORKS, SIZE, TARGET, TEXT, Kind, Setting, Table, Value
 
 __all__ = ["SERVICE_SETTINGS"]
@@ -103,6 +104,33 @@ ANSWERS = [
     _proxy("retry_after", INT, 1, "seconds in the Retry-After of our 503", most=86400),
 ]
 
+RETRIES = [
+    _proxy(
+        "retry_on",
+        RETRY_ON,
+        "connect,reset,timeout,502,503,504",
+        "what another node is asked after: connect, reset, timeout, invalid, statuses from 400 to 599; none",
+    ),
+    _proxy("retry_limit", INT, 3, "times that a request is sent again; 0 for never", most=100),
+    _proxy(
+        "retry_budget",
+        INT,
+        20,
+        "retries as a percentage of the requests of ten seconds; three a second are always free",
+        most=1000,
+    ),
+    _proxy(
+        "retry_idempotency_key",
+        BOOL,
+        False,
+        "send a request with an Idempotency-Key again, whatever its method",
+    ),
+    _proxy("enable_error_retries", BOOL, False, "ask again when a node answers GET or HEAD with 500"),
+    _proxy(
+        "error_retry_schedule", SCHEDULE, "0,.25,.50,1,1,1,1,1", "seconds before each of these repetitions"
+    ),
+]
+
 LATER = [
     _later("connect_ahead", INT, 0, "node connections opened in advance"),
     _later("buffer_size_reproxy_url", SIZE, 50 * 1024, "buffer_size for reproxied URLs"),
@@ -115,8 +143,6 @@ LATER = [
     _later("queue_relief_chance", INT, 0, "percentage of relief"),
     _later("high_priority_cookie", TEXT, "", "cookie that marks a client of high priority"),
     _later("high_priority_cookie_contents", TEXT, "", "text that it must contain"),
-    _later("enable_error_retries", BOOL, False, "ask again when a node answers 500"),
-    _later("error_retry_schedule", TEXT, "0,.25,.50,1,1,1,1,1", "delays before that"),
     _later("enable_reproxy", BOOL, False, "obey X-REPROXY fields of nodes"),
     _later("reproxy_cache_maxsize", INT, 0, "reproxied answers remembered"),
     _later("upload_status_listeners", TEXT, "", "who is told by UDP of uploads"),
@@ -142,4 +168,4 @@ LATER = [
     _later("enable_concatenate_get", BOOL, False, "several files in one answer", role=WEB),
 ]
 
-SERVICE_SETTINGS = Table("service", [*CONNECTIONS, *BUFFERS, *TIMEOUTS, *LIMITS, *ANSWERS, *LATER])
+SERVICE_SETTINGS = Table("service", [*CONNECTIONS, *BUFFERS, *TIMEOUTS, *LIMITS, *RETRIES, *ANSWERS, *LATER])

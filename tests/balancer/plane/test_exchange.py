@@ -139,21 +139,43 @@ def test_an_answer_before_the_end_of_the_request_keeps_neither_connection() -> N
 
 
 @pytest.mark.parametrize(
-    ("request_bytes", "sent", "response", "may"),
+    ("response", "seen"),
     [
-        pytest.param(GET, 20, b"", True, id="idempotent, nothing back"),
-        pytest.param(POST, 0, b"", True, id="nothing sent"),
-        pytest.param(POST, 1, b"", False, id="a POST of which a byte was sent"),
-        pytest.param(GET, 20, b"HTTP/1.1 200 OK\r\n", True, id="half a head, unseen by the client"),
-        pytest.param(GET, 20, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", False, id="a head"),
-        pytest.param(GET, 20, b"HTTP/1.1 103 Early Hints\r\n\r\n", False, id="an interim head"),
+        pytest.param(b"", b"", id="nothing"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n", b"", id="half a head"),
+        pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n", b"", id="a 100 is ours to send"),
+        pytest.param(
+            b"HTTP/1.1 103 Early Hints\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\n\r\n", id="an interim head"
+        ),
     ],
 )
-def test_what_may_be_sent_again(request_bytes: bytes, sent: int, response: bytes, may: bool) -> None:
-    exchange = run(request_bytes)
-    exchange.sent(sent)
-    exchange.node(response)
-    assert exchange.may_resend() is may
+def test_what_the_client_sees_before_the_final_head(response: bytes, seen: bytes) -> None:
+    exchange = run(GET, response)
+    assert exchange.to_client == seen
+
+
+def test_an_answer_of_a_watched_status_waits_until_it_is_let_pass() -> None:
+    exchange = ExchangeFace()
+    exchange.client(GET)
+    exchange.watch(502, 503)
+    exchange.node(b"HTTP/1.1 503 Busy\r\nContent-")
+    exchange.node(b"Length: 2\r\n\r\nno")
+    assert exchange.state["held"]
+    assert exchange.state["status"] == 503
+    assert exchange.to_client == b""
+    exchange.let_pass()
+    assert exchange.to_client == b"HTTP/1.1 503 Busy\r\nContent-Length: 2\r\n\r\nno"
+    assert exchange.state["response"] == "done"
+
+
+@pytest.mark.parametrize("status", [200, 404, 500, 501, 504])
+def test_an_answer_of_another_status_passes_at_once(status: int) -> None:
+    exchange = ExchangeFace()
+    exchange.client(GET)
+    exchange.watch(502, 503)
+    exchange.node(b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n" % status)
+    assert not exchange.state["held"]
+    assert exchange.state["response"] == "done"
 
 
 @pytest.mark.parametrize(("status", "retry"), [(502, False), (503, True), (504, False)])

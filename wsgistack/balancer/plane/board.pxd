@@ -7,6 +7,7 @@ cdef enum:
     SERVICE_SLOTS = 64
     MAX_WORKERS = 64
     LATENCY_BUCKETS = 64         # bucket i counts requests of [2**(i/2), 2**((i+1)/2)) microseconds
+    BUDGET_MARKS = 11            # seconds, see budget.pyx
 
 
 cdef struct NodeCount:           # one worker's view of one node
@@ -36,15 +37,23 @@ cdef struct NodeOutcome:         # one worker's view of how a node does; dense, 
     uint32_t pad[5]
 
 
+cdef struct BudgetMark:          # counters as they stood at a second
+    uint64_t requests
+    uint64_t resent
+
+
 cdef struct ServiceCount:        # one worker's view of one service
     uint64_t requests
     uint64_t refused             # answered by us with 4xx or 5xx
-    uint64_t retries
+    uint64_t retries             # requests sent once more, for whatever reason
+    uint64_t resent              # of them those that cost budget
+    uint64_t unbudgeted          # retries that the budget forbade
     uint64_t bytes_in            # from clients
     uint64_t bytes_out
     uint64_t accepted
     uint64_t responses[6]        # by class, index status // 100
     uint64_t latency[LATENCY_BUCKETS]
+    BudgetMark marks[BUDGET_MARKS]
     uint32_t client_connections  # gauge
     uint32_t in_flight           # gauge
     uint32_t waiting             # gauge: no node connection yet
@@ -70,6 +79,7 @@ cdef struct BoardView:           # what the plane holds
     SharedNode* shared
     NodeHold* holds
     WorkerBlock* mine
+    WorkerBlock* blocks          # of all workers
     uint32_t worker
     uint32_t workers
 

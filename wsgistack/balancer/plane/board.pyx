@@ -89,6 +89,7 @@ cdef class Board:
         v.shared = self.shared()
         v.holds = self.holds()
         v.mine = self.block(worker)
+        v.blocks = self.block(0)
         v.worker = worker
         v.workers = self.workers
         return v
@@ -165,8 +166,8 @@ cdef class Board:
         cdef ServiceCount* c
         cdef int w, i
         out = dict.fromkeys(
-            ("requests", "refused", "retries", "bytes_in", "bytes_out", "accepted", "client_connections",
-             "in_flight", "waiting"), 0)
+            ("requests", "refused", "retries", "unbudgeted", "bytes_in", "bytes_out", "accepted",
+             "client_connections", "in_flight", "waiting"), 0)
         responses = {i: 0 for i in range(1, 6)}
         latency = [0] * LATENCY_BUCKETS
         for w in range(self.workers):
@@ -174,6 +175,7 @@ cdef class Board:
             out["requests"] += c.requests
             out["refused"] += c.refused
             out["retries"] += c.retries
+            out["unbudgeted"] += c.unbudgeted
             out["bytes_in"] += c.bytes_in
             out["bytes_out"] += c.bytes_out
             out["accepted"] += c.accepted

@@ -14,6 +14,7 @@ from libc.string cimport memcpy, memset
 from wsgistack.balancer.plane.core cimport (
     ADDRESS_BYTES,
     MAX_CIDRS,
+    MAX_DELAYS,
     TEXT_BYTES,
     Cidr,
     Core,
@@ -26,6 +27,9 @@ from wsgistack.balancer.plane.core cimport (
 )
 
 from wsgistack.settings import parse_statuses
+
+
+from wsgistack.balancer.retry import WORDS, parse_retry_on, parse_schedule
 
 
 cdef int put_text(char* out, size_t room, bytes text) except -1:
@@ -124,7 +128,6 @@ def ms(seconds: float) -> int:
     return min(max(round(seconds * 1000), 1 if seconds > 0 else 0), 2**31 - 1)
 
 
-
 def default_authority(listen) -> str:
     """Return what Host says for a request that names none (RFC 9112 3.3): where the service listens.
 
@@ -136,6 +139,24 @@ def default_authority(listen) -> str:
             host = "localhost" if host in ("0.0.0.0", "[::]") else host
             return host if port == "80" else f"{host}:{port}"
     return "localhost"
+
+
+cdef int fill_retries(Service* s, dict settings) except -1:
+    cdef int i
+    listed = parse_retry_on(settings["retry_on"])
+    s.retry_on = sum(1 << WORDS.index(word) for word in listed.words)
+    s.retries_status = bool(listed.statuses)
+    memset(s.retry_status, 0, sizeof(s.retry_status))
+    for status in listed.statuses:
+        s.retry_status[(status - 400) // 8] |= 1 << (status - 400) % 8
+    s.retry_limit = settings["retry_limit"]
+    s.retry_budget = settings["retry_budget"]
+    s.retry_keyed = settings["retry_idempotency_key"]
+    delays = parse_schedule(settings["error_retry_schedule"]) if settings["enable_error_retries"] else ()
+    s.n_delays = min(len(delays), MAX_DELAYS)
+    for i in range(s.n_delays):
+        s.delays_ms[i] = ms(delays[i])
+    return 0
 
 
 cdef int fill_service(Service* s, dict settings, list insert, list remove, object listen) except -1:
@@ -171,6 +192,7 @@ cdef int fill_service(Service* s, dict settings, list insert, list remove, objec
     s.max_uri = settings["max_uri_bytes"]
     s.sndbuf = settings["client_sndbuf_size"]
     s.retry_after = settings["retry_after"]
+    fill_retries(s, settings)
     put_text(s.verify_path, sizeof(s.verify_path), settings["verify_backend_path"].encode("latin-1"))
     fill_trusted(s, list(settings["trusted_upstream_proxies"]))
     service_free_text(s)

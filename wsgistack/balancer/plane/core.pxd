@@ -19,6 +19,7 @@ cdef enum:
     TEXT_BYTES = 112             # an address as text: unix:/path is at most 5 + 108
     EVENTS = 256                 # log events kept between two polls; more are counted
     MAX_CIDRS = 64
+    MAX_DELAYS = 24              # of error_retry_schedule, see balancer/retry.py
 
 
 cdef struct Endpoint:            # first member of everything that epoll knows
@@ -78,6 +79,13 @@ cdef struct Service:
     uint32_t client_header_ms, client_body_ms, client_write_ms, client_idle_ms, client_body_min_rate
     uint32_t connect_ms, verify_ms, first_byte_ms, node_idle_ms, node_keepalive_ms, request_ms, tunnel_ms
     uint32_t max_header_bytes, max_headers, max_uri, sndbuf, retry_after
+    uint32_t retry_on            # bits of retry.RetryOn
+    uint32_t retry_limit, retry_budget
+    uint8_t retry_keyed          # an Idempotency-Key makes a request one that may be repeated
+    uint8_t retries_status       # retry_status holds any
+    uint8_t retry_status[25]     # one bit for each status from 400 to 599
+    uint32_t n_delays            # 0: enable_error_retries is off
+    uint32_t delays_ms[MAX_DELAYS]
     char verify_path[256]
     char* insert
     uint32_t insert_len
@@ -169,7 +177,7 @@ cdef struct Conn:                # a connection to a node
 
 
 cdef struct EventRecord:
-    uint8_t kind                 # 1 refused or cut, 2 node failed
+    uint8_t kind                 # 1 refused or cut, 2 node failed, 3 not sent again
     uint8_t phase
     uint16_t status
     int error

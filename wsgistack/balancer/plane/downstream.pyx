@@ -58,7 +58,7 @@ from wsgistack.balancer.plane.relay cimport (
     relay_pump,
 )
 from wsgistack.balancer.plane.timers cimport timer_at_most, timer_cancel
-from wsgistack.balancer.plane.wire cimport RequestRewrite, fault_status, parse_request_head
+from wsgistack.balancer.plane.wire cimport F_IDEMPOTENCY_KEY, M_GET, M_HEAD, RequestRewrite, fault_status, parse_request_head
 
 cdef enum:
     LINGER_MS = 2000             # nginx lingers 5 s between reads, Apache 2 s
@@ -179,6 +179,10 @@ cdef int begin_exchange(Client* c) noexcept nogil:
     r.authority_len = s.authority_len
     ex.max_body = s.max_chunked if core.head.chunked else s.max_body
     why = ex_begin(ex, &core.head, buf_data(&c.inp), &r)
+    ex.idempotent |= s.retry_keyed and core.head.seen >> F_IDEMPOTENCY_KEY & 1
+    if ex.idempotent and s.retries_status:
+        ex.watched = s.retry_status
+    ex.watch_error = s.n_delays > 0 and (ex.method_id == M_GET or ex.method_id == M_HEAD)
     if not s.persist_client or s.closing or core.draining:
         ex.client_keep = 0
     if why != WHY_NONE:
@@ -347,6 +351,9 @@ cdef uint64_t deadline(Client* c, int* why) noexcept nogil:
         return (later(at, (<Conn*>ex.conn).last_ms) if ex.conn != NULL else at) + s.tunnel_ms
     why[0] = WHY_REQUEST_TIMEOUT
     at = ex.began_us // 1000 + s.request_ms if s.request_ms else c.ep.core.now_ms + 60000
+    if ex.retry_at_ms and ex.retry_at_ms < at:
+        at = ex.retry_at_ms      # not a deadline: see down_timer
+        why[0] = WHY_NONE
     if awaits_body(c):
         t = c.last_in_ms + s.client_body_ms
         if t < at:
@@ -410,6 +417,9 @@ cdef void down_timer(Client* c) noexcept nogil:
         return
     at = deadline(c, &why)
     if at <= c.ep.core.now_ms:
+        if c.state == CLIENT_BUSY and why == WHY_NONE:
+            down_step(c)
+            return
         if why != WHY_BODY_TOO_SLOW or too_slow(c):
             expire(c, why)
             return

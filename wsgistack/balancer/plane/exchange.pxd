@@ -6,6 +6,10 @@ from wsgistack.balancer.plane.buf cimport Buf
 from wsgistack.balancer.plane.wire cimport Chunked, Head, RequestRewrite
 
 
+cdef enum:
+    TRIED = 8                    # nodes that are remembered as tried
+
+
 cdef enum ResponseState:
     RES_HEAD = 0                 # waiting for a final response head
     RES_BODY
@@ -37,6 +41,7 @@ cdef enum Reason:                # why an exchange was answered by us, or cut; R
     WHY_CLIENT_GONE
     WHY_REQUEST_TRUNCATED
     WHY_TOO_MANY_CONNECTIONS
+    WHY_STATUS                   # the node's answer was not passed on: it was to be asked for again
     WHY_COUNT
 
 
@@ -62,6 +67,9 @@ cdef struct Exchange:
     uint8_t started              # the client was (or will be) sent bytes of the node's response
     uint8_t why                  # Reason
     uint8_t own                  # the response is ours, not a node's
+    uint8_t held                 # a final head of a watched status waits: pass it on or drop it
+    uint8_t watch_error          # watch for status 500
+    const uint8_t* watched       # or for these: a bit for each status from 400 to 599; NULL: for none
     uint16_t status
     int fault                    # of wire, when why is WHY_WIRE or WHY_BAD_RESPONSE
     uint32_t res_scan
@@ -79,11 +87,18 @@ cdef struct Exchange:
     void* client
     void* conn
     void* node
-    void* tried[8]
+    void* tried[TRIED]
     uint8_t n_tried
+    uint8_t n_tried_ever
     uint8_t tries                # times that the request was (partly) sent
+    uint8_t retries              # those that count against retry_limit
+    uint8_t errors               # those by error_retry_schedule
+    uint8_t refusal              # retry.Refusal of the last try
+    uint8_t may_forget           # tried nodes may be asked again when no other is left
+    uint8_t asked_again          # and were
     uint8_t fresh_only           # a reused connection died under it: only a new one will do
     uint8_t last_why
+    uint64_t retry_at_ms         # not sent again before
     uint64_t began_us
     uint64_t asked_us            # the node has the request, or the rest of it is here, since
     uint64_t wait_ms             # when it began to wait for a node connection
@@ -103,8 +118,10 @@ cdef size_t ex_response_input(Exchange* ex, Head* scratch, const char* p, size_t
 cdef void ex_response_eof(Exchange* ex) noexcept nogil
 # Forget a failed try, so that the same request can go to another connection.
 cdef void ex_rewind(Exchange* ex) noexcept nogil
-# May the request be sent once more, to another connection?
-cdef int ex_may_resend(const Exchange* ex) noexcept nogil
+# Let the response that is held pass; feed its bytes again.
+cdef void ex_let_pass(Exchange* ex) noexcept nogil
+# Note a node as tried; the one that was tried longest ago makes room.
+cdef void ex_tried(Exchange* ex, void* node) noexcept nogil
 # Answer the request ourselves. The client's connection is kept only if `keep`.
 cdef void ex_answer(Exchange* ex, int status, int why, int keep, int retry_after, int tokens) noexcept nogil
 cdef const char* why_name(const Exchange* ex) noexcept nogil

@@ -64,7 +64,7 @@ REASONS[:] = [
     b"client_write_timeout", b"request_timeout", b"tunnel_timeout", b"no_pool", b"no_node", b"connect_failed",
     b"connect_timeout", b"node_closed", b"node_timeout", b"bad_response", b"response_truncated",
     b"unexpected_upgrade", b"too_many_interim", b"no_memory", b"client_gone", b"request_truncated",
-    b"too_many_connections",
+    b"too_many_connections", b"node_status",
 ]
 
 
@@ -281,6 +281,14 @@ cdef void final_head(Exchange* ex, const Head* h, const char* p) noexcept nogil:
     write_head(ex, h, p, ex.res_out, ex.client_keep, 0)
 
 
+cdef inline bint is_watched(const Exchange* ex, int status) noexcept nogil:
+    if status < 400:
+        return False
+    if status == 500 and ex.watch_error:
+        return True
+    return ex.watched != NULL and ex.watched[(status - 400) // 8] >> (status - 400) % 8 & 1
+
+
 cdef size_t response_head(Exchange* ex, Head* h, const char* p, size_t n) noexcept nogil:
     cdef int r
     h.max_bytes = MAX_RESPONSE_HEAD
@@ -294,6 +302,10 @@ cdef size_t response_head(Exchange* ex, Head* h, const char* p, size_t n) noexce
     if r < 0:
         ex.why = WHY_BAD_RESPONSE
         ex.fault = -r
+        return 0
+    if is_watched(ex, h.status):
+        ex.status = h.status
+        ex.held = 1
         return 0
     if h.status < 200:
         interim_head(ex, h, p)
@@ -363,14 +375,23 @@ cdef void ex_rewind(Exchange* ex) noexcept nogil:
     ex.up_sent = 0
     ex.res_scan = 0
     ex.interim = 0
+    ex.held = 0
+    ex.status = 0
     ex.why = WHY_NONE
     ex.fault = 0
 
 
-cdef int ex_may_resend(const Exchange* ex) noexcept nogil:
-    if ex.started or ex.committed or ex.res_state != RES_HEAD:
-        return 0
-    return ex.idempotent or ex.up_sent == 0
+cdef void ex_let_pass(Exchange* ex) noexcept nogil:
+    ex.held = 0
+    ex.watch_error = 0
+    ex.watched = NULL
+
+
+cdef void ex_tried(Exchange* ex, void* node) noexcept nogil:
+    ex.tried[ex.n_tried_ever % TRIED] = node
+    ex.n_tried_ever += 1
+    if ex.n_tried < TRIED:
+        ex.n_tried += 1
 
 
 cdef const char* phrase(int status) noexcept nogil:
@@ -452,6 +473,7 @@ cdef class ExchangeFace:
     cdef bytes node_rest
     cdef bint begun
     cdef uint32_t head_scan
+    cdef uint8_t bits[25]
 
     def __cinit__(self, max_body: int = 0):
         self.ex = exchange_new()
@@ -529,13 +551,17 @@ cdef class ExchangeFace:
         """Let the exchange be answered by us."""
         ex_answer(self.ex, status, WHY_NO_NODE, 1, 1, 1)
 
-    def may_resend(self) -> bool:
-        """Return whether the request may be sent once more."""
-        return bool(ex_may_resend(self.ex))
+    def watch(self, *statuses: int) -> None:
+        """Hold a response of one of these statuses (400 to 599) back."""
+        memset(self.bits, 0, sizeof(self.bits))
+        for status in statuses:
+            self.bits[(status - 400) // 8] |= 1 << (status - 400) % 8
+        self.ex.watched = self.bits
 
-    def sent(self, n: int) -> None:
-        """Say that *n* bytes of the request reached a node."""
-        self.ex.up_sent += n
+    def let_pass(self) -> None:
+        """Pass on what is held."""
+        ex_let_pass(self.ex)
+        self.node(b"")
 
     @property
     def to_node(self) -> bytes:
@@ -552,6 +578,7 @@ cdef class ExchangeFace:
             "request_done": bool(self.ex.req_done),
             "response": ("head", "body", "done", "tunnel")[self.ex.res_state],
             "status": self.ex.status,
+            "held": bool(self.ex.held),
             "client_keep": bool(self.ex.client_keep),
             "node_keep": bool(self.ex.node_keep),
             "idempotent": bool(self.ex.idempotent),

@@ -25,24 +25,31 @@ from wsgistack.balancer.plane.identity cimport is_identity
 from wsgistack.balancer.plane.message cimport (
     F_CONNECTION,
     F_CONTENT_LENGTH,
+    F_COOKIE,
     F_EXPECT,
     F_FORWARDED,
     F_HOST,
+    F_IDEMPOTENCY_KEY,
     F_IDENTITY,
     F_KEEP_ALIVE,
     F_OTHER,
     F_PROXY,
     F_PROXY_CONNECTION,
+    F_REFERER,
+    F_SET_COOKIE,
     F_TE,
+    F_TRACEPARENT,
     F_TRAILER,
     F_TRANSFER_ENCODING,
     F_UNDERSCORE,
     F_UPGRADE,
+    F_USER_AGENT,
     F_VIA,
     F_X_FORWARDED_FOR,
     F_X_FORWARDED_HOST,
     F_X_FORWARDED_PORT,
     F_X_FORWARDED_PROTO,
+    F_X_REQUEST_ID,
     MAX_FIELDS,
     Field,
     Head,
@@ -65,6 +72,10 @@ cdef inline uint8_t own_id(const uint8_t* p, uint32_t n) noexcept nogil:
     if n == 10:
         if first == c"c":
             return known(p, n, b"connection", F_CONNECTION)
+        if first == c"u":
+            return known(p, n, b"user-agent", F_USER_AGENT)
+        if first == c"s":
+            return known(p, n, b"set-cookie", F_SET_COOKIE)
         return known(p, n, b"keep-alive", F_KEEP_ALIVE) if first == c"k" else F_OTHER
     if n == 14:
         return known(p, n, b"content-length", F_CONTENT_LENGTH) if first == c"c" else F_OTHER
@@ -75,14 +86,24 @@ cdef inline uint8_t own_id(const uint8_t* p, uint32_t n) noexcept nogil:
     if n == 5:
         return known(p, n, b"proxy", F_PROXY)
     if n == 6:
+        if first == c"c":
+            return known(p, n, b"cookie", F_COOKIE)
         return known(p, n, b"expect", F_EXPECT) if first == c"e" else F_OTHER
     if n == 7:
         if first == c"t":
             return known(p, n, b"trailer", F_TRAILER)
+        if first == c"r":
+            return known(p, n, b"referer", F_REFERER)
         return known(p, n, b"upgrade", F_UPGRADE) if first == c"u" else F_OTHER
     if n == 9:
         return known(p, n, b"forwarded", F_FORWARDED)
+    if n == 11:
+        return known(p, n, b"traceparent", F_TRACEPARENT) if first == c"t" else F_OTHER
+    if n == 12:
+        return known(p, n, b"x-request-id", F_X_REQUEST_ID) if first == c"x" else F_OTHER
     if n == 15:
+        if first == c"i":
+            return known(p, n, b"idempotency-key", F_IDEMPOTENCY_KEY)
         return known(p, n, b"x-forwarded-for", F_X_FORWARDED_FOR) if first == c"x" else F_OTHER
     if n == 16:
         if first == c"p":

@@ -11,12 +11,19 @@ from libc.string cimport memset
 
 from wsgistack.balancer.plane.message cimport (
     F_CONNECTION,
+    F_COOKIE,
     F_EXPECT,
+    F_IDEMPOTENCY_KEY,
     F_OTHER,
     F_PROXY,
+    F_REFERER,
+    F_SET_COOKIE,
+    F_TRACEPARENT,
     F_TRAILER,
     F_UNDERSCORE,
     F_UPGRADE,
+    F_USER_AGENT,
+    F_X_REQUEST_ID,
     MAX_FIELDS,
     Field,
     Head,
@@ -27,7 +34,9 @@ cdef enum:
     SLOTS = 2048                 # a power of two, twice MAX_FIELDS
     # Framing, Host, Via and the forwarded fields survive being named: a client may not take them
     # off a request (the "hop-by-hop headers abuse" of Davison, 2019).
-    NAMEABLE = (1 << F_OTHER | 1 << F_TRAILER | 1 << F_UNDERSCORE | 1 << F_PROXY | 1 << F_EXPECT)
+    NAMEABLE = (1 << F_OTHER | 1 << F_TRAILER | 1 << F_UNDERSCORE | 1 << F_PROXY | 1 << F_EXPECT | 1 << F_COOKIE
+                | 1 << F_SET_COOKIE | 1 << F_IDEMPOTENCY_KEY | 1 << F_REFERER | 1 << F_USER_AGENT
+                | 1 << F_TRACEPARENT | 1 << F_X_REQUEST_ID)
 
 cdef uint64_t seed = int.from_bytes(os.urandom(8), "big")
 

@@ -29,6 +29,13 @@ cdef enum FieldId:
     F_X_FORWARDED_PORT
     F_PROXY
     F_IDENTITY                   # others that say who the client is: see identity.pyx
+    F_COOKIE
+    F_SET_COOKIE
+    F_IDEMPOTENCY_KEY
+    F_REFERER
+    F_USER_AGENT
+    F_TRACEPARENT
+    F_X_REQUEST_ID
     F_UNDERSCORE                 # any name that holds "_": dropped, WSGI can not tell it from "-"
 
 

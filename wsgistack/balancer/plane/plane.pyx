@@ -9,12 +9,13 @@ watcher per connection (docs/performance.md).
 import os
 import socket
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport strncpy
 
 from wsgistack.balancer.plane.accept cimport accept_clients
 from wsgistack.balancer.plane.board cimport Board
+from wsgistack.balancer.plane.budget cimport budget_mark
 from wsgistack.balancer.plane.core cimport (
     CONN_IDLE,
     KIND_CLIENT,
@@ -144,6 +145,7 @@ cdef class Plane:
     cdef object timer
     cdef Tables tables
     cdef readonly int version
+    cdef uint64_t second         # of the last tick, monotonic
 
     def __cinit__(self, Board board not None, int worker, on_event, simulated=False):
         if not 0 <= worker < board.workers:
@@ -201,6 +203,9 @@ cdef class Plane:
     def tick(self) -> None:
         """Run the timers that are due."""
         core_refresh(self.core)
+        if self.core.now_ms // 1000 != self.second:
+            self.second = self.core.now_ms // 1000
+            budget_mark(&self.core.board, self.second)
         wheel_run(&self.core.wheel, self.core.now_ms, fire)
         run_again(self.core)
         core_bury_dead(self.core)
@@ -231,6 +236,8 @@ cdef class Plane:
             if e.kind == 1:
                 out.append({"event": "refused" if e.status else "cut", "service": e.service.decode(),
                             "client": client_name(e.peer, e.port), "status": e.status, "reason": e.why.decode()})
+            elif e.kind == 3:
+                out.append({"event": "not_sent_again", "service": e.service.decode(), "reason": "retry_budget"})
             else:
                 out.append({"event": "node_failed", "node": e.node.decode(), "service": e.service.decode(),
                             "phase": PHASES[e.phase], "reason": e.why.decode(),

@@ -6,10 +6,11 @@ full, the response while `down` holds buffer_size bytes.
 """
 
 from libc.errno cimport EAGAIN, ECONNRESET
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, strncpy
 
-from wsgistack.balancer.plane.board cimport NodeOutcome, ServiceCount, board_bad, board_good, board_timed
+from wsgistack.balancer.plane.again cimport count_outcome, count_response, try_again
+from wsgistack.balancer.plane.board cimport ServiceCount
 from wsgistack.balancer.plane.buf cimport buf_consume, buf_data, buf_len, buf_release, buf_reserve, buf_room, buf_tail
 from wsgistack.balancer.plane.core cimport (
     CONN_BUSY,
@@ -24,6 +25,7 @@ from wsgistack.balancer.plane.core cimport (
     EventRecord,
     Node,
     core_event,
+    node_unref,
 )
 from wsgistack.balancer.plane.exchange cimport (
     RES_BODY,
@@ -42,14 +44,14 @@ from wsgistack.balancer.plane.exchange cimport (
     WHY_NODE_TIMEOUT,
     WHY_NONE,
     WHY_REQUEST_TRUNCATED,
+    WHY_STATUS,
     WHY_WIRE,
     Exchange,
     ex_answer,
-    ex_may_resend,
+    ex_let_pass,
     ex_request_input,
     ex_response_eof,
     ex_response_input,
-    ex_rewind,
     exchange_free,
     why_name,
 )
@@ -61,9 +63,19 @@ from wsgistack.balancer.plane.pipes cimport (
     relay_new,
     relay_splice,
 )
+from wsgistack.balancer.plane.retry cimport (
+    FAILED_CONNECT,
+    FAILED_ERROR,
+    FAILED_INVALID,
+    FAILED_RESET,
+    FAILED_STALE,
+    FAILED_STATUS,
+    FAILED_TIMEOUT,
+)
 from wsgistack.balancer.plane.timers cimport timer_at_most
 from wsgistack.balancer.plane.upstream cimport (
     ACQUIRED_LATER,
+    ACQUIRED_NONE,
     ACQUIRED_NOW,
     HOLD_MS,
     HOLD_NONE,
@@ -74,7 +86,7 @@ from wsgistack.balancer.plane.upstream cimport (
     up_failed,
     up_release,
 )
-from wsgistack.balancer.plane.wire cimport BODY_CHUNKED, BODY_CLOSE, BODY_LENGTH, fault_status
+from wsgistack.balancer.plane.wire cimport BODY_CHUNKED, BODY_CLOSE, BODY_LENGTH, M_HEAD, Head, fault_status
 
 cdef enum:
     HEAD_READ = 4096             # first read of a request: most heads fit in one small buffer
@@ -83,8 +95,8 @@ cdef enum:
     UP_LIMIT = 65536             # request bytes waiting for the node
     REPLAY_LIMIT = 262144        # an idempotent request up to this size can be sent again
     SPLICE_MIN = 65536           # below, a copy is cheaper than two more system calls
-    MAX_TRIES = 4
     MAX_ROUNDS = 16
+    STALE_MS = 1000              # the end of an idle connection may be that long on its way
 
 
 cdef inline ServiceCount* counts(Client* c) noexcept nogil:
@@ -225,7 +237,7 @@ cdef void answer_no_node(Client* c) noexcept nogil:
         relay_fail(c, 503, WHY_NO_POOL)
     elif why == WHY_NONE:
         relay_fail(c, 503, WHY_NO_NODE)
-    elif why == WHY_CONNECT_TIMEOUT:
+    elif why == WHY_CONNECT_TIMEOUT or why == WHY_NODE_TIMEOUT:
         relay_fail(c, 504, why)
     else:
         relay_fail(c, 502, why)
@@ -233,6 +245,10 @@ cdef void answer_no_node(Client* c) noexcept nogil:
 
 cdef int find_node(Client* c, Exchange* ex) noexcept nogil:
     cdef int r
+    if ex.retry_at_ms:
+        if ex.retry_at_ms > c.ep.core.now_ms:
+            return 0
+        ex.retry_at_ms = 0
     # A slow upload waits here, not in a node: Perlbal's buffer_backend_connect.
     if not ex.req_done and ex.req_body < c.service.buffer_backend_connect:
         return 0
@@ -243,7 +259,8 @@ cdef int find_node(Client* c, Exchange* ex) noexcept nogil:
         ex.wait_ms = c.ep.core.now_ms
         counts(c).waiting += 1
         return 0
-    answer_no_node(c)
+    if r == ACQUIRED_NONE or not try_again(c, FAILED_CONNECT, ex.last_why, 0):
+        answer_no_node(c)
     return 1
 
 
@@ -319,30 +336,9 @@ cdef int splice_request(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
 
 # -- the response's way --------------------------------------------------------------------
 
-cdef void count_outcome(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
-    # The head is here: the node is judged by its status, and by the time to it.  The whole response's
-    # time would be its length and the client's speed; a failure in the rest of it counts by itself.
-    cdef Core* core = c.ep.core
-    cdef NodeOutcome* o = &core.board.mine.outcomes[conn.node.slot]
-    if c.service.pool != NULL and c.service.pool.bad[ex.status // 8] & (1 << ex.status % 8):
-        board_bad(o)
-        return
-    board_good(o)
-    if ex.req_done:
-        board_timed(o, core.now_us, core.now_us - ex.asked_us)
-
-
-cdef void count_response(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
-    cdef Core* core = c.ep.core
-    core.board.mine.nodes[conn.node.slot].requests += 1
-    core.board.mine.nodes[conn.node.slot].lastresponse = core.epoch_s
-    if 100 <= ex.status < 600:
-        core.board.mine.nodes[conn.node.slot].codes[ex.status - 100] += 1
-
-
 cdef void response_done(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
     cdef int keep = ex.node_keep and ex.req_done and buf_len(&ex.up) == ex.up_sent and c.relay_up == NULL
-    count_response(c, ex, conn)
+    count_response(c.ep.core, ex, conn)
     if keep and conn.ep.readable:
         # The last read filled its buffer: what may follow would be taken for the next answer.
         keep = c.ep.core.net.peek(conn.ep.fd) == -EAGAIN
@@ -351,30 +347,44 @@ cdef void response_done(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
 
 
 cdef int node_lost(Client* c, int phase, int why, int error) noexcept nogil:
-    # The connection broke, or ended, before the response was complete.
+    # The connection broke, ended or fell silent before the response was complete.
     cdef Exchange* ex = c.ex
     cdef Conn* conn = <Conn*>ex.conn
     cdef Node* node = conn.node
-    cdef int reused = conn.reused
-    cdef int again = ex_may_resend(ex) and ex.tries < MAX_TRIES and why != WHY_NODE_TIMEOUT
+    cdef int failure = FAILED_RESET
     cdef int hold_ms = HOLD_NONE
     if ex.res_state == RES_HEAD:
         hold_ms = SILENT_MS if why == WHY_NODE_TIMEOUT else HOLD_MS if error else HOLD_NONE
-    if not (reused and again):
+    if why == WHY_NODE_TIMEOUT:
+        failure = FAILED_TIMEOUT
+    elif conn.reused and buf_len(&conn.inp) == 0 and c.ep.core.now_ms - conn.since_ms < STALE_MS:
+        failure = FAILED_STALE
+    node.refs += 1
+    if not try_again(c, failure, why, 0):
+        failure = FAILED_RESET
+        relay_fail(c, 504 if why == WHY_NODE_TIMEOUT else 502, why)
+    if failure != FAILED_STALE:
         up_failed(c.ep.core, node, c.service, phase, why, error, hold_ms)
-    if again:
-        if reused:
-            ex.fresh_only = 1    # closed while idle: nothing is wrong with the node
-        elif ex.n_tried < 8:
-            ex.tried[ex.n_tried] = node
-            ex.n_tried += 1
-        ex.last_why = why
-        release_conn(c, 0)
-        ex_rewind(ex)
-        counts(c).retries += 1
-        return 1
-    relay_fail(c, 504 if why == WHY_NODE_TIMEOUT else 502, why)
+    node_unref(node)
     return 1
+
+
+# A final head that retry_on or enable_error_retries speaks of is here, unseen by the client.
+cdef int held_response(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
+    cdef const Head* h = &c.ep.core.head
+    cdef int failure = FAILED_ERROR if ex.status == 500 and ex.watch_error else FAILED_STATUS
+    cdef int64_t body = 0 if ex.method_id == M_HEAD else -1 if h.chunked else h.content_length
+    # A short answer that is here as a whole leaves its connection as good as new.
+    cdef int whole = (h.keep_alive and body >= 0 and <int64_t>h.size + body == buf_len(&conn.inp)
+                      and ex.req_done and buf_len(&ex.up) == ex.up_sent and not conn.ep.readable)
+    if try_again(c, failure, WHY_STATUS, whole):
+        return 1
+    ex_let_pass(ex)
+    return 0
+
+
+cdef void feed(Core* core, Exchange* ex, Conn* conn) noexcept nogil:
+    buf_consume(&conn.inp, <uint32_t>ex_response_input(ex, &core.head, buf_data(&conn.inp), buf_len(&conn.inp)))
 
 
 cdef int splice_response(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
@@ -448,13 +458,17 @@ cdef int from_node(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
             return node_lost(c, PHASE_RESPONSE, ex.why, 0)
         ex.node_keep = 0
     else:
-        buf_consume(&conn.inp, <uint32_t>ex_response_input(
-            ex, &c.ep.core.head, buf_data(&conn.inp), buf_len(&conn.inp)))
+        feed(c.ep.core, ex, conn)
+        if ex.held:
+            if held_response(c, ex, conn):
+                return 1
+            feed(c.ep.core, ex, conn)
         if not began and ex.res_state != RES_HEAD:
             count_outcome(c, ex, conn)
         if ex.why != WHY_NONE:
             up_failed(c.ep.core, conn.node, c.service, PHASE_RESPONSE, WHY_BAD_RESPONSE, 0, HOLD_NONE)
-            relay_fail(c, 502, ex.why)
+            if not try_again(c, FAILED_INVALID, ex.why, 0):
+                relay_fail(c, 502, ex.why)
             return 1
     if ex.started and not ex.committed:
         ex.committed = 1         # no second try after the first byte of a response
@@ -570,4 +584,6 @@ cdef void relay_conn_failed(Client* c, int phase, int why, int error) noexcept n
     stop_waiting(c)
     if phase == PHASE_TIMEOUT:
         node_lost(c, phase, why, error)
-    # Else nothing was sent: upstream noted the node as tried, and the pump asks for the next.
+    # Nothing was sent, and upstream noted the node as tried; without a reason it only refused to be verified.
+    elif why != WHY_NONE and not try_again(c, FAILED_CONNECT, why, 0):
+        answer_no_node(c)

@@ -16,13 +16,13 @@ cdef enum:
     KNOWN = ~(1 << F_OTHER)      # every field that the plane knows by name
 
 # Names besides the kinds of FieldId, each of which is forbidden.
-cdef const char* FORBIDDEN[30]
+cdef const char* FORBIDDEN[28]
 FORBIDDEN[:] = [
-    b"age", b"authorization", b"cache-control", b"content-encoding", b"content-range", b"content-type", b"cookie",
+    b"age", b"authorization", b"cache-control", b"content-encoding", b"content-range", b"content-type",
     b"date", b"expires", b"if-match", b"if-modified-since", b"if-none-match", b"if-range", b"if-unmodified-since",
     b"location", b"max-forwards", b"pragma", b"proxy-authenticate", b"proxy-authorization", b"range",
     b"retry-after", b"sec-websocket-accept", b"sec-websocket-extensions", b"sec-websocket-key",
-    b"sec-websocket-protocol", b"sec-websocket-version", b"set-cookie", b"vary", b"warning", b"www-authenticate",
+    b"sec-websocket-protocol", b"sec-websocket-version", b"vary", b"warning", b"www-authenticate",
 ]
 
 

@@ -9,6 +9,7 @@ cdef enum Acquired:
     ACQUIRED_NOW = 0             # ex.conn is ready to be written to
     ACQUIRED_LATER               # core.conn_ready or core.conn_failed will be called
     ACQUIRED_NONE                # no node may be tried (any more)
+    ACQUIRED_FAILED              # the one that was picked could not be reached: ex.last_why; it is noted as tried
 
 cdef enum Hold:                  # for how long no worker picks a node after a hard failure, in ms
     HOLD_NONE = 0
@@ -17,6 +18,8 @@ cdef enum Hold:                  # for how long no worker picks a node after a h
 
 # Find a node for the client's exchange and a connection to it.
 cdef int up_acquire(Core* core, Client* client, Exchange* ex) noexcept nogil
+# Is there a node that could be asked and was not, the present one apart?
+cdef int up_has_other(Service* service, Exchange* ex) noexcept nogil
 # The exchange is done with its connection: keep it for the next one, or close it.
 cdef void up_release(Conn* conn, Exchange* ex, int keep) noexcept nogil
 # Read once into conn.inp. Return the bytes, 0 at the end, or -errno; conn.ep.readable is updated.

@@ -31,6 +31,7 @@ from wsgistack.balancer.plane.core cimport (
     Conn,
     Core,
     EventRecord,
+    Member,
     Node,
     Service,
     core_event,
@@ -51,6 +52,7 @@ from wsgistack.balancer.plane.exchange cimport (
     Exchange,
     ex_response_eof,
     ex_response_input,
+    ex_tried,
     exchange_free,
     exchange_new,
     reason_name,
@@ -220,33 +222,60 @@ cdef void disengage(Core* core, Exchange* ex) noexcept nogil:
         node_unref(node)
 
 
+cdef Node* choose(Core* core, Service* service, Exchange* ex) noexcept nogil:
+    cdef Node* node
+    if service.pool == NULL:
+        return NULL
+    node = pick_node(core, service.pool, ex.tried, ex.n_tried)
+    if node == NULL and ex.n_tried and ex.may_forget:
+        ex.n_tried = 0
+        ex.asked_again = 1
+        node = pick_node(core, service.pool, ex.tried, 0)
+    return node
+
+
+cdef int up_has_other(Service* service, Exchange* ex) noexcept nogil:
+    cdef Member* m
+    cdef uint32_t i, k
+    if service.pool == NULL:
+        return 0
+    for i in range(service.pool.n):
+        m = &service.pool.members[i]
+        if not m.up or not m.node.connectable or m.node == ex.node:
+            continue
+        k = 0
+        while k < ex.n_tried and ex.tried[k] != m.node:
+            k += 1
+        if k == ex.n_tried:
+            return 1
+    return 0
+
+
 cdef int up_acquire(Core* core, Client* client, Exchange* ex) noexcept nogil:
     cdef Service* service = client.service
     cdef Node* node
     cdef Conn* conn
     cdef int error = 0
-    while service.pool != NULL and ex.n_tried < 8:
-        node = pick_node(core, service.pool, ex.tried, ex.n_tried)
-        if node == NULL:
-            break
-        conn = NULL
-        if not ex.fresh_only:
-            conn = take_idle(core, node, not ex.idempotent)
-        if conn != NULL:
-            engage(core, node, ex)
-            use_service(conn, service)
-            hand_over(conn, client, ex)
-            return ACQUIRED_NOW
-        conn = open_conn(core, node, service, &error)
-        if conn != NULL:
-            engage(core, node, ex)
-            hand_over(conn, client, ex)
-            return ACQUIRED_LATER
-        ex.tried[ex.n_tried] = node
-        ex.n_tried += 1
-        ex.last_why = WHY_CONNECT_FAILED
-        up_failed(core, node, service, PHASE_CONNECT, WHY_CONNECT_FAILED, error, HOLD_MS)
-    return ACQUIRED_NONE
+    node = choose(core, service, ex)
+    if node == NULL:
+        return ACQUIRED_NONE
+    conn = NULL
+    if not ex.fresh_only:
+        conn = take_idle(core, node, not ex.idempotent)
+    if conn != NULL:
+        engage(core, node, ex)
+        use_service(conn, service)
+        hand_over(conn, client, ex)
+        return ACQUIRED_NOW
+    conn = open_conn(core, node, service, &error)
+    if conn != NULL:
+        engage(core, node, ex)
+        hand_over(conn, client, ex)
+        return ACQUIRED_LATER
+    ex_tried(ex, node)
+    ex.last_why = WHY_CONNECT_FAILED
+    up_failed(core, node, service, PHASE_CONNECT, WHY_CONNECT_FAILED, error, HOLD_MS)
+    return ACQUIRED_FAILED
 
 
 cdef void up_release(Conn* conn, Exchange* ex, int keep) noexcept nogil:
@@ -283,9 +312,7 @@ cdef void give_up(Conn* conn, int phase, int why, int error) noexcept nogil:
               SILENT_MS if why == WHY_CONNECT_TIMEOUT else HOLD_MS)
     if client != NULL:
         ex = client.ex
-        if ex.n_tried < 8:
-            ex.tried[ex.n_tried] = conn.node
-            ex.n_tried += 1
+        ex_tried(ex, conn.node)
         ex.last_why = why
         ex.conn = NULL
         disengage(core, ex)
