@@ -192,8 +192,9 @@ def test_an_underscore_is_no_matter_in_a_response() -> None:
         b"GET / HTTP/1.1\r\nHost: a\r\nA: " + b"x" * 1_000_000 + b"\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\n" + b"A: x\r\n" * 1000 + b"B: " + b"x" * 1_000_000 + b"\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\n" + b"A: x\r\n" * 200_000,
+        b"GET /" + b"x" * 1_000_000 + b" HTTP/1.1\r\nHost: a\r\n" + b"A: x\r\n" * 100_000,
     ],
-    ids=["target", "value", "fields and value", "too many fields"],
+    ids=["target", "value", "fields and value", "too many fields", "target and fields"],
 )
 def test_a_head_that_comes_byte_by_byte_takes_linear_time(head: bytes) -> None:  # 22 47
     assert time_trickle(head) < 1  # about 10 ms; parsing anew at each byte would take minutes

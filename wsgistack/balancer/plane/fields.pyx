@@ -205,19 +205,20 @@ cdef int parse_fields(const uint8_t* p, uint32_t i, uint32_t n, Head* h, uint32_
 cdef bint is_worth_a_parse(const uint8_t* p, size_t n, Head* h) noexcept nogil:
     cdef const uint8_t* end = p + n
     cdef const uint8_t* line = p + 2 if n >= 2 and p[0] == CR else p
-    cdef const uint8_t* at = p + h.scan
-    if h.scan == 0 or n >= h.max_bytes or h.scan > n:
+    cdef uint32_t judged = h.scan & <uint32_t>LINE_JUDGED
+    cdef uint32_t scan = h.scan ^ judged
+    cdef const uint8_t* at = p + scan
+    if scan == 0 or n >= h.max_bytes or scan > n:
         return True
     while at < end:
         at = <const uint8_t*>memchr(at, LF, end - at)
         if at == NULL:
             break
         # A bare one, the end of the head, or of its first line, which is judged without delay.
-        if at >= line and (at == line or (at - 1)[0] != CR or (at - line >= 2 and (at - 2)[0] == LF)
-                           or memchr(line, LF, at - line) == NULL):
+        if at >= line and (not judged or (at - 1)[0] != CR or (at - line >= 2 and (at - 2)[0] == LF)):
             return True
         at += 1
-    h.scan = <uint32_t>n
+    h.scan = <uint32_t>n | judged
     return False
 
 

@@ -25,7 +25,7 @@ from wsgistack.balancer.plane.faults cimport (
     FAULT_VERSION_MISSING,
     FAULT_VERSION_UNSUPPORTED,
 )
-from wsgistack.balancer.plane.fields cimport find_field, is_worth_a_parse, parse_fields
+from wsgistack.balancer.plane.fields cimport LINE_JUDGED, find_field, is_worth_a_parse, parse_fields
 from wsgistack.balancer.plane.framing cimport read_framing
 from wsgistack.balancer.plane.hops cimport (
     OPTION_CLOSE,
@@ -260,12 +260,13 @@ cdef int parse_request_head(const char* p, size_t n, Head* h) noexcept nogil:
     r = request_line(q, end, h)
     if r == 0 and n >= most:
         return -FAULT_URI_TOO_LONG
+    h.scan = end
     if r > 0:
+        h.scan |= <uint32_t>LINE_JUDGED
         r = parse_fields(q, r, end, h, DROPPED, SINGLE)
         if r == 0 and n >= most:
             return -FAULT_HEAD_TOO_LARGE
     if r <= 0:
-        h.scan = end
         return r
     fault = meaning(q, h)
     if fault:

@@ -16,7 +16,7 @@ from wsgistack.balancer.plane.faults cimport (
     FAULT_STATUS_LINE,
     FAULT_VERSION_UNSUPPORTED,
 )
-from wsgistack.balancer.plane.fields cimport is_worth_a_parse, parse_fields
+from wsgistack.balancer.plane.fields cimport LINE_JUDGED, is_worth_a_parse, parse_fields
 from wsgistack.balancer.plane.framing cimport read_framing
 from wsgistack.balancer.plane.hops cimport OPTION_CLOSE, OPTION_KEEP_ALIVE, offers_websocket, read_connection
 from wsgistack.balancer.plane.message cimport (
@@ -114,12 +114,13 @@ cdef int parse_response_head(const char* p, size_t n, Head* h) noexcept nogil:
     h.chunked = 0
     h.content_length = -1
     r = status_line(q, end, h)
+    h.scan = end
     if r > 0:
+        h.scan |= <uint32_t>LINE_JUDGED
         r = parse_fields(q, r, end, h, DROPPED, SINGLE)
     if r == 0 and n >= most:
         return -FAULT_HEAD_TOO_LARGE
     if r <= 0:
-        h.scan = end
         return r
     fault = meaning(q, h)
     if fault:
