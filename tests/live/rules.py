@@ -1,0 +1,58 @@
+"""The rules of HTTP that hold at once, by number; `@pytest.mark.rule(9)` marks a live test of one.
+
+In tables the id of a case may begin with the number instead: `id="9 extensions"`.
+tests/house/test_http_rules.py shows that each has a live test.
+"""
+
+__all__ = ["RULES"]
+
+RULES = {
+    1: "bytes are parsed as bytes",
+    2: "Content-Length is digits, bounded",
+    3: "differing lengths are refused",
+    4: "Content-Length and Transfer-Encoding together are refused",
+    5: "Transfer-Encoding is chunked, once, or refused",
+    6: "no Transfer-Encoding in 1.0",
+    7: "chunk sizes are hexadecimal digits",
+    8: "CRLF after sizes and data",
+    9: "chunk extensions are checked, bounded and dropped",
+    10: "trailers are checked, bounded and never merged",
+    11: "messages are written anew",
+    12: "a truncated upload never looks complete",
+    13: "nothing is parsed after a framing fault",
+    14: "a client's fault is no node's",
+    15: "field names are tokens",
+    16: "no CR, LF, NUL or folding in a value",
+    17: "exactly one valid Host",
+    18: "an absolute target's authority replaces Host",
+    19: "targets are valid and never rewritten",
+    20: "HTTP/1.x only",
+    21: "methods keep their case",
+    22: "limits answer with 4xx",
+    23: "fields keep order and value",
+    24: "hop-by-hop fields go no further",
+    25: "Via is added",
+    26: "forwarded fields are ours unless the peer is trusted",
+    27: "underscores and Proxy are dropped",
+    28: "only a WebSocket is upgraded",
+    29: "a tunnel passes bytes both ways",
+    30: "interim responses reach 1.1 clients only",
+    31: "Expect never hangs",
+    32: "HEAD, 204 and 304 have no body",
+    33: "a bad response head is 502",
+    34: "bad framing of a response is 502",
+    35: "a short response ends visibly",
+    36: "stray bytes end a node connection",
+    37: "no chunks to 1.0 clients",
+    38: "an early response is delivered",
+    39: "an endless response head is bounded",
+    40: "a POST is never sent twice",
+    41: "a stale connection costs no GET",
+    42: "a refused connection goes to the next node",
+    43: "a client that goes cancels its request",
+    44: "a failing node is passed over, never the last",
+    45: "bodies stream in bounded memory",
+    46: "slow peers end in time and delay nobody",
+    47: "work is linear",
+    48: "no input ends or stalls the process",
+}
