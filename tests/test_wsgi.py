@@ -1,0 +1,77 @@
+"""A request as engines see it, and a body that tells when it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from wsgistack.wsgi import EnvironRequest, Watched
+
+
+@pytest.mark.parametrize(
+    ("environ", "name", "value"),
+    [
+        ({"REQUEST_METHOD": "PUT"}, "method", "PUT"),
+        ({"wsgi.url_scheme": "https"}, "scheme", "https"),
+        ({"HTTP_HOST": "example.org:8080", "SERVER_NAME": "x"}, "host", "example.org:8080"),
+        ({"SERVER_NAME": "localhost", "SERVER_PORT": "80"}, "host", "localhost:80"),
+        ({"SCRIPT_NAME": "/app", "PATH_INFO": "/x"}, "path", "/app/x"),
+        ({}, "path", "/"),
+        ({"QUERY_STRING": "a=1"}, "query", "a=1"),
+        ({"REMOTE_ADDR": "192.0.2.1"}, "peer", "192.0.2.1"),
+        ({"REMOTE_ADDR": None}, "peer", ""),
+    ],
+)
+def test_a_request_is_a_window_on_the_environ(environ: dict[str, Any], name: str, value: str) -> None:
+    assert getattr(EnvironRequest(environ), name) == value
+
+
+def test_fields_have_the_names_of_http() -> None:
+    request = EnvironRequest({"HTTP_X_API_KEY": "k", "CONTENT_TYPE": "text/plain"})
+    assert request.field("X-Api-Key") == "k"
+    assert request.field("content-type") == "text/plain"
+    assert request.field("accept") is None
+
+
+def test_a_variable_is_never_what_a_client_wrote() -> None:
+    request = EnvironRequest({"HTTP_USER": "mallory", "REMOTE_USER": "ann"})
+    assert (request.variable("REMOTE_USER"), request.variable("HTTP_USER")) == ("ann", None)
+
+
+class Body:
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    def __iter__(self) -> Iterator[bytes]:
+        for block in (b"one", b"", b"three"):
+            self.events.append(f"made {block!r}")
+            yield block
+
+    def close(self) -> None:
+        self.events.append("closed")
+
+
+def test_a_watched_body_goes_step_by_step_and_tells_once() -> None:
+    body = Body()
+    told: list[int] = []
+    watched = Watched(body, told.append)
+    assert (next(watched), body.events) == (b"one", ["made b'one'"])
+    assert list(watched) == [b"", b"three"]
+    assert told == []
+    watched.close()
+    watched.close()
+    assert (told, body.events[-1], body.events.count("closed")) == ([8], "closed", 1)
+
+
+def test_it_tells_also_when_closing_fails() -> None:
+    class Failing(Body):
+        def close(self) -> None:
+            raise RuntimeError("at close")
+
+    told: list[int] = []
+    watched = Watched(Failing(), told.append)
+    with pytest.raises(RuntimeError):
+        watched.close()
+    assert told == [0]

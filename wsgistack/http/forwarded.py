@@ -1,0 +1,105 @@
+"""Who asked, as proxies tell it: X-Forwarded-For and Forwarded (RFC 7239).
+
+Each proxy appends what it saw, so the list is true from its right end up to the first hop that is
+not ours to trust; everything left of that is hearsay.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+__all__ = ["Address", "find_client", "hops_of_forwarded", "hops_of_x_forwarded_for", "parse_hop"]
+
+Address = IPv4Address | IPv6Address
+
+LONGEST_HOP = 80  # characters; the longest address with zone, brackets and port is shorter
+MOST_HOPS = 64  # looked at from the right; a longer chain of trusted proxies is a loop
+
+PORT = r"(?::[0-9]{1,5})?"
+HOP = re.compile(rf"(?:\[([0-9A-Fa-f:.]+)(?:%[^\]]*)?\]{PORT}|([0-9.]+){PORT}|([0-9A-Fa-f:.]+)(?:%\S*)?)")
+
+TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+QUOTED = r'"(?:[^"\\]|\\.)*"'
+PAIR = re.compile(rf"\s*(?:({TOKEN})=({TOKEN}|{QUOTED}|[^\s;,\"]+))?\s*([;,]|$)")
+
+
+@lru_cache(maxsize=8192)
+def parse_hop(text: str) -> Address | None:
+    """Return the address that one hop names, None for `unknown`, a name, or anything else.
+
+    A port, brackets and an IPv6 zone are dropped, an IPv4 address inside of an IPv6 one is given as
+    IPv4, so that one client has one address.  Octets with leading zeros are refused: some read them
+    as octal.
+
+    >>> parse_hop("[::ffff:198.51.100.7]:443")
+    IPv4Address('198.51.100.7')
+    """
+    if len(text) > LONGEST_HOP:
+        return None
+    found = HOP.fullmatch(text.strip(" \t"))
+    if found is None:
+        return None
+    try:
+        address = ip_address(found[1] or found[2] or found[3])
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
+
+
+def hops_of_x_forwarded_for(value: str) -> list[str]:
+    """Return the hops of a combined X-Forwarded-For, as written, left to right."""
+    return [hop.strip(" \t") for hop in value.split(",")]
+
+
+def hops_of_forwarded(value: str) -> list[str]:
+    """Return the `for` of each element of a combined Forwarded field, "" where one has none.
+
+    An element that breaks the grammar, and all that follow, are one hop that names nobody, so that
+    trust ends there.  RFC 7239 §4.
+
+    >>> hops_of_forwarded('for="[2001:db8::1]:4711";proto=https, By=x;For=192.0.2.1')
+    ['[2001:db8::1]:4711', '192.0.2.1']
+    """
+    hops: list[str] = []
+    hop, at = "", 0
+    while at < len(value):
+        found = PAIR.match(value, at)
+        if found is None:
+            return [*hops, "?"]
+        name, text, end = found.groups()
+        if name is not None and name.lower() == "for":
+            hop = re.sub(r"\\(.)", r"\1", text[1:-1]) if text.startswith('"') else text
+        if end != ";":
+            hops.append(hop)
+            hop = ""
+        at = found.end()
+        if not end:
+            break
+    if value.rstrip().endswith(","):
+        hops.append("")
+    return hops
+
+
+def find_client(
+    peer: str, hops: Iterable[str], is_trusted: Callable[[Address | None], bool]
+) -> Address | None:
+    """Return the address of the client, None when it is unknown (a Unix socket, or nothing valid).
+
+    *peer* is who holds the connection, *hops* what proxies told, left to right.  The walk goes from
+    the peer to the left as long as the hop at hand is trusted, and ends at the first that is not, or
+    before the first that is no address: an invalid hop is never believed, nor stepped over.
+    """
+    client = parse_hop(peer)
+    for hop in list(hops)[: -MOST_HOPS - 1 : -1]:
+        if not is_trusted(client):
+            break
+        address = parse_hop(hop)
+        if address is None:
+            break
+        client = address
+    return client

@@ -1,0 +1,124 @@
+"""The WSGI side of the house: what a request looks like, how a response is watched.  PEP 3333.
+
+The only module that knows environ and start_response by name; engines see http.request.RequestView.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from types import TracebackType
+from typing import Any, Protocol
+
+__all__ = ["Environ", "EnvironRequest", "ExcInfo", "Headers", "StartResponse", "WSGIApplication", "Watched"]
+
+Environ = dict[str, Any]
+Headers = list[tuple[str, str]]
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
+
+
+class StartResponse(Protocol):
+    """What a server gives to an application."""
+
+    def __call__(
+        self, status: str, headers: Headers, exc_info: ExcInfo | None = None, /
+    ) -> Callable[[bytes], object]: ...
+
+
+WSGIApplication = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+
+class EnvironRequest:
+    """A window on an environ: nothing is copied, everything is read when it is asked for."""
+
+    __slots__ = ("environ",)
+
+    def __init__(self, environ: Environ) -> None:
+        self.environ = environ
+
+    @property
+    def method(self) -> str:
+        """The method, as the server got it (RFC 9110 §9.1: case-sensitive)."""
+        return str(self.environ.get("REQUEST_METHOD", "GET"))
+
+    @property
+    def scheme(self) -> str:
+        """`http` or `https`, as the server says."""
+        return str(self.environ.get("wsgi.url_scheme", "http"))
+
+    @property
+    def host(self) -> str:
+        """The Host field, else the server's name and port."""
+        environ = self.environ
+        return str(
+            environ.get("HTTP_HOST") or f"{environ.get('SERVER_NAME', '')}:{environ.get('SERVER_PORT', '')}"
+        )
+
+    @property
+    def path(self) -> str:
+        """The decoded path, the mount point included; latin-1 as WSGI has it."""
+        return str(self.environ.get("SCRIPT_NAME", "") + self.environ.get("PATH_INFO", "")) or "/"
+
+    @property
+    def query(self) -> str:
+        """The query without its question mark, as it came."""
+        return str(self.environ.get("QUERY_STRING", ""))
+
+    @property
+    def peer(self) -> str:
+        """Who holds the connection: an address, or "" for a Unix socket."""
+        return str(self.environ.get("REMOTE_ADDR") or "")
+
+    def field(self, name: str) -> str | None:
+        """Return the combined value of a field, None if the request has none.  RFC 9110 §5.3"""
+        value = self.environ.get(_variable_of(name))
+        return None if value is None else str(value)
+
+    def variable(self, name: str) -> str | None:
+        """Return what the server or a middleware put into the environ; None for a client's fields."""
+        value = None if name.startswith("HTTP_") else self.environ.get(name)
+        return None if value is None else str(value)
+
+
+@lru_cache(maxsize=1024)
+def _variable_of(field: str) -> str:
+    name = field.upper().replace("-", "_")
+    return name if name in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + name
+
+
+class Watched:
+    """A response body that tells when it is over: *at_end(bytes sent)* is called exactly once.
+
+    It is one step for each step of the body (PEP 3333: no blocking of a stream), closes it exactly
+    once, and is over when the server closes it, also after an error or when the client has left.
+    """
+
+    __slots__ = ("_at_end", "_body", "_iterator", "_sent")
+
+    def __init__(self, body: Iterable[bytes], at_end: Callable[[int], None]) -> None:
+        self._body = body
+        self._iterator: Iterator[bytes] | None = None
+        self._at_end: Callable[[int], None] | None = at_end
+        self._sent = 0
+
+    def __iter__(self) -> Watched:
+        return self
+
+    def __next__(self) -> bytes:
+        if self._iterator is None:
+            self._iterator = iter(self._body)
+        block = next(self._iterator)
+        self._sent += len(block)
+        return block
+
+    def close(self) -> None:
+        """Close the body and tell; a second call does nothing."""
+        at_end, self._at_end = self._at_end, None
+        if at_end is None:
+            return
+        try:
+            close = getattr(self._body, "close", None)
+            if close is not None:
+                close()
+        finally:
+            at_end(self._sent)
