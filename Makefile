@@ -32,6 +32,9 @@ bench-proxy: $(STAMPS)/dev build installed  ## the balancer beside nginx, HAProx
 conformance-ring: $(STAMPS)/dev build installed  ## where pylibmc and nginx keep a key, compared with our rings
 	@$(PY) -m tools.ring_conformance $(ARGS)
 
+bench-ratelimit: $(STAMPS)/dev build installed  ## the rate limiter beside limits and Flask-Limiter, those that are here
+	@$(PY) -m bench.ratelimit $(ARGS)
+
 docs: $(STAMPS)/dev build installed  ## write the generated pages (docs/settings.md, docs/commands.md)
 	@$(PY) -m tools.settings_page --write
 	@$(PY) -m tools.commands_page --write
@@ -58,5 +61,5 @@ $(STAMPS)/installed: pyproject.toml | build
 		--no-build-isolation --no-deps -e .
 	@mkdir -p $(STAMPS) && touch $@
 
-.PHONY: help demo test lint build bench-proxy conformance-ring docs lock installed
+.PHONY: help demo test lint build bench-proxy bench-ratelimit conformance-ring docs lock installed
 .SUFFIXES:

@@ -8,12 +8,14 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from wsgistack.ratelimit.middleware import RateLimit
     from wsgistack.store.url import make_store
 
-__all__ = ["__version__", "make_store"]
+__all__ = ["RateLimit", "__version__", "make_store"]
 
 # name: the module that holds it
 PUBLIC: dict[str, str] = {
+    "RateLimit": "wsgistack.ratelimit.middleware",
     "make_store": "wsgistack.store.url",
 }
 

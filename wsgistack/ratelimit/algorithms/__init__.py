@@ -36,16 +36,19 @@ class Counter(Protocol):
         """
 
     def charge(self, state: State | None, now: int, cost: int) -> State | None:
-        """Return the state after *cost* units were used whatever the limit says; negative: given back.
+        """Return the state after *cost* (0 or more) units were used, whatever the limit says."""
 
-        More is never given back than was used.
+    def give_back(self, state: State | None, now: int, cost: int, taken: State) -> State | None:
+        """Return the state after *cost* units were given back that a decision had taken.
+
+        *taken* is the state that this decision gave.  What has come back by itself since then (the
+        window is over, the bucket has filled) is not given a second time.
         """
 
-    def left(self, state: State | None, now: int) -> int:
-        """Return how many units may pass at once now, at least 0."""
-
-    def reset_us(self, state: State | None, now: int) -> int:
-        """Return in how many microseconds more units are there, 0 if all of them are now."""
+    def quota(self, state: State | None, now: int) -> tuple[int, int]:
+        """Return how many units may pass at once now (at least 0), and in how many microseconds there
+        are more of them (0 if all of them are there).
+        """
 
     def ends_at(self, state: State) -> int:
         """Return when (microseconds) the state is as good as none: from then on it may be dropped."""

@@ -1,8 +1,7 @@
 """How many at once: each request holds a lease that it gives back at its end.
 
 A lease also ends by itself after LEASE_US, so that a process that died does not hold its places for
-ever.  A place is given back by `charge(state, now, -1)`, which ends the oldest lease: which of equal
-places is free makes no difference.
+ever.
 """
 
 from __future__ import annotations
@@ -42,18 +41,20 @@ class Concurrent:
 
     def charge(self, state: State | None, now: int, cost: int) -> State | None:
         """See Counter."""
-        live = _live(state, now)
-        if cost < 0:
-            return live[-cost:] or None
-        return (*live, *((now + LEASE_US,) * min(cost, MOST))) or None
+        return (*_live(state, now), *((now + LEASE_US,) * min(cost, MOST))) or None
 
-    def left(self, state: State | None, now: int) -> int:
-        """See Counter."""
-        return max(self._amount - len(_live(state, now)), 0)
+    def give_back(self, state: State | None, now: int, cost: int, taken: State) -> State | None:
+        """See Counter; the very units that were taken are taken out again."""
+        live = list(_live(state, now))
+        for stamp in taken[-cost:] if cost else ():
+            if stamp in live:
+                live.remove(stamp)
+        return tuple(live) or None
 
-    def reset_us(self, state: State | None, now: int) -> int:
-        """See Counter."""
-        return RETRY_US if _live(state, now) else 0
+    def quota(self, state: State | None, now: int) -> tuple[int, int]:
+        """See Counter; when a place will be free is a guess."""
+        used = len(_live(state, now))
+        return max(self._amount - used, 0), (RETRY_US if used else 0)
 
     def ends_at(self, state: State) -> int:
         """See Counter."""

@@ -39,20 +39,22 @@ class Exact:
         return (live[over - 1] - now if cost <= self._amount else NEVER), state
 
     def charge(self, state: State | None, now: int, cost: int) -> State | None:
-        """See Counter; given back are the latest units."""
-        live = _live(state, now)
-        if cost < 0:
-            return live[:cost] or None
-        return (*live, *((now + self._window,) * min(cost, MOST))) or None
-
-    def left(self, state: State | None, now: int) -> int:
         """See Counter."""
-        return max(self._amount - len(_live(state, now)), 0)
+        return (*_live(state, now), *((now + self._window,) * min(cost, MOST))) or None
 
-    def reset_us(self, state: State | None, now: int) -> int:
-        """See Counter; the time until one more unit may pass."""
+    def give_back(self, state: State | None, now: int, cost: int, taken: State) -> State | None:
+        """See Counter; the very units that were taken are taken out again."""
+        live = list(_live(state, now))
+        for stamp in taken[-cost:] if cost else ():
+            if stamp in live:
+                live.remove(stamp)
+        return tuple(live) or None
+
+    def quota(self, state: State | None, now: int) -> tuple[int, int]:
+        """See Counter; more means one unit more."""
         live = _live(state, now)
-        return live[max(len(live) - self._amount, 0)] - now if live else 0
+        used = len(live)
+        return max(self._amount - used, 0), (live[max(used - self._amount, 0)] - now if used else 0)
 
     def ends_at(self, state: State) -> int:
         """See Counter."""

@@ -38,17 +38,20 @@ class Fixed:
     def charge(self, state: State | None, now: int, cost: int) -> State | None:
         """See Counter; a debt ends with its window."""
         if state is None or state[0] <= now:
-            return (now + self._window, cost) if cost > 0 else None
-        return state[0], max(state[1] + cost, 0)
+            return (now + self._window, cost)
+        return state[0], state[1] + cost
 
-    def left(self, state: State | None, now: int) -> int:
+    def give_back(self, state: State | None, now: int, cost: int, taken: State) -> State | None:
         """See Counter."""
-        used = 0 if state is None or state[0] <= now else state[1]
-        return max(self._amount - used, 0)
+        if state is None or state[0] != taken[0]:
+            return state
+        return state[0], max(state[1] - cost, 0)
 
-    def reset_us(self, state: State | None, now: int) -> int:
+    def quota(self, state: State | None, now: int) -> tuple[int, int]:
         """See Counter."""
-        return 0 if state is None or not state[1] else max(state[0] - now, 0)
+        if state is None or state[0] <= now or not state[1]:
+            return self._amount, 0
+        return max(self._amount - state[1], 0), state[0] - now
 
     def ends_at(self, state: State) -> int:
         """See Counter."""

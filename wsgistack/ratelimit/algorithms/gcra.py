@@ -42,21 +42,23 @@ class Gcra:
     def charge(self, state: int | None, now: int, cost: int) -> int | None:
         """See Counter; what is charged beyond the burst is a debt that waiting pays."""
         now *= self._amount
-        tat = (now if state is None or state < now else state) + cost * self._step
+        return (now if state is None or state < now else state) + cost * self._step
+
+    def give_back(self, state: int | None, now: int, cost: int, taken: int) -> int | None:
+        """See Counter; when *taken* is past, the bucket was full since, and nothing is owed."""
+        now *= self._amount
+        if state is None or taken <= now:
+            return state
+        tat = state - min(cost * self._step, taken - now)
         return tat if tat > now else None
 
-    def left(self, state: int | None, now: int) -> int:
-        """See Counter."""
-        ahead = 0 if state is None else max(state - now * self._amount, 0)
-        return max(self._full - ahead, 0) // self._step
-
-    def reset_us(self, state: int | None, now: int) -> int:
-        """See Counter; the time until one more token is whole."""
-        ahead = 0 if state is None else max(state - now * self._amount, 0)
-        if ahead == 0:
-            return 0
-        wanted = self._full - (self.left(state, now) + 1) * self._step
-        return -(-(ahead - max(wanted, 0)) // self._amount)
+    def quota(self, state: int | None, now: int) -> tuple[int, int]:
+        """See Counter; more means one whole token more."""
+        ahead = 0 if state is None else state - now * self._amount
+        if ahead <= 0:
+            return self._burst, 0
+        left = max(self._full - ahead, 0) // self._step
+        return left, -((self._full - (left + 1) * self._step - ahead) // self._amount)
 
     def ends_at(self, state: int) -> int:
         """See Counter."""

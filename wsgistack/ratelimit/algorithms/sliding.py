@@ -50,22 +50,24 @@ class Sliding:
     def charge(self, state: State | None, now: int, cost: int) -> State | None:
         """See Counter; a debt fades like use."""
         index, before, used = self._turn(state, now)
-        used = max(used + cost, 0)
+        return index, before, used + cost
+
+    def give_back(self, state: State | None, now: int, cost: int, taken: State) -> State | None:
+        """See Counter; it goes to the window that it was taken from."""
+        index, before, used = self._turn(state, now)
+        if taken[0] == index:
+            used = max(used - cost, 0)
+        elif taken[0] == index - 1:
+            before = max(before - cost, 0)
         return (index, before, used) if before or used else None
 
-    def left(self, state: State | None, now: int) -> int:
-        """See Counter."""
+    def quota(self, state: State | None, now: int) -> tuple[int, int]:
+        """See Counter; more means one unit more."""
         window = self._window
         _, before, used = self._turn(state, now)
-        return max((self._amount - used) * window - before * (window - now % window), 0) // window
-
-    def reset_us(self, state: State | None, now: int) -> int:
-        """See Counter; the time until one more unit may pass."""
-        _, before, used = self._turn(state, now)
-        left = self.left(state, now)
-        if left >= self._amount:
-            return 0
-        return self._wait(before, used, left + 1, now % self._window)
+        passed = now % window
+        left = max((self._amount - used) * window - before * (window - passed), 0) // window
+        return left, (self._wait(before, used, left + 1, passed) if left < self._amount else 0)
 
     def ends_at(self, state: State) -> int:
         """See Counter."""

@@ -1,0 +1,159 @@
+"""Rules and states together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from wsgistack.errors import SettingError
+from wsgistack.ratelimit.clients import Trust, everybody, header_key
+from wsgistack.ratelimit.limiter import Decision, Limiter
+from wsgistack.ratelimit.rules import Rule
+from wsgistack.wsgi import EnvironRequest
+
+START = 1_795_000_000_000_000
+SECOND = 1_000_000
+
+
+class Stage:
+    """A limiter on a clock of its own."""
+
+    def __init__(self, *rules: Rule) -> None:
+        self.now = START
+        self.limiter = Limiter(rules, trust=Trust(), now=lambda: self.now)
+
+    def hit(self, path: str = "/", peer: str = "192.0.2.1", **environ: Any) -> Decision:
+        return self.limiter.hit(EnvironRequest({"REMOTE_ADDR": peer, "PATH_INFO": path, **environ}))
+
+    def passes(self, times: int, path: str = "/", **environ: Any) -> int:
+        return sum(self.hit(path, **environ).ok for _ in range(times))
+
+
+def test_each_client_has_a_quota_of_its_own() -> None:
+    stage = Stage(Rule("r", "3/minute"))
+    assert (stage.passes(10), stage.passes(10, peer="192.0.2.2")) == (3, 3)
+    stage.now += 20 * SECOND
+    assert stage.passes(10) == 1
+
+
+def test_every_rule_that_is_about_a_request_must_have_room() -> None:
+    stage = Stage(Rule("all", "5/minute"), Rule("api", "2/minute", path="/api/*"))
+    assert stage.passes(10, "/api/x") == 2
+    assert stage.passes(10, "/other") == 3, "what was refused took nothing of the other rule"
+    refused = stage.hit("/api/x").refused
+    assert refused is not None and refused.policy == "all"
+
+
+def test_unlimited_lets_pass_the_rules_behind_it() -> None:
+    stage = Stage(Rule("static", "unlimited", path="/static/*"), Rule("all", "1/minute"))
+    assert (stage.passes(10, "/static/logo"), stage.passes(10, "/x")) == (10, 1)
+    assert stage.hit("/static/logo").quotas() == []
+    assert stage.hit("/static/logo").remaining is None
+
+
+def test_a_rule_may_count_everybody_together() -> None:
+    stage = Stage(Rule("all", "3/minute", key=everybody))
+    assert [stage.hit(peer=f"192.0.2.{i}").ok for i in range(5)] == [True, True, True, False, False]
+
+
+def test_a_credential_needs_room_under_the_address_too_unless_it_is_known() -> None:
+    unsure = Stage(Rule("api", "2/minute", key=header_key("X-Key")))
+    assert [unsure.hit(HTTP_X_KEY=str(i)).ok for i in range(4)] == [True, True, False, False]
+    sure = Stage(Rule("api", "2/minute", key=header_key("X-Key", known=lambda key: key in "01")))
+    assert [sure.hit(HTTP_X_KEY=str(i)).ok for i in (0, 1, 0, 1, 0, 7, 8, 9)] == [True] * 4 + [
+        False,
+        True,
+        True,
+        False,
+    ]
+
+
+def test_a_tier_has_its_own_rate() -> None:
+    tiers = {"gold": "4/minute", "free": "unlimited"}
+    rule = Rule("api", "1/minute", tier=lambda asked: asked.variable("plan"), tiers=tiers)
+    stage = Stage(rule)
+    assert stage.passes(9) == 1
+    assert stage.passes(9, plan="gold") == 4
+    assert stage.passes(9, plan="free") == 9
+    assert stage.passes(9, plan="no such plan") == 0
+
+
+def test_a_request_may_cost_more() -> None:
+    rule = Rule("api", "10/minute", cost=lambda asked: 5 if asked.path == "/export" else 1)
+    stage = Stage(rule)
+    assert stage.passes(9, "/export") == 2
+    assert stage.passes(9) == 0
+
+
+@pytest.mark.parametrize("cost", [-1, "3", True, None, 1.5])
+def test_a_cost_that_is_no_number_is_an_error(cost: Any) -> None:
+    stage = Stage(Rule("api", "10/minute", cost=lambda asked: cost))
+    with pytest.raises(SettingError, match="rule api: cost gave"):
+        stage.hit()
+
+
+def test_a_dry_run_refuses_nobody_and_takes_nothing_from_others() -> None:
+    stage = Stage(Rule("new", "1/minute", dry_run=True), Rule("old", "5/minute"))
+    assert stage.passes(9) == 5
+    assert [limit.rate.amount for limit, _, _ in stage.hit().quotas()] == [5]
+
+
+def test_a_refused_request_counts_where_the_rule_says_so() -> None:
+    stage = Stage(
+        Rule("login", "2/10 seconds", count_refused=True),
+    )
+    assert stage.passes(2) == 2
+    for _ in range(20):
+        stage.now += SECOND
+        assert not stage.hit().ok, "who does not wait is never served"
+    stage.now += 200 * SECOND
+    assert stage.hit().ok
+
+
+def test_what_an_operation_cost_is_settled_afterwards() -> None:
+    stage = Stage(Rule("api", "10/minute"))
+    decision = stage.hit()
+    assert decision.remaining == 9
+    decision.charge(20)
+    assert stage.hit().wait_us == 72 * SECOND, "12 units of debt are paid at 6 s each"
+    stage.now += 72 * SECOND
+    served = stage.hit()
+    assert served.ok
+    served.refund()
+    assert stage.hit().ok
+    assert not stage.hit().ok
+
+
+def test_a_refund_gives_no_more_than_was_taken() -> None:
+    stage = Stage(Rule("api", "3/minute"))
+    decision = stage.hit()
+    stage.hit()
+    decision.refund(100)
+    assert stage.passes(9) == 2
+
+
+def test_a_refused_request_has_nothing_to_refund() -> None:
+    stage = Stage(Rule("api", "1/minute"))
+    stage.hit()
+    for _ in range(3):
+        stage.hit().refund()
+        stage.hit().release()
+    assert not stage.hit().ok
+
+
+def test_a_place_is_free_when_it_is_released() -> None:
+    stage = Stage(Rule("slots", "2 concurrent"))
+    first, second = stage.hit(), stage.hit()
+    assert not stage.hit().ok
+    first.release()
+    first.release()
+    assert stage.hit().ok
+    assert not stage.hit().ok
+    second.release()
+    assert stage.hit().ok
+
+
+def test_two_rules_have_two_names() -> None:
+    with pytest.raises(SettingError, match="rule r: two rules have this name"):
+        Stage(Rule("r", "1/s"), Rule("r", "2/s"))

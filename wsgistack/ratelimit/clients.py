@@ -1,0 +1,246 @@
+"""Who is asking: the keys under which a limit counts.
+
+A key function takes an Asker and returns the keys, all of which a request must have room under.
+It never returns none: a request without an API key counts for its address, so that leaving
+something out is no way around a limit.  Keys are short bytes; credentials are hashed and never stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from hashlib import blake2b
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
+
+from wsgistack.errors import SettingError
+from wsgistack.http.forwarded import (
+    Address,
+    find_client,
+    hops_of_forwarded,
+    hops_of_x_forwarded_for,
+    parse_hop,
+)
+from wsgistack.http.request import RequestView
+from wsgistack.registry import find_nearest
+
+__all__ = [
+    "Asker",
+    "Key",
+    "Networks",
+    "Trust",
+    "client_ip",
+    "environ_key",
+    "everybody",
+    "first_of",
+    "header_key",
+    "parse_networks",
+]
+
+KEY_BYTES = 16  # of a hash: 2**64 keys before two are alike by chance
+NOBODY = b"-"  # clients whose address is unknown share one bucket
+
+Network = IPv4Network | IPv6Network
+Key = Callable[["Asker"], tuple[bytes, ...]]
+
+
+class Networks:
+    """A set of networks, asked by address; an answer is remembered.
+
+    Asking costs a dictionary look-up for an address that was asked for lately, else O(networks).
+    """
+
+    def __init__(self, networks: Iterable[Network]) -> None:
+        self._networks = tuple(networks)
+        self._knows = lru_cache(maxsize=8192)(self._look)
+
+    def __contains__(self, address: Address | None) -> bool:
+        return address is not None and self._knows(address)
+
+    def __bool__(self) -> bool:
+        return bool(self._networks)
+
+    def _look(self, address: Address) -> bool:
+        return any(address in network for network in self._networks)
+
+
+def parse_networks(words: Iterable[str], *, setting: str) -> Networks:
+    """Return the networks that *words* name: `10.0.0.0/8`, `2001:db8::/32`, or a single address.
+
+    Raises SettingError that names the *setting* and the word.
+    """
+    networks = []
+    for word in words:
+        try:
+            networks.append(ip_network(word, strict=False))
+        except ValueError:
+            text = f"{setting}: {word!r} is not a network such as 10.0.0.0/8 or 2001:db8::/32"
+            raise SettingError(text) from None
+    return Networks(networks)
+
+
+HOPS = {
+    "x-forwarded-for": hops_of_x_forwarded_for,
+    "forwarded": hops_of_forwarded,
+}
+
+
+class Trust:
+    """Whose word about the client is taken, and how addresses become keys.
+
+    *trusted*: networks of our own proxies, and `unix` for peers on a Unix socket.  *forwarded*: the
+    one field that they set, `x-forwarded-for` or `forwarded`; the other is never looked at.
+    *ipv6_prefix*, *ipv4_prefix*: how many leading bits of an address are one client; whoever has an
+    IPv6 address usually has 2**64 of them.
+    """
+
+    def __init__(
+        self,
+        *,
+        trusted: Iterable[str] = (),
+        forwarded: str = "x-forwarded-for",
+        ipv6_prefix: int = 64,
+        ipv4_prefix: int = 32,
+    ) -> None:
+        words = list(trusted)
+        self._unix = "unix" in words
+        self._networks = parse_networks([word for word in words if word != "unix"], setting="trusted")
+        if str(forwarded).lower() not in HOPS:
+            nearest = find_nearest(str(forwarded).lower(), HOPS)
+            hint = f" (did you mean '{nearest}'?)" if nearest else ""
+            raise SettingError(f"forwarded: {forwarded!r} is not one of {', '.join(HOPS)}{hint}")
+        self._field, self._hops = forwarded.lower(), HOPS[forwarded.lower()]
+        for name, prefix, most in (
+            ("ipv6_prefix", ipv6_prefix, 128),
+            ("ipv4_prefix", ipv4_prefix, 32),
+        ):
+            if isinstance(prefix, bool) or not isinstance(prefix, int) or not 1 <= prefix <= most:
+                raise SettingError(f"{name}: {prefix!r} is not a number from 1 to {most}")
+        self._believes = bool(words)
+        self._pack = lru_cache(maxsize=8192)(lambda address: _pack(address, ipv4_prefix, ipv6_prefix))
+        self._of_peer = lru_cache(maxsize=8192)(lambda peer: self._pack(parse_hop(peer)))
+
+    def is_trusted(self, address: Address | None) -> bool:
+        """Tell whether the hop at *address* is one of ours; None stands for a Unix socket."""
+        return self._unix if address is None else address in self._networks
+
+    def address(self, request: RequestView) -> Address | None:
+        """Return the client's address, None if nobody knows it."""
+        told = request.field(self._field) if self._believes else None
+        hops = self._hops(told) if told else ()
+        return find_client(request.peer, hops, self.is_trusted)
+
+    def key(self, request: RequestView) -> bytes:
+        """Return the key of the client's network; quick when no proxy has a say."""
+        if not self._believes:
+            return self._of_peer(request.peer)
+        return self._pack(self.address(request))
+
+
+def _pack(address: Address | None, ipv4_prefix: int, ipv6_prefix: int) -> bytes:
+    if address is None:
+        return NOBODY
+    prefix = ipv4_prefix if isinstance(address, IPv4Address) else ipv6_prefix
+    bits = address.max_prefixlen
+    network = int(address) >> (bits - prefix) << (bits - prefix)
+    # 4 bytes or the 16 of IPv6, cut to whole bytes of the prefix: their lengths differ.
+    return network.to_bytes(bits // 8, "big")[: max(-(-prefix // 8), 5 if bits == 128 else 4)]
+
+
+class Asker:
+    """One request as key functions see it: what it says, and who sends it."""
+
+    __slots__ = ("_ip", "request", "trust")
+
+    def __init__(self, request: RequestView, trust: Trust) -> None:
+        self.request = request
+        self.trust = trust
+        self._ip: bytes | None = None
+
+    @property
+    def ip(self) -> bytes:
+        """The key of the client's network."""
+        if self._ip is None:
+            self._ip = self.trust.key(self.request)
+        return self._ip
+
+
+def client_ip(asker: Asker) -> tuple[bytes, ...]:
+    """Count by the client's address (its /64 where that is IPv6)."""
+    return (asker.ip,)
+
+
+def everybody(asker: Asker) -> tuple[bytes, ...]:
+    """Count all requests together."""
+    return (b"*",)
+
+
+def header_key(
+    name: str,
+    *,
+    known: Callable[[str], bool] | None = None,
+    else_: Key = client_ip,
+    secret: bytes = b"",
+) -> Key:
+    """Return a key function that counts by a credential in the field *name*, such as X-Api-Key.
+
+    *known(credential)* tells whether it is valid.  One that is not, or none, counts by *else_*.
+    Without *known* anybody could invent a credential for each request, so the request then needs room
+    under both the credential and *else_*.  *secret* keys the hash under which credentials are counted.
+    """
+    return _credential(lambda asker: asker.request.field(name), known, else_, secret)
+
+
+def environ_key(
+    name: str = "REMOTE_USER",
+    *,
+    else_: Key = client_ip,
+    secret: bytes = b"",
+) -> Key:
+    """Return a key function that counts by an environ variable that the server or a middleware set.
+
+    Nothing that a client sends becomes such a variable (its fields begin with HTTP_, which is
+    refused here), so its value needs no second opinion.
+    """
+    if name.startswith("HTTP_"):
+        raise SettingError(f"environ_key: {name} is written by the client; header_key is for that")
+
+    return _credential(lambda asker: asker.request.variable(name), lambda value: True, else_, secret)
+
+
+def first_of(*keys: Callable[[Asker], tuple[bytes, ...] | None]) -> Key:
+    """Return a key function that counts by the first of *keys* that gives one, else by the address."""
+
+    def choose(asker: Asker) -> tuple[bytes, ...]:
+        for key in keys:
+            found = key(asker)
+            if found:
+                return found
+        return client_ip(asker)
+
+    return choose
+
+
+def _credential(
+    read: Callable[[Asker], str | None],
+    known: Callable[[str], bool] | None,
+    else_: Key,
+    secret: bytes,
+) -> Key:
+    if len(secret) > 64:
+        raise SettingError(f"secret: {len(secret)} bytes, at most 64 fit")
+
+    @lru_cache(maxsize=8192)
+    def hashed(credential: str) -> bytes:
+        return blake2b(
+            credential.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES, key=secret
+        ).digest()
+
+    def key(asker: Asker) -> tuple[bytes, ...]:
+        credential = read(asker)
+        if not credential or not credential.strip() or (known is not None and not known(credential)):
+            return else_(asker)
+        if known is None:
+            return (hashed(credential), *else_(asker))
+        return (hashed(credential),)
+
+    return key

@@ -1,0 +1,236 @@
+"""The limiter: rules and states together decide about a request.  It knows no WSGI.
+
+All limits of a request are granted together or not at all.  A rule that only watches (dry_run) is
+decided apart, so that it changes nothing for anybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from wsgistack.errors import SettingError
+from wsgistack.http.request import RequestView
+from wsgistack.ratelimit.algorithms import NEVER, State
+from wsgistack.ratelimit.clients import Asker, Key, Trust
+from wsgistack.ratelimit.fields import Quota
+from wsgistack.ratelimit.limits import Limit
+from wsgistack.ratelimit.rates import UNLIMITED, Rate
+from wsgistack.ratelimit.rules import Rule, policy_names
+from wsgistack.ratelimit.table import Claim, Table
+
+__all__ = ["Decision", "Limiter"]
+
+HUGE = 10**9  # all that was taken
+
+
+class Decision:
+    """What was decided about one request, and what can still be done about it.
+
+    *refused*: the limit that has no room, None if the request may pass.  *wait_us*: how long until it
+    would have, algorithms.NEVER if it never will.  Safe to use from the greenlet or thread that has
+    the request.
+    """
+
+    __slots__ = ("_claims", "_limiter", "_now", "_states", "_taken", "refused", "wait_us")
+
+    def __init__(
+        self,
+        limiter: Limiter,
+        claims: Sequence[Claim],
+        now: int,
+        states: Sequence[State | None],
+        refused: Limit | None = None,
+        wait_us: int = 0,
+    ) -> None:
+        self._limiter = limiter
+        self._claims = claims
+        self._now = now
+        self._states = states
+        self._taken: list[int] | None = None  # and not given back, once something was
+        self.refused = refused
+        self.wait_us = wait_us
+
+    @property
+    def ok(self) -> bool:
+        """Whether the request may pass."""
+        return self.refused is None
+
+    @property
+    def remaining(self) -> int | None:
+        """How many units the tightest limit has left for this client; None where nothing limits it."""
+        return min([left for _, left, _ in self.quotas()], default=None)
+
+    def quotas(self) -> list[Quota]:
+        """Return (limit, units left, microseconds until there are more) as it was when this was decided."""
+        limits, now = self._limiter.limits, self._now
+        quotas: list[Quota] = []
+        for (number, _, _), state in zip(self._claims, self._states, strict=True):
+            limit = limits[number]
+            quotas.append((limit, *limit.counter.quota(state, now)))
+        return quotas
+
+    @property
+    def has_an_end(self) -> bool:
+        """Whether something is settled when the response is over: places, bytes, what a status costs."""
+        if not self._limiter.settles:
+            return False
+        return any(self._limiter.limits[number].has_an_end for number, _, _ in self._claims)
+
+    def charge(self, units: int = 1) -> None:
+        """Count *units* more under each limit of requests, whatever it says.
+
+        What an operation really cost is known afterwards: what goes beyond a limit is paid by waiting.
+        """
+        self._settle(lambda limit: units if limit.rate.quota_unit == "requests" else 0)
+
+    def refund(self, units: int = 1) -> None:
+        """Give *units* of what this request took back to each limit of requests.
+
+        What has come back by itself in the meantime is not given twice.
+        """
+        self.charge(-units)
+
+    def charge_bytes(self, size: int) -> None:
+        """Count *size* bytes under each limit of bytes."""
+        self._settle(lambda limit: size if limit.rate.in_bytes else 0)
+
+    def charge_for_status(self, status: int) -> None:
+        """Count what the rules say that a response of *status* costs or gives back."""
+        self._settle(
+            lambda limit: limit.rule.extra_units(status) if limit.rate.quota_unit == "requests" else 0
+        )
+
+    def release(self) -> None:
+        """Give back the places of all limits of concurrency: the request is over."""
+        self._settle(lambda limit: -HUGE if limit.rate.algorithm == "concurrent" else 0)
+
+    def _settle(self, units_of: Callable[[Limit], int]) -> None:
+        """Count *units_of* each limit more, or less where that is negative."""
+        if self.refused is not None:
+            return  # it took nothing
+        if self._taken is None:
+            self._taken = [cost for _, _, cost in self._claims]
+        more: list[Claim] = []
+        less: list[tuple[Claim, State]] = []
+        for index, (number, key, _) in enumerate(self._claims):
+            units = units_of(self._limiter.limits[number])
+            if units > 0:
+                more.append((number, key, units))
+            elif units < 0 and self._taken[index]:
+                units = min(-units, self._taken[index])
+                self._taken[index] -= units
+                less.append(((number, key, units), self._states[index]))
+        table, now = self._limiter.table, self._limiter.now() if more or less else 0
+        if more:
+            table.charge(more, now)
+        if less:
+            table.give_back(less, now)
+
+
+class _Compiled:
+    """A rule with its tests and limits looked up once.
+
+    *steps*: (number, cost) of each limit, or None where the cost or the limits depend on the request.
+    """
+
+    __slots__ = ("dry_run", "is_about", "key", "limits", "rule", "steps", "tiers")
+
+    def __init__(self, rule: Rule, limits: list[Limit], tiers: dict[str, list[Limit]]) -> None:
+        self.rule = rule
+        self.dry_run = rule.dry_run
+        self.is_about = rule.is_about
+        self.key: Key = rule.key
+        self.limits = limits
+        self.tiers = tiers
+        self.steps = _steps(limits, rule.cost) if isinstance(rule.cost, int) and rule.tier is None else None
+
+    def steps_for(self, request: RequestView) -> list[tuple[int, int]]:
+        """Return (number, cost) of each limit that holds for a request: those of its tier, if it has one."""
+        if self.steps is not None:
+            return self.steps
+        rule = self.rule
+        limits = self.limits if rule.tier is None else self.tiers.get(str(rule.tier(request)), self.limits)
+        return _steps(limits, rule.cost if isinstance(rule.cost, int) else _find_cost(rule, request))
+
+
+def _steps(limits: list[Limit], cost: int) -> list[tuple[int, int]]:
+    # A limit of bytes has room as long as it has one; the rest is counted when it was sent.
+    return [(limit.number, 1 if limit.rate.in_bytes else cost) for limit in limits]
+
+
+def _find_cost(rule: Rule, request: RequestView) -> int:
+    assert not isinstance(rule.cost, int)
+    cost = rule.cost(request)
+    if isinstance(cost, bool) or not isinstance(cost, int) or cost < 0:
+        raise SettingError(f"rule {rule.name}: cost gave {cost!r}, not a number from 0 on")
+    return cost
+
+
+class Limiter:
+    """Decides by *rules*, in their order; states live in this process.
+
+    *now* gives microseconds since the epoch that never go back.  Safe for threads and greenlets.
+    """
+
+    def __init__(
+        self, rules: Sequence[Rule], *, trust: Trust, now: Callable[[], int], max_keys: int = 100_000
+    ) -> None:
+        names = [rule.name for rule in rules]
+        for name in names:
+            if names.count(name) > 1:
+                raise SettingError(f"rule {name}: two rules have this name")
+        self.rules = tuple(rules)
+        self.trust = trust
+        self.now = now
+        self.limits: list[Limit] = []
+        self._compiled = [self._compile(rule) for rule in rules]
+        self.settles = any(limit.has_an_end for limit in self.limits)
+        self.table = Table([limit.counter for limit in self.limits], max_keys=max_keys)
+
+    def hit(self, request: RequestView) -> Decision:
+        """Count one request and decide whether it may pass."""
+        asker = Asker(request, self.trust)
+        claims: list[Claim] = []
+        for compiled in self._compiled:
+            if compiled.is_about is not None and not compiled.is_about(request):
+                continue
+            steps = compiled.steps_for(request)
+            if not steps:
+                break  # unlimited: the rules behind it do not matter
+            keys = compiled.key(asker)
+            found = [(number, key, cost) for key in keys for number, cost in steps]
+            if compiled.dry_run:
+                self.table.decide(found, self.now())
+            else:
+                claims += found
+        return self.decide(claims)
+
+    def decide(self, claims: Sequence[Claim]) -> Decision:
+        """Decide about *claims* of (number of a limit, key, cost)."""
+        now = self.now()
+        if len(claims) == 1:
+            ((number, key, cost),) = claims
+            wait, state = self.table.decide_one(number, key, cost, now)
+            index, states = (0 if wait else -1), [state]
+        else:
+            index, wait, states = self.table.decide(claims, now)
+        if index < 0:
+            return Decision(self, claims, now, states)
+        refused = self.limits[claims[index][0]]
+        if refused.rule.count_refused and wait != NEVER:
+            self.table.charge([claims[index]], now)
+        return Decision(self, claims, now, states, refused, wait)
+
+    def _compile(self, rule: Rule) -> _Compiled:
+        tiers = {name: self._make_limits(rule, rates) for name, rates in rule.tier_rates.items()}
+        return _Compiled(rule, self._make_limits(rule, rule.rates), tiers)
+
+    def _make_limits(self, rule: Rule, rates: Sequence[Rate]) -> list[Limit]:
+        limits = []
+        for policy, rate in zip(policy_names(rule.name, rates), rates, strict=True):
+            if rate == UNLIMITED:
+                continue
+            limit = Limit(len(self.limits), policy, rate, rule)
+            self.limits.append(limit)
+            limits.append(limit)
+        return limits

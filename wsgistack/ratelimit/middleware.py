@@ -1,0 +1,153 @@
+"""Rate limits around a WSGI application.
+
+>>> def app(environ, start_response):
+...     start_response("200 OK", [])
+...     return [b"hello"]
+>>> application = RateLimit(app, "100/minute; 5/second")
+
+A refused request never reaches the application.  Everybody who passes is told what is left.  Inside
+the application `environ["wsgistack.ratelimit"]` is the Decision: `.remaining`, `.charge(n)`, `.refund()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from wsgistack.clock import SteadyClock
+from wsgistack.errors import SettingError
+from wsgistack.ratelimit.answers import make_answer
+from wsgistack.ratelimit.clients import Key, Trust, client_ip, parse_networks
+from wsgistack.ratelimit.fields import find_form
+from wsgistack.ratelimit.limiter import Decision, Limiter
+from wsgistack.ratelimit.rules import Rule
+from wsgistack.wsgi import (
+    Environ,
+    EnvironRequest,
+    ExcInfo,
+    Headers,
+    StartResponse,
+    Watched,
+    WSGIApplication,
+)
+
+__all__ = ["ENVIRON_KEY", "RateLimit"]
+
+ENVIRON_KEY = "wsgistack.ratelimit"
+
+
+class RateLimit:
+    """A WSGI application that limits *app*.
+
+    *rate*: the language of rates.py, for each client of the whole site; or leave it out and give
+    *rules*, which are all looked at, in order.  *key*: whom *rate* counts by.
+    *trusted*, *forwarded*, *ipv6_prefix*, *ipv4_prefix*: see clients.Trust.
+    *exempt*: networks that nothing here is about.  *headers*: `draft10`, `draft6`, `legacy` or `none`.
+    *dry_run*: refuse nobody.  *max_keys*: how many clients each limit remembers (about 100 bytes each);
+    further ones are counted together, never forgiven.  *now*: microseconds that never go back.
+
+    States live in this process: each of several processes has limits of its own.
+    Raises SettingError and RateError at once for what cannot be meant.
+    Safe for threads and greenlets; starts none.
+    """
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        rate: str | None = None,
+        *,
+        rules: Sequence[Rule] = (),
+        key: Key = client_ip,
+        trusted: Iterable[str] = (),
+        forwarded: str = "x-forwarded-for",
+        ipv6_prefix: int = 64,
+        ipv4_prefix: int = 32,
+        exempt: Iterable[str] = (),
+        headers: str = "draft10",
+        dry_run: bool = False,
+        max_keys: int = 100_000,
+        now: Callable[[], int] | None = None,
+    ) -> None:
+        own = [] if rate is None else [Rule("default", rate, key=key)]
+        if not own and not rules:
+            raise SettingError("RateLimit: neither a rate such as '100/minute' nor rules are given")
+        if isinstance(max_keys, bool) or not isinstance(max_keys, int) or not 1 <= max_keys <= 10**8:
+            raise SettingError(f"max_keys: {max_keys!r} is not a number from 1 to 10**8")
+        trust = Trust(trusted=trusted, forwarded=forwarded, ipv6_prefix=ipv6_prefix, ipv4_prefix=ipv4_prefix)
+        self.app = app
+        self.limiter = Limiter([*own, *rules], trust=trust, now=now or SteadyClock(), max_keys=max_keys)
+        self._exempt = parse_networks(exempt, setting="exempt")
+        self._exempts = bool(self._exempt)
+        self._form = find_form(headers)
+        self._dry_run = dry_run
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request, or let the application do so."""
+        request = EnvironRequest(environ)
+        if self._exempts and self.limiter.trust.address(request) in self._exempt:
+            return self.app(environ, start_response)
+        decision = self.limiter.hit(request)
+        environ[ENVIRON_KEY] = decision
+        if decision.refused is not None and not self._dry_run:
+            return self._refuse(request, decision, start_response)
+        return self._pass(environ, decision, start_response)
+
+    def _refuse(
+        self, request: EnvironRequest, decision: Decision, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        accept = request.field("accept") or ""
+        status, fields, body = make_answer(decision, accept, self._form(decision.quotas()))
+        start_response(status, fields)
+        return [] if request.method == "HEAD" else [body]
+
+    def _pass(self, environ: Environ, decision: Decision, start_response: StartResponse) -> Iterable[bytes]:
+        added = [] if self._dry_run else self._form(decision.quotas())
+        if not decision.has_an_end:
+            # The body is the application's own: a server recognises its file_wrapper.
+            return self.app(environ, _with_fields(start_response, added))
+        passage = _Passage(decision, start_response, added)
+        try:
+            body = self.app(environ, passage.start_response)
+        except BaseException:
+            passage.at_end(0)
+            raise
+        return Watched(body, passage.at_end)
+
+
+def _with_fields(start_response: StartResponse, added: Headers) -> StartResponse:
+    def start(status: str, headers: Headers, exc_info: ExcInfo | None = None, /) -> Callable[[bytes], object]:
+        if exc_info is None:
+            return start_response(status, [*headers, *added])
+        return start_response(status, [*headers, *added], exc_info)
+
+    return start
+
+
+class _Passage:
+    """One request on its way through whose end matters: settles what it really took."""
+
+    __slots__ = ("_decision", "_start_response", "_status", "_written")
+
+    def __init__(self, decision: Decision, start_response: StartResponse, added: Headers) -> None:
+        self._decision = decision
+        self._start_response = _with_fields(start_response, added)
+        self._status = 0
+        self._written = 0
+
+    def start_response(
+        self, status: str, headers: Headers, exc_info: ExcInfo | None = None, /
+    ) -> Callable[[bytes], object]:
+        """Pass on what the application says, and remember it."""
+        self._status = int(status[:3])
+        write = self._start_response(status, headers, exc_info)
+
+        def count(block: bytes) -> object:
+            self._written += len(block)
+            return write(block)
+
+        return count
+
+    def at_end(self, sent: int) -> None:
+        """Give back the places, count the bytes, and what the status costs."""
+        self._decision.release()
+        self._decision.charge_bytes(max(sent + self._written - 1, 0))  # one was counted at the start
+        self._decision.charge_for_status(self._status)

@@ -1,0 +1,145 @@
+"""The states of all limits in the memory of one process.
+
+No thread sweeps: a shard is swept by the request that fills it.  A table that is full of states that
+still matter forgives nobody: further keys are counted together in a few shared entries, which can
+only be stricter.  A decision takes no system call and, under gevent, never switches.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from wsgistack.ratelimit.algorithms import Counter, State
+
+__all__ = ["Claim", "Outcome", "Table"]
+
+# A dict of up to 1365 entries takes 2048 slots: growing it, or sweeping it, pauses for 0.1 ms.
+SHARD_KEYS = 1365
+USUAL_KEYS = 1200  # so that a full table's shards, which are not equally full, stay below that
+SHARED_ENTRIES = 256
+HASH_BITS = (
+    1 << 60
+) - 1  # an int of 60 bits takes 32 bytes; at a million keys two are alike once in 2 million
+FIRST_SWEEP = 64
+
+Claim = tuple[int, bytes, int]  # (number of the limit, key, cost)
+Outcome = tuple[int, int, list[State | None]]  # (index of the claim that refused or -1, wait, states)
+
+
+class _Shard(dict[int, State]):
+    """The states of some keys, by the hash of the key; *sweep_at*: how many there are before a sweep."""
+
+    __slots__ = ("sweep_at",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sweep_at = FIRST_SWEEP
+
+
+class Table:
+    """The states of some limits, by number; *max_keys* for each.  Safe for threads and greenlets.
+
+    Keys are known by 60 bits of their hash, which is keyed anew in each process (PEP 456).
+    """
+
+    def __init__(self, counters: Sequence[Counter], *, max_keys: int = 100_000) -> None:
+        self._counters = tuple(counters)
+        self._decide = tuple(counter.decide for counter in counters)
+        self._count = max(-(-max_keys // USUAL_KEYS), 1)
+        self._shards = [[_Shard() for _ in range(self._count)] for _ in self._counters]
+        self._shared: list[dict[int, State]] = [{} for _ in self._counters]
+        self._lock = threading.Lock()
+
+    def decide(self, claims: Sequence[Claim], now: int) -> Outcome:
+        """Let all *claims* pass, or none: a refused request consumes nothing.
+
+        Returns the index of the first that has no room, -1 if all have; how long that one has to wait
+        (algorithms.NEVER: for ever), and the state of each claim after it.
+        """
+        count = self._count
+        with self._lock:
+            places = []
+            states = []
+            for index, (number, key, cost) in enumerate(claims):
+                mark = hash(key) & HASH_BITS
+                shard: dict[int, State] = self._shards[number][mark % count]
+                state = shard.get(mark)
+                if state is None:
+                    shard, mark = self._place(number, mark, now)
+                    state = shard.get(mark)
+                wait, state = self._decide[number](state, now, cost)
+                if wait:
+                    return index, wait, [self._get(number, key) for number, key, _ in claims]
+                places.append((shard, mark))
+                states.append(state)
+            for (shard, mark), state in zip(places, states, strict=True):
+                shard[mark] = state
+        return -1, 0, states
+
+    def decide_one(self, number: int, key: bytes, cost: int, now: int) -> tuple[int, State | None]:
+        """Do the same for a single claim, at half of the price; return the wait and the state."""
+        mark = hash(key) & HASH_BITS
+        shard: dict[int, State] = self._shards[number][mark % self._count]
+        with self._lock:
+            state = shard.get(mark)
+            if state is None:
+                shard, mark = self._place(number, mark, now)
+                state = shard.get(mark)
+            wait, state = self._decide[number](state, now, cost)
+            if not wait:
+                shard[mark] = state
+        return wait, state
+
+    def charge(self, claims: Sequence[Claim], now: int) -> None:
+        """Count the costs of *claims* whatever the limits say."""
+        with self._lock:
+            for number, key, cost in claims:
+                shard, mark = self._place(number, hash(key) & HASH_BITS, now)
+                shard[mark] = self._counters[number].charge(shard.get(mark), now, cost)
+
+    def give_back(self, claims: Sequence[tuple[Claim, State]], now: int) -> None:
+        """Give back the costs of claims, each with the state that its decision gave."""
+        with self._lock:
+            for (number, key, cost), taken in claims:
+                shard, mark = self._place(number, hash(key) & HASH_BITS, now)
+                state = self._counters[number].give_back(shard.get(mark), now, cost, taken)
+                if state is None:
+                    shard.pop(mark, None)
+                else:
+                    shard[mark] = state
+
+    def get(self, number: int, key: bytes) -> State | None:
+        """Return the state of a key, None if there is none."""
+        with self._lock:
+            return self._get(number, key)
+
+    def reset(self, number: int, key: bytes) -> bool:
+        """Forget a key; return whether there was anything to forget."""
+        with self._lock:
+            mark = hash(key) & HASH_BITS
+            return self._shards[number][mark % self._count].pop(mark, None) is not None
+
+    def __len__(self) -> int:
+        """How many keys are held, over all limits, those that could be dropped included."""
+        return sum(len(shard) for shards in self._shards for shard in shards)
+
+    def _get(self, number: int, key: bytes) -> State | None:
+        mark = hash(key) & HASH_BITS
+        shard = self._shards[number][mark % self._count]
+        if mark not in shard and len(shard) >= SHARD_KEYS:
+            return self._shared[number].get(mark % SHARED_ENTRIES)
+        return shard.get(mark)
+
+    def _place(self, number: int, mark: int, now: int) -> tuple[dict[int, State], int]:
+        """Return where *mark* is counted, after a sweep if it is new and there is no room for it."""
+        shard = self._shards[number][mark % self._count]
+        if mark in shard or len(shard) < shard.sweep_at:
+            return shard, mark
+        ends_at = self._counters[number].ends_at
+        for old in [old for old, state in shard.items() if ends_at(state) <= now]:
+            del shard[old]
+        shard.sweep_at = min(max(2 * len(shard), FIRST_SWEEP), SHARD_KEYS)
+        if len(shard) < SHARD_KEYS:
+            return shard, mark
+        return self._shared[number], mark % SHARED_ENTRIES
