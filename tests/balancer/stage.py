@@ -1,5 +1,6 @@
 """A control plane without a world: ports that are only noted, counters that tests write."""
 
+import errno
 from collections.abc import Iterable
 
 from wsgistack.balancer.control import Control, Session
@@ -7,7 +8,7 @@ from wsgistack.balancer.language.replies import Ask, Row, encode
 from wsgistack.balancer.outside import NodeCounts, Outcomes, ProcessCounts
 from wsgistack.errors import ListenError
 
-__all__ = ["FakePorts", "FakeStats", "Stage", "make_counts"]
+__all__ = ["FakeFiles", "FakePorts", "FakeStats", "Stage", "make_counts"]
 
 
 def make_counts() -> NodeCounts:
@@ -76,6 +77,19 @@ class FakeStats:
         return self.process
 
 
+class FakeFiles:
+    """Files that tests write: {path: text}."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, str] = {}
+
+    def read(self, path: str) -> str:
+        """Return what the test wrote, or refuse as the system does."""
+        if path not in self.texts:
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory", path)
+        return self.texts[path]
+
+
 class Stage:
     """A control plane, one session, and `say`, which returns what telnet would print."""
 
@@ -83,7 +97,10 @@ class Stage:
         self.ports = FakePorts()
         self.stats = FakeStats()
         self.rows: list[list[Row]] = []  # what the workers answer
-        self.control = Control(ports=self.ports, stats=self.stats, workers=workers, started_at=1000.0)
+        self.files = FakeFiles()
+        self.control = Control(
+            ports=self.ports, stats=self.stats, files=self.files, workers=workers, started_at=1000.0
+        )
         self.session = Session()
         self.now = 1010.0
 

@@ -211,3 +211,8 @@ def test_one_wrong_letter_makes_few_problems(number: int, at: int, letter: str) 
     line = SITE.split("\n")[number - 1]
     text = changed(number, line[:at] + letter + line[at + 1 :])
     assert len(errors(text)) <= 3
+
+
+def test_a_pool_of_names_is_not_empty() -> None:
+    lines = [line for line in SITE.split("\n") if "8002" not in line]
+    assert told("\n".join(lines).replace("127.0.0.1:8001", "srv:_http._tcp.app.example")) == []

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from tests.balancer.stage import Stage
 from wsgistack.balancer.control import Session
+from wsgistack.balancer.discovery import Record
 from wsgistack.balancer.language.commands import COMMANDS
 from wsgistack.balancer.language.replies import Ask, Error, Reply, encode
 from wsgistack.balancer.model import ProbeResult, Resolved
@@ -73,8 +74,8 @@ def test_facts_change_the_snapshot_when_they_change_something() -> None:
     assert stage.control.snapshot is first
     stage.control.absorb(failed, 3.0)
     assert stage.control.snapshot.version == first.version + 1
-    assert [node.up for node in stage.control.snapshot.pools["mypool"].nodes] == [False, True, True]
-    stage.control.absorb(Resolved("app.example", ("10.0.0.1",)), 4.0)
+    assert [node.up for node in stage.control.snapshot.pools["mypool"].nodes] == [False, True]
+    stage.control.absorb(Resolved("app.example", (Record("10.0.0.1"),)), 4.0)
     assert stage.control.snapshot.version == first.version + 2
     assert stage.say("nodes 127.0.0.1:8001")[-2] == "127.0.0.1:8001 health mypool down"
 

@@ -1,5 +1,7 @@
 """dumpconfig: Perlbal's layout, and that it can be replayed."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,7 +27,7 @@ def replay(lines: list[str]) -> Stage:
 
 def meaning(snapshot: Snapshot) -> object:
     pools = {
-        name: (pool.settings, [(n.address, n.weight, n.connect) for n in pool.nodes])
+        name: (pool.settings, [replace(n, slot=0) for n in pool.nodes])
         for name, pool in snapshot.pools.items()
     }
     return snapshot.server, pools, snapshot.services
@@ -35,7 +37,12 @@ def test_a_site_is_dumped_in_perlbals_layout() -> None:
     stage = Stage()
     stage.make_site()
     stage.do("HEADER mysite INSERT X-Case: Hello World=Foo", "HEADER mysite REMOVE X-Bar")
-    stage.do("DEFAULT server_tokens = off", "SERVER max_connections = 500", "POOL ADD mypool [::1] weight=3")
+    stage.do(
+        "DEFAULT server_tokens = off",
+        "SERVER max_connections = 500",
+        "POOL ADD mypool [::1] weight=3 backup max=20",
+    )
+    stage.do("POOL DRAIN mypool 127.0.0.1:8002", "SET mypool.node_weight = 2")
     stage.do("set mypool.balance_method = least", "set mysite.listen = 127.0.0.1:8080, [::1]:8080")
     stage.do("CREATE SERVICE spare", "SET persist_client = on")
     assert dumped(stage) == [
@@ -45,9 +52,11 @@ def test_a_site_is_dumped_in_perlbals_layout() -> None:
         "",
         "CREATE POOL mypool",
         "  SET balance_method = least",
+        "  SET node_weight = 2",
         "  POOL ADD mypool 127.0.0.1:8001",
         "  POOL ADD mypool 127.0.0.1:8002",
-        "  POOL ADD mypool [::1]:80 weight=3",
+        "  POOL ADD mypool [::1]:80 weight=3 max=20 backup",
+        "  POOL DRAIN mypool 127.0.0.1:8002",
         "",
         "CREATE SERVICE mysite",
         "  SET role = reverse_proxy",
@@ -96,6 +105,8 @@ settings = st.sampled_from(
         "health_path = /Up",
         "health_status = 200,300-399",
         "health_interval = 250ms",
+        "node_weight = 3",
+        "node_max_connections = 9",
     ]
 )
 commands = st.one_of(
@@ -108,9 +119,9 @@ commands = st.one_of(
     st.builds(
         "POOL {} {} {}{}".format,
         names,
-        st.sampled_from(["add", "add", "remove"]),
-        st.sampled_from(["10.0.0.1", "10.0.0.2:81", "[::1]", "App.example", "unix:/Run/App"]),
-        st.sampled_from(["", "", " weight=3"]),
+        st.sampled_from(["add", "add", "remove", "drain", "undrain"]),
+        st.sampled_from(["10.0.0.1", "10.0.0.2:81", "[::1]", "App.example", "srv:_a._b.c", "unix:/Run/App"]),
+        st.sampled_from(["", "", " weight=3", " max=5 backup"]),
     ),
     st.builds("ENABLE {}".format, names),
     st.builds("DISABLE {}".format, names),

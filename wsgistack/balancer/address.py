@@ -1,4 +1,4 @@
-"""Addresses of nodes and listeners as text: IPv4, [IPv6], host names and unix:/path.
+"""Addresses of nodes and listeners as text: IPv4, [IPv6], host names, unix:/path and srv:name.
 
 >>> str(parse_address("127.0.0.1", default_port=80))
 '127.0.0.1:80'
@@ -15,14 +15,15 @@ from typing import Literal
 
 from wsgistack.errors import AddressError
 
-__all__ = ["Address", "parse_address", "parse_listen"]
+__all__ = ["Address", "parse_address", "parse_listen", "parse_member"]
 
-Kind = Literal["inet", "inet6", "unix", "name"]
+Kind = Literal["inet", "inet6", "unix", "name", "srv"]
 
 LONGEST_BYTES = 111  # of the whole text: what a node of the plane has room for (TEXT_BYTES)
 LONGEST_PATH_BYTES = LONGEST_BYTES - len("unix:")  # sun_path of Linux takes one more
 LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
 EXPECTED = "expected 1.2.3.4, [::1] or a host name, each with :port, or unix:/path"
+EXPECTED_SRV = "expected srv: and the name of SRV records, as in srv:_http._tcp.app.internal"
 EXPECTED_LISTEN = "Listen argument must be ip:port or port. e.g. 192.168.0.1:80 or 81"
 
 
@@ -30,7 +31,8 @@ EXPECTED_LISTEN = "Listen argument must be ip:port or port. e.g. 192.168.0.1:80 
 class Address:
     """Where something listens; str() is the canonical text.
 
-    inet, inet6 and name have host (without brackets) and port 1..65535; unix has a path.
+    inet, inet6 and name have host (without brackets) and port 1..65535; unix has a path; srv has
+    the name of SRV records as its host, which say the ports.
     """
 
     kind: Kind
@@ -41,6 +43,8 @@ class Address:
     def __str__(self) -> str:
         if self.kind == "unix":
             return f"unix:{self.path}"
+        if self.kind == "srv":
+            return f"srv:{self.host}"
         host = f"[{self.host}]" if self.kind == "inet6" else self.host
         return f"{host}:{self.port}"
 
@@ -49,7 +53,7 @@ class Address:
         """Tell whether only this machine can reach it: loopback or a Unix socket."""
         if self.kind == "unix":
             return True
-        return self.kind != "name" and ipaddress.ip_address(self.host).is_loopback
+        return self.kind in ("inet", "inet6") and ipaddress.ip_address(self.host).is_loopback
 
 
 def parse_address(text: str, *, default_port: int | None) -> Address:
@@ -69,6 +73,16 @@ def parse_address(text: str, *, default_port: int | None) -> Address:
     if re.fullmatch(r"[0-9.]+", host, re.ASCII):
         return Address("inet", _parse_ipv4(text, host), number)
     return Address("name", _parse_name(text, host), number)
+
+
+def parse_member(text: str) -> Address:
+    """Return what *text* means where members of a pool are written: port 80 if it has none, or SRV."""
+    if text[:4].lower() != "srv:":
+        return parse_address(text, default_port=80)
+    name = text[4:]
+    if not name or ":" in name or "." not in name:
+        raise AddressError(f"{_quote(text)}: {EXPECTED_SRV}")
+    return Address("srv", _parse_name(text, name, room=len("srv:")))
 
 
 def parse_listen(text: str) -> Address:
@@ -136,12 +150,12 @@ def _parse_ipv4(text: str, host: str) -> str:
     return host
 
 
-def _parse_name(text: str, host: str) -> str:
+def _parse_name(text: str, host: str, *, room: int = len(":65535")) -> str:
     name = host.lower().rstrip(".")
     if not all(LABEL.fullmatch(part) for part in name.split(".")):
         raise AddressError(f"{_quote(text)}: {EXPECTED}")
-    if len(name) + len(":65535") > LONGEST_BYTES:
-        raise AddressError(f"{_quote(text)}: a name has at most {LONGEST_BYTES - 6} characters")
+    if len(name) + room > LONGEST_BYTES:
+        raise AddressError(f"{_quote(text)}: a name has at most {LONGEST_BYTES - room} characters")
     return name
 
 

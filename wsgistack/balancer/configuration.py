@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from wsgistack.balancer.control import Control
+from wsgistack.balancer.files import Disk
 from wsgistack.balancer.language.grammar import NAME
 from wsgistack.balancer.language.replies import Error, Quit, Shutdown
 from wsgistack.balancer.language.session import Session
@@ -99,7 +100,9 @@ class _Reader:
     session: Session = field(init=False)
 
     def __post_init__(self) -> None:
-        self.control = Control(ports=_NoPorts(), stats=_NoStats(), workers=self.workers, started_at=0.0)
+        self.control = Control(
+            ports=_NoPorts(), stats=_NoStats(), files=Disk(), workers=self.workers, started_at=0.0
+        )
         self.session = Session.of_file(self.environment)
 
     def take(self, number: int, line: str) -> None:
@@ -152,8 +155,8 @@ class _Reader:
     def check_whole(self) -> Iterator[Problem]:
         """Return what is wrong with the file as a whole, of names that had no trouble before."""
         snapshot = self.control.snapshot
-        for name, pool in snapshot.pools.items():
-            if not pool.nodes:
+        for name in snapshot.pools:
+            if self.control.is_empty(name):
                 yield from self._warn(name, f"pool '{name}' has no nodes")
         for name, service in snapshot.services.items():
             for message in _doubts(service, list(snapshot.services.values())):

@@ -14,8 +14,9 @@ from wsgistack.balancer.language.dispatch import dispatch
 from wsgistack.balancer.language.grammar import parse_line
 from wsgistack.balancer.language.replies import Error, Reply, Silent
 from wsgistack.balancer.language.session import Session
-from wsgistack.balancer.model import Fact, HealthCheck, ProbeResult, Resolved, Snapshot
-from wsgistack.balancer.outside import Ports, Stats
+from wsgistack.balancer.lookups import Lookup
+from wsgistack.balancer.model import Fact, HealthCheck, NodefileRead, ProbeResult, Resolved, Snapshot
+from wsgistack.balancer.outside import Files, Ports, Stats
 from wsgistack.balancer.pools import Pools
 from wsgistack.balancer.server_settings import SERVER_SETTINGS
 from wsgistack.balancer.services import Services
@@ -39,8 +40,8 @@ class Control:
     in seconds since the epoch.
     """
 
-    def __init__(self, *, ports: Ports, stats: Stats, workers: int, started_at: float) -> None:
-        pools = Pools(stats)
+    def __init__(self, *, ports: Ports, stats: Stats, files: Files, workers: int, started_at: float) -> None:
+        pools = Pools(stats, files)
         server = SERVER_SETTINGS.defaults() | {"workers": workers}
         self._estate = Estate(pools, Services(pools, ports), server, stats, started_at)
         self._snapshot = Snapshot(server=dict(server))
@@ -80,7 +81,9 @@ class Control:
             case ProbeResult():
                 changed = self._estate.pools.absorb_probe(fact, now)
             case Resolved():
-                changed = self._estate.pools.absorb_name(fact)
+                changed = self._estate.pools.absorb_name(fact, now)
+            case NodefileRead():
+                changed = self._estate.pools.absorb_nodefile(fact)
             case _:
                 assert_never(fact)
         self._may_differ |= changed
@@ -94,8 +97,27 @@ class Control:
         return self._estate.pools.due(pool, node, now)
 
     def hosts(self) -> list[str]:
-        """Return the host names to look up; the answers come back as Resolved."""
+        """Return the names to look up; the answers come back as Resolved.
+
+        srv: before a name asks for its SRV records, otherwise its addresses are meant.
+        """
         return self._estate.pools.hosts()
+
+    def is_empty(self, pool: str) -> bool:
+        """Tell whether a pool has no member, nor a name that may lead to some."""
+        return self._estate.pools.is_empty(pool)
+
+    def lookup(self, name: str) -> Lookup:
+        """Return what is known of one of these names."""
+        return self._estate.pools.lookup(name)
+
+    def nodefiles(self) -> list[str]:
+        """Return the paths of the files to watch; what they hold comes back as NodefileRead."""
+        return self._estate.pools.nodefiles()
+
+    def left_out(self) -> dict[str, int]:
+        """Return {pool: nodes that are not used because the scoreboard has no room for them}."""
+        return self._estate.pools.left_out()
 
     def role(self, service: str) -> str | None:
         """Return a service's role, also while Ports.open runs for it."""

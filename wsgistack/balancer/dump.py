@@ -46,8 +46,10 @@ def _pool_lines(pools: Pools, name: str) -> Iterator[str]:
     for row in POOL_SETTINGS:
         if row.available and settings[row.name] != row.default:
             yield f"SET {row.name} = {row.kind.show(settings[row.name])}"
-    for address, weight, _ in pools.members(name):
-        yield f"POOL ADD {name} {address}" + (f" weight={weight}" if weight != 1 else "")
+    for entry in pools.entries(name):
+        yield f"POOL ADD {name} {entry}"
+    for address in pools.drained(name):
+        yield f"POOL DRAIN {name} {address}"
 
 
 def _service_lines(service: Service, services: Services) -> Iterator[str]:

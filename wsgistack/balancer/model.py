@@ -10,9 +10,20 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from wsgistack.balancer.discovery import Record
 from wsgistack.settings import Value
 
-__all__ = ["Fact", "HealthCheck", "Node", "Pool", "ProbeResult", "Resolved", "Service", "Snapshot"]
+__all__ = [
+    "Fact",
+    "HealthCheck",
+    "Node",
+    "NodefileRead",
+    "Pool",
+    "ProbeResult",
+    "Resolved",
+    "Service",
+    "Snapshot",
+]
 
 Wire = dict[str, Any]  # JSON
 
@@ -26,7 +37,7 @@ class Node:
     """One member of a pool.
 
     *slot* is its row of the scoreboard, one per address, whatever pools it is in.  *connect*
-    is a numeric address or unix:/path, None while a host name is unresolved: never picked.
+    is a numeric address or unix:/path, None for a node that cannot be picked: its address is not known.
     *backup*: used only when no other node can be.  *max_connections*: requests in flight over
     all workers, 0 for any number.  *draining*: takes only requests that stick to it.
     *warm_from*: when it came back (epoch seconds) and its slow start began, None when there is none.
@@ -106,7 +117,7 @@ class Snapshot:
         """Return the JSON object that is sent to the workers."""
         return {
             "version": self.version,
-            "server": dict(self.server),
+            "server": _as_json(self.server),
             "pools": {name: pool.as_wire() for name, pool in self.pools.items()},
             "services": {name: service.as_wire() for name, service in self.services.items()},
         }
@@ -144,10 +155,22 @@ class ProbeResult:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """The host name *name* has these numeric addresses now; empty: the look-up failed."""
+    """What *name* leads to now: a host name, or srv: and the name of SRV records.
+
+    No *records*: the look-up failed, and *detail* says why.
+    """
 
     name: str
-    addresses: tuple[str, ...]
+    records: tuple[Record, ...]
+    detail: str = ""
 
 
-Fact = ProbeResult | Resolved
+@dataclass(frozen=True, slots=True)
+class NodefileRead:
+    """The nodefile at *path* holds *text* now."""
+
+    path: str
+    text: str
+
+
+Fact = ProbeResult | Resolved | NodefileRead

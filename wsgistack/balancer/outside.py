@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol, TypedDict
 
-__all__ = ["NodeCounts", "Outcomes", "Ports", "ProcessCounts", "Stats"]
+__all__ = ["Files", "NodeCounts", "Outcomes", "Ports", "ProcessCounts", "Stats"]
 
 
 class NodeCounts(TypedDict):
@@ -83,3 +83,10 @@ class Stats(Protocol):
 
     def proc(self) -> ProcessCounts:
         """Return what the processes used since they started."""
+
+
+class Files(Protocol):
+    """Files that a command names."""
+
+    def read(self, path: str) -> str:
+        """Return the text of a file, or raise OSError with the system's reason."""

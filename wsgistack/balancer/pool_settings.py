@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wsgistack.balancer.algorithms import ALGORITHMS
+from wsgistack.balancer.discovery import HEAVIEST, MOST_IN_FLIGHT
 from wsgistack.settings import DURATION, HOST, INT, STATUSES, TARGET, Kind, Setting, Table, make_choice
 
 __all__ = ["POOL_SETTINGS"]
@@ -21,7 +22,15 @@ POOL_SETTINGS = Table(
     "pool",
     [
         Setting("balance_method", METHOD, "two_choices", "which node gets the next request"),
-        Setting("nodefile", FILE, "", "file with one node a line", available=False),
+        Setting("nodefile", FILE, "", "file with one node a line, followed when it changes"),
+        Setting("node_weight", INT, 1, "weight of a node that is added without one", least=1, most=HEAVIEST),
+        Setting(
+            "node_max_connections",
+            INT,
+            0,
+            "requests in flight of a node that is added without max=; 0 for any number",
+            most=MOST_IN_FLIGHT,
+        ),
         Setting("health_check", CHECK, "tcp", "none, tcp (it accepts) or http (GET health_path)"),
         Setting("health_path", TARGET, "/", "what an http check asks for"),
         Setting("health_host", HOST, "", "Host of an http check; empty for the node's address"),

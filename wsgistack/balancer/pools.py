@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from wsgistack.balancer.address import Address, parse_address
+from wsgistack.balancer.address import parse_member
 from wsgistack.balancer.health_book import HealthBook, make_check
-from wsgistack.balancer.model import HealthCheck, Node, Pool, ProbeResult, Resolved
-from wsgistack.balancer.outside import Stats
+from wsgistack.balancer.lookups import Lookup, Lookups
+from wsgistack.balancer.model import HealthCheck, Node, NodefileRead, Pool, ProbeResult, Resolved
+from wsgistack.balancer.nodefile import parse_nodefile
+from wsgistack.balancer.outside import Files, Stats
 from wsgistack.balancer.pool_settings import POOL_SETTINGS
+from wsgistack.balancer.roster import Entry, Member, Roster
 from wsgistack.balancer.slots import Slots
 from wsgistack.errors import CommandError
 from wsgistack.registry import find_nearest
 from wsgistack.settings import Value
 
-__all__ = ["HEAVIEST", "Pools"]
-
-HEAVIEST = 256  # as HAProxy
+__all__ = ["Pools", "Standing"]
 
 
-@dataclass(slots=True)
-class _Member:
-    address: Address
+class Standing(NamedTuple):
+    """A node within a pool: *origin* is the entry that it comes from, its own address for itself."""
+
+    address: str
+    pool: str
+    health: str
     weight: int
-    handed_before: int  # requests handed to the address before it was (last) added here
+    most: int
+    backup: bool
+    draining: bool
+    origin: str
 
 
 @dataclass(slots=True)
@@ -32,18 +40,32 @@ class _Pool:
     name: str
     slot: int
     settings: dict[str, Value]
-    members: dict[str, _Member] = field(default_factory=dict)
+    roster: Roster = field(default_factory=Roster)
+    left_out: int = 0  # nodes for which the scoreboard has no row
+    is_stale: bool = False  # the entries changed: members follow when somebody looks
+
+    def weight(self, member: Member) -> int:
+        return self._number("node_weight") if member.weight is None else member.weight
+
+    def most(self, member: Member) -> int:
+        return self._number("node_max_connections") if member.most is None else member.most
+
+    def _number(self, key: str) -> int:
+        value = self.settings[key]
+        assert isinstance(value, int)
+        return value
 
 
 class Pools:
     """All pools by name, in the order of their creation."""
 
-    def __init__(self, stats: Stats) -> None:
+    def __init__(self, stats: Stats, files: Files) -> None:
         self._stats = stats
+        self._files = files
         self._slots = Slots(stats)
         self._pools: dict[str, _Pool] = {}
         self._health = HealthBook()
-        self._numeric: dict[str, str] = {}  # host name -> last good numeric host
+        self._lookups = Lookups()
 
     def __contains__(self, name: object) -> bool:
         return name in self._pools
@@ -54,42 +76,106 @@ class Pools:
 
     def create(self, name: str) -> None:
         """Make an empty pool; the name is free, the caller has seen to it."""
-        self._pools[name] = _Pool(name, len(self._pools), POOL_SETTINGS.defaults())
+        slots = {pool.slot for pool in self._pools.values()}
+        free = next(n for n in range(len(slots) + 1) if n not in slots)
+        self._pools[name] = _Pool(name, free, POOL_SETTINGS.defaults())
+
+    def delete(self, name: str) -> None:
+        """Take a pool away with its nodes; nobody uses it, the caller has seen to it."""
+        self._get(name)
+        del self._pools[name]
+        self._lookups.retain(self.hosts())
 
     def set(self, name: str, key: str, text: str) -> None:
         """Set one of the pool's settings from text."""
         value = POOL_SETTINGS.parse(key, text)
         if not POOL_SETTINGS.get(key).available:
             return
-        self._pools[name].settings[key] = value
+        pool = self._pools[name]
+        if key == "nodefile":
+            self._set_nodefile(pool, str(value))
+        pool.settings[key] = value
         if key == "health_check":
-            for address in self._pools[name].members:
+            for address in self._refresh(pool).members:
                 self._health.forget(name, address)
+
+    def check(self, name: str) -> None:
+        """Raise CommandError if there is no pool of that name."""
+        self._get(name)
 
     def settings(self, name: str) -> dict[str, Value]:
         """Return a copy of the pool's settings."""
         return dict(self._pools[name].settings)
 
-    def add(self, name: str, address_text: str, *, weight: int = 1) -> None:
+    # Members.
+
+    def add(self, name: str, entry: Entry) -> None:
         """Put a node into a pool; one that is there moves to the end and counts from 0 again."""
         pool = self._get(name)
-        address = parse_address(address_text, default_port=80)
-        text = str(address)
-        loser = self._slots.take(text, in_use=self._addresses_in_use)
-        if loser is not None:
-            self._forget(loser)
-        pool.members.pop(text, None)
-        pool.members[text] = _Member(address, weight, self._handed(text))
+        handed = 0
+        if entry.name is None:
+            self._take_row(str(entry.address))
+            handed = self._handed(str(entry.address))
+        pool.roster.put(entry, handed)
+        pool.is_stale = True
 
     def remove(self, name: str, address_text: str) -> None:
-        """Take a node out of a pool; an absent one is no error."""
+        """Take a node out of a pool; an absent one is no error.
+
+        One that a name or the nodefile brings is refused: it would come back.
+        """
         pool = self._get(name)
-        pool.members.pop(str(parse_address(address_text, default_port=80)), None)
+        address = str(parse_member(address_text))
+        roster = self._refresh(pool)
+        if address not in roster.own:
+            if address in roster.filed:
+                where = f"stands in the nodefile {pool.settings['nodefile']}"
+                raise CommandError(f"{address} {where}: take it out there, or drain it here")
+            if address in roster.members:
+                origin = roster.members[address].origin
+                raise CommandError(f"{address} comes from {origin}: remove that, or drain the node")
+        roster.drop(address)
+        pool.is_stale = True
+
+    def drain(self, name: str, address_text: str, *, may_come: bool) -> None:
+        """Give a node, or all nodes of a name, no new requests; *may_come*: also one that is not there."""
+        pool = self._get(name)
+        address = str(parse_member(address_text))
+        if not may_come:
+            self._must_have(pool, address)
+        pool.roster.drained.add(address)
+        pool.is_stale = True
+
+    def undrain(self, name: str, address_text: str) -> None:
+        """Give it requests again."""
+        pool = self._get(name)
+        address = str(parse_member(address_text))
+        self._must_have(pool, address)
+        member = self._refresh(pool).members.get(address)
+        if member and member.origin != address and member.origin in pool.roster.drained:
+            raise CommandError(f"{address} drains because {member.origin} does: undrain that")
+        pool.roster.drained.discard(address)
+        pool.is_stale = True
 
     def members(self, name: str) -> list[tuple[str, int, int]]:
         """Return (address, weight, requests handed to it since it was added) in order."""
         pool = self._get(name, "pool '{}' does not exist")
-        return [(a, m.weight, self._handed(a) - m.handed_before) for a, m in pool.members.items()]
+        return [
+            (m.address, pool.weight(m), self._handed(m.address) - m.handed_before)
+            for m in self._refresh(pool).members.values()
+        ]
+
+    def is_empty(self, name: str) -> bool:
+        """Tell whether a pool has no member, nor a name that may lead to some."""
+        return not any(self._pools[name].roster.entries())
+
+    def entries(self, name: str) -> list[Entry]:
+        """Return what commands put into a pool, in order; what a nodefile holds is not among it."""
+        return list(self._pools[name].roster.own.values())
+
+    def drained(self, name: str) -> list[str]:
+        """Return the addresses that drain, sorted."""
+        return sorted(self._pools[name].roster.drained)
 
     def rows(self) -> dict[str, int]:
         """Return {address: row of the scoreboard} of all that have one, removed nodes too."""
@@ -97,70 +183,119 @@ class Pools:
 
     def states(self, address: str) -> list[tuple[str, str]]:
         """Return (pool, health) for each pool that has the node; "unchecked" without checks."""
-        return [
-            (pool.name, self._health.get(pool.name, address).state)
-            for pool in self._pools.values()
-            if address in pool.members
-        ]
+        return [(one.pool, one.health) for one in self.standings(address)]
+
+    def standings(self, address: str) -> list[Standing]:
+        """Return what the node is in each pool that has it."""
+        found = []
+        for pool in self._current():
+            member = pool.roster.members.get(address)
+            if member is not None:
+                found.append(
+                    Standing(
+                        address=address,
+                        pool=pool.name,
+                        health=self._health.get(pool.name, address).state,
+                        weight=pool.weight(member),
+                        most=pool.most(member),
+                        backup=member.backup,
+                        draining=member.draining,
+                        origin=member.origin,
+                    )
+                )
+        return found
 
     def publish(self) -> dict[str, Pool]:
         """Return all pools as values."""
         return {
-            p.name: Pool(p.name, p.slot, dict(p.settings), tuple(self._nodes(p)))
-            for p in self._pools.values()
+            p.name: Pool(p.name, p.slot, dict(p.settings), tuple(self._nodes(p))) for p in self._current()
         }
+
+    # Checks.
 
     def checks(self) -> list[tuple[str, str, HealthCheck]]:
         """Return (pool, address, check) of every node that can be checked now."""
         found = []
-        for pool in self._pools.values():
-            for text, member in pool.members.items():
-                check = self._check(pool, member.address)
+        for pool in self._current():
+            for address in pool.roster.members:
+                check = make_check(pool.settings, address)
                 if check is not None:
-                    found.append((pool.name, text, check))
+                    found.append((pool.name, address, check))
         return found
 
     def due(self, name: str, address: str, now: float) -> float | None:
         """Return in how many seconds that node's check is due, None when it has none."""
-        pool = self._pools.get(name)
-        member = pool.members.get(address) if pool else None
-        check = self._check(pool, member.address) if pool and member else None
-        if check is None:
-            return None
-        return self._health.get(name, address).due(check, now)
-
-    def hosts(self) -> list[str]:
-        """Return the host names that have to be looked up, sorted."""
-        found = {
-            m.address.host
-            for p in self._pools.values()
-            for m in p.members.values()
-            if m.address.kind == "name"
-        }
-        return sorted(found)
+        check = self._check(name, address)
+        return None if check is None else self._health.get(name, address).due(check, now)
 
     def absorb_probe(self, fact: ProbeResult, now: float) -> bool:
         """Take in a check's result; return whether the node went up or down.
 
         A late one about a node that left is dropped.
         """
-        pool = self._pools.get(fact.pool)
-        member = pool.members.get(fact.address) if pool else None
-        check = self._check(pool, member.address) if pool and member else None
+        check = self._check(fact.pool, fact.address)
         if check is None:
             return False
         return self._health.absorb_check(fact.pool, fact.address, fact.ok, check, now)
 
-    def absorb_name(self, fact: Resolved) -> bool:
+    # Discovery.
+
+    def hosts(self) -> list[str]:
+        """Return what has to be looked up, sorted: host names, and srv: with the names of SRV records."""
+        return sorted({name for pool in self._pools.values() for name in pool.roster.names()})
+
+    def lookup(self, name: str) -> Lookup:
+        """Return what is known of a name."""
+        return self._lookups.get(name)
+
+    def left_out(self) -> dict[str, int]:
+        """Return {pool: how many of its nodes there is no room for}, of pools with such nodes."""
+        return {pool.name: pool.left_out for pool in self._current() if pool.left_out}
+
+    def nodefiles(self) -> list[str]:
+        """Return the paths of all nodefiles, sorted."""
+        return sorted({str(p.settings["nodefile"]) for p in self._pools.values()} - {""})
+
+    def absorb_name(self, fact: Resolved, now: float) -> bool:
         """Take in a look-up's answer; return whether the name leads elsewhere now.
 
         An empty one changes nothing: the last good answer stays.
         """
-        name = fact.name.lower()
-        if name not in self.hosts() or not fact.addresses or self._numeric.get(name) in fact.addresses:
-            return False  # no move without need
-        self._numeric[name] = fact.addresses[0]
-        return True
+        if fact.name not in self.hosts():
+            return False
+        changed = self._lookups.absorb(fact, now)
+        if changed:
+            for pool in self._pools.values():
+                if fact.name in pool.roster.names():
+                    pool.is_stale = True
+                    self._refresh(pool)  # so that a node that left is seen to leave
+        return changed
+
+    def absorb_nodefile(self, fact: NodefileRead) -> bool:
+        """Take in a nodefile that changed; return whether any pool has other nodes now."""
+        entries = {str(entry.address): entry for entry in parse_nodefile(fact.text)[0]}
+        changed = False
+        for pool in self._pools.values():
+            if pool.settings["nodefile"] == fact.path and pool.roster.filed != entries:
+                pool.roster.filed = dict(entries)
+                pool.is_stale = changed = True
+                self._refresh(pool)
+        return changed
+
+    def _set_nodefile(self, pool: _Pool, path: str) -> None:
+        roster = pool.roster
+        if not path:  # as Perlbal: the file is not followed any more, its nodes stay
+            roster.own |= {key: entry for key, entry in roster.filed.items() if key not in roster.own}
+            roster.filed = {}
+        else:
+            try:
+                text = self._files.read(path)
+            except OSError as error:
+                raise CommandError(f"nodefile {path}: {error.strerror or error}") from None
+            roster.filed = {str(entry.address): entry for entry in parse_nodefile(text)[0]}
+        pool.is_stale = True
+
+    # Parts of the above.
 
     def _get(self, name: str, text: str = "Pool '{}' not found") -> _Pool:
         if name not in self._pools:
@@ -168,36 +303,64 @@ class Pools:
             raise CommandError(text.format(name), met=name, nearest=nearest, because=name)
         return self._pools[name]
 
+    def _must_have(self, pool: _Pool, address: str) -> None:
+        choices = list(self._refresh(pool).choices())
+        if address not in choices and address not in pool.roster.drained:
+            nearest = find_nearest(address, choices)
+            raise CommandError(f"pool '{pool.name}' has no node {address}", met=address, nearest=nearest)
+
     def _handed(self, address: str) -> int:
         return self._stats.node(self._slots[address])["handed"]
 
-    def _addresses_in_use(self) -> Collection[str]:
-        return {address for pool in self._pools.values() for address in pool.members}
+    def _current(self) -> Iterator[_Pool]:
+        """Yield all pools, each with the members that follow from its entries."""
+        for pool in self._pools.values():
+            self._refresh(pool)
+            yield pool
 
-    def _forget(self, address: str) -> None:
-        for name in self._pools:
-            self._health.forget(name, address)
+    def _refresh(self, pool: _Pool) -> Roster:
+        """Return the roster with its members; nodes for which there is no room are left out."""
+        if not pool.is_stale:
+            return pool.roster
+        pool.is_stale = False
+        planned = pool.roster.plan(self._lookups.records())
+        count = len(planned)
+        for address in [a for a in planned if a not in pool.roster.members]:
+            try:
+                self._take_row(address, besides=planned)
+            except CommandError:
+                del planned[address]
+        pool.left_out = count - len(planned)
+        pool.roster.expand(planned, self._handed)
+        self._lookups.retain(self.hosts())
+        return pool.roster
+
+    def _take_row(self, address: str, *, besides: Iterable[str] = ()) -> None:
+        loser = self._slots.take(address, in_use=lambda: self._addresses_in_use().union(besides))
+        if loser is not None:
+            for name in self._pools:
+                self._health.forget(name, loser)
+
+    def _addresses_in_use(self) -> frozenset[str]:
+        return frozenset(address for pool in self._current() for address in pool.roster.members)
+
+    def _check(self, name: str, address: str) -> HealthCheck | None:
+        pool = self._pools.get(name)
+        if pool is None or address not in self._refresh(pool).members:
+            return None
+        return make_check(pool.settings, address)
 
     def _nodes(self, pool: _Pool) -> Iterator[Node]:
-        verdicts = self._health.judge(pool.name, pool.settings, pool.members)
-        for text, member in pool.members.items():
-            verdict = verdicts[text]
+        verdicts = self._health.judge(pool.name, pool.settings, pool.roster.members)
+        for address, member in pool.roster.members.items():
             yield Node(
-                address=text,
-                slot=self._slots[text],
-                weight=member.weight,
-                up=verdict.up,
-                connect=self._connect(member.address),
-                warm_from=verdict.warm_from,
+                address=address,
+                slot=self._slots[address],
+                weight=pool.weight(member),
+                up=verdicts[address].up,
+                connect=address,
+                backup=member.backup,
+                max_connections=pool.most(member),
+                draining=member.draining,
+                warm_from=verdicts[address].warm_from,
             )
-
-    def _connect(self, address: Address) -> str | None:
-        if address.kind != "name":
-            return str(address)
-        host = self._numeric.get(address.host)
-        if host is None:
-            return None
-        return f"[{host}]:{address.port}" if ":" in host else f"{host}:{address.port}"
-
-    def _check(self, pool: _Pool, address: Address) -> HealthCheck | None:
-        return make_check(pool.settings, self._connect(address))

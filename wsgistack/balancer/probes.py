@@ -1,4 +1,4 @@
-"""Health checks and host names: greenlets that ask the nodes and tell control what they met."""
+"""Health checks: greenlets that ask the nodes and tell control what they met."""
 
 from __future__ import annotations
 
@@ -14,14 +14,12 @@ from gevent.lock import BoundedSemaphore
 from wsgistack.balancer import sockets
 from wsgistack.balancer.address import parse_address
 from wsgistack.balancer.control import Check, Control
-from wsgistack.balancer.model import Fact, HealthCheck, ProbeResult, Resolved
+from wsgistack.balancer.model import Fact, HealthCheck, ProbeResult
 
-__all__ = ["Probes", "check_node", "resolve"]
+__all__ = ["Probes", "check_node"]
 
 MOST_AT_ONCE = 256  # checks; each holds a descriptor
 JITTER = 0.1  # of an interval, so that the checks of a thousand nodes do not stay in step
-RESOLVE_INTERVAL_S = 30.0
-RESOLVE_TIMEOUT_S = 10.0
 LONGEST_HEAD_BYTES = 16384
 LONGEST_BODY_BYTES = 65536  # read and thrown away: a node that is cut off may log an error
 
@@ -29,7 +27,7 @@ Absorb = Callable[[Fact], None]
 
 
 class Probes:
-    """One greenlet per (pool, node) with a check, and one per host name.
+    """One greenlet per (pool, node) with a check.
 
     `refresh` after every change of the snapshot makes them what control asks for.
     """
@@ -38,7 +36,6 @@ class Probes:
         self._control = control
         self._absorb = absorb
         self._checks: dict[tuple[str, str], tuple[Check, Any]] = {}
-        self._names: dict[str, Any] = {}
         self._room = BoundedSemaphore(MOST_AT_ONCE)
 
     def refresh(self) -> None:
@@ -51,18 +48,12 @@ class Probes:
         for key, check in wanted.items():
             if key not in self._checks:
                 self._checks[key] = (check, gevent.spawn(self._watch, check))
-        hosts = set(self._control.hosts())
-        for name in set(self._names) - hosts:
-            self._names.pop(name).kill(block=False)
-        for name in hosts - set(self._names):
-            self._names[name] = gevent.spawn(self._follow, name)
 
     def stop(self) -> None:
-        """End all checks and look-ups."""
-        for greenlet in [*(greenlet for _, greenlet in self._checks.values()), *self._names.values()]:
+        """End all checks."""
+        for _, greenlet in self._checks.values():
             greenlet.kill(block=False)
         self._checks.clear()
-        self._names.clear()
 
     def _watch(self, check: Check) -> None:
         while (due := self._control.due(check.pool, check.node, time.time())) is not None:
@@ -70,21 +61,6 @@ class Probes:
             with self._room:
                 problem = check_node(check.check)
             self._absorb(ProbeResult(check.pool, check.node, not problem, problem))
-
-    def _follow(self, name: str) -> None:
-        while True:
-            self._absorb(Resolved(name, resolve(name)))
-            gevent.sleep(RESOLVE_INTERVAL_S * random.uniform(1 - JITTER, 1 + JITTER))
-
-
-def resolve(name: str) -> tuple[str, ...]:
-    """Return the numeric addresses of a host name, () if it has none; other greenlets go on meanwhile."""
-    try:
-        with gevent.Timeout(RESOLVE_TIMEOUT_S):
-            found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError, gevent.Timeout):
-        return ()
-    return tuple(dict.fromkeys(str(where[0]) for *_, where in found))
 
 
 def check_node(check: HealthCheck) -> str:

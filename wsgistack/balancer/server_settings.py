@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from wsgistack.settings import FLAG, INT, TEXT, Kind, Setting, Table, make_choice
+import re
+
+from wsgistack.balancer.address import parse_address
+from wsgistack.errors import AddressError, SettingError
+from wsgistack.settings import DURATION, FLAG, INT, TEXT, Kind, Setting, Table, Value, make_choice
 
 __all__ = ["MOST_WORKERS", "SERVER_SETTINGS"]
 
@@ -11,12 +15,48 @@ MOST_WORKERS = 64
 NUMBER = Kind("int", INT.parse, INT.show, "Expected numeric parameter", INT.most)
 WORKERS = Kind("int", INT.parse, lambda value: str(value or "the cores"), "Expected numeric parameter")
 AIO_MODE = make_choice(lambda: ("none", "ioaio"), "Unknown AIO mode")
+FAMILIES = make_choice(lambda: ("any", "both", "ipv4", "ipv6"), "Unknown family '{text}'")
+MOST_RESOLVERS = 8
+
+
+def _parse_resolvers(text: str) -> tuple[str, ...]:
+    """Return the servers of a list separated by commas or spaces, each as ip:port."""
+    if text.lower() in ("system", '""', "''"):
+        return ()
+    servers = []
+    for word in re.split(r"[,\s]+", text.strip(", ")):
+        try:
+            address = parse_address(word, default_port=53)
+        except AddressError as error:
+            raise SettingError(f"resolvers: {error}") from None
+        if address.kind not in ("inet", "inet6"):
+            raise SettingError(f"resolvers: '{word}' is not ip or ip:port")
+        servers.append(str(address))
+    if len(servers) > MOST_RESOLVERS:
+        raise SettingError(f"resolvers: {len(servers)} servers; at most {MOST_RESOLVERS} fit")
+    return tuple(servers)
+
+
+def _show_resolvers(value: Value) -> str:
+    assert isinstance(value, tuple)
+    return ", ".join(value) or "system"
+
+
+RESOLVERS = Kind("servers", _parse_resolvers, _show_resolvers, "")
 
 SERVER_SETTINGS = Table(
     "server",
     [
         Setting("workers", WORKERS, 0, "processes; fixed at the start", least=1, most=MOST_WORKERS),
         Setting("max_connections", NUMBER, 20000, "client connections of a worker", least=1),
+        Setting("resolvers", RESOLVERS, (), "name servers, ip or ip:port; system for those of resolv.conf"),
+        Setting(
+            "resolve_family",
+            FAMILIES,
+            "any",
+            "addresses of host names: ipv4, ipv6, both, or any for IPv4 and IPv6 where there is none",
+        ),
+        Setting("resolve_timeout", DURATION, 2.0, "for a name server to answer", least=0.01, most=10),
         Setting("aio_mode", AIO_MODE, "none", "accepted for Perlbal's configurations; changes nothing"),
         Setting("max_reproxy_connections", NUMBER, 0, "connections of a reproxied host", available=False),
         Setting("nice_level", NUMBER, 0, "niceness of the processes", available=False),

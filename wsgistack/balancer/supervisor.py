@@ -19,9 +19,11 @@ from wsgistack.balancer.admin import AdminPort, AdminSessions
 from wsgistack.balancer.channel import Message
 from wsgistack.balancer.control import Control
 from wsgistack.balancer.events import Log
+from wsgistack.balancer.files import Disk
 from wsgistack.balancer.language.replies import Ask, Error, Ok, Reply, Shutdown
 from wsgistack.balancer.language.session import Session
 from wsgistack.balancer.listeners import Listeners
+from wsgistack.balancer.lookout import Lookout
 from wsgistack.balancer.model import Fact, ProbeResult
 from wsgistack.balancer.plane.board import Board
 from wsgistack.balancer.probes import Probes
@@ -67,10 +69,12 @@ class Supervisor:
         self._control = Control(
             ports=self._listeners,
             stats=BoardStats(self._board, self._pids),
+            files=Disk(),
             workers=workers,
             started_at=time.time(),
         )
         self._probes = Probes(self._control, self._absorb)
+        self._lookout = Lookout(self._control, self._absorb, log)
         self._greenlets: list[Any] = []
 
     # What the parts ask of each other.
@@ -98,6 +102,7 @@ class Supervisor:
         self._greenlets = [gevent.spawn(seat.run) for seat in self._seats]
         self._greenlets.append(gevent.spawn(self._keep_log))
         self._probes.refresh()
+        self._lookout.refresh()
         self._wait_until_ready()
         if not self._ending:
             self._log.info("ready", **self._listeners.addresses())
@@ -119,11 +124,11 @@ class Supervisor:
         self._wait_for_names()
 
     def _wait_for_names(self) -> None:
-        """Give host names a moment: until they are resolved their nodes are not picked."""
+        """Give host names a moment: until they are looked up they have no nodes."""
         deadline = time.monotonic() + RESOLVE_PATIENCE_S
         while time.monotonic() < deadline and not self._ending:
-            pools = self._control.snapshot.pools.values()
-            if all(node.connect is not None for pool in pools for node in pool.nodes):
+            known = [self._control.lookup(name) for name in self._control.hosts()]
+            if all(one.answered_at is not None or one.detail for one in known):
                 return
             gevent.sleep(0.02)
 
@@ -152,6 +157,7 @@ class Supervisor:
         self._listeners.stop_admin()
         self._listeners.leave()
         self._probes.stop()
+        self._lookout.stop()
         for seat in self._seats:
             seat.end()
             seat.post({"type": "drain"})
@@ -167,6 +173,7 @@ class Supervisor:
         gevent.joinall(self._greenlets[: len(self._seats)], timeout=REAP_TIMEOUT_S)
         gevent.killall(self._greenlets)
         self._probes.stop()
+        self._lookout.stop()
         self._listeners.close_all()
         self._sessions.close()
         self._log.info("stopped")
@@ -205,8 +212,6 @@ class Supervisor:
                 self._log.info("node_up", **where)
             else:
                 self._log.warn("node_down", **where, error=fact.detail)
-        else:
-            self._log.info("resolved", name=fact.name, addresses=",".join(fact.addresses))
         self._publish(wait=False)
 
     def _publish(self, *, wait: bool) -> str:
@@ -217,6 +222,7 @@ class Supervisor:
             return ""
         if not self._ending:
             self._probes.refresh()
+            self._lookout.refresh()
         return self._publisher.settle(changes) if wait else ""
 
     # What the workers' seats ask: see processes.Duties.

@@ -67,7 +67,7 @@ cdef class Tables:
                 node.refs += 1
                 pool.members[i].node = node
                 pool.members[i].weight = n["weight"]
-                pool.members[i].up = n["up"]
+                pool.members[i].up = n["up"] and not n["draining"]
             self.set_algorithm(pool, spec["algorithm"])
             if old != NULL:
                 pool.state = old.state

@@ -17,6 +17,7 @@ def test_help_lists_the_commands_that_are_there() -> None:
             "exit",
             "header",
             "help",
+            "names",
             "node",
             "nodes",
             "pending",
@@ -63,10 +64,10 @@ def test_help_tells_about_one(line: str, first: str) -> None:
 @pytest.mark.parametrize(
     ("line", "part"),
     [
-        ("help set", "of a pool: balance_method, health_check"),
+        ("help set", "of a pool: balance_method, nodefile, node_weight"),
         ("help set", "of a service: role, listen, pool, persist_client"),
         ("help default", "parameters: persist_client"),
-        ("help server", "parameters: workers, max_connections, aio_mode"),
+        ("help server", "parameters: workers, max_connections, resolvers"),
     ],
 )
 def test_help_names_the_parameters(line: str, part: str) -> None:

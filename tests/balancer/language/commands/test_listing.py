@@ -3,6 +3,8 @@
 import pytest
 
 from tests.balancer.stage import Stage
+from wsgistack.balancer.discovery import Record
+from wsgistack.balancer.model import Resolved
 
 
 @pytest.fixture
@@ -147,3 +149,60 @@ def test_a_nodes_port_is_80_without_one(stage: Stage) -> None:
 def test_backends_counts_open_connections(stage: Stage) -> None:
     stage.stats.node(1)["open"] = 7
     assert stage.say("backends") == ["127.0.0.1:8002 7", "."]
+
+
+def test_a_node_that_drains_counts_down_and_says_what_else_it_is() -> None:
+    stage = Stage()
+    stage.do("create pool mypool", "pool mypool add 10.0.0.1 weight=3 max=20 backup")
+    stage.do("pool mypool drain 10.0.0.1")
+    stage.stats.node(0)["in_flight"] = 3
+    assert stage.say("node 10.0.0.1")[3:] == [
+        "10.0.0.1:80 inflight 3",
+        "10.0.0.1:80 health mypool unchecked",
+        "10.0.0.1:80 weight mypool 3",
+        "10.0.0.1:80 max mypool 20",
+        "10.0.0.1:80 backup mypool",
+        "10.0.0.1:80 draining mypool inflight 3",
+        ".",
+    ]
+    stage.do("pool mypool undrain 10.0.0.1")
+    assert "draining" not in " ".join(stage.say("node 10.0.0.1"))
+
+
+def test_a_removed_node_counts_down_to_nothing() -> None:
+    stage = Stage()
+    stage.do("create pool mypool", "pool mypool add 10.0.0.1", "pool mypool remove 10.0.0.1")
+    stage.stats.node(0)["in_flight"] = 2
+    assert stage.say("node 10.0.0.1")[-3:] == [
+        "10.0.0.1:80 inflight 2",
+        "10.0.0.1:80 removed inflight 2",
+        ".",
+    ]
+    stage.stats.node(0)["in_flight"] = 0
+    assert stage.say("node 10.0.0.1")[-2:] == ["10.0.0.1:80 inflight 0", "."]
+
+
+def test_names_tells_where_they_lead_and_what_went_wrong() -> None:
+    stage = Stage()
+    stage.do(
+        "create pool mypool", "pool mypool add app.example:8001", "pool mypool add srv:_http._tcp.x.example"
+    )
+    assert stage.say("names") == ["app.example unresolved", "srv:_http._tcp.x.example unresolved", "."]
+    four = tuple(Record(f"10.0.0.{n}") for n in range(1, 5))
+    stage.control.absorb(Resolved("app.example", four), 1000.0)
+    stage.control.absorb(Resolved("app.example", four[:1]), 1003.0)
+    stage.control.absorb(Resolved("app.example", (), "SERVFAIL"), 1008.0)
+    stage.control.absorb(Resolved("srv:_http._tcp.x.example", (Record("::1", 81, 2, True),)), 1010.0)
+    assert stage.say("names") == [
+        "app.example leads 10.0.0.1",
+        "app.example leads 10.0.0.2",
+        "app.example age 7",
+        "app.example kept 1",
+        "app.example failed SERVFAIL",
+        "srv:_http._tcp.x.example leads [::1]:81 weight=2 backup",
+        "srv:_http._tcp.x.example age 0",
+        ".",
+    ]
+    lines = stage.say("nodes app.example:8001")
+    assert {line.split()[0] for line in lines} == {"10.0.0.1:8001", "10.0.0.2:8001", "."}
+    assert "10.0.0.1:8001 from mypool app.example:8001" in lines

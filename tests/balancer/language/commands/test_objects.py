@@ -70,7 +70,7 @@ def stage() -> Stage:
         ("set p1.balance_method = least", "OK"),
         ("set p1.balance_method = lest", "ERROR: Unknown balance method (did you mean 'least'?)"),
         ("set p1.nodefile = none", "OK"),
-        ("set p1.nodefile = /etc/nodes", "ERROR: 'nodefile' is not available yet"),
+        ("set p1.nodefile = /etc/nodes", "ERROR: nodefile /etc/nodes: No such file or directory"),
         ("set p1.helth_check = tcp", "ERROR: Unknown pool parameter 'helth_check' (did you mean 'health_check'?)"),
         ("set p1.health_check = htp", "ERROR: Unknown health check 'htp' (did you mean 'http'?)"),
         ("set p1.listen = 80", "ERROR: Unknown pool parameter 'listen': 'p1' is a pool, listen belongs to a service"),

@@ -4,6 +4,7 @@ import pytest
 
 from tests.balancer.stage import Stage
 from wsgistack.balancer.language.commands import COMMANDS
+from wsgistack.balancer.language.session import Session
 
 INVALID = "ERROR: Invalid syntax to 'pool' command"
 MISFIT = f"{INVALID}; usage: {COMMANDS.get('pool').usage}"
@@ -35,18 +36,32 @@ def stage() -> Stage:
         ("pool mysite add [::1]:8001", "OK"),
         ("pool mysite add unix:/run/App.sock", "OK"),
         ("pool mysite add 10.0.0.1 weight=3", "OK"),
+        ("pool mysite add 10.0.0.1 max=20 backup Weight=2", "OK"),
+        ("POOL ADD mysite 10.0.0.1 backup", "OK"),
+        ("pool mysite add 10.0.0.1 bakcup", f"{INVALID}: bakcup (did you mean 'backup'?)"),
+        ("pool mysite add 10.0.0.1 max=x", f"{INVALID}: max: 'x' is not a number from 0 to 1000000"),
+        ("pool mysite add srv:_http._tcp.app.example", "OK"),
+        ("pool mysite add srv:app", f"{INVALID}: 'srv:app': expected srv: and the name of SRV records, as in srv:_http._tcp.app.internal"),
+        ("pool mysite drain 10.0.0.100", "OK"),
+        ("POOL DRAIN mysite 10.0.0.100:80", "OK"),
+        ("pool mysite undrain 10.0.0.100", "OK"),
+        ("pool mysite drain 10.0.0.10", "ERROR: pool 'mysite' has no node 10.0.0.10:80 (did you mean '10.0.0.100:80'?)"),
+        ("pool mysite drain 10.0.0.100:99999", f"{INVALID}: '10.0.0.100:99999': port 99999 is not between 1 and 65535"),
+        ("pool mysite drain 10.0.0.100 now", f"{INVALID}: now has no meaning there"),
+        ("pool mysite dran 10.0.0.100", "ERROR: Invalid command:  must be 'add' or 'remove' (did you mean 'drain'?)"),
         ("pool mysite add 10.0.0.1 WEIGHT=256", "OK"),
         ("pool mysite add 10.0.0.1 weight=0", f"{INVALID}: weight: '0' is not a number from 1 to 256"),
         ("pool mysite add 10.0.0.1 weight=257", f"{INVALID}: weight: '257' is not a number from 1 to 256"),
         ("pool mysite add 10.0.0.1 weight=x", f"{INVALID}: weight: 'x' is not a number from 1 to 256"),
         ("pool mysite add 10.0.0.1 wight=3", f"{INVALID}: wight=3 (did you mean 'weight'?)"),
         ("pool mysite remove 10.0.0.1 weight=3", f"{INVALID}: weight=3 has no meaning there"),
-        ("pool mysite add 10.0.0.1 10.0.0.2", MISFIT),
+        ("pool mysite add 10.0.0.1 10.0.0.2", f"{INVALID}: 10.0.0.2 (one of weight=, max=, backup)"),
         ("pool mysite add 999.999.999.999", f"{INVALID}: '999.999.999.999': 999 is not between 0 and 255"),
         ("pool mysite remove 1.2.3.4:99999", f"{INVALID}: '1.2.3.4:99999': port 99999 is not between 1 and 65535"),
     ],
 )  # fmt: skip
 def test_a_line_gets_its_reply(stage: Stage, line: str, reply: str) -> None:
+    stage.do("pool mysite add 10.0.0.100")
     assert stage.say(line) == [reply]
 
 
@@ -67,3 +82,14 @@ def test_an_existing_node_moves_to_the_end_and_counts_from_0(stage: Stage) -> No
 def test_a_weight_reaches_the_snapshot(stage: Stage) -> None:
     stage.do("pool mysite add 10.0.0.1 weight=3")
     assert stage.control.snapshot.pools["mysite"].nodes[0].weight == 3
+
+
+def test_options_reach_the_snapshot(stage: Stage) -> None:
+    stage.do("pool mysite add 10.0.0.1 max=20 backup", "pool mysite drain 10.0.0.1")
+    node = stage.control.snapshot.pools["mysite"].nodes[0]
+    assert (node.weight, node.max_connections, node.backup, node.draining) == (1, 20, True, True)
+
+
+def test_a_drain_in_a_file_may_be_of_a_node_that_a_name_will_bring(stage: Stage) -> None:
+    stage.session = Session.of_file({})
+    assert stage.say("pool mysite drain 10.1.0.1") == []

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from wsgistack.balancer.address import parse_address
+from collections.abc import Iterator
+
+from wsgistack.balancer.address import parse_member
+from wsgistack.balancer.discovery import show_record
 from wsgistack.balancer.language.command import Command, Desk
 from wsgistack.balancer.language.grammar import NAME, Line
 from wsgistack.balancer.language.replies import Ask, Lines, Reply, Row
 from wsgistack.balancer.model import Service
 from wsgistack.balancer.outside import NodeCounts
+from wsgistack.balancer.pools import Standing
 from wsgistack.errors import AddressError, CommandError
 
 __all__ = ["COMMANDS"]
@@ -84,7 +88,7 @@ def nodes(desk: Desk, line: Line) -> Reply:
     wanted = sorted(rows)
     if line.rest:
         try:
-            wanted = [str(parse_address(line.match(r"(\S+)")[1], default_port=80))]
+            wanted = _find_nodes(desk, str(parse_member(line.match(r"(\S+)")[1])), wanted)
         except AddressError as error:
             raise CommandError(f"Invalid syntax to '{line.word}' command: {error}") from None
     lines: list[str] = []
@@ -92,6 +96,14 @@ def nodes(desk: Desk, line: Line) -> Reply:
         if address in rows:
             lines += _node_lines(desk, address, desk.estate.stats.node(rows[address]))
     return Lines(tuple(lines))
+
+
+def _find_nodes(desk: Desk, text: str, known: list[str]) -> list[str]:
+    """Return the node of that address, or those that the name leads to."""
+    if text in known:
+        return [text]
+    pools = desk.estate.pools
+    return [address for address in known if any(s.origin == text for s in pools.standings(address))]
 
 
 def _node_lines(desk: Desk, address: str, counts: NodeCounts) -> list[str]:
@@ -110,7 +122,45 @@ def _node_lines(desk: Desk, address: str, counts: NodeCounts) -> list[str]:
     always = ("attempts", "connects", "requests")
     lines = [f"{address} {key} {n}" for key, n in seen.items() if n or key in always]
     lines.append(f"{address} inflight {counts['in_flight']}")
-    return lines + [f"{address} health {pool} {state}" for pool, state in desk.estate.pools.states(address)]
+    standings = desk.estate.pools.standings(address)
+    if not standings and counts["in_flight"]:
+        lines.append(f"{address} removed inflight {counts['in_flight']}")
+    for standing in standings:
+        lines += [f"{address} {line}" for line in _standing_lines(standing, counts["in_flight"])]
+    return lines
+
+
+def _standing_lines(standing: Standing, in_flight: int) -> Iterator[str]:
+    """Yield what the node is in a pool: its health, and what is not as usual."""
+    pool = standing.pool
+    yield f"health {pool} {standing.health}"
+    if standing.weight != 1:
+        yield f"weight {pool} {standing.weight}"
+    if standing.most:
+        yield f"max {pool} {standing.most}"
+    if standing.backup:
+        yield f"backup {pool}"
+    if standing.draining:
+        yield f"draining {pool} inflight {in_flight}"
+    if standing.origin != standing.address:
+        yield f"from {pool} {standing.origin}"
+
+
+def names(desk: Desk, line: Line) -> Reply:
+    """List what host names and SRV names lead to, and what was wrong with the last look-up."""
+    line.take_nothing()
+    lines = []
+    for name in desk.estate.pools.hosts():
+        lookup = desk.estate.pools.lookup(name)
+        lines += [f"{name} leads {show_record(record)}" for record in lookup.records]
+        if lookup.answered_at is None:
+            lines.append(f"{name} unresolved")
+        else:
+            lines.append(f"{name} age {max(0, int(desk.now - lookup.answered_at))}")
+        lines += [f"{name} kept {lookup.kept}"] if lookup.kept else []
+        lines += [f"{name} dropped {lookup.dropped}"] if lookup.dropped else []
+        lines += [f"{name} failed {lookup.detail}"] if lookup.detail else []
+    return Lines(tuple(lines))
 
 
 def backends(desk: Desk, line: Line) -> Reply:
@@ -138,5 +188,13 @@ COMMANDS = (
     ),
     Command(
         "backends", "backends", "connections open to each node", backends, example="backends", reads=True
+    ),
+    Command(
+        "names",
+        "names",
+        "what host names lead to: addresses, seconds since the answer, failures",
+        names,
+        example="names",
+        reads=True,
     ),
 )
