@@ -1,0 +1,113 @@
+"""When a node counts as down, how long to wait for it, and when it is trusted again; pure.
+
+One time-out or one broken connection opens the breaker for everybody; only background probes
+close it, after several good ones in a row.  A node that fails again soon has to prove itself for
+longer each time, so that one that flaps does not drag every request through its flapping.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+__all__ = ["LEAST_PATIENCE_S", "Breaker", "Patience"]
+
+LEAST_PATIENCE_S = (
+    0.015  # above a scheduler's turn on a busy machine, below what 50 waiters may lose together
+)
+DEVIATIONS = 4.0  # RFC 6298 §2: the round trip plus four deviations
+SAFETY = 3.0  # a cache is in the same building: a false alarm costs misses, waiting costs requests
+
+GOOD_PROBES = 3
+FIRST_PROBE_S = 0.02
+MOST_PROBE_S = 1.0
+FIRST_TRUST_S = 0.01  # between good probes, doubled by each strike
+MOST_TRUST_S = 2.0
+STRIKE_LASTS_S = 60.0
+MOST_STRIKES = 8
+
+
+class Patience:
+    """How long to wait for an answer, from how long answers take: *least_s* to *limit_s*.
+
+    `answered` is called for a sample of the answers; it costs no clock.
+    """
+
+    __slots__ = ("_deviation_s", "_mean_s", "least_s", "limit_s", "seconds")
+
+    def __init__(self, limit_s: float, least_s: float = LEAST_PATIENCE_S) -> None:
+        self.limit_s = limit_s
+        self.least_s = least_s
+        self.seconds = limit_s
+        self._mean_s = -1.0
+        self._deviation_s = 0.0
+
+    def answered(self, seconds: float) -> None:
+        """Take note of an answer that came after *seconds*.  RFC 6298 §2, with its gains."""
+        if self._mean_s < 0:
+            self._mean_s = seconds
+            self._deviation_s = seconds / 2
+        else:
+            self._deviation_s += 0.25 * (abs(seconds - self._mean_s) - self._deviation_s)
+            self._mean_s += 0.125 * (seconds - self._mean_s)
+        wanted = SAFETY * (self._mean_s + DEVIATIONS * self._deviation_s)
+        self.seconds = min(max(wanted, self.least_s), self.limit_s)
+
+
+class Breaker:
+    """Whether one node may be used.  Time points are *now* of one monotonic clock."""
+
+    __slots__ = (
+        "_failures",
+        "_good",
+        "_random",
+        "_strikes",
+        "_up_since",
+        "is_open",
+        "next_probe_at",
+        "opened_at",
+    )
+
+    def __init__(self, random: Callable[[], float]) -> None:
+        self.is_open = False
+        self.opened_at = 0.0
+        self.next_probe_at = 0.0
+        self._random = random
+        self._strikes = 0
+        self._failures = 0
+        self._good = 0
+        self._up_since = 0.0
+
+    def failed(self, now: float) -> bool:
+        """Open the breaker; return False if it was open already."""
+        if self.is_open:
+            return False
+        if now - self._up_since > STRIKE_LASTS_S:
+            self._strikes = 0
+        self._strikes = min(self._strikes + 1, MOST_STRIKES)
+        self.is_open = True
+        self.opened_at = now
+        self._failures = self._good = 0
+        self.next_probe_at = now + self._spread(FIRST_PROBE_S / 2)
+        return True
+
+    def probed(self, was_good: bool, now: float) -> bool:
+        """Take note of a probe; return whether the node has proved itself (then `close` it)."""
+        if not was_good:
+            self._good = 0
+            self._failures += 1
+            wait_s = min(FIRST_PROBE_S * 2 ** min(self._failures - 1, 10), MOST_PROBE_S)
+        else:
+            self._failures = 0
+            self._good += 1
+            wait_s = min(FIRST_TRUST_S * 2 ** (self._strikes - 1), MOST_TRUST_S)
+        self.next_probe_at = now + self._spread(wait_s)
+        return self._good >= GOOD_PROBES
+
+    def close(self, now: float) -> None:
+        """Use the node again."""
+        self.is_open = False
+        self._up_since = now
+
+    def _spread(self, seconds: float) -> float:
+        """Return *seconds* give or take a fifth: many processes do not probe at one instant."""
+        return seconds * (0.8 + 0.4 * self._random())
