@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tools import debian
 
-__all__ = ["Memcached", "Program", "find_memcached", "running"]
+__all__ = ["Memcached", "Program", "find_memcached", "listening", "running"]
 
 PACKAGES = ["memcached", "libevent-2.1-7", "libsasl2-2", "libssl3"]
 START_TIMEOUT_S = 10.0
@@ -81,10 +81,21 @@ def running(count: int = 1, *, program: Program | None = None) -> Iterator[list[
             server.kill()
 
 
-def _start(program: Program) -> Memcached:
+@contextmanager
+def listening(*options: str) -> Iterator[Memcached]:
+    """Yield one server that is started with *options*; its port is 0 where it listens on a path."""
+    server = _start(find_memcached(), *options)
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+def _start(program: Program, *options: str) -> Memcached:
     with tempfile.TemporaryDirectory() as folder:
         ports = Path(folder, "ports")
-        command = [program.path, "-l", "127.0.0.1", "-p", "-1", "-U", "0", "-m", "64", "-t", "2"]
+        place = options or ("-l", "127.0.0.1", "-p", "-1")
+        command = [program.path, *place, "-U", "0", "-m", "64", "-t", "2"]
         if os.getuid() == 0:
             command += ["-u", "root"]
         environment = os.environ | {"MEMCACHED_PORT_FILENAME": str(ports)}
@@ -92,6 +103,9 @@ def _start(program: Program) -> Memcached:
             environment["LD_LIBRARY_PATH"] = program.library_path
         process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
         try:
+            if "-s" in options:
+                _await_path(Path(options[options.index("-s") + 1]), process)
+                return Memcached(0, process)
             return Memcached(_read_port(ports, process), process)
         except BaseException:
             process.kill()
@@ -105,7 +119,18 @@ def _read_port(ports: Path, process: subprocess.Popen[bytes]) -> int:
     while time.monotonic() < deadline and process.poll() is None:
         with suppress(FileNotFoundError):
             for line in ports.read_text().splitlines():
-                if line.startswith("TCP INET:"):
-                    return int(line.removeprefix("TCP INET:"))
+                if line.startswith(("TCP INET:", "TCP INET6:")):
+                    return int(line.rpartition(":")[2])
+        time.sleep(0.005)
+    raise RuntimeError(f"memcached did not start: {process.args!r}, exit status {process.poll()}")
+
+
+def _await_path(path: Path, process: subprocess.Popen[bytes]) -> None:
+    """Wait until a connection to the socket at *path* is accepted."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline and process.poll() is None:
+        with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):
+            probe.connect(str(path))
+            return
         time.sleep(0.005)
     raise RuntimeError(f"memcached did not start: {process.args!r}, exit status {process.poll()}")

@@ -1,0 +1,145 @@
+"""Scripts that need a process of their own: `python -m tests.store.memcached.solo NAME ADDRESS...`.
+
+Each ends with status 0 if all was right, and says on stderr what was not.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+from wsgistack.store.memcached.ring import MemcacheRing
+
+__all__ = ["check_some", "run", "start"]
+
+ROOT = os.path.join(os.path.dirname(__file__), "..", "..", "..")
+
+
+def run(name: str, addresses: Sequence[str]) -> int:
+    """Run one of the scripts below; return its exit status."""
+    with start(name, addresses) as process:
+        process.communicate(timeout=50)
+    return process.returncode
+
+
+def start(name: str, addresses: Sequence[str]) -> subprocess.Popen[str]:
+    """Start one of the scripts below; read its output to the end."""
+    # Python 3.12 warns of any fork beside a thread; gevent's resolver has one.
+    quiet = ["-W", "ignore:This process:DeprecationWarning"]
+    command = [sys.executable, *quiet, "-m", "tests.store.memcached.solo", name, *addresses]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+def check_some(ring: MemcacheRing, number: int, dice: random.Random) -> None:
+    """Make one operation and check that its answer belongs to it."""
+    key = f"{number}:{dice.randrange(8)}"
+    match dice.randrange(5):
+        case 0:
+            value = ring.get(key)
+            assert value is None or value.startswith(key + " "), (key, value)
+        case 1:
+            ring.set(key, f"{key} {dice.random()}", expire=60)
+        case 2:
+            keys = [f"{number}:{index}" for index in range(8)]
+            for found, value in ring.get_many(keys).items():
+                assert value.startswith(found + " "), (found, value)
+        case 3:
+            counted = ring.incr(f"count:{number}", 2)
+            assert counted is None or (counted % 2 == 0 and counted > 0), counted
+        case 4:
+            assert ring.gets(f"none:{key}") == (None, None)
+
+
+class Interrupted(BaseException):
+    """What a signal handler raises: no Exception."""
+
+
+def interrupt(addresses: list[str]) -> None:
+    """Work while signals raise, at any instruction of a call."""
+    ring = MemcacheRing(addresses, timeout=30, least_timeout=30)
+    dice = random.Random(4)
+    is_inside = False
+    interrupted = 0
+
+    def raise_it(*_: object) -> None:
+        nonlocal is_inside
+        if is_inside:
+            is_inside = False
+            raise Interrupted
+
+    signal.signal(signal.SIGALRM, raise_it)
+    ring.set("count:1", 0)
+    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+    end = time.monotonic() + 3.0
+    while time.monotonic() < end:
+        try:
+            is_inside = True
+            check_some(ring, 1, dice)
+            is_inside = False
+        except Interrupted:
+            interrupted += 1
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    ring.set("a", "right")
+    assert ring.get("a") == "right"
+    assert [node["state"] for node in ring.nodes()] == ["up"]
+    assert interrupted > 100, interrupted
+    assert len(os.listdir("/proc/self/fd")) < 40
+
+
+def count(addresses: list[str]) -> None:
+    """Count with incr and with cas; say what incr gave."""
+    ring = MemcacheRing(addresses, timeout=10, least_timeout=10)
+    print(*[ring.incr("n", 1) for _ in range(100)])
+    for _ in range(100):
+        while True:
+            value, token = ring.gets("c")
+            if ring.cas("c", value + 1, token):
+                break
+
+
+def fork_plain(addresses: list[str]) -> None:
+    """Use a ring on both sides of a fork."""
+    ring = MemcacheRing(addresses, timeout=10, least_timeout=10)
+    expected = {f"key:{number}": number for number in range(20)}
+    ring.set_many(expected)
+    pid = os.fork()
+    for _ in range(200):
+        assert ring.get_many(list(expected)) == expected
+        assert ring.get("key:7") == 7
+    if pid == 0:
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert ring.get("key:1") == 1
+
+
+def fork_gevent(addresses: list[str]) -> None:
+    """Do the same under gevent, with greenlets that wait for answers while the process forks."""
+    from gevent import monkey
+
+    monkey.patch_all()
+    import gevent
+
+    ring = MemcacheRing(addresses, timeout=10, least_timeout=10)
+    ring.set("a", 1)
+    waiting = [gevent.spawn(ring.get, "a") for _ in range(20)]
+    gevent.sleep(0)
+    pid = os.fork()
+    found = [greenlet.get(timeout=5) for greenlet in waiting]
+    if pid == 0:
+        # The requests were the parent's: who waited here finds nothing, and goes on.
+        right = set(found) <= {None, 1} and ring.get("a") == 1
+        os._exit(0 if right else 5)
+    assert found == [1] * 20
+    fork_plain(addresses)
+    assert os.waitpid(pid, 0)[1] == 0
+
+
+SCRIPTS = {script.__name__: script for script in (interrupt, count, fork_plain, fork_gevent)}
+
+if __name__ == "__main__":
+    SCRIPTS[sys.argv[1]](sys.argv[2:])

@@ -1,0 +1,121 @@
+"""A call that is interrupted anywhere never gives its answer to another, and leaks nothing.
+
+WSGISTACK_LONG=1000000 sets the number of operations of the long form.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+from functools import partial
+
+import gevent
+import pytest
+
+from tests.conftest import Cluster
+from tests.store.memcached import solo
+from tests.store.memcached.stage import Fake, Trickle, pause, run_as, together
+from tools.real_memcached import Memcached
+from wsgistack.store.memcached.ring import MemcacheRing
+
+OPERATIONS = int(os.environ.get("WSGISTACK_LONG", "20000"))
+GREENLETS = 20
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_no_answer_goes_astray_when_greenlets_give_up_at_any_byte(memcached_cluster: Cluster) -> None:
+    straight, far = memcached_cluster(2)
+    trickle = Trickle(far, seed=4)
+    ring = MemcacheRing([straight.address, trickle.address], timeout=30, least_timeout=30)
+    cancelled = [0]
+
+    def work(number: int) -> None:
+        dice = random.Random(number)
+        for _ in range(OPERATIONS // GREENLETS):
+            timeout = gevent.Timeout(dice.random() * 0.001 if dice.random() < 0.5 else 1.0)
+            with timeout:
+                try:
+                    solo.check_some(ring, number, dice)
+                except gevent.Timeout as met:
+                    assert met is timeout
+                    cancelled[0] += 1
+
+    def script() -> list[int]:
+        ring.set_many({f"count:{number}": 0 for number in range(GREENLETS)})
+        together("greenlets", [partial(work, number) for number in range(GREENLETS)])
+        return [node["connects"] for node in ring.nodes()]
+
+    assert run_as("greenlets", script) == [1, 1]
+    trickle.__exit__()
+    assert cancelled[0] > OPERATIONS // 100
+    assert [(node["state"], node["outages"]) for node in ring.nodes()] == [("up", 0), ("up", 0)]
+    ring.close()
+
+
+def test_a_killed_greenlet_leaves_its_answer_to_nobody(memcached: Memcached) -> None:
+    ring = MemcacheRing([memcached.address], timeout=30, least_timeout=30)
+
+    def script() -> list[object]:
+        ring.set_many({"a": "of a", "b": "of b"})
+        victims = [gevent.spawn(ring.get, "a") for _ in range(50)]
+        gevent.sleep(0)
+        for victim in victims:
+            victim.kill(block=False)
+        return [ring.get("b"), ring.get("a"), ring.nodes()[0]["connects"]]
+
+    assert run_as("greenlets", script) == ["of b", "of a", 1]
+    ring.close()
+
+
+def test_a_write_that_was_interrupted_never_overtakes_the_next(memcached: Memcached) -> None:
+    ring = MemcacheRing([memcached.address], timeout=30, least_timeout=30)
+
+    def script() -> None:
+        for number in range(300):
+            with gevent.Timeout(0, False):
+                ring.set("a", f"given up {number}")
+            assert ring.set("a", number) is True
+            assert ring.get("a") == number
+
+    run_as("greenlets", script)
+    ring.close()
+
+
+@pytest.mark.slow
+def test_no_answer_goes_astray_when_signals_interrupt_calls(memcached: Memcached) -> None:
+    assert solo.run("interrupt", [memcached.address]) == 0
+
+
+@pytest.mark.parametrize("kind", ["threads", "greenlets"])
+def test_a_late_answer_is_nobodys(kind: str) -> None:
+    """The first connection answers too late and with another value; nobody ever sees it."""
+    release = threading.Event()
+
+    def answer(data: bytes, number: int) -> bytes | None:
+        if data.startswith(b"mg wsgistack:dialect"):
+            return b"EN O1\r\nMN\r\n"
+        if data.startswith(b"version"):
+            return b"VERSION 1.6.18\r\n"
+        if data.startswith(b"stats"):
+            return b"STAT pid 7\r\nEND\r\n"
+        opaque = data.split(b" O")[1].split(b"\r\n")[0]
+        if number == 0:
+            release.wait(10)
+            return b"VA 4 f0 O%b\r\nlate\r\n" % opaque
+        return b"VA 5 f0 O%b\r\nright\r\n" % opaque
+
+    with Fake(answer) as server:
+        ring = MemcacheRing([server.address], timeout=0.1)
+
+        def script() -> list[object]:
+            seen: list[object] = [ring.get("a")]
+            release.set()
+            while seen[-1] is None:
+                pause(0.01)
+                seen.append(ring.get("a"))
+            ring.close()
+            return [seen[0], seen[-1]]
+
+        assert run_as(kind, script) == [None, b"right"]

@@ -1,0 +1,114 @@
+"""Servers without the meta protocol: the same answers, through pymemcache."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+import pytest
+
+from tests.store.memcached.stage import KINDS, Fake, run_as
+from tools.real_memcached import Memcached
+from wsgistack.store.memcached import requests
+from wsgistack.store.memcached.addresses import parse_address
+from wsgistack.store.memcached.calls import Call
+from wsgistack.store.memcached.classic import VERBS, Classic
+from wsgistack.store.memcached.nodes import Node
+from wsgistack.store.memcached.plain import Plain
+from wsgistack.store.memcached.replies import Item, Reply
+from wsgistack.store.memcached.ring import MemcacheRing
+
+CALLS: list[Callable[[], Call]] = [
+    lambda: requests.get(b"a"),
+    lambda: requests.get(b"none"),
+    lambda: requests.get(b"a", ttl=100),
+    lambda: requests.get_many([b"a", b"none", b"n"]),
+    lambda: requests.store("set", b"new", b"value", 9, 60),
+    lambda: requests.get(b"new"),
+    lambda: requests.store("add", b"a", b"value", 9, 60),
+    lambda: requests.store("replace", b"none", b"value", 9, 60),
+    lambda: requests.store("append", b"a", b"+", 0, 0),
+    lambda: requests.store("prepend", b"a", b"-", 0, 0),
+    lambda: requests.store("set", b"a", b"v", 0, 0, cas=10**9),
+    lambda: requests.store("set", b"none", b"v", 0, 0, cas=1),
+    lambda: requests.store_many([(b"x", b"1", 1), (b"y", b"2", 0)], 60),
+    lambda: requests.get_many([b"x", b"y"]),
+    lambda: requests.touch(b"a", 60),
+    lambda: requests.touch(b"none", 60),
+    lambda: requests.arithmetic(b"n", 5),
+    lambda: requests.arithmetic(b"n", -100),
+    lambda: requests.arithmetic(b"none", 1),
+    lambda: requests.arithmetic(b"begun", 1, first=7, ttl=60),
+    lambda: requests.arithmetic(b"begun", 1, first=7, ttl=60, refresh=True),
+    lambda: requests.arithmetic(b"a", 1),
+    lambda: requests.delete_many([b"x", b"none"]),
+    lambda: requests.line(b"version"),
+    lambda: requests.line(b"flush_all 0"),
+    lambda: requests.get(b"a"),
+]
+
+
+def without_tokens(call: Call) -> object:
+    """Return the answer without what differs from run to run."""
+    if not isinstance(call.answer, list):
+        return call.answer or call.failure
+    return [one._replace(cas=0) if isinstance(one, Item | Reply) else one for one in call.answer]
+
+
+def test_each_call_has_the_answer_that_the_meta_protocol_gives(memcached: Memcached) -> None:
+    node = Node(parse_address(memcached.address), limit_s=5, on_away=lambda node: None)
+    plain = Plain(connect_timeout_s=5)
+    classic = Classic(node.address, socket, timeout_s=5, connect_timeout_s=5)
+
+    def run(make: Callable[[], Call], *, through_pymemcache: bool) -> object:
+        call = make()
+        if through_pymemcache:
+            classic.run(call)
+        else:
+            plain.run([(node, call)])
+        return without_tokens(call)
+
+    answers = []
+    for through_pymemcache in (False, True):
+        for key in (b"a", b"n", b"none", b"new", b"x", b"y", b"begun"):
+            run(lambda key=key: requests.delete_many([key]), through_pymemcache=False)  # type: ignore[misc]  # bound here
+        run(lambda: requests.store_many([(b"a", b"A", 3), (b"n", b"10", 2)], 0), through_pymemcache=False)
+        answers.append([run(make, through_pymemcache=through_pymemcache) for make in CALLS])
+    plain.close()
+    classic.close()
+    assert answers[1] == answers[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_server_without_meta_is_found_out_and_served(kind: str, memcached: Memcached) -> None:
+    asked: list[bytes] = []
+
+    def answer(data: bytes, number: int) -> bytes | None:
+        asked.append(data[:3])
+        if data.startswith(b"m"):
+            return b"ERROR\r\n" * data.count(b"\r\n")
+        with socket.create_connection(("127.0.0.1", memcached.port)) as real:
+            real.sendall(data)
+            return real.recv(65_536)
+
+    with Fake(answer) as old:
+        ring = MemcacheRing([old.address], timeout=5, least_timeout=5)
+
+        def script() -> list[object]:
+            stored = ring.set_many({"a": "text", "n": 5})
+            found = [
+                stored,
+                ring.get("a"),
+                ring.get_many(["a", "n", "none"]),
+                ring.incr("n", 1),
+                ring.delete("a"),
+            ]
+            ring.close()
+            return found
+
+        assert run_as(kind, script) == [[], "text", {"a": "text", "n": 5}, 6, True]
+    assert asked.count(b"mg ") == 1
+
+
+def test_every_verb_has_its_classic_form() -> None:
+    assert {call().verb for call in CALLS} | {"lease", "invalidate", "stats"} == set(VERBS)

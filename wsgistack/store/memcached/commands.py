@@ -1,0 +1,334 @@
+"""The commands of memcached, with the names, arguments and results of pymemcache.
+
+No method raises because a server is away: a read finds nothing, a write returns False.  What can
+never be meant (a key that is not text, a time to live that is not a number, a value that is too
+large) raises an error of `wsgistack.errors`, with nothing changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
+
+from wsgistack.errors import ArgumentError
+from wsgistack.store.keys import Keys, WireKey
+from wsgistack.store.memcached import requests
+from wsgistack.store.memcached.calls import Call
+from wsgistack.store.memcached.operations import Operations, Outcome
+from wsgistack.store.memcached.replies import Item, Reply
+from wsgistack.store.memcached.values import MISSING, Coding, Values
+
+__all__ = ["Commands", "Looked"]
+
+UserKey = str | bytes
+K = TypeVar("K", str, bytes)
+
+
+class Looked(NamedTuple):
+    """What `get_ex` found.  *state*: `hit`, `stale`, `miss`, or `down`: nobody could be asked."""
+
+    value: Any
+    state: str
+
+
+class Commands:
+    """The commands over *do*; see `wsgistack.store.memcached.ring.MemcacheRing`."""
+
+    def __init__(self, do: Operations, keys: Keys, coding: Coding, *, default_noreply: bool) -> None:
+        self._do = do
+        self._keys = keys
+        self._values = Values(coding, prefix=keys.prefix, do=do)
+        self._default_noreply = default_noreply
+
+    # -- reading --------------------------------------------------------------------
+
+    def get(self, key: UserKey, default: Any = None) -> Any:
+        """Return the value of *key*, or *default*."""
+        return self._read(key, requests.get, default).value
+
+    def get_ex(self, key: UserKey, default: Any = None) -> Looked:
+        """Return the value of *key* with its state."""
+        return self._read(key, requests.get, default)
+
+    def gets(self, key: UserKey, default: Any = None, cas_default: Any = None) -> tuple[Any, Any]:
+        """Return the value of *key* and the token for `cas`, or the defaults."""
+        return self._read_cas(key, partial(requests.get, with_cas=True), default, cas_default)
+
+    def gat(self, key: UserKey, expire: float = 0, default: Any = None) -> Any:
+        """Return the value of *key*, which lives *expire* seconds from now on, or *default*."""
+        return self._read(key, partial(requests.get, ttl=requests.expiry(expire)), default).value
+
+    def gats(
+        self, key: UserKey, expire: float = 0, default: Any = None, cas_default: Any = None
+    ) -> tuple[Any, Any]:
+        """Do what `gat` and `gets` do, in one."""
+        make = partial(requests.get, with_cas=True, ttl=requests.expiry(expire))
+        return self._read_cas(key, make, default, cas_default)
+
+    def get_many(self, keys: Iterable[K]) -> dict[K, Any]:
+        """Return {key: value} of those that are there; one round trip over all nodes."""
+        found = self._read_many(keys, with_cas=False)
+        return self._values.load_many([(name, key, item[0], item[1]) for name, key, item in found])
+
+    def gets_many(self, keys: Iterable[K]) -> dict[K, tuple[Any, bytes]]:
+        """Return {key: (value, token for `cas`)} of those that are there."""
+        found = self._read_many(keys, with_cas=True)
+        values = self._values.load_many([(name, key, item[0], item[1]) for name, key, item in found])
+        return {name: (values[name], b"%d" % item.cas) for name, _, item in found if name in values}
+
+    # -- writing --------------------------------------------------------------------
+
+    def set(
+        self,
+        key: UserKey,
+        value: Any,
+        expire: float = 0,
+        noreply: bool | None = None,
+        flags: int | None = None,
+    ) -> bool:
+        """Store *value* for *expire* seconds (0: until room is needed); return whether it was stored."""
+        return bool(self._store("set", key, value, expire, noreply, flags))
+
+    def add(
+        self,
+        key: UserKey,
+        value: Any,
+        expire: float = 0,
+        noreply: bool | None = None,
+        flags: int | None = None,
+    ) -> bool:
+        """Store *value* if nothing is there; return whether it was stored."""
+        return bool(self._store("add", key, value, expire, noreply, flags))
+
+    def replace(
+        self,
+        key: UserKey,
+        value: Any,
+        expire: float = 0,
+        noreply: bool | None = None,
+        flags: int | None = None,
+    ) -> bool:
+        """Store *value* if something is there; return whether it was stored."""
+        return bool(self._store("replace", key, value, expire, noreply, flags))
+
+    def append(
+        self,
+        key: UserKey,
+        value: Any,
+        expire: float = 0,
+        noreply: bool | None = None,
+        flags: int | None = None,
+    ) -> bool:
+        """Add *value* behind what is there; return False if nothing is."""
+        return bool(self._store("append", key, value, expire, noreply, flags))
+
+    def prepend(
+        self,
+        key: UserKey,
+        value: Any,
+        expire: float = 0,
+        noreply: bool | None = None,
+        flags: int | None = None,
+    ) -> bool:
+        """Add *value* before what is there; return False if nothing is."""
+        return bool(self._store("prepend", key, value, expire, noreply, flags))
+
+    def cas(
+        self,
+        key: UserKey,
+        value: Any,
+        cas: int | str | bytes,
+        expire: float = 0,
+        noreply: bool = False,
+        flags: int | None = None,
+    ) -> bool | None:
+        """Store *value* if the entry is still the one of the token *cas* of `gets`.
+
+        False: it is another one by now (or its node is away); None: there is none.
+        """
+        return self._store("set", key, value, expire, noreply, flags, cas=_token(cas))
+
+    def touch(self, key: UserKey, expire: float = 0, noreply: bool | None = None) -> bool:
+        """Let *key* live *expire* seconds from now on; return whether it is there."""
+        wire = self._keys.make(key)
+        outcome = self._do.write(
+            wire.wire, lambda ttl: requests.touch(wire.wire, ttl), requests.expiry(expire), builds=True
+        )
+        return self._said(outcome, noreply)
+
+    def delete(self, key: UserKey, noreply: bool | None = None) -> bool:
+        """Remove *key*; return whether it was there."""
+        wire = self._keys.make(key)
+        outcome = self._do.write(wire.wire, lambda _: requests.delete_many([wire.wire]))
+        return self._said(outcome, noreply)
+
+    def incr(self, key: UserKey, value: int, noreply: bool | None = False) -> int | None:
+        """Add *value* to a number; return the new one, or None if there is none or its node is away."""
+        return self._count(key, _delta(value), noreply)
+
+    def decr(self, key: UserKey, value: int, noreply: bool | None = False) -> int | None:
+        """Take *value* off a number, down to 0; return as `incr` does."""
+        return self._count(key, -_delta(value), noreply)
+
+    def set_many(
+        self,
+        values: Mapping[K, Any],
+        expire: float = 0,
+        noreply: bool | None = None,
+        flags: int | None = None,
+    ) -> list[K]:
+        """Store all *values*; return the keys that were not stored.  One round trip over all nodes."""
+        ttl = requests.expiry(expire)
+        failed: list[K] = []
+        names: list[K] = []
+        items: list[tuple[bytes, bytes, int]] = []
+        for name, value in values.items():
+            key = self._keys.make(name)
+            dumped = self._values.dump(key, value, ttl)
+            if dumped is None:
+                failed.append(name)
+                self.delete(name)
+            else:
+                names.append(name)
+                items.append((key.wire, dumped[0], dumped[1] if flags is None else flags))
+        replies = self._do.write_many(
+            [item[0] for item in items],
+            lambda numbers, ttl: requests.store_many([items[number] for number in numbers], ttl),
+            ttl,
+        )
+        if self._is_quiet(noreply):
+            return []
+        return failed + [
+            name for name, reply in zip(names, replies, strict=True) if reply is None or reply.code != b"HD"
+        ]
+
+    def delete_many(self, keys: Iterable[UserKey], noreply: bool | None = None) -> bool:
+        """Remove *keys*, in one round trip over all nodes; True as in pymemcache."""
+        wires = [self._keys.make(key).wire for key in dict.fromkeys(keys)]
+        self._do.write_many(
+            wires, lambda numbers, _: requests.delete_many([wires[number] for number in numbers])
+        )
+        return True
+
+    set_multi = set_many
+    get_multi = get_many
+    gets_multi = gets_many
+    delete_multi = delete_many
+
+    # -- all servers ----------------------------------------------------------------
+
+    def flush_all(self, delay: int = 0, noreply: bool | None = None) -> bool:
+        """Remove everything on all nodes, in *delay* seconds; return whether all of them do."""
+        seconds = requests.expiry(delay, "delay")
+        calls = self._do.everywhere(lambda: requests.line(b"flush_all %d" % seconds))
+        done = [node for node, call in calls.items() if _code(call) == b"OK"]
+        return self._is_quiet(noreply) or len(done) == len(self._do.cluster.nodes())
+
+    def stats(self, *args: str) -> dict[str, dict[bytes, bytes]]:
+        """Return {node: {name: value}} as the servers tell it; nodes that are away are left out."""
+        words = [arg.encode("ascii") for arg in args]
+        calls = self._do.everywhere(lambda: requests.stats(*words))
+        return {node.name: call.answer for node, call in calls.items() if isinstance(call.answer, dict)}
+
+    def version(self) -> dict[str, bytes]:
+        """Return {node: version}; nodes that are away are left out."""
+        calls = self._do.everywhere(lambda: requests.line(b"version"))
+        return {
+            node.name: call.answer[0].value or b""  # type: ignore[union-attr]  # of a call for lines
+            for node, call in calls.items()
+            if isinstance(call.answer, list)
+        }
+
+    # -- below ----------------------------------------------------------------------
+
+    def _store(
+        self,
+        mode: str,
+        key: UserKey,
+        value: Any,
+        expire: float,
+        noreply: bool | None,
+        flags: int | None,
+        cas: int | None = None,
+    ) -> bool | None:
+        wire = self._keys.make(key)
+        ttl = requests.expiry(expire)
+        dumped = self._values.dump(wire, value, ttl)
+        if dumped is None:
+            self.delete(key)
+            return self._is_quiet(noreply)
+        body, body_flags = dumped
+        outcome = self._do.write(
+            wire.wire,
+            lambda ttl: requests.store(
+                mode, wire.wire, body, body_flags if flags is None else flags, ttl, cas=cas
+            ),
+            ttl,
+            builds=mode != "set" or cas is not None,
+        )
+        is_gone = cas is not None and outcome.reply is not None and outcome.reply.code == b"NF"
+        return None if is_gone and not self._is_quiet(noreply) else self._said(outcome, noreply)
+
+    def _count(self, key: UserKey, delta: int, noreply: bool | None) -> int | None:
+        wire = self._keys.make(key)
+        outcome = self._do.write(wire.wire, lambda _: requests.arithmetic(wire.wire, delta), builds=True)
+        reply = outcome.reply
+        if noreply or reply is None or reply.value is None or reply.code != b"VA":
+            return None
+        return int(reply.value)
+
+    def _read(self, key: UserKey, make: Callable[[bytes], Call], default: Any) -> Looked:
+        wire = self._keys.make(key)
+        state, reply = self._do.read(wire.wire, make)
+        if reply is None or reply.value is None:
+            return Looked(default, state)
+        value = self._values.load(wire, reply.value, reply.flags, MISSING)
+        return Looked(default, "miss") if value is MISSING else Looked(value, state)
+
+    def _read_cas(
+        self, key: UserKey, make: Callable[[bytes], Call], default: Any, cas_default: Any
+    ) -> tuple[Any, Any]:
+        wire = self._keys.make(key)
+        reply = self._do.read(wire.wire, make).reply
+        if reply is None or reply.value is None:
+            return default, cas_default
+        value = self._values.load(wire, reply.value, reply.flags, MISSING)
+        return (default, cas_default) if value is MISSING else (value, b"%d" % reply.cas)
+
+    def _read_many(self, keys: Iterable[K], *, with_cas: bool) -> list[tuple[K, WireKey, Item]]:
+        names = list(dict.fromkeys(keys))
+        wires = [self._keys.make(name) for name in names]
+        items = self._do.read_many([wire.wire for wire in wires], with_cas=with_cas)
+        return [
+            (name, wire, item)
+            for name, wire, item in zip(names, wires, items, strict=True)
+            if item is not None
+        ]
+
+    def _said(self, outcome: Outcome, noreply: bool | None) -> bool:
+        if self._is_quiet(noreply):
+            return True
+        return outcome.reply is not None and outcome.reply.code == b"HD"
+
+    def _is_quiet(self, noreply: bool | None) -> bool:
+        return self._default_noreply if noreply is None else noreply
+
+
+def _delta(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**64:
+        raise ArgumentError(f"value: {value!r} is not a whole number from 0 to 2**64 - 1")
+    return value
+
+
+def _token(cas: Any) -> int:
+    text = cas if isinstance(cas, bytes) else str(cas).encode()
+    if isinstance(cas, bool) or not text.isdigit() or len(text) > 20:
+        raise ArgumentError(f"cas: {cas!r} is not a token of gets")
+    return int(text)
+
+
+def _code(call: Call) -> bytes:
+    answer = call.answer
+    reply = answer[0] if isinstance(answer, list) and answer else None
+    return reply.code if isinstance(reply, Reply) else b""

@@ -1,0 +1,116 @@
+"""Calls for greenlets: over one connection per node that all of a hub's greenlets share.
+
+A second connection per node takes what is large, so that the small does not wait behind it.
+Only this module and `links` need gevent.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+from gevent import getcurrent
+from gevent import socket as gevent_socket
+from gevent.exceptions import BlockingSwitchOutError
+
+from wsgistack.store.memcached.calls import Call, Wait
+from wsgistack.store.memcached.classic import Classic
+from wsgistack.store.memcached.hubs import find_hub
+from wsgistack.store.memcached.links import Link
+from wsgistack.store.memcached.nodes import Node
+
+__all__ = ["Coop"]
+
+
+class Coop:
+    """Makes calls for the greenlets of one hub."""
+
+    def __init__(self, hub: Any, *, connect_timeout_s: float) -> None:
+        self._hub = hub
+        self._connect_timeout_s = connect_timeout_s
+        self._links: dict[Node, Link] = {}
+        self._bulk_links: dict[Node, Link] = {}
+        self._classics: dict[Node, Classic] = {}
+        _coops.add(self)
+
+    def run(self, pairs: Sequence[tuple[Node, Call]]) -> None:
+        """Make all calls; each has its answer or its failure afterwards."""
+        hub = self._hub
+        current = getcurrent()
+        if current is hub:
+            raise BlockingSwitchOutError("a callback of the hub cannot wait for memcached")
+        wait = Wait(len(pairs), None)
+        try:
+            for node, call in pairs:
+                call.wait = wait
+                if node.is_classic and node.may_write:
+                    self._run_classic(node, call)
+                    continue
+                link = self._link(node, call)
+                if link.is_full:
+                    link.park(hub.switch)
+                if not node.may_write:
+                    call.finish(None, "down")
+                else:
+                    link.submit(call)
+            wait.wake = current.switch
+            while wait.missing:
+                hub.switch()
+        finally:
+            wait.wake = None
+
+    def send(self, node: Node, call: Call) -> None:
+        """Send a call whose answer nobody waits for."""
+        self._link(node, call).submit(call)
+
+    def close(self) -> None:
+        """Close all connections."""
+        for node in [*self._links, *self._bulk_links, *self._classics]:
+            self.forget(node)
+
+    def forget(self, node: Node) -> None:
+        """Close the connections of a node that left the ring; any thread may ask for it."""
+        if self._hub.loop is None or find_hub() is self._hub:
+            self._forget(node)
+        else:
+            self._hub.loop.run_callback_threadsafe(self._forget, node)
+
+    def _forget(self, node: Node) -> None:
+        for places in (self._links, self._bulk_links, self._classics):
+            one = places.pop(node, None)
+            if one is not None:
+                one.close()
+
+    def _run_classic(self, node: Node, call: Call) -> None:
+        classic = self._classics.get(node)
+        if classic is None:
+            classic = self._classics[node] = Classic(
+                node.address,
+                gevent_socket,
+                timeout_s=node.patience.limit_s,
+                connect_timeout_s=self._connect_timeout_s,
+            )
+        classic.run(call)
+        if call.failure is not None:
+            node.broke(call.failure, [call])
+
+    def _link(self, node: Node, call: Call) -> Link:
+        links = self._bulk_links if call.is_bulk else self._links
+        link = links.get(node)
+        if link is None:
+            link = links[node] = Link(self._hub, node, self._connect_timeout_s, self._run_classic)
+        return link
+
+
+_coops: weakref.WeakSet[Coop] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    """In the child: give up the parent's connections; who waited on them finds nothing."""
+    for coop in list(_coops):
+        coop.close()
+
+
+os.register_at_fork(after_in_child=_after_fork)

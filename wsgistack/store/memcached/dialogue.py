@@ -1,0 +1,74 @@
+"""A connection of the prober: one question at a time, over the sockets of a thread or of gevent."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from wsgistack.store.memcached import dialect
+from wsgistack.store.memcached.addresses import Address
+from wsgistack.store.memcached.calls import LINES, STATS, Call
+from wsgistack.store.memcached.replies import Answer
+from wsgistack.store.memcached.wire import Replies
+
+__all__ = ["Dialogue", "ask_dialect", "open_socket"]
+
+PORTION = 65_536
+
+
+def open_socket(address: Address, sockets: Any, timeout_s: float) -> Any:
+    """Return a connected socket of the module *sockets*; OSError if there is none in time."""
+    if not address.path:
+        return sockets.create_connection((address.host, address.port), timeout=timeout_s)
+    sock = sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
+    try:
+        sock.settimeout(timeout_s)
+        sock.connect(address.path)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def ask_dialect(sock: Any) -> str:
+    """Return "meta" or "classic" for the server behind a connected socket with a time-out."""
+    sock.sendall(dialect.QUESTION)
+    data = b""
+    while (found := dialect.read_answer(data)) is None:
+        portion = sock.recv(PORTION)
+        if not portion or len(data) > PORTION:
+            raise ConnectionResetError("closed by the server")
+        data += portion
+    return found
+
+
+class Dialogue:
+    """One connection; OSError from any method means that it is of no use any more."""
+
+    def __init__(self, address: Address, sockets: Any, timeout_s: float) -> None:
+        self._sock = open_socket(address, sockets, timeout_s)
+        self._replies = Replies()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._sock.close()
+
+    def ask(self, call: Call, timeout_s: float) -> Answer:
+        """Return the answer to a call of lines or of statistics."""
+        self._sock.settimeout(timeout_s)
+        if call.kind is STATS:
+            self._replies.expect_stats()
+        else:
+            assert call.kind is LINES
+            self._replies.expect_lines(call.count, call.opaque, call.is_fatal)
+        self._sock.sendall(call.payload)
+        while True:
+            data = self._sock.recv(PORTION)
+            if not data:
+                raise ConnectionResetError("closed by the server")
+            answers = self._replies.receive(data)
+            if answers:
+                return answers[0]
+            if self._replies.fault is not None:
+                raise ConnectionAbortedError(self._replies.fault)

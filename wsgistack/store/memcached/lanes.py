@@ -1,0 +1,66 @@
+"""Which way the calls of the running code go: greenlets share connections, threads take turns."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from wsgistack.store.memcached.calls import Call
+from wsgistack.store.memcached.hubs import find_hub
+from wsgistack.store.memcached.nodes import Node
+from wsgistack.store.memcached.plain import Plain
+
+__all__ = ["Lane", "Lanes"]
+
+
+class Lane(Protocol):
+    """A way to make calls from the running thread or greenlet."""
+
+    def run(self, pairs: Sequence[tuple[Node, Call]]) -> None:
+        """Make all calls; all are written before any is read; each is over afterwards."""
+        ...
+
+    def forget(self, node: Node) -> None:
+        """Close the connections of a node that left the ring."""
+        ...
+
+    def close(self) -> None:
+        """Close all connections; the next call opens them again."""
+        ...
+
+
+class Lanes:
+    """The lanes of one ring, by hub."""
+
+    def __init__(self, *, connect_timeout_s: float) -> None:
+        self._connect_timeout_s = connect_timeout_s
+        self._plain = Plain(connect_timeout_s=connect_timeout_s)
+        self._by_hub: dict[Any, Lane] = {}
+        self._last: tuple[Any, Lane] = (None, self._plain)
+
+    def current(self) -> Lane:
+        """Return the lane of the running code."""
+        hub = find_hub()
+        last_hub, lane = self._last
+        return lane if hub is last_hub else self._of(hub)
+
+    def all(self) -> list[Lane]:
+        """Return every lane that was used."""
+        return [self._plain, *self._by_hub.values()]
+
+    def _of(self, hub: Any) -> Lane:
+        lane: Lane | None = self._plain if hub is None else self._by_hub.get(hub)
+        if lane is None:
+            from wsgistack.store.memcached.coop import Coop
+
+            self._drop_dead()
+            lane = self._by_hub[hub] = Coop(hub, connect_timeout_s=self._connect_timeout_s)
+        self._last = (hub, lane)
+        return lane
+
+    def _drop_dead(self) -> None:
+        """Close the lanes of hubs whose threads have ended."""
+        alive = sys._current_frames()
+        for hub in [hub for hub in self._by_hub if hub.loop is None or hub.thread_ident not in alive]:
+            self._by_hub.pop(hub).close()

@@ -1,0 +1,187 @@
+"""What one operation does: find the nodes, make the calls, read the answers; no user types yet.
+
+Keys are as the servers know them and as the ring places them; values are bytes with flags.
+Nothing in here raises because a node is away; `Outcome.state` tells what came of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from wsgistack.errors import CounterError, TooLarge
+from wsgistack.store.memcached import requests
+from wsgistack.store.memcached.calls import Call
+from wsgistack.store.memcached.cluster import Cluster, Target
+from wsgistack.store.memcached.nodes import Node
+from wsgistack.store.memcached.replies import Item, Reply
+
+__all__ = ["Operations", "Outcome"]
+
+HIT, STALE, MISS, DOWN = "hit", "stale", "miss", "down"
+TOO_LARGE = b"object too large for cache"
+
+
+class Outcome(NamedTuple):
+    """What an operation came to.
+
+    *reply*: the line that decided, None where no node answered.  *state*: of a read `hit`,
+    `stale`, `miss`; `down` where nobody could be asked or answered.
+    """
+
+    state: str
+    reply: Reply | None
+
+
+NOBODY = Outcome(DOWN, None)
+Make = Callable[[int], Call]  # from the time to live as memcached is told it
+
+
+class Operations:
+    """The operations of one cluster."""
+
+    def __init__(self, cluster: Cluster, *, gutter_ttl: int) -> None:
+        self.cluster = cluster
+        self._gutter_ttl = gutter_ttl
+
+    # -- one key --------------------------------------------------------------------
+
+    def read(self, key: bytes, make: Callable[[bytes], Call]) -> Outcome:
+        """Ask the node of *key* with the call that *make* gives for it."""
+        node = self.cluster.find_reader(key)
+        if node is None:
+            return NOBODY
+        call = make(key)
+        self.cluster.run(((node, call),))
+        reply = _only(call)
+        if reply is None:
+            return NOBODY
+        if reply.value is None or reply.code != b"VA":
+            node.counters.misses += 1
+            return Outcome(MISS, reply)
+        node.counters.hits += 1
+        return Outcome(STALE if b"X" in reply.marks else HIT, reply)
+
+    def write(self, key: bytes, make: Make, ttl: int = 0, *, builds: bool = False) -> Outcome:
+        """Make the write that *make* gives on every node that keeps *key*; the owner's answer decides.
+
+        *builds*: what it does depends on what is there.  Raises TooLarge and CounterError, which
+        say that the request can never succeed.
+        """
+        targets = self.cluster.find_writers(key, builds=builds)
+        if not targets:
+            return NOBODY
+        pairs = [(target.node, make(self._ttl_on(target, ttl))) for target in targets]
+        self.cluster.run(pairs)
+        decided = NOBODY
+        for node, call in pairs:
+            reply = _only(call)
+            if reply is not None:
+                node.counters.writes += 1
+                check(reply, key)
+                if decided.reply is None:
+                    decided = Outcome(HIT, reply)
+        return decided
+
+    def _ttl_on(self, target: Target, ttl: int) -> int:
+        """Return the time to live on *target*: short where it stands in for a while."""
+        if not target.is_stand_in or self.cluster.policy != "gutter":
+            return ttl
+        limit = self._gutter_ttl
+        return limit if ttl == 0 or ttl > limit else ttl
+
+    # -- many keys ------------------------------------------------------------------
+
+    def read_many(self, keys: Sequence[bytes], *, with_cas: bool = False) -> list[Item | None]:
+        """Return the items of *keys*, in their order; one round trip over all nodes."""
+        groups = self._group_readers(keys)
+        pairs = []
+        places = []
+        for node, numbers in groups.items():
+            wires = [keys[number] for number in numbers]
+            pairs.append((node, requests.get_many(wires, with_cas=with_cas)))
+            places.append(numbers)
+        found: list[Item | None] = [None] * len(keys)
+        if not pairs:
+            return found
+        self.cluster.run(pairs)
+        for (node, call), numbers in zip(pairs, places, strict=True):
+            if type(call.answer) is list:
+                hits = 0
+                for number, item in zip(numbers, call.answer, strict=True):
+                    if item is not None:
+                        found[number] = item  # type: ignore[assignment]  # of a call for values
+                        hits += 1
+                node.counters.hits += hits
+                node.counters.misses += len(numbers) - hits
+        return found
+
+    def write_many(
+        self, keys: Sequence[bytes], make: Callable[[list[int], int], Call], ttl: int = 0
+    ) -> list[Reply | None]:
+        """Make the writes of *keys*, by numbers into *keys*; one round trip over all nodes.
+
+        *make* gives the call for some numbers and a time to live.  The answers are in the order of
+        *keys*; None where nobody answered.
+        """
+        groups: dict[Target, list[int]] = {}
+        find = self.cluster.find_writers
+        for number, key in enumerate(keys):
+            for target in find(key):
+                groups.setdefault(target, []).append(number)
+        answers: list[Reply | None] = [None] * len(keys)
+        if not groups:
+            return answers
+        pairs = [
+            (target.node, make(numbers, self._ttl_on(target, ttl))) for target, numbers in groups.items()
+        ]
+        self.cluster.run(pairs)
+        for (node, call), numbers in zip(pairs, groups.values(), strict=True):
+            if type(call.answer) is list:
+                node.counters.writes += len(numbers)
+                for number, reply in zip(numbers, call.answer, strict=True):
+                    if answers[number] is None:
+                        answers[number] = reply  # type: ignore[assignment]  # of a call for lines
+        return answers
+
+    def _group_readers(self, keys: Sequence[bytes]) -> dict[Node, list[int]]:
+        groups: dict[Node, list[int]] = {}
+        snapshot = self.cluster.snapshot
+        owners = [0] * len(keys) if len(snapshot.nodes) == 1 else snapshot.ring.placing.place_many(keys)
+        nodes = snapshot.nodes
+        for number, owner in enumerate(owners):
+            node: Node | None = nodes[owner]
+            if not nodes[owner].may_read:
+                node = self.cluster.find_reader(keys[number])
+                if node is None:
+                    continue
+            assert node is not None
+            if node in groups:
+                groups[node].append(number)
+            else:
+                groups[node] = [number]
+        return groups
+
+    # -- all nodes ------------------------------------------------------------------
+
+    def everywhere(self, make: Callable[[], Call]) -> dict[Node, Call]:
+        """Make a call on every node that is not away; the calls are over afterwards."""
+        calls = {node: make() for node in self.cluster.nodes() if node.may_write}
+        self.cluster.run(list(calls.items()))
+        return calls
+
+
+def _only(call: Call) -> Reply | None:
+    """Return the one line that answered, or None if there is none."""
+    answer = call.answer
+    if type(answer) is list:
+        return answer[0]  # type: ignore[return-value]  # of a call for lines
+    return answer if isinstance(answer, Reply) else None
+
+
+def check(reply: Reply, key: bytes) -> None:
+    """Raise what a refusal means that no repetition would change."""
+    if reply.code == b"SERVER_ERROR" and reply.value == TOO_LARGE:
+        raise TooLarge(f"the value of {key[:80]!r} is larger than the server takes (its option -I)")
+    if reply.code == b"CLIENT_ERROR" and b"non-numeric" in (reply.value or b""):
+        raise CounterError(f"{key[:80]!r} holds no number to add to")

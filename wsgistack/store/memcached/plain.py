@@ -1,0 +1,326 @@
+"""Calls over blocking sockets: for threads and for programs without gevent.
+
+A thread has a connection for itself while it waits.  All requests are sent before any answer is
+read.  A call that is interrupted (KeyboardInterrupt, an exception out of a signal handler) gives
+its connection up: whoever uses the node next waits until the server has read all of it, so that
+what was sent cannot take effect behind what is sent then.
+"""
+
+from __future__ import annotations
+
+import _socket
+import os
+import select
+import socket
+import time
+import weakref
+from collections import deque
+from collections.abc import Sequence
+from threading import Condition
+
+from wsgistack.store.memcached import sockets
+from wsgistack.store.memcached.calls import LINES, VALUES, Call
+from wsgistack.store.memcached.classic import Classic
+from wsgistack.store.memcached.dialogue import ask_dialect
+from wsgistack.store.memcached.nodes import Node
+from wsgistack.store.memcached.wire import Replies
+
+__all__ = ["Plain", "Pool"]
+
+PORTION = 65_536
+IDLE_CHECK_S = 1.0  # a connection that rested longer is looked at before it is used
+MOST_CONNECTIONS = 64  # per node and process; more threads than that wait
+CHANGE = 0.25  # of the patience, before the socket's own limit follows
+
+
+class _Connection:
+    """One connection and what is expected on it."""
+
+    __slots__ = ("__weakref__", "limit_s", "replies", "rested_at", "sock")
+
+    def __init__(self, sock: _socket.socket, limit_s: float) -> None:
+        self.sock = sock
+        self.replies = Replies()
+        self.limit_s = limit_s
+        self.rested_at = 0.0  # 0 while somebody uses it
+
+
+class Pool:
+    """The connections of one node.  Resting ones are taken and given back without a lock."""
+
+    def __init__(self, node: Node, connect_timeout_s: float) -> None:
+        self.node = node
+        self._connect_timeout_s = connect_timeout_s
+        self._resting: deque[_Connection] = deque()
+        self._alive: weakref.WeakSet[_Connection] = weakref.WeakSet()  # a lost one leaves by itself
+        self._interrupted: deque[_socket.socket] = deque()
+        self._room = Condition()
+
+    def take(self, patience_s: float) -> _Connection:
+        """Return a connection that nothing is expected on; OSError if there is none in time."""
+        while self._interrupted:
+            self._finish_interrupted()
+        while True:
+            try:
+                connection = self._resting.pop()
+            except IndexError:
+                return self._open(patience_s)
+            rested_at, connection.rested_at = connection.rested_at, 0.0
+            if time.monotonic() - rested_at < IDLE_CHECK_S or not _has_news(connection.sock):
+                return connection
+            connection.sock.close()  # the server closed it while it rested
+
+    def give_back(self, connection: _Connection) -> None:
+        """Let *connection* rest; nothing may be expected on it."""
+        connection.rested_at = time.monotonic()
+        self._resting.append(connection)
+        if len(self._alive) >= MOST_CONNECTIONS:
+            with self._room:
+                self._room.notify()
+
+    def give_up(self, connection: _Connection) -> None:
+        """Never use *connection* again, and let nobody overtake what was sent over it."""
+        if connection.rested_at:  # it was given back before the interruption
+            return
+        if sockets.half_close(connection.sock):
+            self._interrupted.append(connection.sock)
+        else:
+            connection.sock.close()
+
+    def close(self) -> None:
+        """Close what rests."""
+        for place in (self._resting, self._interrupted):
+            while place:
+                one = place.popleft()
+                (one.sock if isinstance(one, _Connection) else one).close()
+
+    def _finish_interrupted(self) -> None:
+        try:
+            sock = self._interrupted.popleft()
+        except IndexError:  # another thread was quicker
+            return
+        if sockets.wait_for_end(sock, self.node.patience.seconds):
+            sock.close()
+        else:
+            self.node.broke("timeout", (), sock)
+            raise TimeoutError(f"{self.node.name} does not read what an interrupted call sent")
+
+    def _open(self, patience_s: float) -> _Connection:
+        deadline = time.monotonic() + patience_s
+        while len(self._alive) >= MOST_CONNECTIONS:
+            with self._room:
+                self._room.wait(min(0.01, patience_s))
+            if self._resting:
+                return self.take(patience_s)
+            if time.monotonic() > deadline:
+                raise BlockingIOError("all connections are taken")
+        sock = sockets.connect(self.node.address, self._connect_timeout_s)
+        self.node.counters.connects += 1
+        if self.node.is_classic is None:
+            self._ask_dialect(sock)
+        connection = _Connection(sock, 0.0)
+        self._alive.add(connection)
+        return connection
+
+    def _ask_dialect(self, sock: _socket.socket) -> None:
+        try:
+            sockets.limit(sock, self._connect_timeout_s)
+            self.node.is_classic = ask_dialect(sock) == "classic"
+        except BlockingIOError:
+            sock.close()
+            raise TimeoutError(f"{self.node.name} does not say what it speaks") from None
+        except BaseException:
+            sock.close()
+            raise
+
+
+def _has_news(sock: _socket.socket) -> bool:
+    """Return whether something can be read: of a resting connection, that it is of no use any more."""
+    poller = select.poll()
+    poller.register(sock.fileno(), select.POLLIN)
+    return bool(poller.poll(0))
+
+
+class _Trouble(Exception):
+    """The connection is of no use; the argument is a word of nodes.FAILURES."""
+
+
+class Plain:
+    """Makes calls for threads.  Safe in any thread; one object per ring."""
+
+    def __init__(self, *, connect_timeout_s: float) -> None:
+        self._connect_timeout_s = connect_timeout_s
+        self._pools: dict[Node, Pool] = {}
+        self._classics: dict[Node, Classic] = {}
+        _plains.add(self)
+
+    def run(self, pairs: Sequence[tuple[Node, Call]]) -> None:
+        """Make all calls; each has its answer or its failure afterwards."""
+        under_way: list[tuple[Pool, _Connection, Call]] = []
+        try:
+            for node, call in pairs:
+                self._start(node, call, under_way)
+            while under_way:
+                self._finish(*under_way[0])
+                del under_way[0]
+        except BaseException:
+            for pool, connection, _ in under_way:
+                pool.give_up(connection)
+            raise
+
+    def close(self) -> None:
+        """Close the resting connections; those in use close when their calls end."""
+        for node in [*self._pools, *self._classics]:
+            self.forget(node)
+
+    def forget(self, node: Node) -> None:
+        """Close the connections of a node that left the ring."""
+        for one in (self._pools.pop(node, None), self._classics.pop(node, None)):
+            if one is not None:
+                one.close()
+
+    def _start(self, node: Node, call: Call, under_way: list[tuple[Pool, _Connection, Call]]) -> None:
+        pool = self._pools.get(node)
+        if pool is None:
+            pool = self._pools.setdefault(node, Pool(node, self._connect_timeout_s))
+        if not node.may_write:
+            call.finish(None, "down")
+            return
+        call.started_at = time.monotonic()
+        if node.is_classic:
+            self._run_classic(node, call)
+            return
+        try:
+            connection = pool.take(node.patience.limit_s)
+        except BlockingIOError:
+            call.finish(None, "busy")
+            return
+        except OSError as error:
+            failure = "timeout" if isinstance(error, TimeoutError) else "refused"
+            call.finish(None, failure)
+            node.broke(failure, ())
+            return
+        under_way.append((pool, connection, call))
+        if node.is_classic:  # this connection has just told
+            under_way.pop()
+            connection.sock.close()
+            self._run_classic(node, call)
+            return
+        patience_s = node.patience.seconds
+        try:
+            if abs(patience_s - connection.limit_s) > CHANGE * connection.limit_s:
+                connection.limit_s = patience_s
+                sockets.limit(connection.sock, patience_s)
+            _expect(connection.replies, call)
+            _send(connection, call)
+        except (_Trouble, OSError) as trouble:
+            under_way.pop()
+            _give_up(pool, connection, call, trouble)
+
+    def _run_classic(self, node: Node, call: Call) -> None:
+        classic = self._classics.get(node)
+        if classic is None:
+            classic = Classic(
+                node.address,
+                socket,
+                timeout_s=node.patience.limit_s,
+                connect_timeout_s=self._connect_timeout_s,
+            )
+            classic = self._classics.setdefault(node, classic)
+        classic.run(call)
+        if call.failure is not None:
+            node.broke(call.failure, [call])
+
+    def _finish(self, pool: Pool, connection: _Connection, call: Call) -> None:
+        """Read until the answer is there."""
+        if call.answer is None:
+            try:
+                _read(connection, call, pool.node)
+            except (_Trouble, OSError) as trouble:
+                _give_up(pool, connection, call, trouble)
+                return
+        pool.node.counters.calls += 1
+        if connection.replies.fault is None:
+            pool.give_back(connection)
+        else:
+            connection.sock.close()
+            pool.node.broke("garbage", ())
+
+
+def _expect(replies: Replies, call: Call) -> None:
+    if call.kind is LINES:
+        replies.expect_lines(call.count, call.opaque, call.is_fatal)
+    elif call.kind is VALUES:
+        replies.expect_values(call.keys)
+    else:
+        replies.expect_stats()
+
+
+def _give_up(pool: Pool, connection: _Connection, call: Call, trouble: Exception) -> None:
+    failure = str(trouble) if isinstance(trouble, _Trouble) else "lost"
+    if isinstance(trouble, BlockingIOError | TimeoutError):
+        failure = "timeout"
+    call.finish(None, failure)
+    if failure == "timeout" and sockets.half_close(connection.sock):
+        pool.node.broke(failure, [call], connection.sock)
+    else:
+        connection.sock.close()
+        pool.node.broke(failure, [call])
+
+
+def _send(connection: _Connection, call: Call) -> None:
+    """Send the request, reading what comes meanwhile: the server may stop reading until we read."""
+    sock, payload = connection.sock, call.payload
+    try:
+        sent = sock.send(payload, _socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        sent = 0
+    if sent == len(payload):
+        return
+    rest = memoryview(payload)[sent:]
+    poller = select.poll()
+    poller.register(sock.fileno(), select.POLLIN | select.POLLOUT)
+    while rest:
+        ready = poller.poll(connection.limit_s * 1000)
+        if not ready:
+            raise _Trouble("timeout")
+        events = ready[0][1]
+        if events & ~select.POLLOUT:
+            _receive(connection, call)
+        if events & select.POLLOUT:
+            rest = rest[sock.send(rest, _socket.MSG_DONTWAIT) :]
+
+
+def _receive(connection: _Connection, call: Call) -> None:
+    data = connection.sock.recv(PORTION)
+    if not data:
+        raise _Trouble("lost")
+    for answer in connection.replies.receive(data):
+        call.finish(answer, None)
+    if connection.replies.fault is not None and call.answer is None:
+        raise _Trouble("garbage")
+
+
+def _read(connection: _Connection, call: Call, node: Node) -> None:
+    deadline = call.started_at + node.patience.limit_s
+    while True:
+        _receive(connection, call)
+        now = time.monotonic()
+        if call.answer is not None:
+            node.patience.answered(now - call.started_at)
+            node.counters.latency.add(now - call.started_at)
+            return
+        if now > deadline:
+            raise _Trouble("timeout")
+
+
+_plains: weakref.WeakSet[Plain] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    """In the child: the connections are the parent's; closing our copies says nothing to the server."""
+    for plain in list(_plains):
+        plain.close()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,163 @@
+"""Bringing a node back: probed in the background, cleaned of what it missed, then used again.
+
+No request of anybody is ever the probe.  A prober runs for one node, only while it is away, as a
+greenlet where the trouble was met by one, else as a thread, over connections of its own.
+
+    away        requests go past the node; its journal grows
+    returning   it answers and what is dirty is being removed; writes reach it, reads do not
+    in use
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from wsgistack.store.memcached import requests
+from wsgistack.store.memcached.dialogue import Dialogue
+from wsgistack.store.memcached.hubs import find_hub
+from wsgistack.store.memcached.nodes import Node
+
+__all__ = ["Prober"]
+
+BATCH = 500
+LONGEST_LEAVING_S = 30.0  # then a connection that the server neither reads nor closes makes all dirty
+PROBE_S = 0.05
+ANSWER_S = 0.5  # removing a batch, emptying
+LOST_S = 5.0  # a prober that was not heard of for so long died with its thread or hub
+
+
+class Prober:
+    """Brings the nodes of one ring back.  *find_node* gives the node of a name, or None."""
+
+    def __init__(self, *, connect_timeout_s: float, find_node: Callable[[str], Node | None]) -> None:
+        self._connect_timeout_s = connect_timeout_s
+        self._find_node = find_node
+        self._heard_at: dict[Node, float] = {}
+        self._is_closed = False
+
+    def start(self, node: Node) -> None:
+        """Begin to bring *node* back, unless somebody is at it."""
+        now = time.monotonic()
+        if self._is_closed or now - self._heard_at.get(node, -LOST_S) < LOST_S:
+            return
+        self._heard_at[node] = now
+        if find_hub() is not None:
+            import gevent
+            from gevent import socket as gevent_socket
+
+            gevent.spawn(self._bring_back, node, gevent_socket, gevent.sleep)
+        else:
+            import socket
+
+            name = f"memcached {node.name}"
+            arguments = (node, socket, time.sleep)
+            threading.Thread(target=self._bring_back, args=arguments, name=name, daemon=True).start()
+
+    def close(self) -> None:
+        """Let all probers end."""
+        self._is_closed = True
+
+    def forget(self) -> None:
+        """In a forked child: the probers stayed in the parent."""
+        self._heard_at.clear()
+
+    def _bring_back(self, node: Node, sockets: Any, sleep: Callable[[float], object]) -> None:
+        try:
+            while not self._is_closed and not node.may_read and self._find_node(node.name) is node:
+                now = time.monotonic()
+                self._heard_at[node] = now
+                wait_s = node.breaker.next_probe_at - now
+                if wait_s > 0:
+                    sleep(min(wait_s, 1.0))
+                else:
+                    self._probe(node, sockets)
+        finally:
+            self._heard_at.pop(node, None)
+
+    def _probe(self, node: Node, sockets: Any) -> None:
+        """Ask once; when the node has proved itself, clean it and use it."""
+        try:
+            with Dialogue(node.address, sockets, self._connect_timeout_s) as dialogue:
+                dialogue.ask(requests.line(b"version"), PROBE_S)
+                if node.breaker.probed(True, time.monotonic()) and self._has_seen_off(node):
+                    node.meet(dialogue.ask(requests.stats(), ANSWER_S))
+                    node.begin_return()
+                    self._clean(node, dialogue, sockets)
+        except OSError:
+            node.away_again()
+            node.breaker.probed(False, time.monotonic())
+
+    def _has_seen_off(self, node: Node) -> bool:
+        """Return whether nothing that was sent before can take effect any more."""
+        is_late = time.monotonic() - node.breaker.opened_at > LONGEST_LEAVING_S
+        with node.lock:
+            staying = [one for one in node.leaving if not one.has_ended()]
+            if staying and is_late:
+                node.journal.has_overflowed = True
+            elif staying:
+                return False
+            ended, node.leaving = node.leaving, []
+        for one in ended:
+            one.sock.close()
+        return True
+
+    def _clean(self, node: Node, dialogue: Dialogue, sockets: Any) -> None:
+        """Remove all that is dirty and use the node; OSError leaves it dirty."""
+        while not node.end_return():
+            with node.lock:
+                overflowed = node.journal.take_overflow()
+                keys = node.journal.take(BATCH)
+                flooded = node.journal.take_flooded()
+                copies = node.journal.take_copies(BATCH)
+            try:
+                if overflowed:
+                    dialogue.ask(requests.line(b"flush_all"), ANSWER_S)
+                if keys:
+                    dialogue.ask(requests.delete_many(keys), ANSWER_S)
+            except OSError:
+                with node.lock:
+                    node.journal.add(keys)
+                    node.journal.has_overflowed |= overflowed
+                    for key, name in copies:
+                        node.journal.add_copy(key, name)
+                raise
+            self._remove_copies(flooded, copies, sockets)
+            self._heard_at[node] = time.monotonic()
+            if node.leaving:  # it broke again meanwhile
+                raise ConnectionResetError("lost while it was cleaned")
+
+    def _remove_copies(self, flooded: Iterable[str], copies: list[tuple[bytes, str]], sockets: Any) -> None:
+        """Remove what other nodes held in this one's stead."""
+        by_name: dict[str, list[bytes]] = {name: [] for name in flooded}
+        emptied = set(by_name)
+        for key, name in copies:
+            by_name.setdefault(name, []).append(key)
+        for name, keys in by_name.items():
+            other = self._find_node(name)
+            if other is None:
+                continue
+            with other.lock:
+                other.journal.add(keys)
+                other.journal.has_overflowed |= name in emptied
+            if other.may_write:
+                self._clean_used(other, sockets)
+
+    def _clean_used(self, node: Node, sockets: Any) -> None:
+        """Remove what is dirty on a node that is in use; if that fails it is away, with its journal."""
+        with node.lock:
+            overflowed = node.journal.take_overflow()
+            keys = node.journal.take(BATCH)
+        try:
+            with Dialogue(node.address, sockets, self._connect_timeout_s) as dialogue:
+                if overflowed:
+                    dialogue.ask(requests.line(b"flush_all"), ANSWER_S)
+                if keys:
+                    dialogue.ask(requests.delete_many(keys), ANSWER_S)
+        except OSError:
+            with node.lock:
+                node.journal.add(keys)
+                node.journal.has_overflowed |= overflowed
+            node.broke("lost", ())

@@ -1,0 +1,92 @@
+"""`MemcacheRing`: many memcached servers as one cache.
+
+No method raises because a server is away: a read finds nothing, a write returns False.  What can
+never be meant (a key that is not text, a time to live that is not a number, a value that is too
+large) raises an error of `wsgistack.errors`, with nothing changed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wsgistack.errors import SettingError
+from wsgistack.store.codec import Codec
+from wsgistack.store.keys import Keys
+from wsgistack.store.memcached import requests
+from wsgistack.store.memcached.addresses import parse_servers
+from wsgistack.store.memcached.cluster import Cluster
+from wsgistack.store.memcached.commands import Commands, Looked
+from wsgistack.store.memcached.health import LEAST_PATIENCE_S
+from wsgistack.store.memcached.membership import Membership, MovePlan
+from wsgistack.store.memcached.operations import Operations
+from wsgistack.store.memcached.values import Coding, Serde
+
+__all__ = ["Looked", "MemcacheRing"]
+
+
+class MemcacheRing(Commands):
+    """A cache over *servers*: `"10.0.0.1:11211"`, `(host, port)`, `(host, port, weight)`, `/path`.
+
+    Safe in threads and greenlets and across a fork.  Nothing is connected before it is needed.
+    """
+
+    def __init__(
+        self,
+        servers: Any,
+        *,
+        ring: str = "ketama",
+        on_down: str = "gutter",
+        timeout: float = 0.2,
+        least_timeout: float = LEAST_PATIENCE_S,
+        connect_timeout: float = 0.2,
+        gutter_ttl: float = 10,
+        default_noreply: bool = False,
+        prefix: str | bytes = b"",
+        codec: Codec | None = None,
+        serde: Any = None,
+    ) -> None:
+        self._cluster = Cluster(
+            parse_servers(servers),
+            layout=ring,
+            on_down=on_down,
+            timeout_s=_seconds(timeout, "timeout"),
+            least_timeout_s=_seconds(least_timeout, "least_timeout"),
+            connect_timeout_s=_seconds(connect_timeout, "connect_timeout"),
+        )
+        do = Operations(self._cluster, gutter_ttl=requests.expiry(_seconds(gutter_ttl, "gutter_ttl")))
+        coding: Coding = Serde(serde) if serde is not None else codec or Codec()
+        super().__init__(do, Keys(prefix), coding, default_noreply=default_noreply)
+        self._members = Membership(self._cluster)
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """Return state and counters of each node; docs/memcached.md says what they mean."""
+        return self._members.report()
+
+    def plan_add(self, server: Any) -> MovePlan:
+        """Return which share of the keys would move, and from where, if *server* joined."""
+        return self._members.plan_add(server)
+
+    def add_node(self, server: Any) -> None:
+        """Let *server* join; the ring with it is made in the background and used once it is made."""
+        self._members.add(server)
+
+    def remove_node(self, server: Any) -> None:
+        """Let *server* leave; its keys are not copied."""
+        self._members.remove(server)
+
+    def set_weight(self, server: Any, weight: int) -> None:
+        """Change the share of *server*."""
+        self._members.set_weight(server, weight)
+
+    def close(self) -> None:
+        """Close all connections; the next call opens them again."""
+        self._cluster.close()
+
+    disconnect_all = close
+    quit = close
+
+
+def _seconds(value: Any, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 3600:
+        raise SettingError(f"{name}: {value!r} is not a number of seconds above 0 and below 3600")
+    return float(value)

@@ -1,0 +1,116 @@
+"""Values on their way to and from the servers: coded, and in chunks where one item cannot hold them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from wsgistack.errors import ArgumentError, Unreadable
+from wsgistack.store.chunks import LARGEST_ITEM, Manifest, split
+from wsgistack.store.codec import CHUNKED
+from wsgistack.store.keys import WireKey
+from wsgistack.store.memcached import requests
+from wsgistack.store.memcached.operations import Operations
+
+__all__ = ["MISSING", "Coding", "Serde", "Values"]
+
+MOST_BYTES = 16 * 1024 * 1024
+MISSING: Any = object()
+
+
+class Coding(Protocol):
+    """What `wsgistack.store.codec.Codec` offers."""
+
+    def encode(self, key: WireKey, value: Any) -> tuple[bytes, int]:
+        """Return (bytes, flags); ArgumentError for what cannot be stored."""
+        ...
+
+    def decode(self, key: WireKey, body: bytes, flags: int) -> Any:
+        """Return the value; Unreadable for what cannot be believed."""
+        ...
+
+
+class Serde:
+    """The coding that an object with pymemcache's `serialize` and `deserialize` is."""
+
+    def __init__(self, serde: Any) -> None:
+        self._serde = serde
+
+    def encode(self, key: WireKey, value: Any) -> tuple[bytes, int]:
+        """Return what `serialize` gives; text and numbers become ASCII, as in pymemcache."""
+        data, flags = self._serde.serialize(key.full or key.wire, value)
+        if isinstance(data, bytes):
+            return data, flags
+        try:
+            return str(data).encode("ascii"), flags
+        except UnicodeEncodeError:
+            raise ArgumentError(f"value: {data!r:.80} is not ASCII; a serde may encode it") from None
+
+    def decode(self, key: WireKey, body: bytes, flags: int) -> Any:
+        """Return what `deserialize` gives."""
+        return self._serde.deserialize(key.full or key.wire, body, flags)
+
+
+class Values:
+    """The values of one ring."""
+
+    def __init__(self, coding: Coding, *, prefix: bytes, do: Operations) -> None:
+        self._coding = coding
+        self._prefix = prefix
+        self._do = do
+        self._most_bytes = getattr(coding, "most_bytes", MOST_BYTES)
+
+    def dump(self, key: WireKey, value: Any, ttl: int) -> tuple[bytes, int] | None:
+        """Return (bytes, flags) to store; a large value's chunks are stored before that.
+
+        None: the chunks could not all be stored, so the value cannot be either.
+        """
+        body, flags = self._coding.encode(key, value)
+        if len(body) <= LARGEST_ITEM:
+            return body, flags
+        manifest, chunks = split(self._prefix, body, flags, os.urandom(12))
+        names = list(chunks)
+        replies = self._do.write_many(
+            names,
+            lambda numbers, ttl: requests.store_many(
+                [(names[number], chunks[names[number]], 0) for number in numbers], ttl
+            ),
+            ttl,
+        )
+        if any(reply is None or reply.code != b"HD" for reply in replies):
+            return None
+        return manifest.show(), CHUNKED
+
+    def load(self, key: WireKey, body: bytes, flags: int, default: Any) -> Any:
+        """Return the value, or *default* for what cannot be believed or is not whole."""
+        try:
+            if flags == CHUNKED:
+                body, flags = self._gather(body)
+            return self._coding.decode(key, body, flags)
+        except Unreadable:
+            return default
+
+    def load_many(self, found: Sequence[tuple[Any, WireKey, bytes, int]]) -> dict[Any, Any]:
+        """Return {name: value} of (name, key, bytes, flags); what is not whole is left out."""
+        decode = self._coding.decode
+        values: dict[Any, Any] = {}
+        for name, key, body, flags in found:
+            if flags == CHUNKED:
+                value = self.load(key, body, flags, MISSING)
+                if value is not MISSING:
+                    values[name] = value
+                continue
+            try:
+                values[name] = decode(key, body, flags)
+            except Unreadable:
+                continue
+        return values
+
+    def _gather(self, body: bytes) -> tuple[bytes, int]:
+        """Return the bytes and flags of a value in chunks; one round trip over all nodes."""
+        manifest = Manifest.parse(body, most_bytes=self._most_bytes)
+        names = manifest.keys(self._prefix)
+        items = self._do.read_many(names)
+        found = {name: item.value for name, item in zip(names, items, strict=True) if item is not None}
+        return manifest.join(self._prefix, found), manifest.flags
