@@ -16,7 +16,9 @@ from wsgistack.ratelimit.fields import Quota
 from wsgistack.ratelimit.limits import Limit
 from wsgistack.ratelimit.rates import UNLIMITED, Rate
 from wsgistack.ratelimit.rules import Rule, policy_names
+from wsgistack.ratelimit.shared import SharedTable
 from wsgistack.ratelimit.table import Claim, Table
+from wsgistack.store.base import Store
 
 __all__ = ["Decision", "Limiter"]
 
@@ -167,13 +169,21 @@ def _find_cost(rule: Rule, request: RequestView) -> int:
 
 
 class Limiter:
-    """Decides by *rules*, in their order; states live in this process.
+    """Decides by *rules*, in their order; states live in *store*, or in this process without one.
 
-    *now* gives microseconds since the epoch that never go back.  Safe for threads and greenlets.
+    *now* gives microseconds since the epoch that never go back.  *on_store_error*: see SharedTable.
+    Safe for threads and greenlets, and for processes as far as the store is.
     """
 
     def __init__(
-        self, rules: Sequence[Rule], *, trust: Trust, now: Callable[[], int], max_keys: int = 100_000
+        self,
+        rules: Sequence[Rule],
+        *,
+        trust: Trust,
+        now: Callable[[], int],
+        max_keys: int = 100_000,
+        store: Store | None = None,
+        on_store_error: str = "local",
     ) -> None:
         names = [rule.name for rule in rules]
         for name in names:
@@ -185,7 +195,11 @@ class Limiter:
         self.limits: list[Limit] = []
         self._compiled = [self._compile(rule) for rule in rules]
         self.settles = any(limit.has_an_end for limit in self.limits)
-        self.table = Table([limit.counter for limit in self.limits], max_keys=max_keys)
+        self.table: Table | SharedTable
+        if store is None:
+            self.table = Table([limit.counter for limit in self.limits], max_keys=max_keys)
+        else:
+            self.table = SharedTable(self.limits, store, on_store_error=on_store_error, max_keys=max_keys)
 
     def hit(self, request: RequestView) -> Decision:
         """Count one request and decide whether it may pass."""

@@ -20,6 +20,8 @@ from wsgistack.ratelimit.clients import Key, Trust, client_ip, parse_networks
 from wsgistack.ratelimit.fields import find_form
 from wsgistack.ratelimit.limiter import Decision, Limiter
 from wsgistack.ratelimit.rules import Rule
+from wsgistack.store.base import Store
+from wsgistack.store.url import make_store
 from wsgistack.wsgi import (
     Environ,
     EnvironRequest,
@@ -44,8 +46,9 @@ class RateLimit:
     *exempt*: networks that nothing here is about.  *headers*: `draft10`, `draft6`, `legacy` or `none`.
     *dry_run*: refuse nobody.  *max_keys*: how many clients each limit remembers (about 100 bytes each);
     further ones are counted together, never forgiven.  *now*: microseconds that never go back.
+    *store*: a store or its URL, whose users share the limits; without one each process has its own.
+    *on_store_error*: `local` (count in this process), `open` (let pass) or `closed` (refuse).
 
-    States live in this process: each of several processes has limits of its own.
     Raises SettingError and RateError at once for what cannot be meant.
     Safe for threads and greenlets; starts none.
     """
@@ -65,6 +68,8 @@ class RateLimit:
         headers: str = "draft10",
         dry_run: bool = False,
         max_keys: int = 100_000,
+        store: Store | str | None = None,
+        on_store_error: str = "local",
         now: Callable[[], int] | None = None,
     ) -> None:
         own = [] if rate is None else [Rule("default", rate, key=key)]
@@ -74,7 +79,14 @@ class RateLimit:
             raise SettingError(f"max_keys: {max_keys!r} is not a number from 1 to 10**8")
         trust = Trust(trusted=trusted, forwarded=forwarded, ipv6_prefix=ipv6_prefix, ipv4_prefix=ipv4_prefix)
         self.app = app
-        self.limiter = Limiter([*own, *rules], trust=trust, now=now or SteadyClock(), max_keys=max_keys)
+        self.limiter = Limiter(
+            [*own, *rules],
+            trust=trust,
+            now=now or SteadyClock(),
+            max_keys=max_keys,
+            store=make_store(store) if isinstance(store, str) else store,
+            on_store_error=on_store_error,
+        )
         self._exempt = parse_networks(exempt, setting="exempt")
         self._exempts = bool(self._exempt)
         self._form = find_form(headers)

@@ -35,12 +35,12 @@ class Exact:
         live = _live(state, now)
         over = len(live) + cost - self._amount
         if over <= 0:
-            return 0, (*live, *((now + self._window,) * cost))
+            return 0, _add(live, now + self._window, cost)
         return (live[over - 1] - now if cost <= self._amount else NEVER), state
 
     def charge(self, state: State | None, now: int, cost: int) -> State | None:
         """See Counter."""
-        return (*_live(state, now), *((now + self._window,) * min(cost, MOST))) or None
+        return _add(_live(state, now), now + self._window, min(cost, MOST)) or None
 
     def give_back(self, state: State | None, now: int, cost: int, taken: State) -> State | None:
         """See Counter; the very units that were taken are taken out again."""
@@ -59,6 +59,11 @@ class Exact:
     def ends_at(self, state: State) -> int:
         """See Counter."""
         return state[-1]
+
+
+def _add(live: State, stamp: int, count: int) -> State:
+    # In order even if another process's clock is ahead of ours.
+    return (*live, *((max(stamp, live[-1]) if live else stamp,) * count))
 
 
 def _live(state: State | None, now: int) -> State:
