@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import gevent
@@ -113,6 +114,10 @@ def owned_by(ring: MemcacheRing, server: Memcached, count: int) -> list[str]:
 def frozen(server: Memcached) -> Iterator[None]:
     """Let *server* stand still: it accepts, and answers nothing."""
     os.kill(server.process.pid, signal.SIGSTOP)
+    tasks = Path("/proc", str(server.process.pid), "task")
+    wait_until(
+        lambda: all(stat.read_text().rpartition(")")[2].split()[0] == "T" for stat in tasks.glob("*/stat"))
+    )
     try:
         yield
     finally:

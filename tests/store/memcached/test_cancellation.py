@@ -83,6 +83,21 @@ def test_a_write_that_was_interrupted_never_overtakes_the_next(memcached: Memcac
     ring.close()
 
 
+def test_a_large_write_that_was_interrupted_never_overtakes_the_next_small_one(memcached: Memcached) -> None:
+    ring = MemcacheRing([memcached.address], timeout=30, least_timeout=30)
+    large = os.urandom(1_000_000)
+
+    def script() -> None:
+        for number in range(20):
+            with gevent.Timeout(0, False):
+                ring.set("a", large)
+            assert ring.set("a", number) is True
+            assert ring.get("a") == number
+
+    run_as("greenlets", script)
+    ring.close()
+
+
 @pytest.mark.slow
 def test_no_answer_goes_astray_when_signals_interrupt_calls(memcached: Memcached) -> None:
     assert solo.run("interrupt", [memcached.address]) == 0

@@ -12,7 +12,10 @@ missed; see prober.
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
+from _thread import allocate_lock
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -74,6 +77,7 @@ class Cluster:
         self._change = threading.Lock()
         self._live = LiveRing(layout, [_member(address) for address in addresses])
         self._nodes = {address.name: self._make_node(address) for address in addresses}
+        _clusters.add(self)
         self.snapshot = self._snapshot_of(self._live.ring)
 
     def find(self, name: str) -> Node | None:
@@ -120,11 +124,13 @@ class Cluster:
             with node.lock:
                 node.journal.add([key])
             return False
-        self.prober.start(node)  # the one at work may have died with its thread
+        self.prober.start(node)
         return not node.divert([key], None if stand_in is None else stand_in.name)
 
     def _find_stand_in(self, snapshot: Snapshot, key: bytes, owner: Node) -> Node | None:
         owner.counters.refused += 1
+        if not owner.may_write:
+            self.prober.start(owner)  # the one at work may have died with its thread, or with a fork
         if self.policy == "miss" or owner.may_write:  # returning: a stand-in is behind the node already
             return None
         most = COPIES if self.policy == "replicate" else len(snapshot.nodes)
@@ -159,6 +165,7 @@ class Cluster:
 
     def close(self) -> None:
         """Close all connections; a later call opens them again."""
+        self.prober.stop()
         for lane in self.lanes.all():
             lane.close()
 
@@ -190,3 +197,17 @@ def _name(member: Member) -> str:
     if not member.port:
         return member.host
     return Address(member.host, member.port).name
+
+
+_clusters: weakref.WeakSet[Cluster] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    """In the child: the probers stayed in the parent, and a lock may have been held by a thread that is not here."""
+    for cluster in list(_clusters):
+        cluster.prober.stop()
+        for node in cluster.nodes():
+            node.lock = allocate_lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -97,7 +97,11 @@ class Coop:
             node.broke(call.failure, [call])
 
     def _link(self, node: Node, call: Call) -> Link:
-        links = self._bulk_links if call.is_bulk else self._links
+        links = self._links
+        bulk = self._bulk_links.get(node)
+        # What follows a large write of the same key must not overtake it.
+        if call.is_bulk or (bulk is not None and bulk.carries(call.keys)):
+            links = self._bulk_links
         link = links.get(node)
         if link is None:
             link = links[node] = Link(self._hub, node, self._connect_timeout_s, self._run_classic)

@@ -67,6 +67,10 @@ class Link:
         """True if whoever asks should wait until something was sent and answered."""
         return self._out_bytes > MOST_UNSENT or len(self._sent) > MOST_UNANSWERED
 
+    def carries(self, keys: list[bytes]) -> bool:
+        """Return whether a request for one of *keys* is under way."""
+        return any(key in call.keys for call in self._sent for key in keys)
+
     def submit(self, call: Call) -> None:
         """Send *call* with whatever else this turn of the loop asks for; it ends by itself."""
         if self._sock is None and not self._is_connecting:
@@ -257,13 +261,13 @@ class Link:
             if not self._sent:
                 return
         patience = self.node.patience
-        self._drop_late(now - patience.limit_s)
         quiet_since = max(self._sent[0].started_at, self._heard_at)
         left_s = quiet_since + patience.seconds - now + max(lateness_s, 0.0)
         if self._is_connecting:
             left_s = max(left_s, LEAST_TICK_S)  # connecting has its own limit
         if left_s > 0:
             self._watch(left_s)
+            self._drop_late(now - patience.limit_s)
         else:
             self._fail("timeout", self._sock)
 

@@ -45,6 +45,9 @@ class Leaving:
         self.sock = sock
         sock.setblocking(False)
 
+    def __del__(self) -> None:
+        self.sock.close()
+
     def has_ended(self) -> bool:
         """Return whether the server has closed it; does not block."""
         try:

@@ -36,37 +36,34 @@ class Prober:
         self._connect_timeout_s = connect_timeout_s
         self._find_node = find_node
         self._heard_at: dict[Node, float] = {}
-        self._is_closed = False
+        self._epoch = 0
 
     def start(self, node: Node) -> None:
         """Begin to bring *node* back, unless somebody is at it."""
         now = time.monotonic()
-        if self._is_closed or now - self._heard_at.get(node, -LOST_S) < LOST_S:
+        if now - self._heard_at.get(node, -LOST_S) < LOST_S:
             return
         self._heard_at[node] = now
         if find_hub() is not None:
             import gevent
             from gevent import socket as gevent_socket
 
-            gevent.spawn(self._bring_back, node, gevent_socket, gevent.sleep)
+            gevent.spawn(self._bring_back, node, self._epoch, gevent_socket, gevent.sleep)
         else:
             import socket
 
             name = f"memcached {node.name}"
-            arguments = (node, socket, time.sleep)
+            arguments = (node, self._epoch, socket, time.sleep)
             threading.Thread(target=self._bring_back, args=arguments, name=name, daemon=True).start()
 
-    def close(self) -> None:
-        """Let all probers end."""
-        self._is_closed = True
-
-    def forget(self) -> None:
-        """In a forked child: the probers stayed in the parent."""
+    def stop(self) -> None:
+        """Let all probers end; a request that goes past a node starts one again."""
+        self._epoch += 1
         self._heard_at.clear()
 
-    def _bring_back(self, node: Node, sockets: Any, sleep: Callable[[float], object]) -> None:
+    def _bring_back(self, node: Node, epoch: int, sockets: Any, sleep: Callable[[float], object]) -> None:
         try:
-            while not self._is_closed and not node.may_read and self._find_node(node.name) is node:
+            while epoch == self._epoch and not node.may_read and self._find_node(node.name) is node:
                 now = time.monotonic()
                 self._heard_at[node] = now
                 wait_s = node.breaker.next_probe_at - now
@@ -75,7 +72,8 @@ class Prober:
                 else:
                     self._probe(node, sockets)
         finally:
-            self._heard_at.pop(node, None)
+            if epoch == self._epoch:
+                self._heard_at.pop(node, None)
 
     def _probe(self, node: Node, sockets: Any) -> None:
         """Ask once; when the node has proved itself, clean it and use it."""
