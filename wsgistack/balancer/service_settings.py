@@ -6,6 +6,7 @@ in services.py.  Where an issue still has to bring the substance, only the defau
 
 from __future__ import annotations
 
+from wsgistack.balancer.admin_settings import ADMIN_SETTINGS
 from wsgistack.balancer.retry import RETRY_ON, SCHEDULE
 from wsgistack.settings import BOOL, DURATION, INT, NETWORKS, SIZE, TARGET, TEXT, Kind, Setting, Table, Value
 
@@ -168,4 +169,6 @@ LATER = [
     _later("enable_concatenate_get", BOOL, False, "several files in one answer", role=WEB),
 ]
 
-SERVICE_SETTINGS = Table("service", [*CONNECTIONS, *BUFFERS, *TIMEOUTS, *LIMITS, *RETRIES, *ANSWERS, *LATER])
+SERVICE_SETTINGS = Table(
+    "service", [*CONNECTIONS, *BUFFERS, *TIMEOUTS, *LIMITS, *RETRIES, *ANSWERS, *ADMIN_SETTINGS, *LATER]
+)
