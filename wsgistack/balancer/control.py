@@ -15,12 +15,12 @@ from wsgistack.balancer.language.grammar import parse_line
 from wsgistack.balancer.language.replies import Error, Reply, Silent
 from wsgistack.balancer.language.session import Session
 from wsgistack.balancer.lookups import Lookup
-from wsgistack.balancer.model import Fact, HealthCheck, NodefileRead, ProbeResult, Resolved, Service, Snapshot
+from wsgistack.balancer.model import Fact, HealthCheck, NodefileRead, ProbeResult, Resolved, Snapshot
 from wsgistack.balancer.outside import Files, Ports, Stats
 from wsgistack.balancer.pools import Pools
 from wsgistack.balancer.server_settings import SERVER_SETTINGS
 from wsgistack.balancer.services import Services
-from wsgistack.errors import ConfigurationError, NotAllowed
+from wsgistack.errors import ConfigurationError
 
 __all__ = ["Check", "Control", "Ports", "Session", "Stats"]
 
@@ -37,13 +37,24 @@ class Control:
     """Owns pools, services and health.  Not for several threads at once.
 
     *workers*: how many there are, or will be when no SERVER line says otherwise.  *started_at*
-    in seconds since the epoch.
+    in seconds since the epoch.  *sticky_secret* makes the cookies of services that have no secret of
+    their own; whoever takes over takes it over, or every client changes its node.
     """
 
-    def __init__(self, *, ports: Ports, stats: Stats, files: Files, workers: int, started_at: float) -> None:
+    def __init__(
+        self,
+        *,
+        ports: Ports,
+        stats: Stats,
+        files: Files,
+        workers: int,
+        started_at: float,
+        sticky_secret: bytes = b"",
+    ) -> None:
+        self.sticky_secret = sticky_secret
         pools = Pools(stats, files)
         server = SERVER_SETTINGS.defaults() | {"workers": workers}
-        self._estate = Estate(pools, Services(pools, ports), server, stats, started_at)
+        self._estate = Estate(pools, Services(pools, ports, secret=sticky_secret), server, stats, started_at)
         self._snapshot = Snapshot(server=dict(server))
         self._may_differ = False  # something was done since the snapshot was made
 
@@ -63,7 +74,7 @@ class Control:
         try:
             return self.attempt(line, session, now)
         except ConfigurationError as error:
-            return Error(str(error), forbidden=isinstance(error, NotAllowed))
+            return Error(str(error))
 
     def attempt(self, line: str, session: Session, now: float) -> Reply:
         """Do the same, but raise ConfigurationError (mostly a CommandError) for a refusal."""
@@ -119,22 +130,9 @@ class Control:
         """Return {pool: nodes that are not used because the scoreboard has no room for them}."""
         return self._estate.pools.left_out()
 
-    def service(self, name: str) -> Service:
-        """Return a service as it is now, also while Ports.open runs for it."""
-        return self._estate.services.get(name)
-
-    @property
-    def started_at(self) -> float:
-        """When it started, in seconds since the epoch."""
-        return self._estate.started_at
-
-    def rows(self) -> dict[str, int]:
-        """Return {address: row of the scoreboard} of all that have one, removed nodes too."""
-        return self._estate.pools.rows()
-
-    def states(self, address: str) -> list[tuple[str, str]]:
-        """Return (pool, health) for each pool that has the node."""
-        return self._estate.pools.states(address)
+    def role(self, service: str) -> str | None:
+        """Return a service's role, also while Ports.open runs for it."""
+        return self._estate.services.get(service).role
 
     def _publish(self) -> None:
         estate = self._estate

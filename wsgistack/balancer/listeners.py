@@ -12,9 +12,6 @@ from typing import TYPE_CHECKING
 
 from wsgistack.balancer import sockets
 from wsgistack.balancer.address import parse_listen
-from wsgistack.balancer.admin.tokens import TokenFileError, find_keys
-from wsgistack.balancer.model import Service
-from wsgistack.errors import ListenError
 
 if TYPE_CHECKING:
     from socket import socket
@@ -45,20 +42,19 @@ class Changes:
 class Listeners:
     """All listening sockets by service and address.
 
-    *workers*: how many sockets a service needs per address.  *find(name)* returns a service, whose
-    role tells whom they are for.  *serve_admin(service, socket)* takes over an admin port and
-    returns what closes it.
+    *workers*: how many sockets a service needs per address.  *role_of(service)* tells whom they
+    are for.  *serve_admin(socket)* takes over an admin port and returns what closes it.
     """
 
     def __init__(
         self,
         workers: int,
         *,
-        find: Callable[[str], Service],
-        serve_admin: Callable[[str, socket], Callable[[], None]],
+        role_of: Callable[[str], str | None],
+        serve_admin: Callable[[socket], Callable[[], None]],
     ) -> None:
         self._workers = workers
-        self._find = find
+        self._role_of = role_of
         self._serve_admin = serve_admin
         self._held: dict[Key, list[socket]] = {}
         self._admin: dict[Key, Callable[[], None]] = {}
@@ -67,13 +63,9 @@ class Listeners:
     def open(self, service: str, address: str) -> None:
         """Listen there, or raise ListenError with the system's reason."""
         parsed = parse_listen(address)
-        found = self._find(service)
-        if found.role == "management":
-            _check_token_files(found)
-            mode = found.settings["socket_mode"]
-            assert isinstance(mode, int)
-            (sock,) = sockets.listen(parsed, 1, mode=mode)
-            self._admin[service, address] = self._serve_admin(service, sock)
+        if self._role_of(service) == "management":
+            (sock,) = sockets.listen(parsed, 1, private=True)
+            self._admin[service, address] = self._serve_admin(sock)
         else:
             self._held[service, address] = sockets.listen(parsed, self._workers)
             self._changes.adopted.append((service, address))
@@ -130,13 +122,6 @@ class Listeners:
         self._changes.close()
         _close(self._held)
         self._held.clear()
-
-
-def _check_token_files(service: Service) -> None:
-    try:
-        find_keys(service.settings)
-    except TokenFileError as error:
-        raise ListenError(str(error)) from None
 
 
 def _close(held: dict[Key, list[socket]]) -> None:

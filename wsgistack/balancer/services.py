@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from wsgistack.balancer.address import parse_listen
-from wsgistack.balancer.admin_settings import TOKENS
 from wsgistack.balancer.model import Service
 from wsgistack.balancer.outside import Ports
 from wsgistack.balancer.pools import Pools
 from wsgistack.balancer.service_settings import SERVICE_SETTINGS
+from wsgistack.balancer.sticky import make_tokens
 from wsgistack.errors import AddressError, CommandError, ListenError, UnknownName
 from wsgistack.registry import find_nearest
 from wsgistack.settings import Setting, Value
@@ -56,9 +55,10 @@ class _Service:
 class Services:
     """All services by name, in the order of their creation."""
 
-    def __init__(self, pools: Pools, ports: Ports) -> None:
+    def __init__(self, pools: Pools, ports: Ports, *, secret: bytes = b"") -> None:
         self._pools = pools
         self._ports = ports
+        self._secret = secret
         self._services: dict[str, _Service] = {}
         self._defaults: dict[str, Value] = {}
 
@@ -121,7 +121,6 @@ class Services:
             raise CommandError(f"service {name} is already enabled")
         if service.role is None:
             raise CommandError(f"service '{name}' has no role: SET role = reverse_proxy", because=name)
-        _check_guarded(service.role, service.listen, service.settings)
         self._open(service, service.listen)
         service.enabled = True
 
@@ -153,7 +152,17 @@ class Services:
 
     def publish(self) -> dict[str, Service]:
         """Return all services as values."""
-        return {name: _as_value(service) for name, service in self._services.items()}
+        return {
+            name: replace(_as_value(service), tokens=self._tokens(service))
+            for name, service in self._services.items()
+        }
+
+    def _tokens(self, service: _Service) -> dict[str, str]:
+        if service.settings["sticky"] != "cookie" or service.pool is None:
+            return {}
+        secret = str(service.settings["sticky_secret"]).encode("latin-1") or self._secret
+        addresses = [address for address, _, _ in self._pools.members(service.pool)]
+        return make_tokens(secret, service.pool, addresses)
 
     def _get(self, name: str, text: str = "service '{}' does not exist") -> _Service:
         if name not in self._services:
@@ -170,19 +179,18 @@ class Services:
             raise CommandError(f"Role not valid for service {service.name}", met=text, nearest=nearest)
         if service.enabled and role != service.role:
             raise CommandError(f"service '{service.name}' is enabled: its role cannot change")
-        kept = {key: service.settings[key] for key in service.chosen} if service.role is None else {}
-        settings = self.given(role) | kept
-        if service.enabled:
-            _check_guarded(role, service.listen, settings)
         if role == "management":
+            _check_private(service.listen)
             service.pool = None
-        service.settings = settings
+        kept = {key: service.settings[key] for key in service.chosen} if service.role is None else {}
+        service.settings = self.given(role) | kept
         service.role = role
 
     def _set_listen(self, service: _Service, text: str) -> None:
         listen = _parse_listen_list(text)
+        if service.role == "management":
+            _check_private(listen)
         if service.enabled:
-            _check_guarded(service.role, listen, service.settings)
             self._open(service, tuple(a for a in listen if a not in service.listen))
             for address in service.listen:
                 if address not in listen:
@@ -206,10 +214,7 @@ class Services:
         value = SERVICE_SETTINGS.parse(key, text)
         if row.available:
             names = row.sets or (key,)
-            settings = service.settings | dict.fromkeys(names, value)
-            if service.enabled:
-                _check_guarded(service.role, service.listen, settings)
-            service.settings = settings
+            service.settings.update(dict.fromkeys(names, value))
             if service.role is None:
                 service.chosen.update(names)
 
@@ -261,14 +266,12 @@ def _check_role(service: _Service, key: str, role: str) -> None:
         raise CommandError(text, because=service.name)
 
 
-def _check_guarded(role: str | None, listen: tuple[str, ...], settings: Mapping[str, Value]) -> None:
-    """Refuse an admin port that others can reach and that asks for no token."""
-    if role != "management" or any(settings[key] for key in TOKENS):
-        return
+def _check_private(listen: tuple[str, ...]) -> None:
+    # Whoever reaches this port may do anything; it asks for no token yet.
     for address in listen:
         if not parse_listen(address).is_local:
-            text = f"a management service on {address} is open to others and needs a token"
-            raise CommandError(f"{text}: SET admin_token_file = FILE, or listen on 127.0.0.1 or unix:/path")
+            text = "a management service listens on a loopback address or a Unix socket only"
+            raise CommandError(f"{text}, such as 127.0.0.1:60000; {address} is open to others")
 
 
 def _check_field(name: str) -> None:

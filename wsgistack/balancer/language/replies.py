@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, assert_never
 
-__all__ = ["Ask", "Error", "Lines", "Ok", "Quit", "Reply", "Row", "Shutdown", "Silent", "encode", "lines_of"]
+__all__ = ["Ask", "Error", "Lines", "Ok", "Quit", "Reply", "Row", "Shutdown", "Silent", "encode"]
 
 Row = dict[str, Any]  # one row of Plane.inspect, as JSON carries it
 
@@ -23,10 +23,9 @@ class Ok:
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """Refused, and nothing was changed.  *forbidden*: another session might have been obeyed."""
+    """Refused, and nothing was changed."""
 
     text: str
-    forbidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +70,7 @@ Reply = Silent | Ok | Error | Lines | Ask | Quit | Shutdown
 
 def encode(reply: Reply, *, verbose: bool) -> bytes:
     """Return the reply's bytes; each line ends in CRLF.  An Ask has none, its answer has."""
-    return b"".join(_clean(line).encode("utf-8", "replace") + b"\r\n" for line in _lines(reply, verbose))
-
-
-def lines_of(reply: Reply) -> list[str]:
-    """Return what a reply lists, without the words that say that it is done."""
-    return [_clean(line) for line in reply.lines] if isinstance(reply, Lines) else []
+    return b"".join(_encode_line(line) for line in _lines(reply, verbose))
 
 
 def _lines(reply: Reply, verbose: bool) -> list[str]:
@@ -97,6 +91,7 @@ def _lines(reply: Reply, verbose: bool) -> list[str]:
             assert_never(reply)
 
 
-def _clean(line: str) -> str:
+def _encode_line(line: str) -> bytes:
     # An echoed word may hold anything; a control character must not reach the reader's terminal.
-    return "".join(c if c.isprintable() else "?" for c in line)
+    text = "".join(c if c.isprintable() else "?" for c in line)
+    return text.encode("utf-8", "replace") + b"\r\n"

@@ -24,7 +24,7 @@ class Session:
     change nothing.
     """
 
-    source: Literal["file", "telnet", "http"] = "telnet"
+    source: Literal["file", "telnet"] = "telnet"
     last_created: str | None = None
     verbose: bool = True
     environment: Mapping[str, str] | None = None
