@@ -104,9 +104,10 @@ def run_balancer(given: argparse.Namespace) -> int:
         print(missing, file=sys.stderr)
         return INCOMPLETE
     if given.listen is not None:
-        text, name = _write_configuration(given), "command line"
+        path, name = None, "command line"
+        text = _write_configuration(given)
     else:
-        name = _choose_file(given)
+        path = name = _choose_file(given)
         text = _read_file(given.parser, name)
     from wsgistack.balancer import configuration
     from wsgistack.balancer.server_settings import MOST_WORKERS
@@ -117,16 +118,17 @@ def run_balancer(given: argparse.Namespace) -> int:
         return WRONG
     workers = loaded.snapshot.server["workers"]
     assert isinstance(workers, int)
-    return _serve(text, name, workers)
+    return _serve(text, name, path, workers, cores)
 
 
-def _serve(text: str, name: str, workers: int) -> int:
+def _serve(text: str, name: str, path: str | None, workers: int, cores: int) -> int:
     from wsgistack.balancer.events import Log, Writer
+    from wsgistack.balancer.operations import Source
     from wsgistack.balancer.supervisor import StartError, serve
 
     writer = Writer(sys.stderr.fileno())
     try:
-        return serve(text, name, workers=workers, log=Log(writer))
+        return serve(Source(name, text, path), workers=workers, cores=cores, log=Log(writer))
     except StartError as error:
         writer(f"{error}\nError starting up.")
         return REFUSED
@@ -244,12 +246,11 @@ def run_admin(given: argparse.Namespace) -> int:
 
 
 def _print_reply(lines: Iterable[str]) -> int:
-    status = DONE
-    for number, line in enumerate(lines):
-        if number == 0 and line.startswith("ERROR"):
-            status = REFUSED
-        print(line.rstrip("\r\n"))
-    return status
+    last = ""
+    for line in lines:
+        last = line.rstrip("\r\n")
+        print(last)
+    return REFUSED if last.startswith("ERROR") else DONE
 
 
 Fill = Callable[[argparse.ArgumentParser], None]

@@ -4,7 +4,7 @@ import errno
 from collections.abc import Iterable
 
 from wsgistack.balancer.control import Control, Session
-from wsgistack.balancer.language.replies import Ask, Row, encode
+from wsgistack.balancer.language.replies import Ask, Row, Silent, Task, encode
 from wsgistack.balancer.outside import NodeCounts, Outcomes, ProcessCounts
 from wsgistack.errors import ListenError
 
@@ -57,6 +57,7 @@ class FakeStats:
         self.rows: dict[int, NodeCounts] = {}
         self.outcome: dict[int, Outcomes] = {}
         self.resets: list[int] = []
+        self.service_resets: list[int] = []
         self.process = ProcessCounts(pid=7, utime=0.0, stime=0.0, reqs=0)
 
     def node(self, slot: int) -> NodeCounts:
@@ -71,6 +72,10 @@ class FakeStats:
         """Note it, and empty the row."""
         self.resets.append(slot)
         self.rows[slot] = make_counts()
+
+    def reset_service(self, slot: int) -> None:
+        """Note it."""
+        self.service_resets.append(slot)
 
     def proc(self) -> ProcessCounts:
         """Return what the test said."""
@@ -111,6 +116,8 @@ class Stage:
             reply = self.control.run(line, self.session, self.now)
             if isinstance(reply, Ask):
                 reply = reply.answer(self.rows)
+            if isinstance(reply, Task):
+                reply = Silent()  # the work of others
             printed += encode(reply, verbose=self.session.verbose)
         return printed.decode().split("\r\n")[:-1]
 

@@ -8,7 +8,7 @@ from tests.balancer.stage import Stage
 from wsgistack.balancer.control import Session
 from wsgistack.balancer.discovery import Record
 from wsgistack.balancer.language.commands import COMMANDS
-from wsgistack.balancer.language.replies import Ask, Error, Reply, encode
+from wsgistack.balancer.language.replies import Ask, Error, Reply, Task, encode
 from wsgistack.balancer.model import ProbeResult, Resolved
 from wsgistack.balancer.service_settings import SERVICE_SETTINGS
 from wsgistack.errors import CommandError
@@ -161,6 +161,8 @@ def test_no_line_does_more_than_be_refused(
         reply: Reply = stage.control.run(line, stage.session, 5.0)
         if isinstance(reply, Ask):
             reply = reply.answer([])
+        if isinstance(reply, Task):
+            continue
         printed = encode(reply, verbose=True)
         assert printed == b"" or printed.endswith(b"\r\n")
         assert stage.control.run("uptime", Session(), 5.0) is not None

@@ -67,7 +67,6 @@ class World:
                         "settings": settings,
                         "insert": [],
                         "remove": [],
-                        "tokens": {},
                     }
                 },
             }

@@ -89,7 +89,7 @@ class AdminSessions:
 
     def _answers(self, sock: Any) -> Iterator[bytes]:
         """Yield what to write, until the session is over."""
-        session = Session()
+        session = Session(peer=self._open[sock][0])
         for number, line in enumerate(_lines(sock)):
             if isinstance(line, Overlong):
                 yield encode(Error(line.text), verbose=True)

@@ -15,7 +15,7 @@ from typing import Literal
 from wsgistack.balancer.control import Control
 from wsgistack.balancer.files import Disk
 from wsgistack.balancer.language.grammar import NAME
-from wsgistack.balancer.language.replies import Error, Quit, Shutdown
+from wsgistack.balancer.language.replies import Error, Quit, Shutdown, Task
 from wsgistack.balancer.language.session import Session
 from wsgistack.balancer.model import Service, Snapshot
 from wsgistack.balancer.outside import NodeCounts, Outcomes, ProcessCounts
@@ -50,10 +50,14 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What a file means: its problems in the order of its lines, and the snapshot it would make."""
+    """What a file means: its problems in the order of its lines, and the snapshot it would make.
+
+    *control* is the scratch control plane that read it.
+    """
 
     problems: list[Problem]
     snapshot: Snapshot
+    control: Control
 
 
 def load(text: str, name: str, *, environment: Mapping[str, str] | None = None) -> list[Problem]:
@@ -70,7 +74,7 @@ def read(text: str, name: str, *, environment: Mapping[str, str] | None = None, 
     for number, line in enumerate(text.split("\n"), start=1):
         reader.take(number, line.strip())
     reader.problems += sorted(reader.check_whole(), key=lambda problem: problem.number)
-    return Loaded(reader.problems, reader.control.snapshot)
+    return Loaded(reader.problems, reader.control.snapshot, reader.control)
 
 
 def apply(text: str, name: str, *, control: Control, session: Session, now: float) -> Problem | None:
@@ -127,7 +131,7 @@ class _Reader:
             return error
         if isinstance(reply, Error):
             return CommandError(reply.text)
-        if isinstance(reply, Quit | Shutdown):
+        if isinstance(reply, Quit | Shutdown | Task):
             return CommandError("this command has no place in a file")
         if made := re.match(rf"(create) \w+ ({NAME})|(use) ", _squeeze(text)):
             self.broken.discard("")
@@ -232,6 +236,9 @@ class _NoStats:
         return [Outcomes() for _ in slots]
 
     def reset_node(self, slot: int) -> None:
+        """Reset nothing."""
+
+    def reset_service(self, slot: int) -> None:
         """Reset nothing."""
 
     def proc(self) -> ProcessCounts:

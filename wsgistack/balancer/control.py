@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple, assert_never
 
+from wsgistack.balancer.blueprint import Blueprint, draw
 from wsgistack.balancer.language.command import Desk, Estate
 from wsgistack.balancer.language.dispatch import dispatch
 from wsgistack.balancer.language.grammar import parse_line
@@ -37,24 +38,13 @@ class Control:
     """Owns pools, services and health.  Not for several threads at once.
 
     *workers*: how many there are, or will be when no SERVER line says otherwise.  *started_at*
-    in seconds since the epoch.  *sticky_secret* makes the cookies of services that have no secret of
-    their own; whoever takes over takes it over, or every client changes its node.
+    in seconds since the epoch.
     """
 
-    def __init__(
-        self,
-        *,
-        ports: Ports,
-        stats: Stats,
-        files: Files,
-        workers: int,
-        started_at: float,
-        sticky_secret: bytes = b"",
-    ) -> None:
-        self.sticky_secret = sticky_secret
+    def __init__(self, *, ports: Ports, stats: Stats, files: Files, workers: int, started_at: float) -> None:
         pools = Pools(stats, files)
         server = SERVER_SETTINGS.defaults() | {"workers": workers}
-        self._estate = Estate(pools, Services(pools, ports, secret=sticky_secret), server, stats, started_at)
+        self._estate = Estate(pools, Services(pools, ports, stats), server, stats, started_at)
         self._snapshot = Snapshot(server=dict(server))
         self._may_differ = False  # something was done since the snapshot was made
 
@@ -85,6 +75,17 @@ class Control:
             return dispatch(Desk(self._estate, session, now), parsed)
         finally:  # afterwards: Ports.open may read the snapshot while the command runs
             self._may_differ = True
+
+    def blueprint(self) -> Blueprint:
+        """Return what commands and the file want, without what was observed."""
+        return draw(self._estate.server, self._estate.pools, self._estate.services)
+
+    def arrange(self, blueprint: Blueprint) -> None:
+        """Put the nodes of each pool into the order that *blueprint* has them in."""
+        for name, plan in blueprint.pools.items():
+            if name in self._estate.pools:
+                self._estate.pools.arrange(name, [str(entry.address) for entry in plan.entries])
+        self._may_differ = True
 
     def absorb(self, fact: Fact, now: float) -> None:
         """Take in what happened; late facts about what is gone are dropped."""

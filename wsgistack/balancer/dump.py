@@ -1,4 +1,4 @@
-"""The configuration as the commands that bring it back, in Perlbal's layout.
+"""A blueprint as the commands that bring it back, in Perlbal's layout.
 
 What is dumped can be replayed: SERVER and DEFAULT come first, a service's settings are those
 that differ from what its role will have given it, and fields are kept.
@@ -8,28 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from wsgistack.balancer.model import Service
+from wsgistack.balancer.blueprint import Blueprint, PoolPlan, ServicePlan
 from wsgistack.balancer.pool_settings import POOL_SETTINGS
-from wsgistack.balancer.pools import Pools
 from wsgistack.balancer.server_settings import SERVER_SETTINGS
 from wsgistack.balancer.service_settings import SERVICE_SETTINGS
-from wsgistack.balancer.services import Services
+from wsgistack.balancer.services import given_with
 from wsgistack.settings import Value
 
-__all__ = ["dump"]
+__all__ = ["dump", "field_lines", "pool_lines", "service_lines"]
 
 
-def dump(server: Mapping[str, Value], pools: Pools, services: Services) -> list[str]:
+def dump(blueprint: Blueprint) -> list[str]:
     """Return the lines; an empty one closes each block."""
-    lines = list(_server_lines(server))
-    defaults = services.defaults()
+    lines = list(_server_lines(blueprint.server))
+    defaults = blueprint.defaults
     lines += [f"DEFAULT {key} = {SERVICE_SETTINGS.show(key, defaults[key])}" for key in sorted(defaults)]
     if lines:
         lines.append("")
-    for name in pools.names():
-        lines += [f"CREATE POOL {name}", *(f"  {line}" for line in _pool_lines(pools, name)), ""]
-    for name, service in services.publish().items():
-        lines += [f"CREATE SERVICE {name}", *(f"  {line}" for line in _service_lines(service, services))]
+    for name, pool in blueprint.pools.items():
+        lines += [f"CREATE POOL {name}", *(f"  {line}" for line in pool_lines(name, pool)), ""]
+    for name, service in blueprint.services.items():
+        lines += [f"CREATE SERVICE {name}"]
+        lines += [f"  {line}" for line in service_lines(name, service, defaults)]
         lines += [f"ENABLE {name}", ""] if service.enabled else [""]
     return lines
 
@@ -41,29 +41,35 @@ def _server_lines(server: Mapping[str, Value]) -> Iterator[str]:
             yield f"SERVER {row.name} = {row.kind.show(server[row.name])}"
 
 
-def _pool_lines(pools: Pools, name: str) -> Iterator[str]:
-    settings = pools.settings(name)
+def pool_lines(name: str, pool: PoolPlan) -> Iterator[str]:
+    """Yield what follows CREATE POOL; SET means the pool by the context."""
     for row in POOL_SETTINGS:
-        if row.available and settings[row.name] != row.default:
-            yield f"SET {row.name} = {row.kind.show(settings[row.name])}"
-    for entry in pools.entries(name):
+        if row.available and pool.settings[row.name] != row.default:
+            yield f"SET {row.name} = {row.kind.show(pool.settings[row.name])}"
+    for entry in pool.entries:
         yield f"POOL ADD {name} {entry}"
-    for address in pools.drained(name):
+    for address in sorted(pool.drained):
         yield f"POOL DRAIN {name} {address}"
 
 
-def _service_lines(service: Service, services: Services) -> Iterator[str]:
+def service_lines(name: str, service: ServicePlan, defaults: Mapping[str, Value]) -> Iterator[str]:
+    """Yield what lies between CREATE SERVICE and ENABLE; SET means the service by the context."""
     if service.role is not None:
         yield f"SET role = {service.role}"
     if service.listen:
         yield f"SET listen = {', '.join(service.listen)}"
     if service.pool is not None:
         yield f"SET pool = {service.pool}"
-    given, chosen = services.given(service.role), services.chosen(service.name)
-    for name, value in sorted(service.settings.items()):
-        if value != given[name] or name in chosen:
-            yield f"SET {name} = {SERVICE_SETTINGS.show(name, value)}"
-    for name in service.remove:
-        yield f"HEADER {service.name} REMOVE {name}"
-    for name, value in service.insert:
-        yield f"HEADER {service.name} INSERT {name}: {value}"
+    given = given_with(defaults, service.role)
+    for key, value in sorted(service.settings.items()):
+        if value != given[key] or key in service.chosen:
+            yield f"SET {key} = {SERVICE_SETTINGS.show(key, value)}"
+    yield from field_lines(name, service)
+
+
+def field_lines(name: str, service: ServicePlan) -> Iterator[str]:
+    """Yield the HEADER lines of a service."""
+    for field in service.remove:
+        yield f"HEADER {name} REMOVE {field}"
+    for field, value in service.insert:
+        yield f"HEADER {name} INSERT {field}: {value}"

@@ -6,9 +6,9 @@ since the last publication waits here until the workers are told.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wsgistack.balancer import sockets
 from wsgistack.balancer.address import parse_listen
@@ -59,16 +59,65 @@ class Listeners:
         self._held: dict[Key, list[socket]] = {}
         self._admin: dict[Key, Callable[[], None]] = {}
         self._changes = Changes()
+        self._spare: dict[str, list[socket]] = {}  # by address: bound already, for whom it may concern
+
+    def reserve(self, address: str, *, private: bool) -> None:
+        """Bind an address that is going to be opened; raise ListenError if that cannot be.
+
+        *private*: by a service for the admin.
+        """
+        if address not in self._spare:
+            self._spare[address] = self._bind(address, private=private)
+
+    def provide(self, address: str, inherited: list[socket]) -> None:
+        """Use these sockets, which listen already, when *address* is opened."""
+        self._spare[address] = inherited
+
+    def drop_spare(self) -> None:
+        """Close what was reserved or provided and that nobody opened."""
+        for address in self._spare:
+            sockets.unlink(parse_listen(address))
+        _close(self._spare)
+        self._spare.clear()
 
     def open(self, service: str, address: str) -> None:
         """Listen there, or raise ListenError with the system's reason."""
-        parsed = parse_listen(address)
+        key = (service, address)
         if self._role_of(service) == "management":
-            (sock,) = sockets.listen(parsed, 1, private=True)
-            self._admin[service, address] = self._serve_admin(sock)
+            (sock,) = self._take_spare(service, address)
+            self._admin[key] = self._serve_admin(sock)
+            return
+        released = self._find_released(address)
+        if released is None:
+            self._held[key] = self._take_spare(service, address)
+        else:  # closed a moment ago, and no worker was told of it: what is queued there stays
+            self._held[key] = self._changes.released[released]
+            self._changes.released[released] = []
+        if released == key:
+            del self._changes.released[key]
         else:
-            self._held[service, address] = sockets.listen(parsed, self._workers)
-            self._changes.adopted.append((service, address))
+            self._changes.adopted.append(key)
+
+    def _find_released(self, address: str) -> Key | None:
+        # The path of a Unix socket went with it: whoever opens it again makes another.
+        if address.startswith("unix:"):
+            return None
+        found = (key for key, held in self._changes.released.items() if key[1] == address and held)
+        return next(found, None)
+
+    def _take_spare(self, service: str, address: str) -> list[socket]:
+        is_private = self._role_of(service) == "management"
+        if address not in self._spare:
+            return self._bind(address, private=is_private)
+        spare = self._spare.pop(address)
+        if is_private:
+            _close({address: spare[1:]})
+            return spare[:1]
+        missing = self._workers - len(spare)
+        return [*spare, *(spare[n % len(spare)].dup() for n in range(missing))]
+
+    def _bind(self, address: str, *, private: bool) -> list[socket]:
+        return sockets.listen(parse_listen(address), 1 if private else self._workers, private=private)
 
     def close(self, service: str, address: str) -> None:
         """Stop listening there, as soon as the workers have accepted what is queued."""
@@ -87,9 +136,11 @@ class Listeners:
         changes, self._changes = self._changes, Changes()
         return changes
 
-    def of_worker(self, number: int) -> dict[Key, int]:
-        """Return the descriptors that worker *number* accepts on."""
-        return {key: held[number].fileno() for key, held in self._held.items()}
+    def of_worker(self, number: int) -> dict[Key, list[int]]:
+        """Return the descriptors that worker *number* accepts on: one a key, or more inherited ones."""
+        return {
+            key: [sock.fileno() for sock in held[number :: self._workers]] for key, held in self._held.items()
+        }
 
     def addresses(self) -> dict[str, str]:
         """Return {service: its addresses with commas}, the workers' services first."""
@@ -113,18 +164,20 @@ class Listeners:
     def close_of_worker(self, number: int) -> None:
         """Close our copies of what worker *number* has let go for good."""
         for held in self._held.values():
-            held[number].close()
+            for sock in held[number :: self._workers]:
+                sock.close()
 
     def close_all(self) -> None:
         """Close everything at once."""
         self.stop_admin()
         self.leave()
+        self.drop_spare()
         self._changes.close()
         _close(self._held)
         self._held.clear()
 
 
-def _close(held: dict[Key, list[socket]]) -> None:
+def _close(held: Mapping[Any, list[socket]]) -> None:
     for group in held.values():
         for sock in group:
             sock.close()

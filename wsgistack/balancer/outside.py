@@ -81,6 +81,9 @@ class Stats(Protocol):
     def reset_node(self, slot: int) -> None:
         """Zero a node's counters, because its slot is given to another address."""
 
+    def reset_service(self, slot: int) -> None:
+        """Zero a service's counters, because its slot is given to another service."""
+
     def proc(self) -> ProcessCounts:
         """Return what the processes used since they started."""
 

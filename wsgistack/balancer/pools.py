@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -135,6 +135,12 @@ class Pools:
                 origin = roster.members[address].origin
                 raise CommandError(f"{address} comes from {origin}: remove that, or drain the node")
         roster.drop(address)
+        pool.is_stale = True
+
+    def arrange(self, name: str, addresses: Sequence[str]) -> None:
+        """Put those entries first, in that order."""
+        pool = self._get(name)
+        pool.roster.arrange(addresses)
         pool.is_stale = True
 
     def drain(self, name: str, address_text: str, *, may_come: bool) -> None:

@@ -50,8 +50,10 @@ class Publisher:
         self._sent = snapshot
         message = {"type": "snapshot", "snapshot": snapshot.as_wire()}
         for seat in self.seats:
-            for service, address in changes.released:
-                seat.post({"type": "release", "service": service, "address": address})
+            for (service, address), held in changes.released.items():
+                # Without copies of ours the sockets went to another service: their queues stay.
+                release = {"type": "release", "service": service, "address": address}
+                seat.post(release | {"kept": not held})
             self._hand_over(seat, changes.adopted)
             seat.post(message)
         return changes
@@ -65,8 +67,8 @@ class Publisher:
         descriptors = self._listeners.of_worker(seat.number)
         for key in keys:
             service, address = key
-            message = {"type": "adopt", "service": service, "address": address}
-            seat.post(message, (descriptors[key],))
+            for descriptor in descriptors[key]:
+                seat.post({"type": "adopt", "service": service, "address": address}, (descriptor,))
 
     def settle(self, changes: Changes) -> str:
         """Wait until every live worker has acknowledged; return what went wrong, "" if nothing did.

@@ -91,6 +91,11 @@ class Roster:
             del self.members[address]
             self.drained.discard(address)
 
+    def arrange(self, keys: Iterable[str]) -> None:
+        """Put those entries of commands first, in that order."""
+        first = {key: self.own[key] for key in keys if key in self.own}
+        self.own = first | self.own
+
     def entries(self) -> Iterator[Entry]:
         """Yield all entries: what a command wrote hides the nodefile's of the same address."""
         yield from self.own.values()

@@ -6,11 +6,12 @@ import re
 
 from wsgistack.balancer.address import parse_address
 from wsgistack.errors import AddressError, SettingError
-from wsgistack.settings import DURATION, FLAG, INT, TEXT, Kind, Setting, Table, Value, make_choice
+from wsgistack.settings import DURATION, FLAG, INT, Kind, Setting, Table, Value, make_choice
 
-__all__ = ["MOST_WORKERS", "SERVER_SETTINGS"]
+__all__ = ["FIXED", "MOST_WORKERS", "SERVER_SETTINGS"]
 
 MOST_WORKERS = 64
+FIXED = ("workers", "journal")  # at the start
 
 NUMBER = Kind("int", INT.parse, INT.show, "Expected numeric parameter", INT.most)
 WORKERS = Kind("int", INT.parse, lambda value: str(value or "the cores"), "Expected numeric parameter")
@@ -42,6 +43,13 @@ def _show_resolvers(value: Value) -> str:
     return ", ".join(value) or "system"
 
 
+# A path may hold anything but what the language takes for itself.
+PATH = Kind(
+    "file",
+    lambda text: "" if text.lower() in ("none", '""', "''") else text,
+    lambda value: str(value) or "none",
+    "",
+)
 RESOLVERS = Kind("servers", _parse_resolvers, _show_resolvers, "")
 
 SERVER_SETTINGS = Table(
@@ -49,6 +57,9 @@ SERVER_SETTINGS = Table(
     [
         Setting("workers", WORKERS, 0, "processes; fixed at the start", least=1, most=MOST_WORKERS),
         Setting("max_connections", NUMBER, 20000, "client connections of a worker", least=1),
+        Setting("drain_timeout", DURATION, 30.0, "for what runs to finish at a graceful shutdown or upgrade"),
+        Setting("journal", PATH, "", "file that keeps changes made at run time over a restart"),
+        Setting("pidfile", PATH, "", "file that holds the process number"),
         Setting("resolvers", RESOLVERS, (), "name servers, ip or ip:port; system for those of resolv.conf"),
         Setting(
             "resolve_family",
@@ -62,7 +73,6 @@ SERVER_SETTINGS = Table(
         Setting("nice_level", NUMBER, 0, "niceness of the processes", available=False),
         Setting("aio_threads", NUMBER, 0, "threads for disk access", available=False),
         Setting("track_obj", FLAG, 0, "count Perl's objects", available=False),
-        Setting("pidfile", TEXT, "", "file that holds the process number", available=False),
         Setting("crash_backtrace", FLAG, 0, "print Perl's stack on errors", available=False),
     ],
 )

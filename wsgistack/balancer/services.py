@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from wsgistack.balancer.address import parse_listen
 from wsgistack.balancer.model import Service
-from wsgistack.balancer.outside import Ports
+from wsgistack.balancer.outside import Ports, Stats
 from wsgistack.balancer.pools import Pools
 from wsgistack.balancer.service_settings import SERVICE_SETTINGS
-from wsgistack.balancer.sticky import make_tokens
 from wsgistack.errors import AddressError, CommandError, ListenError, UnknownName
 from wsgistack.registry import find_nearest
 from wsgistack.settings import Setting, Value
 
-__all__ = ["ACTS", "LATER_ROLES", "ROLES", "SERVICE_SLOTS", "Services"]
+__all__ = ["ACTS", "LATER_ROLES", "ROLES", "SERVICE_SLOTS", "Services", "given_with"]
 
 SERVICE_SLOTS = 64  # plane/board.pxd
 ROLES = ("reverse_proxy", "management")
@@ -55,12 +55,13 @@ class _Service:
 class Services:
     """All services by name, in the order of their creation."""
 
-    def __init__(self, pools: Pools, ports: Ports, *, secret: bytes = b"") -> None:
+    def __init__(self, pools: Pools, ports: Ports, stats: Stats) -> None:
         self._pools = pools
+        self._stats = stats
         self._ports = ports
-        self._secret = secret
         self._services: dict[str, _Service] = {}
         self._defaults: dict[str, Value] = {}
+        self._used: set[int] = set()  # rows of the scoreboard that some service had
 
     def __contains__(self, name: object) -> bool:
         return name in self._services
@@ -77,7 +78,20 @@ class Services:
         """Make a service without a role; the name is free, the caller has seen to it."""
         if len(self._services) >= SERVICE_SLOTS:
             raise CommandError(f"all {SERVICE_SLOTS} places for services are taken")
-        self._services[name] = _Service(name, len(self._services))
+        slots = {service.slot for service in self._services.values()}
+        free = next(n for n in range(SERVICE_SLOTS) if n not in slots)
+        if free in self._used:  # by one that was deleted
+            self._stats.reset_service(free)
+        self._used.add(free)
+        self._services[name] = _Service(name, free)
+
+    def delete(self, name: str) -> None:
+        """Take a service away and close its ports; what was accepted goes on."""
+        service = self._get(name)
+        if service.enabled:
+            for address in service.listen:
+                self._ports.close(name, address)
+        del self._services[name]
 
     def get(self, name: str, text: str = "service '{}' does not exist") -> Service:
         """Return one service as a value, or raise CommandError with *text*."""
@@ -85,11 +99,7 @@ class Services:
 
     def given(self, role: str | None) -> dict[str, Value]:
         """Return the settings that a service gets with its role, DEFAULT's included."""
-        given = SERVICE_SETTINGS.defaults()
-        for key, value in self._defaults.items():
-            if role is not None and SERVICE_SETTINGS.get(key).role in ("*", role):
-                given[key] = value
-        return given
+        return given_with(self._defaults, role)
 
     def chosen(self, name: str) -> set[str]:
         """Return the settings that the first SET role will leave alone."""
@@ -150,19 +160,15 @@ class Services:
         if field_name.lower() not in service.remove:
             service.remove.append(field_name.lower())
 
+    def clear_fields(self, name: str) -> None:
+        """Leave the fields of requests as they are."""
+        service = self._get(name)
+        service.insert.clear()
+        service.remove.clear()
+
     def publish(self) -> dict[str, Service]:
         """Return all services as values."""
-        return {
-            name: replace(_as_value(service), tokens=self._tokens(service))
-            for name, service in self._services.items()
-        }
-
-    def _tokens(self, service: _Service) -> dict[str, str]:
-        if service.settings["sticky"] != "cookie" or service.pool is None:
-            return {}
-        secret = str(service.settings["sticky_secret"]).encode("latin-1") or self._secret
-        addresses = [address for address, _, _ in self._pools.members(service.pool)]
-        return make_tokens(secret, service.pool, addresses)
+        return {name: _as_value(service) for name, service in self._services.items()}
 
     def _get(self, name: str, text: str = "service '{}' does not exist") -> _Service:
         if name not in self._services:
@@ -235,6 +241,15 @@ class Services:
         for other in self._services.values():
             if other is not service and other.enabled and address in other.listen:
                 raise ListenError(f"service '{other.name}' listens there")
+
+
+def given_with(defaults: Mapping[str, Value], role: str | None) -> dict[str, Value]:
+    """Return the settings that a service gets with its role when DEFAULT said *defaults*."""
+    given = SERVICE_SETTINGS.defaults()
+    for key, value in defaults.items():
+        if role is not None and SERVICE_SETTINGS.get(key).role in ("*", role):
+            given[key] = value
+    return given
 
 
 def _as_value(service: _Service) -> Service:

@@ -36,6 +36,10 @@ class BoardStats:
         """Zero a node's counters."""
         self._board.reset_node(slot)
 
+    def reset_service(self, slot: int) -> None:
+        """Zero a service's counters."""
+        self._board.reset_service(slot)
+
     def proc(self) -> ProcessCounts:
         """Return what the supervisor and its workers used, those that died included."""
         own = os.times()

@@ -9,6 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -20,11 +21,13 @@ from wsgistack.balancer.channel import Message
 from wsgistack.balancer.control import Control
 from wsgistack.balancer.events import Log
 from wsgistack.balancer.files import Disk
-from wsgistack.balancer.language.replies import Ask, Error, Ok, Reply, Shutdown
+from wsgistack.balancer.journal_file import JournalError
+from wsgistack.balancer.language.replies import Ask, Error, Lines, Ok, Reply, Shutdown, Task
 from wsgistack.balancer.language.session import Session
 from wsgistack.balancer.listeners import Listeners
 from wsgistack.balancer.lookout import Lookout
 from wsgistack.balancer.model import Fact, ProbeResult
+from wsgistack.balancer.operations import Operations, Source
 from wsgistack.balancer.plane.board import Board
 from wsgistack.balancer.probes import Probes
 from wsgistack.balancer.processes import Seat
@@ -39,7 +42,6 @@ __all__ = ["StartError", "Supervisor", "serve"]
 START_TIMEOUT_S = 30.0
 MOST_START_FAILURES = 3  # of one worker, before any was ready
 RESOLVE_PATIENCE_S = 2.0  # for host names, before `ready` is said
-DRAIN_LIMIT_S = 30.0
 REAP_TIMEOUT_S = 5.0
 SETTLE_INTERVAL_S = 1.0
 
@@ -49,11 +51,13 @@ class StartError(Exception):
 
 
 class Supervisor:
-    """One balancer.  *text* is its checked configuration, *name* what that is called."""
+    """One balancer.  *source* is its checked configuration.
 
-    def __init__(self, text: str, name: str, *, workers: int, log: Log) -> None:
-        self._text = text
-        self._name = name
+    *cores*: the number of workers where a file says nothing about it.
+    """
+
+    def __init__(self, source: Source, *, workers: int, cores: int, log: Log) -> None:
+        self._source = source
         self._log = log
         self._over = Event()
         self._changed = Event()
@@ -72,10 +76,10 @@ class Supervisor:
             files=Disk(),
             workers=workers,
             started_at=time.time(),
-            sticky_secret=os.urandom(32),
         )
         self._probes = Probes(self._control, self._absorb)
         self._lookout = Lookout(self._control, self._absorb, log)
+        self._operations = Operations(source, self._control, self._listeners, log, workers=cores)
         self._greenlets: list[Any] = []
 
     # What the parts ask of each other.
@@ -95,9 +99,15 @@ class Supervisor:
         """Open the ports, start the workers, and return once every one of them accepts."""
         session = Session.of_file(os.environ)
         now = time.time()
-        refused = configuration.apply(self._text, self._name, control=self._control, session=session, now=now)
+        refused = configuration.apply(
+            self._source.text, self._source.name, control=self._control, session=session, now=now
+        )
         if refused is not None:
             raise StartError(str(refused))
+        try:
+            self._operations.begin()
+        except JournalError as error:
+            raise StartError(str(error)) from None
         self._publisher.publish(self._control.snapshot)
         self._publisher.seats = self._seats
         self._greenlets = [gevent.spawn(seat.run) for seat in self._seats]
@@ -137,6 +147,13 @@ class Supervisor:
         """Wait for the end, and return the exit status."""
         self._over.wait()
         return 0
+
+    @property
+    def drain_limit_s(self) -> float:
+        """How long what runs may take to finish."""
+        value = self._control.snapshot.server["drain_timeout"]
+        assert isinstance(value, float)
+        return value
 
     def stop(self, *, after_s: float | None) -> None:
         """End it: at once with None, else when what runs is done, or after *after_s* seconds.
@@ -189,17 +206,24 @@ class Supervisor:
 
     def perform(self, line: str, session: Session) -> Reply:
         """Do one admin command; an OK means that every live worker acts on it."""
+        context = replace(session)
         reply = self._control.run(line, session, time.time())
+        if isinstance(reply, Task):
+            reply = self._operations.perform(reply, session)
         problem = self._publish(wait=True)
+        if isinstance(reply, Ok):
+            problem = problem or self._operations.note(line, context)
         if isinstance(reply, Ask):
             own = self._sessions.rows(time.time()) if reply.question == "socks" else []
             return self._publisher.ask(reply.question, own, reply.answer)
         if isinstance(reply, Shutdown):
             self._log.info("shutdown", graceful=reply.graceful, limit_s=reply.after_s)
-            limit_s = DRAIN_LIMIT_S if reply.after_s is None else reply.after_s
+            limit_s = self.drain_limit_s if reply.after_s is None else reply.after_s
             self.stop(after_s=limit_s if reply.graceful else None)
         if isinstance(reply, Ok) and problem:
             return Error(problem)
+        if isinstance(reply, Lines) and problem:
+            return Lines(reply.lines, f"ERROR: {problem}")
         return reply
 
     def _absorb(self, fact: Fact) -> None:
@@ -250,9 +274,9 @@ class Supervisor:
         self._board.forget_worker(seat.number)
 
 
-def serve(text: str, name: str, *, workers: int, log: Log) -> int:
+def serve(source: Source, *, workers: int, cores: int, log: Log) -> int:
     """Run a balancer until it is told to end; return the exit status, raise StartError."""
-    supervisor = Supervisor(text, name, workers=workers, log=log)
+    supervisor = Supervisor(source, workers=workers, cores=cores, log=log)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     _obey_signals(supervisor, log)
     try:
@@ -269,9 +293,9 @@ def _obey_signals(supervisor: Supervisor, log: Log) -> None:
         nonlocal asked
         asked += 1
         log.info("signal", count=asked)
-        supervisor.stop(after_s=DRAIN_LIMIT_S if asked == 1 else None)
+        supervisor.stop(after_s=supervisor.drain_limit_s if asked == 1 else None)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, end)
-    for number, what in ((signal.SIGHUP, "reload"), (signal.SIGUSR2, "upgrade")):
-        gevent.signal_handler(number, log.warn, "signal_ignored", reason=f"{what} is not available yet")
+    gevent.signal_handler(signal.SIGHUP, supervisor.perform, "reload", Session(peer="SIGHUP"))
+    gevent.signal_handler(signal.SIGUSR2, supervisor.perform, "upgrade", Session(peer="SIGUSR2"))

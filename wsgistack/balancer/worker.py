@@ -34,7 +34,8 @@ class DataPlane(Protocol):
     def start(self) -> None: ...
     def apply(self, snapshot: dict[str, Any]) -> None: ...
     def adopt(self, service: str, fd: int, address: str) -> None: ...
-    def release(self, service: str, address: str) -> None: ...
+    def share(self, on: bool) -> None: ...
+    def release(self, service: str, address: str, kept: bool = False) -> None: ...
     def drain(self) -> None: ...
     def clients(self) -> int: ...
     def inspect(self, question: str) -> list[dict[str, Any]]: ...
@@ -48,7 +49,7 @@ class Worker:
         self._plane = plane
         self._channel = channel
         self._descriptors = descriptors
-        self._waiting: dict[tuple[str, str], int] = {}  # sockets whose service is not known yet
+        self._waiting: dict[tuple[str, str], list[int]] = {}  # sockets whose service is not known yet
         self._services: dict[str, Any] = {}
         self._draining = False
         self._told = 0  # the last max_connections that did not fit
@@ -73,14 +74,17 @@ class Worker:
         if self._draining:
             os.close(descriptor)
         else:
-            self._waiting[key] = descriptor
+            self._waiting.setdefault(key, []).append(descriptor)
 
     def _on_release(self, message: Message) -> None:
         key = (message["service"], message["address"])
         if key in self._waiting:
-            os.close(self._waiting.pop(key))
+            _close_all(self._waiting.pop(key))
         else:
-            self._plane.release(*key)
+            self._plane.release(*key, kept=message.get("kept", False))
+
+    def _on_share(self, message: Message) -> None:
+        self._plane.share(message["on"])
 
     def _on_snapshot(self, message: Message) -> None:
         """Apply it, take the sockets of its services, acknowledge: now all of it holds."""
@@ -98,7 +102,8 @@ class Worker:
     def _adopt_waiting(self, services: dict[str, Any]) -> None:
         for key in [key for key in self._waiting if key[0] in services]:
             service, address = key
-            self._plane.adopt(service, self._waiting.pop(key), address)
+            for descriptor in self._waiting.pop(key):
+                self._plane.adopt(service, descriptor, address)
 
     def _fit(self, server: dict[str, Any]) -> str:
         """Lower max_connections to what fits; return what is wrong with it, once per value."""
@@ -128,14 +133,19 @@ class Worker:
 
     def _drain(self, limit_s: float | None) -> None:
         """Finish what runs, within *limit_s*."""
-        for descriptor in self._waiting.values():
-            os.close(descriptor)
+        for descriptors in self._waiting.values():
+            _close_all(descriptors)
         self._waiting.clear()
         self._plane.drain()
         self._channel.post({"type": "draining"})
         with gevent.Timeout(limit_s, False):
             while self._plane.clients():
                 gevent.sleep(DRAIN_STEP_S)
+
+
+def _close_all(descriptors: list[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def fit_connections(wanted: int, descriptors: int) -> tuple[int, str]:

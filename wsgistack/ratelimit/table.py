@@ -74,8 +74,7 @@ class Table:
                 places.append((shard, mark))
                 states.append(state)
             for (shard, mark), state in zip(places, states, strict=True):
-                if state is not None:
-                    shard[mark] = state
+                shard[mark] = state
         return -1, 0, states
 
     def decide_one(self, number: int, key: bytes, cost: int, now: int) -> tuple[int, State | None]:
@@ -88,7 +87,7 @@ class Table:
                 shard, mark = self._place(number, mark, now)
                 state = shard.get(mark)
             wait, state = self._decide[number](state, now, cost)
-            if not wait and state is not None:
+            if not wait:
                 shard[mark] = state
         return wait, state
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, assert_never
+from typing import Any, Literal, assert_never
 
-__all__ = ["Ask", "Error", "Lines", "Ok", "Quit", "Reply", "Row", "Shutdown", "Silent", "encode"]
+__all__ = ["Ask", "Error", "Lines", "Ok", "Quit", "Reply", "Row", "Shutdown", "Silent", "Task", "encode"]
 
 Row = dict[str, Any]  # one row of Plane.inspect, as JSON carries it
 
@@ -65,7 +65,18 @@ class Shutdown:
     after_s: float | None
 
 
-Reply = Silent | Ok | Error | Lines | Ask | Quit | Shutdown
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Work beyond the control plane, with files or processes; whoever runs the command does it.
+
+    *argument*: of `reload` "", "check" or "discard"; of `save` the file, "" for the usual one.
+    """
+
+    what: Literal["reload", "save", "diff", "upgrade"]
+    argument: str = ""
+
+
+Reply = Silent | Ok | Error | Lines | Ask | Quit | Shutdown | Task
 
 
 def encode(reply: Reply, *, verbose: bool) -> bytes:
@@ -85,8 +96,8 @@ def _lines(reply: Reply, verbose: bool) -> list[str]:
             return [f"ERROR: {text}"]
         case Lines(lines=lines, end=end):
             return [*lines, end] if end else list(lines)
-        case Ask():
-            raise TypeError("an Ask is encoded by way of Ask.answer")
+        case Ask() | Task():
+            raise TypeError(f"{type(reply).__name__}: whoever ran the command has to make a reply of it")
         case _:
             assert_never(reply)
 

@@ -19,7 +19,7 @@ TELNET = re.compile(rb"\xff(?:[\xfb-\xfe].|[\xf0-\xfa])", re.DOTALL)
 class Session:
     """What one connection, or one file, remembers between its lines.
 
-    *last_created* is what SET means without a name.  *verbose*: say OK.  *environment*: where a
+    *peer* is who is at the other end.  *last_created* is what SET means without a name.  *verbose*: say OK.  *environment*: where a
     file's `$NAME` are looked up; never given to a connection.  *readonly*: only commands that
     change nothing.
     """
@@ -29,6 +29,7 @@ class Session:
     verbose: bool = True
     environment: Mapping[str, str] | None = None
     readonly: bool = False
+    peer: str = ""
 
     @classmethod
     def of_file(cls, environment: Mapping[str, str]) -> Session:

@@ -18,6 +18,7 @@ from wsgistack.balancer.plane.core cimport (
 )
 from wsgistack.balancer.plane.downstream cimport down_close
 from wsgistack.balancer.plane.exchange cimport WHY_TOO_MANY_CONNECTIONS, reason_name
+from wsgistack.balancer.plane.net cimport real_net
 from wsgistack.balancer.plane.timers cimport timer_at_most
 
 cdef extern from "<sys/socket.h>" nogil:
@@ -45,6 +46,24 @@ cdef extern from "<netinet/in.h>" nogil:
 
 cdef extern from "<arpa/inet.h>" nogil:
     const char* inet_ntop(int family, const void* address, char* out, unsigned int size)
+
+cdef extern from *:
+    """
+    #include <linux/filter.h>
+    #include <sys/epoll.h>
+    #include <sys/socket.h>
+    static void wsgistack_refuse_new(int fd) {
+        /* Drop every packet to the listening socket itself; accepted ones have their own. */
+        struct sock_filter drop = {BPF_RET | BPF_K, 0, 0, 0};
+        struct sock_fprog program = {1, &drop};
+        setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
+    }
+    static void wsgistack_unwatch(int epfd, int fd) {
+        epoll_ctl(epfd, EPOLL_CTL_DEL, fd, 0);
+    }
+    """
+    void refuse_new "wsgistack_refuse_new"(int fd) nogil
+    void unwatch "wsgistack_unwatch"(int epfd, int fd) nogil
 
 cdef enum:
     ACCEPT_BATCH = 64            # then others have their turn; the listening socket stays ready
@@ -166,3 +185,24 @@ cdef void accept_clients(Listener* listener) noexcept nogil:
             refuse_connection(listener, fd)
         else:
             new_client(listener, fd, sockaddr)
+
+
+cdef void last_call(Listener* l) noexcept:
+    # New handshakes are turned away first (the client tries again), then the queue is emptied:
+    # a connection that was established is always served.
+    cdef Core* core = l.ep.core
+    cdef uint32_t before
+    if core.net == real_net():
+        refuse_new(l.ep.fd)
+    while True:
+        before = core.n_clients
+        accept_clients(l)
+        if core.n_clients == before:
+            break
+
+
+cdef void leave(Listener* l) noexcept:
+    # The socket may live on with others: epoll would go on to report it, after l is gone.
+    if l.ep.core.net == real_net():
+        unwatch(l.ep.core.epfd, l.ep.fd)
+    l.ep.core.net.close(l.ep.fd)

@@ -13,7 +13,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport strncpy
 
-from wsgistack.balancer.plane.accept cimport accept_clients
+from wsgistack.balancer.plane.accept cimport accept_clients, last_call, leave
 from wsgistack.balancer.plane.board cimport Board
 from wsgistack.balancer.plane.budget cimport budget_mark
 from wsgistack.balancer.plane.core cimport (
@@ -142,6 +142,7 @@ cdef class Plane:
     cdef object on_event
     cdef object loop
     cdef object watcher
+    cdef bint shared             # others listen on our sockets too
     cdef object timer
     cdef Tables tables
     cdef readonly int version
@@ -278,13 +279,20 @@ cdef class Plane:
         if self.core.net.watch(self.core.epfd, fd, l, 0) < 0:
             raise OSError(f"adopt: can not watch {address}")
 
-    def release(self, service: str, address: str) -> None:
-        """Accept what is queued at *address*, then stop listening there."""
+    def share(self, on: bool) -> None:
+        """From now on others listen on our sockets too: they stay as they are when we leave them."""
+        self.shared = on
+
+    def release(self, service: str, address: str, kept: bool = False) -> None:
+        """Accept what is queued at *address*, then stop listening there.
+
+        *kept*: somebody goes on to listen on the socket: the queue is left to them.
+        """
         name = service.encode()
         where = address.encode()
-        self.close_listeners(lambda s, a: s == name and a == where)
+        self.close_listeners(lambda s, a: s == name and a == where, kept or self.shared)
 
-    cdef close_listeners(self, match):
+    cdef close_listeners(self, match, bint kept):
         cdef Listener* l = self.core.listeners
         cdef Listener* previous = NULL
         cdef Listener* following
@@ -296,7 +304,9 @@ cdef class Plane:
                     previous.next = following
                 else:
                     self.core.listeners = following
-                last_call(l)
+                if not kept:
+                    last_call(l)
+                leave(l)
                 service_unref(l.service)
                 endpoint_bury(&l.ep)
             else:
@@ -307,7 +317,7 @@ cdef class Plane:
     def drain(self) -> None:
         """Stop accepting once the queues are empty, end idle connections, finish what runs."""
         self.core.draining = 1
-        self.close_listeners(lambda s, a: True)
+        self.close_listeners(lambda s, a: True, self.shared)
         down_retire(self.core, NULL)
         self.tables.close_idle()
         core_bury_dead(self.core)
@@ -333,7 +343,7 @@ cdef class Plane:
             self.watcher = self.timer = self.loop = None
         while self.core.clients != NULL:
             down_close(self.core.clients, 0)
-        self.close_listeners(lambda s, a: True)
+        self.close_listeners(lambda s, a: True, self.shared)
         while self.core.clients != NULL:
             down_close(self.core.clients, 0)
         self.tables.close()
@@ -347,35 +357,6 @@ def prepare_listening(fd: int) -> None:
     if sock.family != socket.AF_UNIX:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.detach()
-
-
-cdef void last_call(Listener* l) noexcept:
-    # New handshakes are turned away first (the client tries again), then the queue is emptied:
-    # a connection that was established is always served.
-    cdef Core* core = l.ep.core
-    cdef uint32_t before
-    if core.net == real_net():
-        refuse_new(l.ep.fd)
-    while True:
-        before = core.n_clients
-        accept_clients(l)
-        if core.n_clients == before:
-            break
-    core.net.close(l.ep.fd)
-
-
-cdef extern from *:
-    """
-    #include <linux/filter.h>
-    #include <sys/socket.h>
-    static void wsgistack_refuse_new(int fd) {
-        /* Drop every packet to the listening socket itself; accepted ones have their own. */
-        struct sock_filter drop = {BPF_RET | BPF_K, 0, 0, 0};
-        struct sock_fprog program = {1, &drop};
-        setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
-    }
-    """
-    void refuse_new "wsgistack_refuse_new"(int fd) nogil
 
 
 PHASES = ("connect", "verify", "send", "response", "timeout")

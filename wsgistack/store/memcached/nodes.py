@@ -30,9 +30,7 @@ FAILURES = {
     "busy": "too much was waiting to be sent",
     "closed": "the ring was closed, or the process forked",
 }
-WRITES = frozenset(
-    ["store", "store_many", "delete_many", "invalidate", "arithmetic", "count_many", "release"]
-)
+WRITES = frozenset(["store", "store_many", "delete_many", "invalidate", "arithmetic"])
 
 
 class Leaving:

@@ -19,7 +19,6 @@ LATER = [
     "plugins",
     "recent",
     "redirect",
-    "reload",
     "reproxy_state",
     "state",
     "stats",

@@ -1,6 +1,8 @@
-"""CREATE, USE, SET, DEFAULT: making pools and services and giving them their settings."""
+"""CREATE, DELETE, USE, SET, DEFAULT: making pools and services and giving them their settings."""
 
 from __future__ import annotations
+
+import re
 
 from wsgistack.balancer.language.command import Command, Desk
 from wsgistack.balancer.language.grammar import NAME, Line
@@ -11,13 +13,15 @@ from wsgistack.balancer.services import ACTS
 from wsgistack.errors import CommandError
 from wsgistack.registry import find_nearest
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "complete"]
 
 CREATE_USAGE = "usage: CREATE {service|pool} <name>"
 USE_USAGE = "usage: USE <service_or_pool_name>"
 SET_USAGE = "usage: SET [<service>] <param> = <value>"
 DEFAULT_USAGE = "usage: DEFAULT <param> = <value>"
+DELETE_USAGE = "usage: DELETE {SERVICE|POOL} <name>"
 KEY = r"\w[\w.-]*"
+SETTING = rf"(?:({NAME})[. ])?({KEY}) ?= ?(.+)"
 
 
 def create(desk: Desk, line: Line) -> Reply:
@@ -37,6 +41,44 @@ def create(desk: Desk, line: Line) -> Reply:
     return Ok()
 
 
+def delete(desk: Desk, line: Line) -> Reply:
+    """Take a pool that nobody uses, or a service, away."""
+    found = line.match(rf"(\w+) ({NAME})", DELETE_USAGE)
+    kind, name = found[1].lower(), found[2].lower()
+    if kind not in ("pool", "service"):
+        raise CommandError(DELETE_USAGE, met=found[1], nearest=find_nearest(kind, ("pool", "service")))
+    if kind == "pool":
+        desk.estate.pools.check(name)
+        users = sorted(s.name for s in desk.estate.services.publish().values() if s.pool == name)
+        if users:
+            raise CommandError(f"pool '{name}' is used by service '{users[0]}'", because=name)
+        desk.estate.pools.delete(name)
+    else:
+        _delete_service(desk, name)
+    if desk.session.last_created == name:
+        desk.session.last_created = None
+    return Ok()
+
+
+def _delete_service(desk: Desk, name: str) -> None:
+    service = desk.estate.services.get(name)
+    if service.role == "management" and service.enabled and desk.session.source != "file":
+        raise CommandError("can't delete management service: take it out of the file and reload")
+    desk.estate.services.delete(name)
+
+
+def complete(line: Line, context: str | None) -> Line:
+    """Return *line* so that it means the same without the *context* of its session.
+
+    >>> complete(Line("set", "buffer_size = 64k"), "mysite").rest
+    'mysite.buffer_size = 64k'
+    """
+    found = re.fullmatch(SETTING, line.rest, re.IGNORECASE | re.ASCII)
+    if line.word != "set" or found is None or found[1] or not context:
+        return line
+    return Line(line.word, f"{context}.{line.rest}")
+
+
 def use(desk: Desk, line: Line) -> Reply:
     """Make a pool or a service the one that SET means."""
     name = line.match(rf"({NAME})", USE_USAGE)[1].lower()
@@ -50,7 +92,7 @@ def use(desk: Desk, line: Line) -> Reply:
 
 def set_(desk: Desk, line: Line) -> Reply:
     """Set a parameter of a pool or a service."""
-    found = line.match(rf"(?:({NAME})[. ])?({KEY}) ?= ?(.+)", SET_USAGE)
+    found = line.match(SETTING, SET_USAGE)
     key, text = found[2].lower(), found[3]
     name = (found[1] or desk.session.last_created or "").lower()
     if not name:
@@ -89,6 +131,14 @@ COMMANDS = (
         "make a pool or a service, and mean it from now on",
         create,
         example="CREATE POOL images",
+        reads=False,
+    ),
+    Command(
+        "delete",
+        "DELETE {SERVICE|POOL} <name>",
+        "take a service, or a pool that no service uses, away",
+        delete,
+        example="DELETE POOL images",
         reads=False,
     ),
     Command("use", "USE <name>", "mean this pool or service in SET", use, example="USE mysite", reads=True),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from importlib import metadata
 
+from wsgistack.balancer.blueprint import draw
 from wsgistack.balancer.dump import dump
 from wsgistack.balancer.language.command import Command, Desk
 from wsgistack.balancer.language.grammar import Line
 from wsgistack.balancer.language.replies import Lines, Ok, Quit, Reply, Shutdown
-from wsgistack.balancer.server_settings import SERVER_SETTINGS
+from wsgistack.balancer.server_settings import FIXED, SERVER_SETTINGS
 from wsgistack.errors import CommandError
 from wsgistack.registry import find_nearest
 
@@ -63,8 +64,8 @@ def server(desk: Desk, line: Line) -> Reply:
         names = [row.name for row in SERVER_SETTINGS]
         raise CommandError(f"unknown server option '{key}'", met=found[1], nearest=find_nearest(key, names))
     value = SERVER_SETTINGS.parse(key, text)
-    if key == "workers" and desk.session.source != "file" and value != desk.estate.server["workers"]:
-        raise CommandError("workers is fixed at the start: change it in the file and start again")
+    if key in FIXED and desk.session.source != "file" and value != desk.estate.server[key]:
+        raise CommandError(f"{key} is fixed at the start: change it in the file, and upgrade or start again")
     if SERVER_SETTINGS.get(key).available:
         desk.estate.server[key] = value
     return Ok()
@@ -92,7 +93,7 @@ def dumpconfig(desk: Desk, line: Line) -> Reply:
     """Print the configuration as commands that bring it back."""
     line.take_nothing()
     estate = desk.estate
-    return Lines(tuple(dump(estate.server, estate.pools, estate.services)), end="OK")
+    return Lines(tuple(dump(draw(estate.server, estate.pools, estate.services))), end="OK")
 
 
 COMMANDS = (

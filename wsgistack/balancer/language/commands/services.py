@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from wsgistack.balancer.language.command import Command, Desk
 from wsgistack.balancer.language.grammar import NAME, Line
 from wsgistack.balancer.language.replies import Ok, Reply
@@ -26,7 +28,10 @@ def disable(desk: Desk, line: Line) -> Reply:
 
 
 def header(desk: Desk, line: Line) -> Reply:
-    """Insert a field into requests on their way to a node, or remove it there."""
+    """Insert a field into requests on their way to a node, remove it there, or forget all that."""
+    if cleared := re.fullmatch(rf"({NAME}) clear", line.rest, re.IGNORECASE):
+        desk.estate.services.clear_fields(cleared[1].lower())
+        return Ok()
     found = line.match(rf"({NAME}) (insert|remove) (.+?)(?: ?: ?(.*))?", HEADER_USAGE)
     name, action, field, value = found[1].lower(), found[2].lower(), found[3], found[4]
     desk.estate.services.get(name)
@@ -51,8 +56,8 @@ COMMANDS = (
     ),
     Command(
         "header",
-        "HEADER <service> {INSERT|REMOVE} <header>[: <value>]",
-        "change requests on their way to a node: removals first, then insertions",
+        "HEADER <service> {INSERT|REMOVE|CLEAR} [<header>[: <value>]]",
+        "change requests on their way to a node: removals first, then insertions; CLEAR forgets both",
         header,
         example="HEADER mysite INSERT X-Served-By: wsgistack",
         reads=False,

@@ -1,0 +1,75 @@
+"""What somebody wants: everything that a configuration says, as one value, without what was observed.
+
+Health, counters and what names lead to are no part of it.  Two blueprints can be compared
+(difference.py) and one can be written as commands (dump.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from wsgistack.balancer.pools import Pools
+from wsgistack.balancer.roster import Entry
+from wsgistack.balancer.services import Services
+from wsgistack.settings import Value
+
+__all__ = ["Blueprint", "PoolPlan", "ServicePlan", "draw"]
+
+
+@dataclass(frozen=True, slots=True)
+class PoolPlan:
+    """A pool: its settings, what commands put into it in order, and which of it drains."""
+
+    settings: Mapping[str, Value]
+    entries: tuple[Entry, ...]
+    drained: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePlan:
+    """A service; *chosen*: the settings that were given before its first role."""
+
+    role: str | None
+    enabled: bool
+    pool: str | None
+    listen: tuple[str, ...]
+    settings: Mapping[str, Value]
+    chosen: frozenset[str]
+    insert: tuple[tuple[str, str], ...]
+    remove: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """All of it, pools and services in the order of their creation."""
+
+    server: Mapping[str, Value]
+    defaults: Mapping[str, Value]
+    pools: Mapping[str, PoolPlan]
+    services: Mapping[str, ServicePlan]
+
+
+def draw(server: Mapping[str, Value], pools: Pools, services: Services) -> Blueprint:
+    """Return the blueprint of what there is."""
+    return Blueprint(
+        server=dict(server),
+        defaults=services.defaults(),
+        pools={
+            name: PoolPlan(pools.settings(name), tuple(pools.entries(name)), frozenset(pools.drained(name)))
+            for name in pools.names()
+        },
+        services={
+            name: ServicePlan(
+                role=service.role,
+                enabled=service.enabled,
+                pool=service.pool,
+                listen=service.listen,
+                settings=service.settings,
+                chosen=frozenset(services.chosen(name)),
+                insert=service.insert,
+                remove=service.remove,
+            )
+            for name, service in services.publish().items()
+        },
+    )
