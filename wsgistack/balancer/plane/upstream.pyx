@@ -469,6 +469,10 @@ cdef void up_event(Conn* conn, unsigned int events) noexcept nogil:
         conn.ep.core.conn_event(conn)
 
 
+cdef inline int waits_for_reader(Client* client) noexcept nogil:
+    return client.relay_down != NULL and client.relay_down.filled > 0 and not client.ep.writable
+
+
 cdef uint64_t busy_deadline(Conn* conn) noexcept nogil:
     # 0: none. The node is not to blame while we wait for the client, or do not read for its sake.
     cdef Exchange* ex = conn.client.ex
@@ -481,7 +485,7 @@ cdef uint64_t busy_deadline(Conn* conn) noexcept nogil:
         if not ex.req_done:
             return 0
         return conn.last_ms + service.first_byte_ms
-    if buf_len(&ex.down) >= service.buffer_size:
+    if buf_len(&ex.down) >= service.buffer_size or waits_for_reader(conn.client):
         return 0
     return conn.last_ms + service.node_idle_ms
 
