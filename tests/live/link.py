@@ -29,8 +29,12 @@ class Link:
         if receive_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         link = cls(sock)
-        sock.connect((host, int(port)))
-        link.send(data)
+        try:
+            sock.connect((host, int(port)))
+            link.send(data)
+        except OSError:
+            sock.close()
+            raise
         return link
 
     def __enter__(self) -> Self:

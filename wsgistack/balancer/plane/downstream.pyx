@@ -312,11 +312,13 @@ cdef void down_event(Client* c, unsigned int events) noexcept nogil:
 
 # -- deadlines -----------------------------------------------------------------------------
 
+cdef inline int is_retired(Client* c) noexcept nogil:
+    return c.service.closing or c.ep.core.draining
+
+
 cdef inline uint32_t idle_ms(Client* c) noexcept nogil:
     cdef uint32_t ms = c.service.client_idle_ms
-    if (c.service.closing or c.ep.core.draining) and ms > RETIRE_MS:
-        return RETIRE_MS
-    return ms
+    return RETIRE_MS if is_retired(c) and ms > RETIRE_MS else ms
 
 
 cdef inline int awaits_body(Client* c) noexcept nogil:
@@ -340,7 +342,7 @@ cdef uint64_t deadline(Client* c, int* why) noexcept nogil:
         why[0] = WHY_NONE
         return c.since_ms + LINGER_MS
     if c.state == CLIENT_HEAD:
-        if buf_len(&c.inp) or c.requests == 0:
+        if buf_len(&c.inp) or (c.requests == 0 and not is_retired(c)):
             why[0] = WHY_HEADER_TIMEOUT
             return c.since_ms + s.client_header_ms
         why[0] = WHY_NONE
