@@ -47,7 +47,7 @@ AGAIN = ""
         pytest.param(
             "connect", {"within_budget": False, "sent": False}, AGAIN, id="a refused connection is free"
         ),
-        pytest.param("stale", {"within_budget": False}, "budget", id="a request that was sent is not"),
+        pytest.param("stale", {"within_budget": False}, AGAIN, id="so is a kept connection that was closed"),
     ],
 )
 def test_what_may_be_sent_again(failure: str, case: dict[str, Any], refused: str) -> None:
@@ -89,7 +89,7 @@ def test_a_delay_beyond_the_deadline_is_not_begun() -> None:
 @pytest.mark.parametrize(
     ("failure", "sent", "spends"),
     [
-        ("stale", True, True), ("stale", False, False), ("connect", False, False), ("reset", True, True),
+        ("stale", True, False), ("stale", False, False), ("connect", False, False), ("reset", True, True),
         ("reset", False, False), ("timeout", True, True), ("status", True, True), ("invalid", True, True),
         ("error", True, True),
     ],

@@ -1,7 +1,7 @@
 """What may be sent again, and why.
 
     what went wrong     listed by             costs budget  counts  tried nodes once more
-    stale               always                if sent       no      yes: nothing is wrong with the node
+    stale               always                no            no      yes: nothing is wrong with the node
     connect             retry_on connect      no            yes     no
     reset               retry_on reset        if sent       yes     once, when no other is left
     timeout             retry_on timeout      yes           yes     no
@@ -29,7 +29,7 @@ cdef struct Rule:
 
 cdef Rule RULES[FAILED_COUNT]
 RULES[:] = [
-    [ALWAYS, 1, 0, 2, 0],
+    [ALWAYS, 0, 0, 2, 0],        # its retry goes on a new connection, so there is one: nothing to bound
     [ON_CONNECT, 0, 1, 0, 0],
     [ON_RESET, 1, 1, 1, 0],
     [ON_TIMEOUT, 2, 1, 0, 0],
