@@ -88,7 +88,7 @@ def test_max_connections_are_served_and_one_more_is_told_to_wait(
                 assert status == 503
                 assert b"Retry-After: 1\r\n" in head
                 assert refused.rest() == b""
-        assert "reason=too_many_connections" in balancer.log
+        assert balancer.wait_for_log("reason=too_many_connections")
         links[0].send(make_request(CLOSE))
         assert links[0].response()[0] == 200
         eventually(lambda: balancer.get("/")[0] == 200, what="the freed place is not given")

@@ -158,7 +158,7 @@ def test_many_slow_readers_hold_neither_memory_nor_nodes_and_end_in_time(stage: 
             eventually(lambda: f"{stage.node.address} inflight 0" in stage.balancer.admin("nodes"))
             growth.check()
             eventually(lambda: stage.clients() == 0, what="they are not cut")
-            assert "reason=client_write_timeout" in stage.balancer.log
+            assert stage.balancer.wait_for_log("reason=client_write_timeout")
             assert all(len(link.rest()) < len(body) for link in links)
     finally:
         stage.balancer.admin("SET mysite.client_sndbuf_size = 0")
@@ -211,7 +211,7 @@ def test_500_half_open_clients_delay_nobody(stage: Stage) -> None:
                 stack.enter_context(stage.open(heads[number % 4]))
             eventually(lambda: stage.clients() == 500)
             busy = median_s(stage)
-            assert stage.clients() == 500
+            assert stage.clients() >= 500
     finally:
         stage.balancer.admin("SET mysite.client_header_timeout = 2s")
     assert busy < 3 * alone + 0.02, f"{alone * 1e3:.1f} ms alone, {busy * 1e3:.1f} ms beside 500 others"

@@ -135,7 +135,7 @@ def test_node_idle_timeout_cuts_a_response_that_stalls(stage: Stage) -> None:
     with in_time():
         got = stage.say(make_request())
     assert got.endswith(b"\r\n\r\nhalf")
-    assert "reason=node_timeout" in stage.balancer.log
+    assert stage.balancer.wait_for_log("reason=node_timeout")
 
 
 def test_node_idle_timeout_ends_an_upload_that_is_not_taken(stage: Stage) -> None:
@@ -170,7 +170,7 @@ def test_a_reader_that_pauses_is_not_the_nodes_fault(stage: Stage, size: int) ->
     def serve(link: Link, _: ScriptNode) -> None:
         read_request(link)
         link.send(b"HTTP/1.1 200 OK\r\n" + (BIG if size else b"Transfer-Encoding: chunked") + b"\r\n\r\n")
-        for _ in range(blocks):
+        for _block in range(blocks):
             link.send(b"x" * 100_000 if size else b"186a0\r\n" + b"x" * 100_000 + b"\r\n")
         link.send(b"" if size else b"0\r\n\r\n")
 
@@ -206,7 +206,7 @@ def test_client_write_timeout_cuts_a_client_that_does_not_read(stage: Stage) -> 
     with stage.open(make_request(), receive_buffer=4096), in_time():
         eventually(lambda: stage.clients() == 1)
         eventually(lambda: stage.clients() == 0, what="it is not cut")
-    assert "reason=client_write_timeout" in stage.balancer.log
+    assert stage.balancer.wait_for_log("reason=client_write_timeout")
 
 
 def test_client_header_and_idle_timeouts_end_a_connection(stage: Stage) -> None:
@@ -254,7 +254,7 @@ def test_request_timeout_ends_a_request_in_any_phase(stage: Stage, phase: str) -
         got = link.rest()
     expected = {"request": b"HTTP/1.1 408 ", "waiting": b"HTTP/1.1 504 ", "response": b"HTTP/1.1 200 "}
     assert got.startswith(expected[phase])
-    assert "reason=request_timeout" in stage.balancer.log
+    assert stage.balancer.wait_for_log("reason=request_timeout")
 
 
 def test_tunnel_timeout_ends_a_silent_tunnel_and_no_other(stage: Stage) -> None:
@@ -274,7 +274,7 @@ def test_tunnel_timeout_ends_a_silent_tunnel_and_no_other(stage: Stage) -> None:
         with in_time():
             assert link.rest() == b""
     eventually(lambda: stage.node.open == 0)
-    assert "reason=tunnel_timeout" in stage.balancer.log
+    assert stage.balancer.wait_for_log("reason=tunnel_timeout")
 
 
 def test_a_limit_that_is_changed_holds_for_the_next_request(stage: Stage) -> None:
