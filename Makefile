@@ -26,6 +26,9 @@ build: $(STAMPS)/build  ## compile what changed, in place
 	@CFLAGS="$$($(PY) -m tools.headers) $$CFLAGS" WSGISTACK_COMPILED=required \
 		$(LOCKED) $(PY) setup.py -q build_ext --inplace --parallel 2
 
+sanitize: $(STAMPS)/dev build installed  ## the plane's tests under the address and undefined-behaviour sanitizers (minutes)
+	@$(PY) -m tools.sanitize $(ARGS)
+
 bench-proxy: $(STAMPS)/dev build installed  ## the balancer beside nginx, HAProxy and Perlbal, those that are here
 	@$(PY) -m bench.proxy $(ARGS)
 
@@ -61,5 +64,5 @@ $(STAMPS)/installed: pyproject.toml | build
 		--no-build-isolation --no-deps -e .
 	@mkdir -p $(STAMPS) && touch $@
 
-.PHONY: help demo test lint build bench-proxy bench-ratelimit conformance-ring docs lock installed
+.PHONY: help demo test lint build sanitize bench-proxy bench-ratelimit conformance-ring docs lock installed
 .SUFFIXES:

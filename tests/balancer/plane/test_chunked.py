@@ -1,6 +1,6 @@
 """Chunked bodies.  RFC 9112 7.1; the payloads of CVE-2022-24761, -2023-39326, -2025-43859, -2025-55315, -2025-69229."""
 
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -129,11 +129,11 @@ def test_extensions_have_a_bound_for_the_whole_body() -> None:  # 9
 def test_many_tiny_chunks_take_linear_time() -> None:  # 47
     body = b"1\r\nx\r\n" * 200_000 + b"0\r\n"
 
-    began = perf_counter()
+    began = process_time()
     data, rest = decode_chunked([body])
 
     assert (len(data), rest) == (200_000, b"")
-    assert perf_counter() - began < 1  # about 20 ms
+    assert process_time() - began < 1  # about 20 ms
 
 
 @pytest.mark.parametrize(

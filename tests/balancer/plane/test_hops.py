@@ -1,6 +1,6 @@
 """Connection and what it names.  RFC 9110 7.6.1."""
 
-from time import perf_counter
+from time import process_time
 
 import pytest
 
@@ -89,7 +89,7 @@ def test_a_long_connection_and_many_fields_cost_their_sum(
     fields = b"".join(name + b": v\r\n" for name in names)
     head = START + fields + b"Connection: " + b",".join(options) + b"\r\n\r\n"
 
-    began = perf_counter()
+    began = process_time()
     parse_request(head, max_fields=1024, max_bytes=1 << 20)
 
-    assert perf_counter() - began < 0.2  # about 5 ms; their product would take seconds
+    assert process_time() - began < 0.2  # about 5 ms; their product would take seconds
