@@ -51,6 +51,7 @@ def test_the_manuals_site_is_this_on_the_wire() -> None:
         "listen": ["127.0.0.1:8080"],
         "insert": [],
         "remove": [],
+        "tokens": {},
     }
     assert (settings["verify_backend"], settings["buffer_size"]) == (True, 122880)
     assert settings["trusted_upstream_proxies"] == []

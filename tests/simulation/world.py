@@ -67,6 +67,7 @@ class World:
                         "settings": settings,
                         "insert": [],
                         "remove": [],
+                        "tokens": {},
                     }
                 },
             }

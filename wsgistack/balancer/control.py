@@ -38,13 +38,25 @@ class Control:
     """Owns pools, services and health.  Not for several threads at once.
 
     *workers*: how many there are, or will be when no SERVER line says otherwise.  *started_at*
-    in seconds since the epoch.
+    in seconds since the epoch.  *sticky_secret* makes the cookies of services that have no secret of
+    their own; whoever takes over takes it over, or every client changes its node.
     """
 
-    def __init__(self, *, ports: Ports, stats: Stats, files: Files, workers: int, started_at: float) -> None:
+    def __init__(
+        self,
+        *,
+        ports: Ports,
+        stats: Stats,
+        files: Files,
+        workers: int,
+        started_at: float,
+        sticky_secret: bytes = b"",
+    ) -> None:
+        self.sticky_secret = sticky_secret
         pools = Pools(stats, files)
         server = SERVER_SETTINGS.defaults() | {"workers": workers}
-        self._estate = Estate(pools, Services(pools, ports, stats), server, stats, started_at)
+        services = Services(pools, ports, stats, secret=sticky_secret)
+        self._estate = Estate(pools, services, server, stats, started_at)
         self._snapshot = Snapshot(server=dict(server))
         self._may_differ = False  # something was done since the snapshot was made
 

@@ -78,6 +78,7 @@ class Service:
     """A service; *role* is None until it is set, *settings* holds every service setting.
 
     *insert* and *remove* change a request's fields on the way to a node: removals first.
+    *tokens* are what a sticky cookie says for each node of the pool, empty without such cookies.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Service:
     settings: Mapping[str, Value]
     insert: tuple[tuple[str, str], ...]
     remove: tuple[str, ...]
+    tokens: Mapping[str, str] = field(default_factory=dict)
 
     def as_wire(self) -> Wire:
         """Return it as the plane wants it."""
@@ -101,6 +103,7 @@ class Service:
             "settings": _as_json(self.settings),
             "insert": [list(pair) for pair in self.insert],
             "remove": list(self.remove),
+            "tokens": dict(self.tokens),
         }
 
 

@@ -7,7 +7,21 @@ in services.py.  Where an issue still has to bring the substance, only the defau
 from __future__ import annotations
 
 from wsgistack.balancer.retry import RETRY_ON, SCHEDULE
-from wsgistack.settings import BOOL, DURATION, INT, NETWORKS, SIZE, TARGET, TEXT, Kind, Setting, Table, Value
+from wsgistack.balancer.sticky import COOKIE_NAME
+from wsgistack.settings import (
+    BOOL,
+    DURATION,
+    INT,
+    NETWORKS,
+    SIZE,
+    TARGET,
+    TEXT,
+    Kind,
+    Setting,
+    Table,
+    Value,
+    make_choice,
+)
 
 __all__ = ["SERVICE_SETTINGS"]
 
@@ -15,6 +29,9 @@ PROXY = "reverse_proxy"
 WEB = "web_server"
 SELECTOR = "selector"
 LARGEST_SOCKET_BUFFER = 2**30
+
+STICKY_KIND = make_choice(lambda: ("off", "cookie", "learn"), "Unknown way to be sticky: '{text}'")
+REQUEST_ID = make_choice(lambda: ("off", "make", "trust"), "Unknown way to identify requests: '{text}'")
 
 PLUGINS = Kind(
     "list",
@@ -131,6 +148,32 @@ RETRIES = [
     ),
 ]
 
+STICKY = [
+    _proxy(
+        "sticky",
+        STICKY_KIND,
+        "off",
+        "keep a client with its node: off, cookie (one of ours), learn (one that the application sets)",
+    ),
+    _proxy("sticky_cookie", COOKIE_NAME, "wsgistack_node", "name of that cookie"),
+    _proxy("sticky_secret", TEXT, "", "key of our cookies; empty for one that lasts until the balancer ends"),
+    _proxy(
+        "sticky_ttl",
+        DURATION,
+        0.0,
+        "Max-Age of our cookie, or how long a learned one is known after its last use; 0 for no limit",
+    ),
+]
+
+IDENTITY = [
+    _proxy(
+        "request_id",
+        REQUEST_ID,
+        "off",
+        "X-Request-Id for nodes: off leaves it alone, make sets a new one, trust keeps one that came",
+    ),
+]
+
 LATER = [
     _later("connect_ahead", INT, 0, "node connections opened in advance"),
     _later("buffer_size_reproxy_url", SIZE, 50 * 1024, "buffer_size for reproxied URLs"),
@@ -168,4 +211,6 @@ LATER = [
     _later("enable_concatenate_get", BOOL, False, "several files in one answer", role=WEB),
 ]
 
-SERVICE_SETTINGS = Table("service", [*CONNECTIONS, *BUFFERS, *TIMEOUTS, *LIMITS, *RETRIES, *ANSWERS, *LATER])
+SERVICE_SETTINGS = Table(
+    "service", [*CONNECTIONS, *BUFFERS, *TIMEOUTS, *LIMITS, *RETRIES, *STICKY, *IDENTITY, *ANSWERS, *LATER]
+)

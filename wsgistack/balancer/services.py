@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from wsgistack.balancer.address import parse_listen
 from wsgistack.balancer.model import Service
 from wsgistack.balancer.outside import Ports, Stats
 from wsgistack.balancer.pools import Pools
 from wsgistack.balancer.service_settings import SERVICE_SETTINGS
+from wsgistack.balancer.sticky import make_tokens
 from wsgistack.errors import AddressError, CommandError, ListenError, UnknownName
 from wsgistack.registry import find_nearest
 from wsgistack.settings import Setting, Value
@@ -55,10 +56,11 @@ class _Service:
 class Services:
     """All services by name, in the order of their creation."""
 
-    def __init__(self, pools: Pools, ports: Ports, stats: Stats) -> None:
+    def __init__(self, pools: Pools, ports: Ports, stats: Stats, *, secret: bytes = b"") -> None:
         self._pools = pools
         self._stats = stats
         self._ports = ports
+        self._secret = secret
         self._services: dict[str, _Service] = {}
         self._defaults: dict[str, Value] = {}
         self._used: set[int] = set()  # rows of the scoreboard that some service had
@@ -168,7 +170,17 @@ class Services:
 
     def publish(self) -> dict[str, Service]:
         """Return all services as values."""
-        return {name: _as_value(service) for name, service in self._services.items()}
+        return {
+            name: replace(_as_value(service), tokens=self._tokens(service))
+            for name, service in self._services.items()
+        }
+
+    def _tokens(self, service: _Service) -> dict[str, str]:
+        if service.settings["sticky"] != "cookie" or service.pool is None:
+            return {}
+        secret = str(service.settings["sticky_secret"]).encode("latin-1") or self._secret
+        addresses = [address for address, _, _ in self._pools.members(service.pool)]
+        return make_tokens(secret, service.pool, addresses)
 
     def _get(self, name: str, text: str = "service '{}' does not exist") -> _Service:
         if name not in self._services:

@@ -76,6 +76,7 @@ class Supervisor:
             files=Disk(),
             workers=workers,
             started_at=time.time(),
+            sticky_secret=os.urandom(32),
         )
         self._probes = Probes(self._control, self._absorb)
         self._lookout = Lookout(self._control, self._absorb, log)

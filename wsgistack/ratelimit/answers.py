@@ -14,6 +14,10 @@ __all__ = ["make_answer", "prefers_html", "status_of"]
 
 TYPES = "https://iana.org/assignments/http-problem-types#"
 QUOTA_EXCEEDED = ("quota-exceeded", "Request cannot be satisfied as assigned quota has been exceeded")
+ABNORMAL_USAGE = (
+    "abnormal-usage-detected",
+    "Request not satisfied due to detection of abnormal request pattern",
+)
 REDUCED_CAPACITY = (
     "temporary-reduced-capacity",
     "Request cannot be satisfied due to temporary server capacity constraints",
@@ -35,6 +39,8 @@ def make_answer(decision: Decision, accept: str, fields: Fields) -> tuple[str, F
     assert decision.refused is not None
     status = status_of(decision)
     code, title = QUOTA_EXCEEDED if status == 429 else REDUCED_CAPACITY
+    if decision.refused.ban is not None:
+        code, title = ABNORMAL_USAGE
     if prefers_html(accept):
         kind, body = "text/html; charset=utf-8", _page(status, title, decision)
     else:

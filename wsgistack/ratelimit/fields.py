@@ -23,6 +23,11 @@ class Policy(Protocol):
     """A limit that has a name; its texts are made once."""
 
     @property
+    def policy(self) -> str:
+        """The name."""
+        ...
+
+    @property
     def rate(self) -> Rate:
         """How much."""
         ...

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from wsgistack.errors import SettingError
 from wsgistack.http.request import RequestView
 from wsgistack.ratelimit.algorithms import NEVER, State
+from wsgistack.ratelimit.bans import parse_ban
 from wsgistack.ratelimit.clients import Asker, Key, Trust
 from wsgistack.ratelimit.fields import Quota
 from wsgistack.ratelimit.limits import Limit
@@ -29,11 +30,11 @@ class Decision:
     """What was decided about one request, and what can still be done about it.
 
     *refused*: the limit that has no room, None if the request may pass.  *wait_us*: how long until it
-    would have, algorithms.NEVER if it never will.  Safe to use from the greenlet or thread that has
-    the request.
+    would have, algorithms.NEVER if it never will.  *would_refuse*: the limits of rules in dry run that
+    had no room.  Safe to use from the greenlet or thread that has the request.
     """
 
-    __slots__ = ("_claims", "_limiter", "_now", "_states", "_taken", "refused", "wait_us")
+    __slots__ = ("_claims", "_limiter", "_now", "_states", "_taken", "refused", "wait_us", "would_refuse")
 
     def __init__(
         self,
@@ -51,6 +52,7 @@ class Decision:
         self._taken: list[int] | None = None  # and not given back, once something was
         self.refused = refused
         self.wait_us = wait_us
+        self.would_refuse: list[Limit] = []
 
     @property
     def ok(self) -> bool:
@@ -68,7 +70,8 @@ class Decision:
         quotas: list[Quota] = []
         for (number, _, _), state in zip(self._claims, self._states, strict=True):
             limit = limits[number]
-            quotas.append((limit, *limit.counter.quota(state, now)))
+            if limit.tells:
+                quotas.append((limit, *limit.counter.quota(state, now)))
         return quotas
 
     @property
@@ -106,6 +109,14 @@ class Decision:
         """Give back the places of all limits of concurrency: the request is over."""
         self._settle(lambda limit: -HUGE if limit.rate.algorithm == "concurrent" else 0)
 
+    def join(self, watched: Decision) -> None:
+        """Settle what a rule in dry run decided together with this one, and remember what it refused."""
+        if watched.refused is not None:
+            self.would_refuse.append(watched.refused)
+        else:
+            self._claims = [*self._claims, *watched._claims]
+            self._states = [*self._states, *watched._states]
+
     def _settle(self, units_of: Callable[[Limit], int]) -> None:
         """Count *units_of* each limit more, or less where that is negative."""
         if self.refused is not None:
@@ -115,7 +126,8 @@ class Decision:
         more: list[Claim] = []
         less: list[tuple[Claim, State]] = []
         for index, (number, key, _) in enumerate(self._claims):
-            units = units_of(self._limiter.limits[number])
+            limit = self._limiter.limits[number]
+            units = units_of(limit) if limit.ban is None else 0
             if units > 0:
                 more.append((number, key, units))
             elif units < 0 and self._taken[index]:
@@ -135,16 +147,21 @@ class _Compiled:
     *steps*: (number, cost) of each limit, or None where the cost or the limits depend on the request.
     """
 
-    __slots__ = ("dry_run", "is_about", "key", "limits", "rule", "steps", "tiers")
+    __slots__ = ("ban", "dry_run", "is_about", "key", "limits", "rule", "steps", "tiers")
 
-    def __init__(self, rule: Rule, limits: list[Limit], tiers: dict[str, list[Limit]]) -> None:
+    def __init__(
+        self, rule: Rule, limits: list[Limit], tiers: dict[str, list[Limit]], ban: Limit | None
+    ) -> None:
         self.rule = rule
+        self.ban = ban
         self.dry_run = rule.dry_run
         self.is_about = rule.is_about
         self.key: Key = rule.key
         self.limits = limits
         self.tiers = tiers
-        self.steps = _steps(limits, rule.cost) if isinstance(rule.cost, int) and rule.tier is None else None
+        self.steps = (
+            _steps(limits, rule.cost, ban) if isinstance(rule.cost, int) and rule.tier is None else None
+        )
 
     def steps_for(self, request: RequestView) -> list[tuple[int, int]]:
         """Return (number, cost) of each limit that holds for a request: those of its tier, if it has one."""
@@ -152,12 +169,16 @@ class _Compiled:
             return self.steps
         rule = self.rule
         limits = self.limits if rule.tier is None else self.tiers.get(str(rule.tier(request)), self.limits)
-        return _steps(limits, rule.cost if isinstance(rule.cost, int) else _find_cost(rule, request))
+        cost = rule.cost if isinstance(rule.cost, int) else _find_cost(rule, request)
+        return _steps(limits, cost, self.ban)
 
 
-def _steps(limits: list[Limit], cost: int) -> list[tuple[int, int]]:
+def _steps(limits: list[Limit], cost: int, ban: Limit | None) -> list[tuple[int, int]]:
+    if not limits:
+        return []
     # A limit of bytes has room as long as it has one; the rest is counted when it was sent.
-    return [(limit.number, 1 if limit.rate.in_bytes else cost) for limit in limits]
+    steps = [(limit.number, 1 if limit.rate.in_bytes else cost) for limit in limits]
+    return steps if ban is None else [(ban.number, 0), *steps]
 
 
 def _find_cost(rule: Rule, request: RequestView) -> int:
@@ -193,6 +214,7 @@ class Limiter:
         self.trust = trust
         self.now = now
         self.limits: list[Limit] = []
+        self._bans: dict[Rule, Limit] = {}
         self._compiled = [self._compile(rule) for rule in rules]
         self.settles = any(limit.has_an_end for limit in self.limits)
         self.table: Table | SharedTable
@@ -205,6 +227,7 @@ class Limiter:
         """Count one request and decide whether it may pass."""
         asker = Asker(request, self.trust)
         claims: list[Claim] = []
+        watched: list[list[Claim]] = []
         for compiled in self._compiled:
             if compiled.is_about is not None and not compiled.is_about(request):
                 continue
@@ -214,10 +237,13 @@ class Limiter:
             keys = compiled.key(asker)
             found = [(number, key, cost) for key in keys for number, cost in steps]
             if compiled.dry_run:
-                self.table.decide(found, self.now())
+                watched.append(found)
             else:
                 claims += found
-        return self.decide(claims)
+        decision = self.decide(claims)
+        for found in watched:
+            decision.join(self.decide(found))
+        return decision
 
     def decide(self, claims: Sequence[Claim]) -> Decision:
         """Decide about *claims* of (number of a limit, key, cost)."""
@@ -231,13 +257,31 @@ class Limiter:
         if index < 0:
             return Decision(self, claims, now, states)
         refused = self.limits[claims[index][0]]
-        if refused.rule.count_refused and wait != NEVER:
-            self.table.charge([claims[index]], now)
+        if refused.ban is None:
+            self._note(refused, claims, index, wait, now)
         return Decision(self, claims, now, states, refused, wait)
+
+    def _note(self, refused: Limit, claims: Sequence[Claim], index: int, wait: int, now: int) -> None:
+        """Count a refusal where the rule says so: under its limit, and towards a ban."""
+        _, key, cost = claims[index]
+        noted: list[Claim] = []
+        if refused.rule.count_refused and wait != NEVER:
+            noted.append((refused.number, key, cost))
+        ban = self._bans.get(refused.rule)
+        if ban is not None:
+            noted.append((ban.number, key, 1))
+        if noted:
+            self.table.charge(noted, now)
 
     def _compile(self, rule: Rule) -> _Compiled:
         tiers = {name: self._make_limits(rule, rates) for name, rates in rule.tier_rates.items()}
-        return _Compiled(rule, self._make_limits(rule, rule.rates), tiers)
+        limits = self._make_limits(rule, rule.rates)
+        ban = None
+        if rule.ban:
+            ban = Limit(len(self.limits), f"{rule.name}-ban", UNLIMITED, rule, parse_ban(rule.ban))
+            self.limits.append(ban)
+            self._bans[rule] = ban
+        return _Compiled(rule, limits, tiers, ban)
 
     def _make_limits(self, rule: Rule, rates: Sequence[Rate]) -> list[Limit]:
         limits = []

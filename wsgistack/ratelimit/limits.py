@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from wsgistack.ratelimit.algorithms import Counter, make_counter
+from wsgistack.ratelimit.bans import Ban, BanCounter
 from wsgistack.ratelimit.fields import limit_prefix, policy_item
 from wsgistack.ratelimit.rates import Rate
 from wsgistack.ratelimit.rules import Rule
@@ -14,25 +15,30 @@ __all__ = ["Limit"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Limit:
-    """One limit: *number* is its place in the table, *policy* its name in fields, *rule* whose it is."""
+    """One limit: *number* is its place in the table, *policy* its name in fields, *rule* whose it is.
+
+    With *ban* it is no limit but what shuts out those whom the rule refuses too often.
+    """
 
     number: int
     policy: str
     rate: Rate
     rule: Rule
+    ban: Ban | None = None
     counter: Counter = field(init=False)
     policy_item: str = field(init=False)
     prefix: str = field(init=False)
+    tells: bool = field(init=False)  # clients what is left: not of a ban, nor of what is only watched
+    has_an_end: bool = field(init=False)  # something is settled when the response is over
 
     def __post_init__(self) -> None:
+        rate, ban = self.rate, self.ban
+        settles = rate.in_bytes or rate.algorithm == "concurrent" or bool(self.rule.charge)
         for name, value in (
-            ("counter", make_counter(self.rate)),
-            ("policy_item", policy_item(self.policy, self.rate)),
+            ("counter", make_counter(rate) if ban is None else BanCounter(ban)),
+            ("policy_item", policy_item(self.policy, rate)),
             ("prefix", limit_prefix(self.policy)),
+            ("tells", ban is None and not self.rule.dry_run),
+            ("has_an_end", ban is None and settles),
         ):
             object.__setattr__(self, name, value)
-
-    @property
-    def has_an_end(self) -> bool:
-        """Whether something is settled when the response is over."""
-        return self.rate.in_bytes or self.rate.algorithm == "concurrent" or bool(self.rule.charge)

@@ -24,7 +24,7 @@ from zoneinfo import ZoneInfo
 from wsgistack.errors import RateError
 from wsgistack.registry import find_nearest
 
-__all__ = ["CALENDAR_UNITS", "UNLIMITED", "Rate", "parse_rates"]
+__all__ = ["CALENDAR_UNITS", "UNLIMITED", "Rate", "parse_rates", "parse_window", "show_window"]
 
 MOST = 10**12  # of an amount: RFC 9651 integers end below 10**15
 LONGEST_WINDOW_US = 100 * 365 * 86_400_000_000
@@ -91,7 +91,7 @@ class Rate:
             return f"{amount} concurrent"
         if self.calendar:
             return f"{amount}/calendar {self.calendar} {self.zone}"
-        text = f"{amount}/{_show_window(self.window_us)}"
+        text = f"{amount}/{show_window(self.window_us)}"
         if self.algorithm == "gcra":
             burst = f" burst {_show_amount(self.burst, self.in_bytes)}"
             return text + (burst if self.burst != self.amount else "")
@@ -116,6 +116,15 @@ def parse_rates(text: str) -> tuple[Rate, ...]:
     if not reader.at_end:
         reader.refuse("the end, ';' or an option", *ALGORITHMS, "burst")
     return tuple(rates)
+
+
+def parse_window(text: str) -> int:
+    """Return the microseconds of a window such as `15 minutes`, `hour` or `500ms`; raises RateError."""
+    reader = _Reader(text)
+    window_us = _parse_window(reader)
+    if not reader.at_end:
+        reader.refuse("the end")
+    return window_us
 
 
 class _Reader:
@@ -261,7 +270,8 @@ def _show_amount(amount: int, in_bytes: bool) -> str:
     return f"{amount} bytes"
 
 
-def _show_window(window_us: int) -> str:
+def show_window(window_us: int) -> str:
+    """Return the text that `parse_window` reads as *window_us*."""
     for unit in ("year", "week", "day", "hour", "minute", "second"):
         count, rest = divmod(window_us, UNITS_US[unit])
         if rest == 0:

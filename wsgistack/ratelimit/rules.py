@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from wsgistack.errors import RateError, SettingError
 from wsgistack.http.request import RequestView
+from wsgistack.ratelimit.bans import parse_ban
 from wsgistack.ratelimit.clients import Key, client_ip
 from wsgistack.ratelimit.rates import UNLIMITED, Rate, parse_rates
 
@@ -33,6 +34,8 @@ class Rule:
     *tier(request)* names one of *tiers*, {name: rate}, that stands in the place of *rate*.
     *exempt(request)*: whom the rule is not about.  *status*: of a refusal.
     *count_refused*: a refused request is counted too, so that who does not wait is never served.
+    *ban*: shut out whom the rule refuses too often, in the language of bans.py; while the ban lasts
+    nothing of the rule's other limits is looked at.
     *dry_run*: refuses nobody, but counts what it would have refused.
     """
 
@@ -49,6 +52,7 @@ class Rule:
     exempt: Callable[[RequestView], bool] | None = None
     status: int = 0  # 429, or 503 where all its limits are concurrent
     count_refused: bool = False
+    ban: str = ""
     dry_run: bool = False
 
     def __post_init__(self) -> None:
@@ -56,6 +60,8 @@ class Rule:
             raise SettingError(f"rule {self.name!r}: a name has up to 64 letters, digits, '.', '_' and '-'")
         for text in (self.rate, *(self.tiers or {}).values()):
             self._parse(text)
+        if self.ban:
+            parse_ban(self.ban)
         for method in _words(self.methods):
             if not METHOD.fullmatch(method):
                 raise SettingError(f"rule {self.name}: methods: {method!r} is no method")

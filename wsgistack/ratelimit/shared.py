@@ -128,7 +128,8 @@ class SharedTable:
                 self._give_back_all(granted, now)
                 rest = [self.get(number, key) for number, key, _ in claims[index + 1 :]]
                 return index, wait, states + rest
-            granted.append((claim, state))
+            if claim[2]:
+                granted.append((claim, state))
         return -1, 0, states
 
     def _take(self, claim: Claim, now: int) -> tuple[int, State | None]:

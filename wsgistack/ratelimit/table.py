@@ -74,7 +74,8 @@ class Table:
                 places.append((shard, mark))
                 states.append(state)
             for (shard, mark), state in zip(places, states, strict=True):
-                shard[mark] = state
+                if state is not None:
+                    shard[mark] = state
         return -1, 0, states
 
     def decide_one(self, number: int, key: bytes, cost: int, now: int) -> tuple[int, State | None]:
@@ -87,7 +88,7 @@ class Table:
                 shard, mark = self._place(number, mark, now)
                 state = shard.get(mark)
             wait, state = self._decide[number](state, now, cost)
-            if not wait:
+            if not wait and state is not None:
                 shard[mark] = state
         return wait, state
 

@@ -348,3 +348,39 @@ STATUS = b"HTTP/1.1 200 OK\r\n"
 )  # 24 28 30 32 37
 def test_a_response_head_is_written_anew(came: bytes, options: dict[str, Any], goes: bytes) -> None:
     assert rewrite_response(came, **options) == goes
+
+
+@pytest.mark.parametrize(
+    ("came", "goes"),
+    [
+        pytest.param(request(b"Cookie: node=x; a=1"), passed(b"Cookie: a=1"), id="among others"),
+        pytest.param(
+            request(b"A: 1", b"Cookie: node=x", b"B: 2"), passed(b"A: 1", b"B: 2"), id="nothing is left"
+        ),
+        pytest.param(
+            request(b"Cookie: a=1", b"B: 2", b"cookie: node=x; c=3"),
+            passed(b"B: 2", b"Cookie: a=1", b"Cookie: c=3"),
+            id="several lines",
+        ),
+        pytest.param(request(b"B: node=x"), passed(b"B: node=x"), id="no cookie at all"),
+    ],
+)
+def test_our_cookie_does_not_reach_the_node(came: bytes, goes: bytes) -> None:
+    assert rewrite_request(came, cookie=b"node") == goes
+
+
+def test_a_cookie_field_that_is_removed_stays_removed() -> None:
+    assert rewrite_request(request(b"Cookie: node=x; a=1"), cookie=b"node", remove=b"cookie\n") == passed()
+
+
+@pytest.mark.parametrize(
+    "came", [request(), request(b"X-Request-Id: theirs"), request(b"x-request-id: a", b"X-Request-ID: b")]
+)
+def test_there_is_one_request_id_when_we_say_which(came: bytes) -> None:
+    assert rewrite_request(came, request_id=b"ours") == passed(b"X-Request-Id: ours")
+
+
+def test_lines_can_be_added_to_a_response() -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nSet-Cookie: a=1\r\n\r\n"
+    added = rewrite_response(head, insert=b"Set-Cookie: node=x\r\n")
+    assert added == (b"HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nSet-Cookie: node=x\r\nContent-Length: 0\r\n\r\n")

@@ -73,3 +73,11 @@ def test_what_is_no_list_of_servers_is_named(servers: Any, words: str) -> None:
     with pytest.raises(AddressError, match="servers") as caught:
         parse_servers(servers)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("server", "needs_lookup"),
+    [("10.0.0.1", False), ("::1", False), ("/run/m", False), ("cache1", True), ("[fe80::1%eth0]", True)],
+)
+def test_only_names_need_a_resolver(server: str, needs_lookup: bool) -> None:
+    assert parse_address(server).needs_lookup is needs_lookup

@@ -12,9 +12,10 @@ from wsgistack.store.memcached import requests
 from wsgistack.store.memcached.calls import Call
 
 CALLS: dict[str, tuple[Call, bytes]] = {
-    "a value": (requests.get(b"k"), b"mg k v f O%d\r\n"),
-    "a value with its token": (requests.get(b"k", with_cas=True), b"mg k v f c O%d\r\n"),
-    "a value that lives on": (requests.get(b"k", ttl=9), b"mg k v f c T9 O%d\r\n"),
+    "a value": (requests.get(b"k"), b"mg k v f c t O%d\r\n"),
+    "a value that lives on": (requests.get(b"k", ttl=9), b"mg k v f c t T9 O%d\r\n"),
+    "a lease that is given back": (requests.release(b"k", 5, stale_ttl=None), b"md k C5 O%d\r\n"),
+    "one of an old value": (requests.release(b"k", 5, stale_ttl=9), b"md k C5 I T9 O%d\r\n"),
     "a time to live": (requests.touch(b"k", 9), b"mg k T9 O%d\r\n"),
     "set": (requests.store("set", b"k", b"hi", 5, 60), b"ms k 2 T60 F5 O%d\r\nhi\r\n"),
     "add": (requests.store("add", b"k", b"", 0, 0), b"ms k 0 T0 F0 ME O%d\r\n\r\n"),
@@ -60,6 +61,13 @@ def test_each_line_of_many_has_a_number_of_its_own() -> None:
     removal = requests.delete_many([b"a", b"b"])
     assert removal.payload == b"md a O%d\r\nmd b O%d\r\n" % (removal.opaque, removal.opaque + 1)
     assert removal.opaque == first + 2
+
+
+def test_several_numbers_are_counted_at_once() -> None:
+    call = requests.count_many([b"a", b"b"], 1, 77, 0)
+    first = call.opaque
+    assert call.payload == b"ma a v N0 J77 D1 O%d\r\nma b v N0 J77 D1 O%d\r\n" % (first, first + 1)
+    assert (call.count, call.keys) == (2, [b"a", b"b"])
 
 
 def test_numbers_start_anew_before_they_grow_long(monkeypatch: pytest.MonkeyPatch) -> None:

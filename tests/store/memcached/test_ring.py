@@ -241,7 +241,7 @@ def test_a_large_write_does_not_hold_up_small_reads(memcached: Memcached) -> Non
 
     def script() -> int:
         assert (
-            together("greenlets", [partial(ring.set, "large", value), partial(ring.get, "large")])[0] is True
+            together("greenlets", [partial(ring.set, "large", value), partial(ring.get, "small")])[0] is True
         )
         return int(ring.nodes()[0]["connects"])
 

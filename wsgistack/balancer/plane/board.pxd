@@ -2,6 +2,8 @@
 
 from libc.stdint cimport uint32_t, uint64_t
 
+from wsgistack.balancer.plane.learned cimport Learned
+
 cdef enum:
     NODE_SLOTS = 1024
     SERVICE_SLOTS = 64
@@ -78,6 +80,7 @@ cdef struct WorkerBlock:
 cdef struct BoardView:           # what the plane holds
     SharedNode* shared
     NodeHold* holds
+    Learned* learned
     WorkerBlock* mine
     WorkerBlock* blocks          # of all workers
     uint32_t worker
@@ -139,4 +142,6 @@ cdef class Board:
     cdef WorkerBlock* block(self, int worker)
     cdef SharedNode* shared(self)
     cdef NodeHold* holds(self)
+    cdef Learned* learned(self)
+    cdef seed(self, bytes random)
     cdef outcome(self, int slot, bint held)

@@ -11,11 +11,11 @@ import os
 import time
 
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from wsgistack.balancer.outside import Outcomes
 
-MAGIC = b"wsgistk2"
+MAGIC = b"wsgistk3"
 # The class body below would take the bare names for its own.
 SIZES = {"nodes": NODE_SLOTS, "services": SERVICE_SLOTS, "workers": MAX_WORKERS, "latency": LATENCY_BUCKETS}
 
@@ -29,7 +29,8 @@ cdef struct Header:
 
 
 cdef size_t board_size(int workers):
-    return HEADER + NODE_SLOTS * (sizeof(SharedNode) + sizeof(NodeHold)) + workers * sizeof(WorkerBlock)
+    return (HEADER + NODE_SLOTS * (sizeof(SharedNode) + sizeof(NodeHold)) + sizeof(Learned)
+            + workers * sizeof(WorkerBlock))
 
 
 cdef class Board:
@@ -68,7 +69,9 @@ cdef class Board:
         fd = os.memfd_create("wsgistack-board")
         os.ftruncate(fd, board_size(workers))
         os.pwrite(fd, MAGIC + int(workers).to_bytes(4, "little"), 0)
-        return Board(fd)
+        board = Board(fd)
+        board.seed(os.urandom(16))
+        return board
 
     @staticmethod
     def attach(fd: int) :
@@ -81,6 +84,12 @@ cdef class Board:
     cdef NodeHold* holds(self):
         return <NodeHold*>(self.mem + HEADER + NODE_SLOTS * sizeof(SharedNode))
 
+    cdef Learned* learned(self):
+        return <Learned*>(self.holds() + NODE_SLOTS)
+
+    cdef seed(self, bytes random):
+        memcpy(self.learned().seeds, <const char*>random, 16)
+
     cdef WorkerBlock* block(self, int worker):
         return <WorkerBlock*>(self.mem + board_size(worker))
 
@@ -88,6 +97,7 @@ cdef class Board:
         cdef BoardView v
         v.shared = self.shared()
         v.holds = self.holds()
+        v.learned = self.learned()
         v.mine = self.block(worker)
         v.blocks = self.block(0)
         v.worker = worker

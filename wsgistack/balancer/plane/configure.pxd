@@ -2,6 +2,7 @@
 
 from wsgistack.balancer.plane.core cimport Core, Node, Pool, Service
 
+cdef int fill_sticky(Service* s, dict settings, dict tokens) except -1
 cdef int fill_service(Service* s, dict settings, list insert, list remove, object listen) except -1
 cdef int fill_node(Node* n, str address, object connect, int slot) except -1
 cdef Pool* make_pool(int size) except NULL

@@ -5,8 +5,10 @@ bug of ours and raises, before anything of the snapshot took effect.
 """
 
 import ipaddress
+import math
 import socket
 import struct
+import zlib
 
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
@@ -15,7 +17,9 @@ from wsgistack.balancer.plane.core cimport (
     ADDRESS_BYTES,
     MAX_CIDRS,
     MAX_DELAYS,
+    NAME_BYTES,
     TEXT_BYTES,
+    TOKEN_BYTES,
     Cidr,
     Core,
     Member,
@@ -58,6 +62,7 @@ cdef int fill_node(Node* n, str address, object connect, int slot) except -1:
     cdef bytes raw
     put_text(n.address, TEXT_BYTES, address.encode())
     n.slot = slot
+    n.id = zlib.crc32(address.encode()) or 1
     n.connectable = 0
     if connect is not None:
         raw = sockaddr_bytes(connect)
@@ -159,6 +164,31 @@ cdef int fill_retries(Service* s, dict settings) except -1:
     return 0
 
 
+STICKY = ("off", "cookie", "learn")    # sticky.Sticky
+REQUEST_ID = ("off", "make", "trust")  # request_id.RequestId
+
+
+# After s.pool is set: the tokens lie as its members do.
+cdef int fill_sticky(Service* s, dict settings, dict tokens) except -1:
+    cdef unsigned int i
+    name = settings["sticky_cookie"].encode("latin-1")
+    put_text(s.sticky_name, NAME_BYTES, name)
+    s.sticky_name_len = len(name)
+    s.sticky_ttl_s = math.ceil(settings["sticky_ttl"])
+    s.sticky = STICKY.index(settings["sticky"])
+    if s.pool == NULL:
+        return 0
+    s.tokens = <char*>calloc(s.pool.n + 1, TOKEN_BYTES)
+    if s.tokens == NULL:
+        raise MemoryError
+    for i in range(s.pool.n if tokens else 0):
+        token = tokens[s.pool.members[i].node.address.decode()].encode()
+        if len(token) != TOKEN_BYTES:
+            raise ValueError(f"a sticky token of {len(token)} bytes")
+        memcpy(s.tokens + i * TOKEN_BYTES, <const char*>token, TOKEN_BYTES)
+    return 0
+
+
 cdef int fill_service(Service* s, dict settings, list insert, list remove, object listen) except -1:
     authority = default_authority(listen).encode()
     put_text(s.authority, TEXT_BYTES, authority)
@@ -192,6 +222,7 @@ cdef int fill_service(Service* s, dict settings, list insert, list remove, objec
     s.max_uri = settings["max_uri_bytes"]
     s.sndbuf = settings["client_sndbuf_size"]
     s.retry_after = settings["retry_after"]
+    s.request_id = REQUEST_ID.index(settings["request_id"])
     fill_retries(s, settings)
     put_text(s.verify_path, sizeof(s.verify_path), settings["verify_backend_path"].encode("latin-1"))
     fill_trusted(s, list(settings["trusted_upstream_proxies"]))

@@ -19,6 +19,8 @@ cdef enum:
     TEXT_BYTES = 112             # an address as text: unix:/path is at most 5 + 108
     EVENTS = 256                 # log events kept between two polls; more are counted
     MAX_CIDRS = 64
+    TOKEN_BYTES = 16             # of a sticky cookie, see balancer/sticky.py
+    LINE_BYTES = 512
     MAX_DELAYS = 24              # of error_retry_schedule, see balancer/retry.py
 
 
@@ -43,6 +45,7 @@ cdef struct Node:
     char sockaddr[ADDRESS_BYTES]
     uint32_t sockaddr_size
     uint32_t slot
+    uint32_t id                  # a hash of the address, never 0: what other workers know it by
     uint32_t refs                # pools, connections, exchanges
     uint8_t removed              # in no pool any more: idle connections are closed
     uint8_t connectable          # the address is known
@@ -84,6 +87,12 @@ cdef struct Service:
     uint8_t retry_keyed          # an Idempotency-Key makes a request one that may be repeated
     uint8_t retries_status       # retry_status holds any
     uint8_t retry_status[25]     # one bit for each status from 400 to 599
+    uint8_t request_id           # request_id.RequestId
+    uint8_t sticky               # sticky.Sticky
+    uint8_t sticky_name_len
+    char sticky_name[NAME_BYTES]
+    uint32_t sticky_ttl_s
+    char* tokens                 # TOKEN_BYTES for each member of the pool
     uint32_t n_delays            # 0: enable_error_retries is off
     uint32_t delays_ms[MAX_DELAYS]
     char verify_path[256]
@@ -205,6 +214,7 @@ cdef struct Core:
     uint32_t n_clients
     uint32_t max_clients
     uint8_t draining
+    char line[LINE_BYTES]        # of the response head at hand
     uint32_t n_events
     uint32_t lost_events
     EventRecord events[EVENTS]

@@ -46,8 +46,10 @@ cdef EventRecord* core_event(Core* core) noexcept nogil:
 cdef void service_free_text(Service* service) noexcept nogil:
     free(service.insert)
     free(service.remove)
+    free(service.tokens)
     service.insert = NULL
     service.remove = NULL
+    service.tokens = NULL
 
 
 cdef void service_unref(Service* service) noexcept nogil:

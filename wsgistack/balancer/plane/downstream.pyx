@@ -57,6 +57,8 @@ from wsgistack.balancer.plane.relay cimport (
     relay_fail,
     relay_pump,
 )
+from wsgistack.balancer.plane.request_id cimport ID_BYTES, identify
+from wsgistack.balancer.plane.sticky cimport sticky_begin
 from wsgistack.balancer.plane.timers cimport timer_at_most, timer_cancel
 from wsgistack.balancer.plane.wire cimport F_IDEMPOTENCY_KEY, M_GET, M_HEAD, RequestRewrite, fault_status, parse_request_head
 
@@ -159,6 +161,7 @@ cdef int begin_exchange(Client* c) noexcept nogil:
     cdef RequestRewrite r
     cdef Service* s = c.service
     cdef Core* core = c.ep.core
+    cdef char request_id[ID_BYTES]
     cdef int why
     cdef Exchange* ex = new_exchange(c)
     if ex == NULL:
@@ -178,6 +181,10 @@ cdef int begin_exchange(Client* c) noexcept nogil:
     r.authority = s.authority
     r.authority_len = s.authority_len
     ex.max_body = s.max_chunked if core.head.chunked else s.max_body
+    if s.request_id:
+        identify(core, s.request_id, &core.head, buf_data(&c.inp), &r, request_id)
+    if s.sticky:
+        sticky_begin(c, &core.head, buf_data(&c.inp), &r)
     why = ex_begin(ex, &core.head, buf_data(&c.inp), &r)
     ex.idempotent |= s.retry_keyed and core.head.seen >> F_IDEMPOTENCY_KEY & 1
     if ex.idempotent and s.retries_status:

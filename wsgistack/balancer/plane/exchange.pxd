@@ -67,6 +67,8 @@ cdef struct Exchange:
     uint8_t started              # the client was (or will be) sent bytes of the node's response
     uint8_t why                  # Reason
     uint8_t own                  # the response is ours, not a node's
+    uint8_t sticky               # sticky.Sticky of the service when it began
+    uint8_t secure               # the client came by https
     uint8_t held                 # a final head of a watched status waits: pass it on or drop it
     uint8_t watch_error          # watch for status 500
     const uint8_t* watched       # or for these: a bit for each status from 400 to 599; NULL: for none
@@ -99,6 +101,14 @@ cdef struct Exchange:
     uint8_t fresh_only           # a reused connection died under it: only a new one will do
     uint8_t last_why
     uint64_t retry_at_ms         # not sent again before
+    void* sticky_node            # whose the request is
+    uint64_t sticky_key          # of the application's cookie that said so
+    const char* learn            # the cookie to look for in the response; NULL: for none
+    uint32_t learn_len
+    uint32_t learned_len         # 0: it was not set
+    const char* learned          # its value, within the bytes that were fed last
+    const char* insert           # ready lines for the final response head
+    uint32_t insert_len
     uint64_t began_us
     uint64_t asked_us            # the node has the request, or the rest of it is here, since
     uint64_t wait_ms             # when it began to wait for a node connection

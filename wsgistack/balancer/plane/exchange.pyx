@@ -15,6 +15,7 @@ from libc.string cimport memcpy, memset, strlen
 from libc.time cimport gmtime_r, strftime, time, time_t, tm
 
 from wsgistack.balancer.plane.buf cimport Buf, buf_append, buf_consume, buf_len, buf_release, buf_reserve, buf_tail
+from wsgistack.balancer.plane.cookies cimport find_cookie_set
 from wsgistack.balancer.plane.wire cimport (
     BODY_AS_TOLD,
     BODY_CHUNKED,
@@ -231,6 +232,8 @@ cdef void write_head(Exchange* ex, const Head* h, const char* p, int framing, in
     r.websocket = websocket
     r.framing = framing
     r.length = <uint64_t>h.content_length if h.content_length >= 0 else 0
+    r.insert = ex.insert
+    r.insert_len = ex.insert_len if h.status >= 200 else 0
     if buf_reserve(&ex.down, h.size + HEAD_RESERVE) != 0:
         ex.why = WHY_NO_MEMORY
         return
@@ -258,6 +261,8 @@ cdef void interim_head(Exchange* ex, const Head* h, const char* p) noexcept nogi
 
 cdef void final_head(Exchange* ex, const Head* h, const char* p) noexcept nogil:
     ex.status = h.status
+    if ex.learn != NULL:
+        ex.learned = find_cookie_set(h, p, ex.learn, ex.learn_len, &ex.learned_len)
     if ex.method_id == M_HEAD or h.status == 204 or h.status == 304:
         ex.res_in = BODY_NONE
         ex.res_out = BODY_NONE if h.status == 204 else BODY_AS_TOLD

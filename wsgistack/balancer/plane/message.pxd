@@ -111,6 +111,10 @@ cdef struct RequestRewrite:
     uint32_t insert_len
     const char* remove           # names to drop, lower case, each followed by "\n" (HEADER service REMOVE)
     uint32_t remove_len
+    const char* cookie           # a cookie to take out, by name
+    uint32_t cookie_len          # 0: none
+    const char* request_id       # written as X-Request-Id, instead of any that came
+    uint32_t request_id_len      # 0: those that came go on
     const char* authority        # what Host says when the request names none: the service's own address
     uint32_t authority_len
 
@@ -121,6 +125,8 @@ cdef struct ResponseRewrite:
     uint8_t websocket            # 101: Connection: upgrade, Upgrade: websocket
     uint8_t framing
     uint64_t length
+    const char* insert           # ready lines, each ending in CRLF
+    uint32_t insert_len
 
 
 cdef struct Chunked:             # the place within a chunked body; all zero at its start

@@ -72,6 +72,7 @@ from wsgistack.balancer.plane.retry cimport (
     FAILED_STATUS,
     FAILED_TIMEOUT,
 )
+from wsgistack.balancer.plane.sticky cimport sticky_absorb, sticky_drop, sticky_prepare
 from wsgistack.balancer.plane.timers cimport timer_at_most
 from wsgistack.balancer.plane.upstream cimport (
     ACQUIRED_LATER,
@@ -172,6 +173,7 @@ cdef void relay_drop(Client* c) noexcept nogil:
     c.relay_up = NULL
     c.relay_down = NULL
     counts(c).in_flight -= 1
+    sticky_drop(c.ex)
     exchange_free(c.ex)
     c.ex = NULL
 
@@ -383,8 +385,15 @@ cdef int held_response(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
     return 0
 
 
-cdef void feed(Core* core, Exchange* ex, Conn* conn) noexcept nogil:
-    buf_consume(&conn.inp, <uint32_t>ex_response_input(ex, &core.head, buf_data(&conn.inp), buf_len(&conn.inp)))
+cdef void feed(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
+    cdef uint32_t used
+    cdef int sticky = ex.sticky and ex.res_state == RES_HEAD
+    if sticky:
+        sticky_prepare(c, conn)
+    used = <uint32_t>ex_response_input(ex, &c.ep.core.head, buf_data(&conn.inp), buf_len(&conn.inp))
+    if sticky and ex.res_state != RES_HEAD:
+        sticky_absorb(c, conn)
+    buf_consume(&conn.inp, used)
 
 
 cdef int splice_response(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
@@ -458,11 +467,11 @@ cdef int from_node(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
             return node_lost(c, PHASE_RESPONSE, ex.why, 0)
         ex.node_keep = 0
     else:
-        feed(c.ep.core, ex, conn)
+        feed(c, ex, conn)
         if ex.held:
             if held_response(c, ex, conn):
                 return 1
-            feed(c.ep.core, ex, conn)
+            feed(c, ex, conn)
         if not began and ex.res_state != RES_HEAD:
             count_outcome(c, ex, conn)
         if ex.why != WHY_NONE:

@@ -8,11 +8,13 @@ copied, so `out` needs HEAD_RESERVE only for the lines that are added here.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcpy
 
+from wsgistack.balancer.plane.cookies cimport write_cookies_without
 from wsgistack.balancer.plane.message cimport (
     BODY_AS_TOLD,
     BODY_CHUNKED,
     BODY_LENGTH,
     F_CONTENT_LENGTH,
+    F_COOKIE,
     F_EXPECT,
     F_FORWARDED,
     F_HOST,
@@ -22,6 +24,7 @@ from wsgistack.balancer.plane.message cimport (
     F_X_FORWARDED_HOST,
     F_X_FORWARDED_PORT,
     F_X_FORWARDED_PROTO,
+    F_X_REQUEST_ID,
     Field,
     Head,
     RequestRewrite,
@@ -172,6 +175,21 @@ cdef char* put_identity(char* out, const Head* h, const char* p, const RequestRe
     return put_forwarded(out, h, p, r)
 
 
+cdef char* put_cookies(char* out, const Head* h, const char* p, const RequestRewrite* r) noexcept nogil:
+    # A Cookie of which nothing is left is not written.
+    cdef const Field* f
+    cdef uint32_t i, size
+    for i in range(h.n_fields):
+        f = &h.fields[i]
+        if f.id != F_COOKIE or f.drop or (r.remove_len and is_removed(p, f, r.remove, r.remove_len)):
+            continue
+        size = write_cookies_without(<const uint8_t*>p + f.value, f.value_len, r.cookie, r.cookie_len, out + 8)
+        if size:
+            memcpy(out, b"Cookie: ", 8)
+            out = put(out + 8 + size, b"\r\n", 2)
+    return out
+
+
 cdef size_t write_request_head(const Head* h, const char* p, const RequestRewrite* r, char* out) noexcept nogil:
     cdef char* start = out
     cdef uint32_t left_out = OURS
@@ -190,7 +208,16 @@ cdef size_t write_request_head(const Head* h, const char* p, const RequestRewrit
         left_out |= (1 << F_X_FORWARDED_FOR | 1 << F_FORWARDED) if r.trusted else FORWARDED
     if r.framing != BODY_CHUNKED:
         left_out |= 1 << F_TRAILER
+    if r.cookie_len:
+        left_out |= 1 << F_COOKIE
+    if r.request_id_len:
+        left_out |= 1 << F_X_REQUEST_ID
     out = put_fields(out, h, p, left_out, r.remove, r.remove_len)
+    if r.cookie_len:
+        out = put_cookies(out, h, p, r)
+    if r.request_id_len:
+        out = put(out, b"X-Request-Id: ", 14)
+        out = put(put(out, r.request_id, r.request_id_len), b"\r\n", 2)
     if not r.blind:
         out = put_identity(out, h, p, r)
 
@@ -226,6 +253,7 @@ cdef size_t write_response_head(const Head* h, const char* p, const ResponseRewr
     if r.framing == BODY_CHUNKED:
         left_out &= ~<uint32_t>(1 << F_TRAILER)
     out = put_fields(out, h, p, left_out, NULL, 0)
+    out = put(out, r.insert, r.insert_len)
     if r.framing == BODY_LENGTH:
         out = put_length(out, r.length)
     elif r.framing == BODY_CHUNKED or (r.framing == BODY_AS_TOLD and h.chunked and r.client_minor >= 1):

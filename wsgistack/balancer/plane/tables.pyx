@@ -8,7 +8,7 @@ from libc.stdint cimport uint32_t
 from libc.stdlib cimport calloc
 from libc.string cimport strncpy
 
-from wsgistack.balancer.plane.configure cimport fill_node, fill_pool, fill_service, free_pool, make_pool
+from wsgistack.balancer.plane.configure cimport fill_node, fill_pool, fill_service, fill_sticky, free_pool, make_pool
 from wsgistack.balancer.plane.core cimport NAME_BYTES, Core, Member, Node, Pool, Service, node_unref, service_unref
 from wsgistack.balancer.plane.downstream cimport down_retire
 from wsgistack.balancer.plane.upstream cimport up_close, up_close_idle
@@ -134,6 +134,7 @@ cdef class Tables:
         s.pool = NULL
         if spec["pool"] is not None:
             s.pool = <Pool*><size_t>self.pools[spec["pool"]]
+        fill_sticky(s, spec["settings"], spec["tokens"])
         s.closing = not spec["enabled"]
 
     cdef drop_services(self, set wanted):

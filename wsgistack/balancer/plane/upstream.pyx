@@ -59,6 +59,7 @@ from wsgistack.balancer.plane.exchange cimport (
 )
 from wsgistack.balancer.plane.net cimport EV_ERR, EV_HUP, EV_IN, EV_OUT, EV_RDHUP
 from wsgistack.balancer.plane.pick cimport pick_node
+from wsgistack.balancer.plane.sticky cimport sticky_choose
 from wsgistack.balancer.plane.timers cimport timer_at_most, timer_cancel
 from wsgistack.balancer.plane.wire cimport M_OPTIONS
 
@@ -226,6 +227,10 @@ cdef Node* choose(Core* core, Service* service, Exchange* ex) noexcept nogil:
     cdef Node* node
     if service.pool == NULL:
         return NULL
+    if ex.sticky_node != NULL:
+        node = sticky_choose(core, service, ex)
+        if node != NULL:
+            return node
     node = pick_node(core, service.pool, ex.tried, ex.n_tried)
     if node == NULL and ex.n_tried and ex.may_forget:
         ex.n_tried = 0

@@ -61,6 +61,8 @@ def rewrite_request(
     insert: bytes = ...,
     remove: bytes = ...,
     authority: bytes = ...,
+    cookie: bytes = ...,
+    request_id: bytes = ...,
     max_fields: int = ...,
     max_bytes: int = ...,
     max_target: int = ...,
@@ -73,6 +75,7 @@ def rewrite_response(
     websocket: bool = ...,
     framing: _Framing | None = ...,
     length: int | None = ...,
+    insert: bytes = ...,
     max_fields: int = ...,
     max_bytes: int = ...,
 ) -> bytes: ...

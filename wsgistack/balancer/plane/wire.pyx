@@ -182,7 +182,8 @@ cdef uint64_t length_of(length):
 
 def rewrite_request(bytes data, *, bytes peer=b"192.0.2.1", peer_is_v6=False, trusted=False, blind=False,
                     https=False, keep_alive=True, websocket=None, framing=None, length=None, bytes insert=b"",
-                    bytes remove=b"", bytes authority=b"www.example", **limits):
+                    bytes remove=b"", bytes authority=b"www.example", bytes cookie=b"", bytes request_id=b"",
+                    **limits):
     """Return the head that a node gets; framing and websocket are as parsed unless told."""
     cdef RequestRewrite r
     cdef Copy given = Copy(data), out
@@ -206,6 +207,10 @@ def rewrite_request(bytes data, *, bytes peer=b"192.0.2.1", peer_is_v6=False, tr
     r.remove_len = len(remove)
     r.authority = authority
     r.authority_len = len(authority)
+    r.cookie = cookie
+    r.cookie_len = len(cookie)
+    r.request_id = request_id
+    r.request_id_len = len(request_id)
     out = Copy(None, head.size + r.insert_len + r.peer_len * 3 + r.authority_len + HEAD_RESERVE)
     size = write_request_head(&head, given.at, &r, out.at)
     assert size <= out.size, f"{size} bytes written, room for {out.size}"
@@ -213,7 +218,7 @@ def rewrite_request(bytes data, *, bytes peer=b"192.0.2.1", peer_is_v6=False, tr
 
 
 def rewrite_response(bytes data, *, client_minor=1, keep_alive=True, websocket=False, framing=None, length=None,
-                     **limits):
+                     bytes insert=b"", **limits):
     """Return the head that a client gets; framing is as parsed unless told."""
     cdef ResponseRewrite r
     cdef Copy given = Copy(data), out
@@ -222,6 +227,8 @@ def rewrite_response(bytes data, *, client_minor=1, keep_alive=True, websocket=F
     if not step(RESPONSE, given):
         raise ValueError("the head is not complete")
     r.client_minor = client_minor
+    r.insert = insert
+    r.insert_len = len(insert)
     r.keep_alive = keep_alive
     r.websocket = websocket
     r.framing = framing_of(framing)

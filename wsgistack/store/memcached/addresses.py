@@ -35,9 +35,11 @@ class Address:
 
     @property
     def needs_lookup(self) -> bool:
-        """True if the host is a name, which takes a resolver."""
+        """True if the host is a name, or has a zone, which takes a resolver."""
         if self.path:
             return False
+        if "%" in self.host:
+            return True
         try:
             ipaddress.ip_address(self.host)
         except ValueError:

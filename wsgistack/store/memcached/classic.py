@@ -143,6 +143,17 @@ def _arithmetic(client: Any, call: Call) -> Answer:
     return [Reply(b"NF") if now is None else Reply(b"VA", b"%d" % now)]
 
 
+def _count_many(client: Any, call: Call) -> Answer:
+    by, first, ttl = call.words
+    replies = []
+    for key in call.keys:
+        now = client.incr(key, by)
+        if now is None:
+            now = first if client.add(key, (b"%d" % first, 0), ttl) else client.incr(key, by)
+        replies.append(Reply(b"NF") if now is None else Reply(b"VA", b"%d" % now))
+    return replies
+
+
 def _line(client: Any, call: Call) -> Answer:
     code, _, words = client.raw_command(call.words[0]).partition(b" ")
     return [Reply(code, words)]
@@ -161,6 +172,8 @@ VERBS: dict[str, Callable[[Any, Call], Answer]] = {
     "delete_many": _delete,
     "invalidate": _delete,
     "touch": _touch,
+    "count_many": _count_many,
+    "release": lambda client, call: [Reply(b"NF")],
     "arithmetic": _arithmetic,
     "line": _line,
     "stats": _stats,

@@ -53,7 +53,7 @@ class Commands:
 
     def gets(self, key: UserKey, default: Any = None, cas_default: Any = None) -> tuple[Any, Any]:
         """Return the value of *key* and the token for `cas`, or the defaults."""
-        return self._read_cas(key, partial(requests.get, with_cas=True), default, cas_default)
+        return self._read_cas(key, requests.get, default, cas_default)
 
     def gat(self, key: UserKey, expire: float = 0, default: Any = None) -> Any:
         """Return the value of *key*, which lives *expire* seconds from now on, or *default*."""
@@ -63,7 +63,7 @@ class Commands:
         self, key: UserKey, expire: float = 0, default: Any = None, cas_default: Any = None
     ) -> tuple[Any, Any]:
         """Do what `gat` and `gets` do, in one."""
-        make = partial(requests.get, with_cas=True, ttl=requests.expiry(expire))
+        make = partial(requests.get, ttl=requests.expiry(expire))
         return self._read_cas(key, make, default, cas_default)
 
     def get_many(self, keys: Iterable[K]) -> dict[K, Any]:

@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Sequence
 from typing import Any
 
-from gevent import getcurrent
+from gevent import getcurrent, spawn
 from gevent import socket as gevent_socket
 from gevent.exceptions import BlockingSwitchOutError
 
@@ -61,9 +61,12 @@ class Coop:
         finally:
             wait.wake = None
 
-    def send(self, node: Node, call: Call) -> None:
+    def post(self, node: Node, call: Call) -> None:
         """Send a call whose answer nobody waits for."""
-        self._link(node, call).submit(call)
+        if node.is_classic:
+            spawn(self._run_classic, node, call)
+        elif node.may_write:
+            self._link(node, call).submit(call)
 
     def close(self) -> None:
         """Close all connections."""

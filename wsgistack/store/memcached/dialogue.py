@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import _socket
+import os
+from errno import EAGAIN, EINPROGRESS
 from typing import Any, Self
 
 from wsgistack.store.memcached import dialect
@@ -17,6 +20,8 @@ PORTION = 65_536
 
 def open_socket(address: Address, sockets: Any, timeout_s: float) -> Any:
     """Return a connected socket of the module *sockets*; OSError if there is none in time."""
+    if sockets.__name__ == "gevent.socket":
+        return _open_cooperatively(address, sockets, timeout_s)
     if not address.path:
         return sockets.create_connection((address.host, address.port), timeout=timeout_s)
     sock = sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
@@ -27,6 +32,37 @@ def open_socket(address: Address, sockets: Any, timeout_s: float) -> Any:
         sock.close()
         raise
     return sock
+
+
+def _open_cooperatively(address: Address, sockets: Any, timeout_s: float) -> Any:
+    """Connect without gevent's resolver, which takes a thread even for an address in numbers."""
+    places: list[tuple[int, Any]]
+    if address.path:
+        places = [(sockets.AF_UNIX, address.path)]
+    elif address.needs_lookup:
+        found = sockets.getaddrinfo(address.host, address.port, 0, sockets.SOCK_STREAM)
+        places = [(one[0], one[4]) for one in found]
+    else:
+        family = sockets.AF_INET6 if ":" in address.host else sockets.AF_INET
+        places = [(family, (address.host, address.port))]
+    trouble: OSError | None = None
+    for family, place in places:
+        raw = _socket.socket(family, _socket.SOCK_STREAM)
+        try:
+            raw.setblocking(False)
+            code = raw.connect_ex(place)
+            if code in (EINPROGRESS, EAGAIN):
+                sockets.wait_write(raw.fileno(), timeout=timeout_s, timeout_exc=TimeoutError("not connected"))
+                code = raw.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
+            if not code:
+                return sockets.socket(family, _socket.SOCK_STREAM, fileno=raw.detach())
+            trouble = OSError(code, os.strerror(code))
+        except OSError as error:
+            trouble = error
+        finally:
+            if raw.fileno() >= 0:
+                raw.close()
+    raise trouble or OSError(f"{address.name} has no address")
 
 
 def ask_dialect(sock: Any) -> str:

@@ -21,6 +21,10 @@ class Lane(Protocol):
         """Make all calls; all are written before any is read; each is over afterwards."""
         ...
 
+    def post(self, node: Node, call: Call) -> None:
+        """Send a call; where that is possible, without waiting for what comes of it."""
+        ...
+
     def forget(self, node: Node) -> None:
         """Close the connections of a node that left the ring."""
         ...

@@ -123,6 +123,7 @@ class Link:
         sock = None
         try:
             sock = open_socket(self.node.address, gevent_socket, self._connect_timeout_s)
+            sock.settimeout(self._connect_timeout_s)
             if self.node.is_classic is None:
                 self.node.is_classic = ask_dialect(sock) == "classic"
         except OSError as error:

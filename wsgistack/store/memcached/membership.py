@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,8 +10,8 @@ from wsgistack.errors import ConfigurationError, UnknownName
 from wsgistack.registry import find_nearest
 from wsgistack.store.memcached.addresses import LARGEST_WEIGHT, Address, parse_address
 from wsgistack.store.memcached.cluster import Cluster
-from wsgistack.store.memcached.hubs import find_hub
 from wsgistack.store.memcached.nodes import Node
+from wsgistack.store.memcached.pauses import pause
 
 __all__ = ["Membership", "MovePlan"]
 
@@ -63,8 +61,7 @@ class Membership:
 
     def plan_add(self, server: Any) -> MovePlan:
         """Return what would move if *server* joined, from a sample of 20,000 keys (to about 1 %)."""
-        pause = _pauser()
-        before, after = self._cluster.plan(parse_address(server), pause)
+        before, after = self._cluster.plan(parse_address(server), lambda: pause(0))
         moved: Counter[str] = Counter()
         for start in range(0, SAMPLE, PORTION):
             keys = [b"sample:%d" % number for number in range(start, start + PORTION)]
@@ -72,7 +69,7 @@ class Membership:
             moved.update(
                 before.members[old].address for old, new in pairs if before.members[old] != after.members[new]
             )
-            pause()
+            pause(0)
         per_node = {name: count / SAMPLE for name, count in sorted(moved.items())}
         return MovePlan(sum(moved.values()) / SAMPLE, per_node)
 
@@ -87,15 +84,6 @@ class Membership:
     def _change(self, wanted: dict[str, Address]) -> None:
         self._cluster.change(wanted.values())
         self._wanted = wanted
-
-
-def _pauser() -> Callable[[], None]:
-    """Return what lets others run: the loop where there is one, other threads elsewhere."""
-    if find_hub() is None:
-        return lambda: time.sleep(0)
-    from gevent import sleep
-
-    return lambda: sleep(0)
 
 
 def _report(node: Node) -> dict[str, Any]:

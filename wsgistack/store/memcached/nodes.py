@@ -30,7 +30,9 @@ FAILURES = {
     "busy": "too much was waiting to be sent",
     "closed": "the ring was closed, or the process forked",
 }
-WRITES = frozenset(["store", "store_many", "delete_many", "invalidate", "arithmetic"])
+WRITES = frozenset(
+    ["store", "store_many", "delete_many", "invalidate", "arithmetic", "count_many", "release"]
+)
 
 
 class Leaving:

@@ -60,6 +60,8 @@ class Operations:
             node.counters.misses += 1
             return Outcome(MISS, reply)
         node.counters.hits += 1
+        if b"W" in reply.marks:
+            self.post(key, requests.release(key, reply.cas, stale_ttl=max(reply.ttl, 0)))
         return Outcome(STALE if b"X" in reply.marks else HIT, reply)
 
     def write(self, key: bytes, make: Make, ttl: int = 0, *, builds: bool = False) -> Outcome:
@@ -90,10 +92,37 @@ class Operations:
         limit = self._gutter_ttl
         return limit if ttl == 0 or ttl > limit else ttl
 
+    def look(
+        self, node: Node | None, calls: Sequence[Call], keys: Sequence[bytes]
+    ) -> tuple[Reply | None, list[Item | None]]:
+        """Make *calls* on *node*, in order, and read *keys*; one round trip over all nodes.
+
+        Return the answer to the last call, None if there is none, and the items of *keys*.
+        """
+        pairs = [] if node is None else [(node, call) for call in calls]
+        items = self.read_many(keys, beside=pairs)
+        reply = _only(calls[-1]) if node is not None else None
+        if node is not None and reply is not None:
+            is_hit = reply.code == b"VA" and not (reply.value == b"" and reply.flags == 0)
+            node.counters.hits += is_hit
+            node.counters.misses += not is_hit
+        return reply, items
+
+    def post(self, key: bytes, call: Call) -> None:
+        """Send a call to the node of *key* without waiting for what comes of it."""
+        node = self.cluster.find_reader(key)
+        if node is not None:
+            self.cluster.lanes.current().post(node, call)
+
     # -- many keys ------------------------------------------------------------------
 
-    def read_many(self, keys: Sequence[bytes], *, with_cas: bool = False) -> list[Item | None]:
-        """Return the items of *keys*, in their order; one round trip over all nodes."""
+    def read_many(
+        self, keys: Sequence[bytes], *, with_cas: bool = False, beside: Sequence[tuple[Node, Call]] = ()
+    ) -> list[Item | None]:
+        """Return the items of *keys*, in their order; one round trip over all nodes.
+
+        *beside*: calls that are made with it.
+        """
         groups = self._group_readers(keys)
         pairs = []
         places = []
@@ -102,9 +131,9 @@ class Operations:
             pairs.append((node, requests.get_many(wires, with_cas=with_cas)))
             places.append(numbers)
         found: list[Item | None] = [None] * len(keys)
-        if not pairs:
+        if not pairs and not beside:
             return found
-        self.cluster.run(pairs)
+        self.cluster.run([*beside, *pairs] if beside else pairs)
         for (node, call), numbers in zip(pairs, places, strict=True):
             if type(call.answer) is list:
                 hits = 0

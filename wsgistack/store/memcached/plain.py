@@ -36,11 +36,12 @@ CHANGE = 0.25  # of the patience, before the socket's own limit follows
 class _Connection:
     """One connection and what is expected on it."""
 
-    __slots__ = ("__weakref__", "limit_s", "replies", "rested_at", "sock")
+    __slots__ = ("__weakref__", "calls", "limit_s", "replies", "rested_at", "sock")
 
     def __init__(self, sock: _socket.socket, limit_s: float) -> None:
         self.sock = sock
         self.replies = Replies()
+        self.calls: deque[Call] = deque()  # not answered yet
         self.limit_s = limit_s
         self.rested_at = 0.0  # 0 while somebody uses it
 
@@ -155,18 +156,23 @@ class Plain:
         _plains.add(self)
 
     def run(self, pairs: Sequence[tuple[Node, Call]]) -> None:
-        """Make all calls; each has its answer or its failure afterwards."""
-        under_way: list[tuple[Pool, _Connection, Call]] = []
+        """Make all calls, those of one node in order; each has its answer or its failure afterwards."""
+        under_way: dict[Node, tuple[Pool, _Connection]] = {}
         try:
             for node, call in pairs:
                 self._start(node, call, under_way)
             while under_way:
-                self._finish(*under_way[0])
-                del under_way[0]
+                node = next(iter(under_way))
+                self._finish(*under_way[node])
+                del under_way[node]
         except BaseException:
-            for pool, connection, _ in under_way:
+            for pool, connection in under_way.values():
                 pool.give_up(connection)
             raise
+
+    def post(self, node: Node, call: Call) -> None:
+        """Make a call whose answer does not matter."""
+        self.run([(node, call)])
 
     def close(self) -> None:
         """Close the resting connections; those in use close when their calls end."""
@@ -179,43 +185,51 @@ class Plain:
             if one is not None:
                 one.close()
 
-    def _start(self, node: Node, call: Call, under_way: list[tuple[Pool, _Connection, Call]]) -> None:
-        pool = self._pools.get(node)
-        if pool is None:
-            pool = self._pools.setdefault(node, Pool(node, self._connect_timeout_s))
+    def _start(self, node: Node, call: Call, under_way: dict[Node, tuple[Pool, _Connection]]) -> None:
+        """Send the request of one call."""
+        call.started_at = time.monotonic()
         if not node.may_write:
             call.finish(None, "down")
             return
-        call.started_at = time.monotonic()
         if node.is_classic:
             self._run_classic(node, call)
             return
-        try:
-            connection = pool.take(node.patience.limit_s)
-        except BlockingIOError:
-            call.finish(None, "busy")
+        if node not in under_way and not self._open(node, call, under_way):
             return
-        except OSError as error:
-            failure = "timeout" if isinstance(error, TimeoutError) else "refused"
-            call.finish(None, failure)
-            node.broke(failure, ())
-            return
-        under_way.append((pool, connection, call))
-        if node.is_classic:  # this connection has just told
-            under_way.pop()
-            connection.sock.close()
-            self._run_classic(node, call)
-            return
+        pool, connection = under_way[node]
         patience_s = node.patience.seconds
         try:
             if abs(patience_s - connection.limit_s) > CHANGE * connection.limit_s:
                 connection.limit_s = patience_s
                 sockets.limit(connection.sock, patience_s)
             _expect(connection.replies, call)
-            _send(connection, call)
+            connection.calls.append(call)
+            _send(connection, call.payload)
         except (_Trouble, OSError) as trouble:
-            under_way.pop()
-            _give_up(pool, connection, call, trouble)
+            del under_way[node]
+            _give_up(pool, connection, trouble)
+
+    def _open(self, node: Node, call: Call, under_way: dict[Node, tuple[Pool, _Connection]]) -> bool:
+        """Take a connection; return False where there is none, or another client is needed."""
+        pool = self._pools.get(node)
+        if pool is None:
+            pool = self._pools.setdefault(node, Pool(node, self._connect_timeout_s))
+        try:
+            connection = pool.take(node.patience.limit_s)
+        except BlockingIOError:
+            call.finish(None, "busy")
+            return False
+        except OSError as error:
+            failure = "timeout" if isinstance(error, TimeoutError) else "refused"
+            node.broke(failure, ())
+            call.finish(None, failure)
+            return False
+        if node.is_classic:  # this connection has just told
+            connection.sock.close()
+            self._run_classic(node, call)
+            return False
+        under_way[node] = (pool, connection)
+        return True
 
     def _run_classic(self, node: Node, call: Call) -> None:
         classic = self._classics.get(node)
@@ -231,15 +245,14 @@ class Plain:
         if call.failure is not None:
             node.broke(call.failure, [call])
 
-    def _finish(self, pool: Pool, connection: _Connection, call: Call) -> None:
-        """Read until the answer is there."""
-        if call.answer is None:
-            try:
-                _read(connection, call, pool.node)
-            except (_Trouble, OSError) as trouble:
-                _give_up(pool, connection, call, trouble)
-                return
-        pool.node.counters.calls += 1
+    def _finish(self, pool: Pool, connection: _Connection) -> None:
+        """Read until all answers are there."""
+        try:
+            while connection.calls:
+                _read(connection, pool.node)
+        except (_Trouble, OSError) as trouble:
+            _give_up(pool, connection, trouble)
+            return
         if connection.replies.fault is None:
             pool.give_back(connection)
         else:
@@ -256,21 +269,23 @@ def _expect(replies: Replies, call: Call) -> None:
         replies.expect_stats()
 
 
-def _give_up(pool: Pool, connection: _Connection, call: Call, trouble: Exception) -> None:
+def _give_up(pool: Pool, connection: _Connection, trouble: Exception) -> None:
     failure = str(trouble) if isinstance(trouble, _Trouble) else "lost"
     if isinstance(trouble, BlockingIOError | TimeoutError):
         failure = "timeout"
-    call.finish(None, failure)
+    lost = list(connection.calls)
     if failure == "timeout" and sockets.half_close(connection.sock):
-        pool.node.broke(failure, [call], connection.sock)
+        pool.node.broke(failure, lost, connection.sock)
     else:
         connection.sock.close()
-        pool.node.broke(failure, [call])
+        pool.node.broke(failure, lost)
+    for call in lost:
+        call.finish(None, failure)
 
 
-def _send(connection: _Connection, call: Call) -> None:
+def _send(connection: _Connection, payload: bytes) -> None:
     """Send the request, reading what comes meanwhile: the server may stop reading until we read."""
-    sock, payload = connection.sock, call.payload
+    sock = connection.sock
     try:
         sent = sock.send(payload, _socket.MSG_DONTWAIT)
     except BlockingIOError:
@@ -286,32 +301,35 @@ def _send(connection: _Connection, call: Call) -> None:
             raise _Trouble("timeout")
         events = ready[0][1]
         if events & ~select.POLLOUT:
-            _receive(connection, call)
+            _receive(connection)
         if events & select.POLLOUT:
             rest = rest[sock.send(rest, _socket.MSG_DONTWAIT) :]
 
 
-def _receive(connection: _Connection, call: Call) -> None:
+def _receive(connection: _Connection) -> int:
+    """Read a portion; return how many calls it ended."""
     data = connection.sock.recv(PORTION)
     if not data:
         raise _Trouble("lost")
-    for answer in connection.replies.receive(data):
-        call.finish(answer, None)
-    if connection.replies.fault is not None and call.answer is None:
+    answers = connection.replies.receive(data)
+    for answer in answers:
+        connection.calls.popleft().finish(answer, None)
+    if connection.replies.fault is not None and connection.calls:
         raise _Trouble("garbage")
+    return len(answers)
 
 
-def _read(connection: _Connection, call: Call, node: Node) -> None:
-    deadline = call.started_at + node.patience.limit_s
-    while True:
-        _receive(connection, call)
-        now = time.monotonic()
-        if call.answer is not None:
-            node.patience.answered(now - call.started_at)
-            node.counters.latency.add(now - call.started_at)
-            return
-        if now > deadline:
-            raise _Trouble("timeout")
+def _read(connection: _Connection, node: Node) -> None:
+    """Read a portion of answers, and take note of how long the first one took."""
+    started_at = connection.calls[0].started_at
+    count = _receive(connection)
+    now = time.monotonic()
+    if count:
+        node.patience.answered(now - started_at)
+        node.counters.latency.add(now - started_at)
+        node.counters.calls += count
+    elif now > started_at + node.patience.limit_s:
+        raise _Trouble("timeout")
 
 
 _plains: weakref.WeakSet[Plain] = weakref.WeakSet()

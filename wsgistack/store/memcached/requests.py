@@ -18,6 +18,7 @@ from wsgistack.store.memcached.calls import LINES, STATS, VALUES, Call
 __all__ = [
     "BULK_BYTES",
     "arithmetic",
+    "count_many",
     "delete_many",
     "expiry",
     "get",
@@ -25,6 +26,7 @@ __all__ = [
     "invalidate",
     "lease",
     "line",
+    "release",
     "stats",
     "store",
     "store_many",
@@ -69,14 +71,17 @@ def expiry(ttl: float, name: str = "expire") -> int:
     return min(seconds if seconds >= EARLIEST_DATE else int(time.time()) + seconds, LATEST_DATE)
 
 
-def get(key: bytes, *, with_cas: bool = False, ttl: int | None = None) -> Call:
-    """Return the request of one value; *ttl*: what it has left from now on."""
+def get(key: bytes, *, ttl: int | None = None) -> Call:
+    """Return the request of one value; *ttl*: what it has left from now on.
+
+    Token and time come too: asking for a stale item wins it (see `lease`), and who does not want
+    to make it gives it back.
+    """
     opaque = _next_opaque()
-    if ttl is None and not with_cas:
-        payload = b"mg %b v f O%d\r\n" % (key, opaque)
+    if ttl is None:
+        payload = b"mg %b v f c t O%d\r\n" % (key, opaque)
     else:
-        more = b"" if ttl is None else b" T%d" % ttl
-        payload = b"mg %b v f c%b O%d\r\n" % (key, more, opaque)
+        payload = b"mg %b v f c t T%d O%d\r\n" % (key, ttl, opaque)
     return Call(payload, LINES, "get", (ttl,), keys=[key], opaque=opaque)
 
 
@@ -142,6 +147,18 @@ def store_many(items: Sequence[tuple[bytes, bytes, int]], ttl: int) -> Call:
     return call
 
 
+def release(key: bytes, cas: int, *, stale_ttl: int | None) -> Call:
+    """Return the request that gives a lease back, if the item is still the one of *cas*.
+
+    An empty item is removed; one that holds a value is marked as stale for *stale_ttl* more, so
+    that the next asker wins.
+    """
+    opaque = _next_opaque()
+    more = b"" if stale_ttl is None else b" I T%d" % stale_ttl
+    payload = b"md %b C%d%b O%d\r\n" % (key, cas, more, opaque)
+    return Call(payload, LINES, "release", (cas, stale_ttl), keys=[key], opaque=opaque)
+
+
 def delete_many(keys: list[bytes]) -> Call:
     """Return the request that removes several items; one line answers each."""
     opaque = _next_opaque(len(keys))
@@ -182,6 +199,15 @@ def arithmetic(
         more += b" T%d" % ttl
     payload = b"ma %b v c D%d%b O%d\r\n" % (key, abs(delta), more, opaque)
     return Call(payload, LINES, "arithmetic", (delta, first, ttl, refresh), keys=[key], opaque=opaque)
+
+
+def count_many(keys: list[bytes], by: int, first: int, ttl: int) -> Call:
+    """Return the request that adds *by* to several numbers; those that are missing become *first*."""
+    opaque = _next_opaque(len(keys))
+    payload = b"".join(
+        [b"ma %b v N%d J%d D%d O%d\r\n" % (key, ttl, first, by, n) for n, key in enumerate(keys, opaque)]
+    )
+    return Call(payload, LINES, "count_many", (by, first, ttl), keys=keys, count=len(keys), opaque=opaque)
 
 
 def line(text: bytes) -> Call:

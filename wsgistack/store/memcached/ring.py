@@ -7,7 +7,8 @@ large) raises an error of `wsgistack.errors`, with nothing changed.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 from wsgistack.errors import SettingError
 from wsgistack.store.codec import Codec
@@ -16,12 +17,16 @@ from wsgistack.store.memcached import requests
 from wsgistack.store.memcached.addresses import parse_servers
 from wsgistack.store.memcached.cluster import Cluster
 from wsgistack.store.memcached.commands import Commands, Looked
+from wsgistack.store.memcached.fetch import Fetcher, Order
 from wsgistack.store.memcached.health import LEAST_PATIENCE_S
 from wsgistack.store.memcached.membership import Membership, MovePlan
 from wsgistack.store.memcached.operations import Operations
+from wsgistack.store.memcached.tags import Tags
 from wsgistack.store.memcached.values import Coding, Serde
 
 __all__ = ["Looked", "MemcacheRing"]
+
+T = TypeVar("T")
 
 
 class MemcacheRing(Commands):
@@ -57,6 +62,56 @@ class MemcacheRing(Commands):
         coding: Coding = Serde(serde) if serde is not None else codec or Codec()
         super().__init__(do, Keys(prefix), coding, default_noreply=default_noreply)
         self._members = Membership(self._cluster)
+        self._tags = Tags(do, self._keys)
+        self._fetcher = Fetcher(do, self._keys, self._values, self._tags)
+
+    def fetch(
+        self,
+        key: str | bytes,
+        build: Callable[[], T],
+        ttl: float,
+        *,
+        early: float = 0,
+        grace: float = 0,
+        tags: Iterable[str] = (),
+        wait: float = 2,
+        lease: float = 10,
+    ) -> T:
+        """Return the value of *key*; where there is none, what *build* returns, and keep that for *ttl*.
+
+        One caller builds, of all processes, and all others of this process have its result.
+        *early*: seconds before the end from which on one caller builds anew and the others still
+        have the old value.  *grace*: seconds for which the old value is served after its end, after
+        a soft `invalidate`, and if *build* raises, while one caller builds.  *tags*: names; the
+        value is outdated once `invalidate_tags` was told one of them, also while it is built.
+        *wait*: seconds to wait for another process that builds, before building too.  *lease*:
+        seconds for which the builder of another process is waited for if it died.
+
+        One round trip for a value that is there, tags included; one more when it was built.
+        """
+        names = tuple(dict.fromkeys([tags] if isinstance(tags, str) else tags))
+        order = Order(build, requests.expiry(ttl, "ttl"), early, grace, names, wait, lease).check()
+        return self._fetcher.fetch(self._keys.make(key), order)  # type: ignore[no-any-return]  # of build
+
+    def invalidate(self, key: str | bytes, *, soft: bool = False, grace: float = 30) -> bool:
+        """Remove *key*; return whether it was there.
+
+        *soft*: keep it for *grace* seconds, for `fetch` with a grace to serve while one caller builds.
+        """
+        if not soft:
+            return self.delete(key)
+        wire = self._keys.make(key).wire
+        outcome = self._do.write(
+            wire, lambda ttl: requests.invalidate(wire, ttl), requests.expiry(grace, "grace"), builds=True
+        )
+        return outcome.reply is not None and outcome.reply.code == b"HD"
+
+    def invalidate_tags(self, *tags: str) -> bool:
+        """Make every value of `fetch` that has one of *tags* outdated; return whether all nodes know.
+
+        A node that is down learns it before it is used again.
+        """
+        return self._tags.invalidate(tuple(dict.fromkeys(tags)))
 
     def nodes(self) -> list[dict[str, Any]]:
         """Return state and counters of each node; docs/memcached.md says what they mean."""

@@ -11,6 +11,7 @@ from wsgistack.store.chunks import LARGEST_ITEM, Manifest, split
 from wsgistack.store.codec import CHUNKED
 from wsgistack.store.keys import WireKey
 from wsgistack.store.memcached import requests
+from wsgistack.store.memcached.envelope import ENVELOPE, open_envelope
 from wsgistack.store.memcached.operations import Operations
 
 __all__ = ["MISSING", "Coding", "Serde", "Values"]
@@ -60,6 +61,7 @@ class Values:
         self._prefix = prefix
         self._do = do
         self._most_bytes = getattr(coding, "most_bytes", MOST_BYTES)
+        self._marks_empty = not isinstance(coding, Serde)  # a codec gives flags to the empty value
 
     def dump(self, key: WireKey, value: Any, ttl: int) -> tuple[bytes, int] | None:
         """Return (bytes, flags) to store; a large value's chunks are stored before that.
@@ -85,6 +87,10 @@ class Values:
     def load(self, key: WireKey, body: bytes, flags: int, default: Any) -> Any:
         """Return the value, or *default* for what cannot be believed or is not whole."""
         try:
+            if not body and not flags and self._marks_empty:
+                return default  # somebody has the right to make it
+            if flags & ENVELOPE:
+                _, body, flags = open_envelope(body, flags)
             if flags == CHUNKED:
                 body, flags = self._gather(body)
             return self._coding.decode(key, body, flags)
@@ -96,7 +102,7 @@ class Values:
         decode = self._coding.decode
         values: dict[Any, Any] = {}
         for name, key, body, flags in found:
-            if flags == CHUNKED:
+            if not body or flags & (CHUNKED | ENVELOPE):
                 value = self.load(key, body, flags, MISSING)
                 if value is not MISSING:
                     values[name] = value

@@ -1,0 +1,48 @@
+"""python -m wsgistack.ratelimit: try limits on real traffic before they refuse anybody."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from wsgistack.errors import ConfigurationError
+from wsgistack.ratelimit.clients import Trust
+from wsgistack.ratelimit.replay import replay, show
+from wsgistack.ratelimit.rules import Rule
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program; return the exit status: 2 for what cannot be meant or read."""
+    options = _parser().parse_args(arguments)
+    try:
+        rule = Rule(
+            "default", options.rates, path=options.path or (), methods=options.methods or (), ban=options.ban
+        )
+        trust = Trust(ipv6_prefix=options.ipv6_prefix)
+        with sys.stdin if options.log == "-" else open(options.log, errors="replace") as lines:
+            report = replay(lines, [rule], trust=trust)
+    except (ConfigurationError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print("\n".join(show(report)))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m wsgistack.ratelimit", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    command = commands.add_parser("replay", help="which requests of a log would have been refused")
+    command.add_argument("log", metavar="ACCESS.LOG", help="common or combined format; - for standard input")
+    command.add_argument("rates", metavar="RATES", help='such as "100/minute; 5/second"')
+    command.add_argument("--path", help="globs of the paths that the limits are about")
+    command.add_argument("--methods", help="the methods that they are about")
+    command.add_argument("--ban", default="", help="such as '10 in 1 hour for 15 minutes'")
+    command.add_argument("--ipv6-prefix", type=int, default=64, help="bits of an IPv6 client (64)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
