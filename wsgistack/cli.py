@@ -216,6 +216,7 @@ def _report(problems: Sequence[object]) -> bool:
 
 
 def _fill_admin(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--token-file", metavar="FILE", help="file with the port's token, for you alone")
     parser.add_argument("address", metavar="HOST:PORT", help="where the admin port is; or unix:/path")
     parser.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND", help="the command to send")
 
@@ -228,6 +229,9 @@ def run_admin(given: argparse.Namespace) -> int:
     line = " ".join(given.words)
     if not line or "\n" in line:
         given.parser.error("one COMMAND, such as: show pool mypool")
+    token = _read_token(given.token_file) if given.token_file is not None else None
+    if token == "":
+        return REFUSED
     try:
         sock = connect(given.address, timeout_s=CONNECT_TIMEOUT_S)
     except AddressError as error:
@@ -238,11 +242,28 @@ def run_admin(given: argparse.Namespace) -> int:
     with sock:
         sock.settimeout(REPLY_TIMEOUT_S)
         try:
+            replies = sock.makefile("r", encoding="utf-8", newline="\r\n")
+            if token is not None:
+                sock.sendall(f"auth {token}\r\n".encode())
+                if (reply := replies.readline()) != "OK\r\n":
+                    print(reply.rstrip("\r\n"))
+                    return REFUSED
             sock.sendall(f"{line}\r\nquit\r\n".encode())
-            return _print_reply(sock.makefile("r", encoding="utf-8", newline="\r\n"))
+            return _print_reply(replies)
         except OSError as error:
             print(f"{given.address}: {error.strerror or error}", file=sys.stderr)
             return REFUSED
+
+
+def _read_token(path: str) -> str:
+    """Return the token in a file, "" after saying why it cannot be trusted."""
+    from wsgistack.balancer.admin.tokens import TokenFileError, read_token
+
+    try:
+        return read_token(path)
+    except TokenFileError as error:
+        print(error, file=sys.stderr)
+        return ""
 
 
 def _print_reply(lines: Iterable[str]) -> int:

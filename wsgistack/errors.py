@@ -6,6 +6,7 @@
      |    +-- SettingError                 a setting's value does not fit
      |    +-- UnknownName                  no part, setting or command has that name
      |    +-- CommandError                 an admin command is refused; str() follows `ERROR: `
+     |    |    +-- NotAllowed              whoever gave it may only read
      |    +-- RateError                    a rate limit cannot be read
      +-- ListenError (OSError)             the system does not let us listen there
      +-- StoreError                        a store did not do what it was asked
@@ -33,6 +34,7 @@ __all__ = [
     "Contended",
     "CounterError",
     "ListenError",
+    "NotAllowed",
     "RateError",
     "SettingError",
     "StoreDown",
@@ -110,6 +112,10 @@ class RateError(ConfigurationError):
         super().__init__(text + (f" (did you mean '{nearest}'?)" if nearest else ""))
         self.column = column
         self.nearest = nearest
+
+
+class NotAllowed(CommandError):
+    """A command that changes something came from a session that may only read."""
 
 
 class ListenError(WsgistackError, OSError):

@@ -91,7 +91,7 @@ def test_what_probes_need_is_here() -> None:
     assert stage.control.due("mypool", "127.0.0.1:8001", 5.0) == 0.0
     assert stage.control.due("mypool", "app.example:80", 5.0) is None
     assert stage.control.hosts() == ["app.example"]
-    assert stage.control.role("admin") == "management"
+    assert stage.control.service("admin").role == "management"
 
 
 @pytest.mark.parametrize(

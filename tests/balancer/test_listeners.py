@@ -10,6 +10,8 @@ from tests.live.processes import choose_port
 from wsgistack.balancer import sockets
 from wsgistack.balancer.address import parse_listen
 from wsgistack.balancer.listeners import Listeners
+from wsgistack.balancer.model import Service
+from wsgistack.balancer.service_settings import SERVICE_SETTINGS
 from wsgistack.errors import ListenError
 
 
@@ -18,13 +20,23 @@ class Stand:
 
     def __init__(self) -> None:
         self.admin: list[socket.socket] = []
-        self.listeners = Listeners(2, role_of=self.role_of, serve_admin=self.serve)
+        self.listeners = Listeners(2, find=self.find, serve_admin=self.serve)
 
-    def role_of(self, service: str) -> str:
-        """Return the role by the name."""
-        return "management" if service == "admin" else "reverse_proxy"
+    def find(self, name: str) -> Service:
+        """Return a service whose role its name tells."""
+        return Service(
+            name=name,
+            slot=0,
+            role="management" if name == "admin" else "reverse_proxy",
+            enabled=True,
+            pool=None,
+            listen=(),
+            settings=SERVICE_SETTINGS.defaults(),
+            insert=(),
+            remove=(),
+        )
 
-    def serve(self, sock: socket.socket) -> Callable[[], None]:
+    def serve(self, service: str, sock: socket.socket) -> Callable[[], None]:
         """Take an admin port."""
         self.admin.append(sock)
         return sock.close
@@ -80,8 +92,8 @@ def test_an_address_moves_to_another_service_with_its_queue(stand: Stand) -> Non
 
 def test_what_was_reserved_is_used_and_the_rest_is_closed(stand: Stand) -> None:
     one, two = address(), address()
-    stand.listeners.reserve(one, private=False)
-    stand.listeners.reserve(two, private=True)
+    stand.listeners.reserve(one, stand.find("a"))
+    stand.listeners.reserve(two, stand.find("admin"))
     with pytest.raises(ListenError, match="Address already in use"):
         sockets.listen(parse_listen(two), 1)
     stand.listeners.open("a", one)
@@ -95,7 +107,7 @@ def test_what_is_taken_cannot_be_reserved(stand: Stand) -> None:
     where = address()
     (taken,) = sockets.listen(parse_listen(where), 1)
     with taken, pytest.raises(ListenError, match="Address already in use"):
-        stand.listeners.reserve(where, private=False)
+        stand.listeners.reserve(where, stand.find("a"))
 
 
 def test_a_unix_socket_that_is_opened_again_has_a_new_path(stand: Stand, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """The services: roles, ports, and what follows from what; the words are tests of the language."""
 
+import re
+
 import pytest
 
 from tests.balancer.stage import Stage
@@ -77,12 +79,36 @@ def test_what_nobody_can_listen_on_is_refused(stage: Stage, text: str, error: st
 
 
 @pytest.mark.parametrize("address", ["60000", "10.0.0.1:60000", "[::]:60000", "127.0.0.1:1, 0.0.0.0:1"])
-def test_the_admin_port_is_not_opened_to_others(stage: Stage, address: str) -> None:
-    refusal = "ERROR: a management service listens on a loopback address or a Unix socket only"
-    assert stage.say(f"set admin.listen = {address}")[0].startswith(refusal)
-    stage.do("create service later", f"set listen = {address}")
-    assert stage.say("set role = management")[0].startswith(refusal)
-    assert stage.control.snapshot.services["later"].role is None
+def test_the_admin_port_is_not_opened_to_others_without_a_token(stage: Stage, address: str) -> None:
+    refusal = r"ERROR: a management service on \S+ is open to others and needs a token: SET admin_token_file"
+    assert re.match(refusal, stage.say(f"set admin.listen = {address}")[0])
+    stage.do("create service later", f"set listen = {address}", "set role = management")
+    assert re.match(refusal, stage.say("enable later")[0])
+    assert not stage.control.snapshot.services["later"].enabled
+
+
+OPEN = "127.0.0.1:60001, 0.0.0.0:60002"
+
+
+@pytest.mark.parametrize("key", ["admin_token", "readonly_token"])
+def test_with_a_token_it_is(stage: Stage, key: str) -> None:
+    stage.do(f"set admin.{key} = 0123456789abcdef", f"set admin.listen = {OPEN}")
+    assert stage.ports.open_now[-1] == ("admin", "0.0.0.0:60002")
+
+
+@pytest.mark.parametrize("line", ["set admin.admin_token = none", "set admin.role = management"])
+def test_the_last_token_of_an_open_port_stays(stage: Stage, line: str) -> None:
+    stage.do("set admin.admin_token = 0123456789abcdef", f"set admin.listen = {OPEN}")
+    before = stage.control.snapshot
+    assert "needs a token" in stage.say(line)[0]
+    assert stage.control.snapshot is before
+    stage.do("set admin.admin_token_file = /etc/token", "set admin.admin_token = none")
+
+
+def test_a_token_belongs_to_a_management_service(stage: Stage) -> None:
+    assert stage.say("set mysite.admin_token = 0123456789abcdef") == [
+        "ERROR: The 'admin_token' option can only be set on a 'management' service"
+    ]
 
 
 @pytest.mark.parametrize("address", ["127.0.0.2:60001", "[::1]:60001", "unix:/run/admin.sock"])
@@ -126,7 +152,7 @@ def test_the_role_is_known_while_a_port_opens(stage: Stage) -> None:
     roles: list[str | None] = []
 
     def opening(service: str, address: str) -> None:
-        roles.append(stage.control.role(service))
+        roles.append(stage.control.service(service).role)
 
     stage.do("create service s", "set role = management", "set listen = 127.0.0.1:5")
     stage.ports.open = opening  # type: ignore[method-assign]  # the supervisor asks just then

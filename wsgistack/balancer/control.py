@@ -16,12 +16,12 @@ from wsgistack.balancer.language.grammar import parse_line
 from wsgistack.balancer.language.replies import Error, Reply, Silent
 from wsgistack.balancer.language.session import Session
 from wsgistack.balancer.lookups import Lookup
-from wsgistack.balancer.model import Fact, HealthCheck, NodefileRead, ProbeResult, Resolved, Snapshot
+from wsgistack.balancer.model import Fact, HealthCheck, NodefileRead, ProbeResult, Resolved, Service, Snapshot
 from wsgistack.balancer.outside import Files, Ports, Stats
 from wsgistack.balancer.pools import Pools
 from wsgistack.balancer.server_settings import SERVER_SETTINGS
 from wsgistack.balancer.services import Services
-from wsgistack.errors import ConfigurationError
+from wsgistack.errors import ConfigurationError, NotAllowed
 
 __all__ = ["Check", "Control", "Ports", "Session", "Stats"]
 
@@ -76,7 +76,7 @@ class Control:
         try:
             return self.attempt(line, session, now)
         except ConfigurationError as error:
-            return Error(str(error))
+            return Error(str(error), forbidden=isinstance(error, NotAllowed))
 
     def attempt(self, line: str, session: Session, now: float) -> Reply:
         """Do the same, but raise ConfigurationError (mostly a CommandError) for a refusal."""
@@ -143,9 +143,22 @@ class Control:
         """Return {pool: nodes that are not used because the scoreboard has no room for them}."""
         return self._estate.pools.left_out()
 
-    def role(self, service: str) -> str | None:
-        """Return a service's role, also while Ports.open runs for it."""
-        return self._estate.services.get(service).role
+    def service(self, name: str) -> Service:
+        """Return a service as it is now, also while Ports.open runs for it."""
+        return self._estate.services.get(name)
+
+    @property
+    def started_at(self) -> float:
+        """When it started, in seconds since the epoch."""
+        return self._estate.started_at
+
+    def rows(self) -> dict[str, int]:
+        """Return {address: row of the scoreboard} of all that have one, removed nodes too."""
+        return self._estate.pools.rows()
+
+    def states(self, address: str) -> list[tuple[str, str]]:
+        """Return (pool, health) for each pool that has the node."""
+        return self._estate.pools.states(address)
 
     def _publish(self) -> None:
         estate = self._estate

@@ -90,6 +90,10 @@ class Log:
             hidden = ("type", "event")
             self._put("warn", name, {key: value for key, value in event.items() if key not in hidden})
 
+    def often(self, event: str, /, **fields: object) -> None:
+        """Something went wrong that anybody may cause again and again: as `warn`, but throttled."""
+        self.plane({"event": event, **fields})
+
     def settle(self) -> None:
         """Say what was held back in seconds that are over; call it about once a second."""
         for (name, service, reason, node, phase), held in self._throttle.settle(self._clock()).items():

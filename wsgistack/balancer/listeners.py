@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from wsgistack.balancer import sockets
 from wsgistack.balancer.address import parse_listen
+from wsgistack.balancer.admin.tokens import TokenFileError, find_keys
+from wsgistack.balancer.model import Service
+from wsgistack.errors import ListenError
+from wsgistack.settings import Value
 
 if TYPE_CHECKING:
     from socket import socket
@@ -19,6 +23,20 @@ if TYPE_CHECKING:
 __all__ = ["Changes", "Key", "Listeners"]
 
 Key = tuple[str, str]  # service, canonical address
+
+
+class Owner(Protocol):
+    """A service that is, or one that is planned."""
+
+    @property
+    def role(self) -> str | None:
+        """Whom its sockets are for."""
+        ...
+
+    @property
+    def settings(self) -> Mapping[str, Value]:
+        """All of its settings."""
+        ...
 
 
 @dataclass(slots=True)
@@ -42,32 +60,30 @@ class Changes:
 class Listeners:
     """All listening sockets by service and address.
 
-    *workers*: how many sockets a service needs per address.  *role_of(service)* tells whom they
-    are for.  *serve_admin(socket)* takes over an admin port and returns what closes it.
+    *workers*: how many sockets a service needs per address.  *find(name)* returns a service, whose
+    role tells whom they are for.  *serve_admin(service, socket)* takes over an admin port and
+    returns what closes it.
     """
 
     def __init__(
         self,
         workers: int,
         *,
-        role_of: Callable[[str], str | None],
-        serve_admin: Callable[[socket], Callable[[], None]],
+        find: Callable[[str], Service],
+        serve_admin: Callable[[str, socket], Callable[[], None]],
     ) -> None:
         self._workers = workers
-        self._role_of = role_of
+        self._find = find
         self._serve_admin = serve_admin
         self._held: dict[Key, list[socket]] = {}
         self._admin: dict[Key, Callable[[], None]] = {}
         self._changes = Changes()
         self._spare: dict[str, list[socket]] = {}  # by address: bound already, for whom it may concern
 
-    def reserve(self, address: str, *, private: bool) -> None:
-        """Bind an address that is going to be opened; raise ListenError if that cannot be.
-
-        *private*: by a service for the admin.
-        """
+    def reserve(self, address: str, owner: Owner) -> None:
+        """Bind an address that *owner* is going to open; raise ListenError if that cannot be."""
         if address not in self._spare:
-            self._spare[address] = self._bind(address, private=private)
+            self._spare[address] = self._bind(address, owner)
 
     def provide(self, address: str, inherited: list[socket]) -> None:
         """Use these sockets, which listen already, when *address* is opened."""
@@ -83,13 +99,15 @@ class Listeners:
     def open(self, service: str, address: str) -> None:
         """Listen there, or raise ListenError with the system's reason."""
         key = (service, address)
-        if self._role_of(service) == "management":
-            (sock,) = self._take_spare(service, address)
-            self._admin[key] = self._serve_admin(sock)
+        found = self._find(service)
+        if found.role == "management":
+            _check_token_files(found)
+            (sock,) = self._take_spare(found, address)
+            self._admin[key] = self._serve_admin(service, sock)
             return
         released = self._find_released(address)
         if released is None:
-            self._held[key] = self._take_spare(service, address)
+            self._held[key] = self._take_spare(found, address)
         else:  # closed a moment ago, and no worker was told of it: what is queued there stays
             self._held[key] = self._changes.released[released]
             self._changes.released[released] = []
@@ -105,19 +123,22 @@ class Listeners:
         found = (key for key, held in self._changes.released.items() if key[1] == address and held)
         return next(found, None)
 
-    def _take_spare(self, service: str, address: str) -> list[socket]:
-        is_private = self._role_of(service) == "management"
+    def _take_spare(self, owner: Owner, address: str) -> list[socket]:
         if address not in self._spare:
-            return self._bind(address, private=is_private)
+            return self._bind(address, owner)
         spare = self._spare.pop(address)
-        if is_private:
+        if owner.role == "management":
             _close({address: spare[1:]})
             return spare[:1]
         missing = self._workers - len(spare)
         return [*spare, *(spare[n % len(spare)].dup() for n in range(missing))]
 
-    def _bind(self, address: str, *, private: bool) -> list[socket]:
-        return sockets.listen(parse_listen(address), 1 if private else self._workers, private=private)
+    def _bind(self, address: str, owner: Owner) -> list[socket]:
+        if owner.role != "management":
+            return sockets.listen(parse_listen(address), self._workers)
+        mode = owner.settings["socket_mode"]
+        assert isinstance(mode, int)
+        return sockets.listen(parse_listen(address), 1, mode=mode)
 
     def close(self, service: str, address: str) -> None:
         """Stop listening there, as soon as the workers have accepted what is queued."""
@@ -175,6 +196,13 @@ class Listeners:
         self._changes.close()
         _close(self._held)
         self._held.clear()
+
+
+def _check_token_files(service: Service) -> None:
+    try:
+        find_keys(service.settings)
+    except TokenFileError as error:
+        raise ListenError(str(error)) from None
 
 
 def _close(held: Mapping[Any, list[socket]]) -> None:

@@ -215,7 +215,7 @@ class Operations:
                 if address in open_now:
                     continue
                 try:
-                    self._listeners.reserve(address, private=service.role == "management")
+                    self._listeners.reserve(address, service)
                 except ListenError as error:
                     problems.append(f"Can't start service '{name}' on {address}: {error}")
         return "; ".join(problems)

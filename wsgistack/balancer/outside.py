@@ -58,8 +58,8 @@ class ProcessCounts(TypedDict):
 class Ports(Protocol):
     """Listening sockets.
 
-    While open(service, address) runs, `Control.role(service)` tells whether the port is for the
-    workers ("reverse_proxy") or for the admin ("management").
+    While open(service, address) runs, `Control.service(service)` tells by its role whether the port
+    is for the workers ("reverse_proxy") or for the admin ("management").
     """
 
     def open(self, service: str, address: str) -> None:

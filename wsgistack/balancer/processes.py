@@ -15,6 +15,7 @@ from gevent.event import Event
 
 from wsgistack.balancer.channel import Channel, ChannelError, Message
 from wsgistack.balancer.events import Log
+from wsgistack.balancer.picture import WorkerState
 
 __all__ = ["Delays", "Duties", "Seat"]
 
@@ -59,7 +60,8 @@ class Seat:
     """One worker's place: the process that sits there now, and what it has acknowledged.
 
     `acknowledged` is the version of the last snapshot that it applied, -1 for none; `complaint`
-    what it had to say against that.  `changed` is set on every step and for the one who waits to clear.
+    what it had to say against that.  `starts` counts the processes, `deaths` those that ended
+    unasked.  `changed` is set on every step and for the one who waits to clear.
     """
 
     def __init__(self, number: int, *, board: int, duties: Duties, log: Log, changed: Event) -> None:
@@ -67,6 +69,8 @@ class Seat:
         self.acknowledged = -1
         self.complaint = ""
         self.draining = False
+        self.starts = 0
+        self.deaths = 0
         self.channel: Channel | None = None
         self._board = board
         self._duties = duties
@@ -80,6 +84,15 @@ class Seat:
     def pid(self) -> int | None:
         """The living process, or None."""
         return self._process.pid if self._process else None
+
+    @property
+    def state(self) -> WorkerState:
+        """What the process does: see picture.py."""
+        if self._process is None:
+            return "gone"
+        if self.draining:
+            return "draining"
+        return "accepting" if self.acknowledged >= 0 else "starting"
 
     @property
     def failures(self) -> int:
@@ -127,6 +140,7 @@ class Seat:
         self.complaint = ""
         self.draining = False
         self._process, self.channel = spawn(self.number, self._board)
+        self.starts += 1
         self._log.info("worker_started", worker=self.number, pid=self._process.pid)
         self._duties.welcome(self)
 
@@ -162,7 +176,11 @@ class Seat:
                 process.kill()
             gevent.sleep(REAP_STEP_S)
         if not self._ending:
-            self._log.error("worker_died", worker=self.number, pid=process.pid, status=process.returncode)
+            self.deaths += 1
+            status = process.returncode
+            self._log.error(
+                "worker_died", worker=self.number, pid=process.pid, status=status, deaths=self.deaths
+            )
 
 
 def spawn(number: int, board: int) -> tuple[subprocess.Popen[bytes], Channel]:

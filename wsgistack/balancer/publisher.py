@@ -100,6 +100,13 @@ class Publisher:
 
         A worker that does not answer in time is named in a line of its own.
         """
+        answers, silent = self.collect(question)
+        reply = render([*answers, own])
+        missing = (f"# worker {s.number} did not answer within {ANSWER_TIMEOUT_S:g} s" for s in silent)
+        return Lines((*reply.lines, *missing), reply.end)
+
+    def collect(self, question: str) -> tuple[list[list[Row]], list[Seat]]:
+        """Ask every live worker; return the answers by worker, and who did not answer in time."""
         number = next(self._questions)
         answers = self._answers[number] = {}
         try:
@@ -108,9 +115,7 @@ class Publisher:
             silent = self.wait_for(lambda seat: seat.number in answers, ANSWER_TIMEOUT_S)
         finally:
             del self._answers[number]
-        reply = render([*(rows for _, rows in sorted(answers.items())), own])
-        missing = (f"# worker {s.number} did not answer within {ANSWER_TIMEOUT_S:g} s" for s in silent)
-        return Lines((*reply.lines, *missing), reply.end)
+        return [rows for _, rows in sorted(answers.items())], silent
 
     def hear(self, seat: Seat, message: Message) -> None:
         """Take an answer."""

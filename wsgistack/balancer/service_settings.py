@@ -6,6 +6,7 @@ in services.py.  Where an issue still has to bring the substance, only the defau
 
 from __future__ import annotations
 
+from wsgistack.balancer.admin_settings import ADMIN_SETTINGS
 from wsgistack.balancer.retry import RETRY_ON, SCHEDULE
 from wsgistack.balancer.sticky import COOKIE_NAME
 from wsgistack.settings import (
@@ -212,5 +213,17 @@ LATER = [
 ]
 
 SERVICE_SETTINGS = Table(
-    "service", [*CONNECTIONS, *BUFFERS, *TIMEOUTS, *LIMITS, *RETRIES, *STICKY, *IDENTITY, *ANSWERS, *LATER]
+    "service",
+    [
+        *CONNECTIONS,
+        *BUFFERS,
+        *TIMEOUTS,
+        *LIMITS,
+        *RETRIES,
+        *STICKY,
+        *IDENTITY,
+        *ANSWERS,
+        *ADMIN_SETTINGS,
+        *LATER,
+    ],
 )

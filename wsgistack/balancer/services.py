@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from wsgistack.balancer.address import parse_listen
+from wsgistack.balancer.admin_settings import TOKENS
 from wsgistack.balancer.model import Service
 from wsgistack.balancer.outside import Ports, Stats
 from wsgistack.balancer.pools import Pools
@@ -133,6 +134,7 @@ class Services:
             raise CommandError(f"service {name} is already enabled")
         if service.role is None:
             raise CommandError(f"service '{name}' has no role: SET role = reverse_proxy", because=name)
+        _check_guarded(service.role, service.listen, service.settings)
         self._open(service, service.listen)
         service.enabled = True
 
@@ -197,18 +199,19 @@ class Services:
             raise CommandError(f"Role not valid for service {service.name}", met=text, nearest=nearest)
         if service.enabled and role != service.role:
             raise CommandError(f"service '{service.name}' is enabled: its role cannot change")
-        if role == "management":
-            _check_private(service.listen)
-            service.pool = None
         kept = {key: service.settings[key] for key in service.chosen} if service.role is None else {}
-        service.settings = self.given(role) | kept
+        settings = self.given(role) | kept
+        if service.enabled:
+            _check_guarded(role, service.listen, settings)
+        if role == "management":
+            service.pool = None
+        service.settings = settings
         service.role = role
 
     def _set_listen(self, service: _Service, text: str) -> None:
         listen = _parse_listen_list(text)
-        if service.role == "management":
-            _check_private(listen)
         if service.enabled:
+            _check_guarded(service.role, listen, service.settings)
             self._open(service, tuple(a for a in listen if a not in service.listen))
             for address in service.listen:
                 if address not in listen:
@@ -232,7 +235,10 @@ class Services:
         value = SERVICE_SETTINGS.parse(key, text)
         if row.available:
             names = row.sets or (key,)
-            service.settings.update(dict.fromkeys(names, value))
+            settings = service.settings | dict.fromkeys(names, value)
+            if service.enabled:
+                _check_guarded(service.role, service.listen, settings)
+            service.settings = settings
             if service.role is None:
                 service.chosen.update(names)
 
@@ -293,12 +299,14 @@ def _check_role(service: _Service, key: str, role: str) -> None:
         raise CommandError(text, because=service.name)
 
 
-def _check_private(listen: tuple[str, ...]) -> None:
-    # Whoever reaches this port may do anything; it asks for no token yet.
+def _check_guarded(role: str | None, listen: tuple[str, ...], settings: Mapping[str, Value]) -> None:
+    """Refuse an admin port that others can reach and that asks for no token."""
+    if role != "management" or any(settings[key] for key in TOKENS):
+        return
     for address in listen:
         if not parse_listen(address).is_local:
-            text = "a management service listens on a loopback address or a Unix socket only"
-            raise CommandError(f"{text}, such as 127.0.0.1:60000; {address} is open to others")
+            text = f"a management service on {address} is open to others and needs a token"
+            raise CommandError(f"{text}: SET admin_token_file = FILE, or listen on 127.0.0.1 or unix:/path")
 
 
 def _check_field(name: str) -> None:

@@ -17,7 +17,6 @@ from wsgistack.errors import ListenError
 __all__ = ["connect", "endpoint", "listen", "unlink"]
 
 BACKLOG = 4096  # the kernel takes the smaller of this and net.core.somaxconn
-ADMIN_MODE = 0o600
 
 
 def endpoint(address: Address) -> tuple[socket.AddressFamily, str | tuple[str, int]]:
@@ -47,15 +46,15 @@ def connect(text: str, *, timeout_s: float) -> socket.socket:
     return sock
 
 
-def listen(address: Address, count: int, *, private: bool = False) -> list[socket.socket]:
+def listen(address: Address, count: int, *, mode: int | None = None) -> list[socket.socket]:
     """Return *count* listening sockets on *address*, non-blocking; all or ListenError.
 
     TCP: separate sockets in one SO_REUSEPORT group.  Unix: one socket, *count* times.
-    *private*: a Unix socket for its owner alone.
+    *mode*: of a Unix socket; None leaves it to the process's umask.
     """
     try:
         if address.kind == "unix":
-            first = _listen_unix(address.path, private=private)
+            first = _listen_unix(address.path, mode)
             return [first, *(first.dup() for _ in range(count - 1))]
         _must_be_free(address)
         return _listen_tcp(address, count)
@@ -106,15 +105,15 @@ def _make_tcp(address: Address) -> socket.socket:
     return sock
 
 
-def _listen_unix(path: str, *, private: bool) -> socket.socket:
+def _listen_unix(path: str, mode: int | None) -> socket.socket:
     _remove_stale(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        if private:
-            os.fchmod(
-                sock.fileno(), ADMIN_MODE
-            )  # before bind: there is no moment at which others may connect
+        if mode is not None:
+            os.fchmod(sock.fileno(), mode)  # before bind: at no moment may more connect than mode says
         sock.bind(path)
+        if mode is not None:
+            os.chmod(path, mode)  # what the umask took away
         sock.listen(BACKLOG)
         sock.setblocking(False)
     except BaseException:

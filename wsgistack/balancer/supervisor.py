@@ -8,15 +8,15 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gevent
 from gevent.event import Event
 
 from wsgistack.balancer import configuration
-from wsgistack.balancer.admin import AdminPort, AdminSessions
+from wsgistack.balancer.admin.port import AdminPorts
 from wsgistack.balancer.channel import Message
 from wsgistack.balancer.control import Control
 from wsgistack.balancer.events import Log
@@ -26,16 +26,15 @@ from wsgistack.balancer.language.replies import Ask, Error, Lines, Ok, Reply, Sh
 from wsgistack.balancer.language.session import Session
 from wsgistack.balancer.listeners import Listeners
 from wsgistack.balancer.lookout import Lookout
-from wsgistack.balancer.model import Fact, ProbeResult
+from wsgistack.balancer.model import Fact, ProbeResult, Service
 from wsgistack.balancer.operations import Operations, Source
 from wsgistack.balancer.plane.board import Board
 from wsgistack.balancer.probes import Probes
 from wsgistack.balancer.processes import Seat
 from wsgistack.balancer.publisher import Publisher
 from wsgistack.balancer.stats import BoardStats
-
-if TYPE_CHECKING:
-    from socket import socket
+from wsgistack.balancer.window import Window
+from wsgistack.settings import Value
 
 __all__ = ["StartError", "Supervisor", "serve"]
 
@@ -63,8 +62,8 @@ class Supervisor:
         self._changed = Event()
         self._ending = False
         self._board = Board.create(workers)
-        self._sessions = AdminSessions(self.perform, log)
-        self._listeners = Listeners(workers, role_of=self._role_of, serve_admin=self._serve_admin)
+        self._admin = AdminPorts(self, log)
+        self._listeners = Listeners(workers, find=self._find_service, serve_admin=self._admin.serve)
         self._publisher = Publisher(self._listeners, self._changed)
         self._seats = [
             Seat(number, board=self._board.fd, duties=self, log=log, changed=self._changed)
@@ -78,6 +77,7 @@ class Supervisor:
             started_at=time.time(),
             sticky_secret=os.urandom(32),
         )
+        self._window = Window(self._control, self._board, self._seats, self._publisher)
         self._probes = Probes(self._control, self._absorb)
         self._lookout = Lookout(self._control, self._absorb, log)
         self._operations = Operations(source, self._control, self._listeners, log, workers=cores)
@@ -85,11 +85,8 @@ class Supervisor:
 
     # What the parts ask of each other.
 
-    def _role_of(self, service: str) -> str | None:
-        return self._control.role(service)
-
-    def _serve_admin(self, listening: socket) -> Callable[[], None]:
-        return AdminPort(listening, self._sessions).close
+    def _find_service(self, name: str) -> Service:
+        return self._control.service(name)
 
     def _pids(self) -> list[int]:
         return [seat.pid for seat in self._seats if seat.pid is not None]
@@ -194,7 +191,7 @@ class Supervisor:
         self._probes.stop()
         self._lookout.stop()
         self._listeners.close_all()
-        self._sessions.close()
+        self._admin.close()
         self._log.info("stopped")
         self._log.settle()
 
@@ -215,7 +212,7 @@ class Supervisor:
         if isinstance(reply, Ok):
             problem = problem or self._operations.note(line, context)
         if isinstance(reply, Ask):
-            own = self._sessions.rows(time.time()) if reply.question == "socks" else []
+            own = self._admin.rows(time.time()) if reply.question == "socks" else []
             return self._publisher.ask(reply.question, own, reply.answer)
         if isinstance(reply, Shutdown):
             self._log.info("shutdown", graceful=reply.graceful, limit_s=reply.after_s)
@@ -226,6 +223,20 @@ class Supervisor:
         if isinstance(reply, Lines) and problem:
             return Lines(reply.lines, f"ERROR: {problem}")
         return reply
+
+    def settings(self, service: str) -> Mapping[str, Value]:
+        """Return the settings of a management service as they are now."""
+        return self._control.service(service).settings
+
+    def state(self) -> dict[str, Any]:
+        """Return the state page."""
+        return self._window.state()
+
+    def unready(self) -> str:
+        """Return why no request should be sent here, "" if nothing speaks against it."""
+        if self._ending:
+            return "shutting down"
+        return "" if any(seat.state == "accepting" for seat in self._seats) else "no worker accepts"
 
     def _absorb(self, fact: Fact) -> None:
         before = self._control.snapshot

@@ -8,7 +8,7 @@ from wsgistack.balancer.language.command import Command, Desk
 from wsgistack.balancer.language.commands import COMMANDS
 from wsgistack.balancer.language.grammar import Line, Misfit
 from wsgistack.balancer.language.replies import Reply
-from wsgistack.errors import CommandError
+from wsgistack.errors import CommandError, NotAllowed
 from wsgistack.registry import find_nearest
 
 __all__ = ["dispatch"]
@@ -20,7 +20,7 @@ def dispatch(desk: Desk, line: Line) -> Reply:
     """Do what *line* says and return the reply; raise ConfigurationError to refuse it."""
     command = _find_command(line, may_teach=desk.session.source != "file")
     if desk.session.readonly and not command.reads:
-        raise CommandError(f"this session is read-only, and '{line.word}' changes something")
+        raise NotAllowed(f"this session is read-only, and '{line.word}' changes something")
     try:
         return command.run(desk, line)
     except Misfit as misfit:

@@ -6,7 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, assert_never
 
-__all__ = ["Ask", "Error", "Lines", "Ok", "Quit", "Reply", "Row", "Shutdown", "Silent", "Task", "encode"]
+__all__ = [
+    "Ask",
+    "Error",
+    "Lines",
+    "Ok",
+    "Quit",
+    "Reply",
+    "Row",
+    "Shutdown",
+    "Silent",
+    "Task",
+    "encode",
+    "lines_of",
+]
 
 Row = dict[str, Any]  # one row of Plane.inspect, as JSON carries it
 
@@ -23,9 +36,10 @@ class Ok:
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """Refused, and nothing was changed."""
+    """Refused, and nothing was changed.  *forbidden*: another session might have been obeyed."""
 
     text: str
+    forbidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +95,12 @@ Reply = Silent | Ok | Error | Lines | Ask | Quit | Shutdown | Task
 
 def encode(reply: Reply, *, verbose: bool) -> bytes:
     """Return the reply's bytes; each line ends in CRLF.  An Ask has none, its answer has."""
-    return b"".join(_encode_line(line) for line in _lines(reply, verbose))
+    return b"".join(_clean(line).encode("utf-8", "replace") + b"\r\n" for line in _lines(reply, verbose))
+
+
+def lines_of(reply: Reply) -> list[str]:
+    """Return what a reply lists, without the words that say that it is done."""
+    return [_clean(line) for line in reply.lines] if isinstance(reply, Lines) else []
 
 
 def _lines(reply: Reply, verbose: bool) -> list[str]:
@@ -102,7 +121,6 @@ def _lines(reply: Reply, verbose: bool) -> list[str]:
             assert_never(reply)
 
 
-def _encode_line(line: str) -> bytes:
+def _clean(line: str) -> str:
     # An echoed word may hold anything; a control character must not reach the reader's terminal.
-    text = "".join(c if c.isprintable() else "?" for c in line)
-    return text.encode("utf-8", "replace") + b"\r\n"
+    return "".join(c if c.isprintable() else "?" for c in line)

@@ -19,12 +19,12 @@ TELNET = re.compile(rb"\xff(?:[\xfb-\xfe].|[\xf0-\xfa])", re.DOTALL)
 class Session:
     """What one connection, or one file, remembers between its lines.
 
-    *peer* is who is at the other end.  *last_created* is what SET means without a name.  *verbose*: say OK.  *environment*: where a
-    file's `$NAME` are looked up; never given to a connection.  *readonly*: only commands that
-    change nothing.
+    *peer* is who is at the other end.  *last_created* is what SET means without a name.  *verbose*:
+    say OK.  *environment*: where a file's `$NAME` are looked up; never given to a connection.
+    *readonly*: only commands that change nothing.
     """
 
-    source: Literal["file", "telnet"] = "telnet"
+    source: Literal["file", "telnet", "http"] = "telnet"
     last_created: str | None = None
     verbose: bool = True
     environment: Mapping[str, str] | None = None

@@ -8,6 +8,7 @@ from tests.balancer.stage import Stage
 def test_help_lists_the_commands_that_are_there() -> None:
     assert Stage().say("help") == [
         *[
+            "auth",
             "backends",
             "create",
             "default",

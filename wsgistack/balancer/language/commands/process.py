@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import metadata
-
+import wsgistack
 from wsgistack.balancer.blueprint import draw
 from wsgistack.balancer.dump import dump
 from wsgistack.balancer.language.command import Command, Desk
@@ -24,16 +23,9 @@ def uptime(desk: Desk, line: Line) -> Reply:
         (
             f"starttime {int(started_at)}",
             f"uptime {max(0, int(desk.now - started_at))}",
-            f"version {_version()}",
+            f"version {wsgistack.__version__}",
         )
     )
-
-
-def _version() -> str:
-    try:
-        return metadata.version("wsgistack")
-    except metadata.PackageNotFoundError:  # run from a source tree that was never installed
-        return "unknown"
 
 
 def proc(desk: Desk, line: Line) -> Reply:
@@ -83,6 +75,14 @@ def shutdown(desk: Desk, line: Line) -> Reply:
     return Shutdown(graceful=found[1] is not None, after_s=float(found[2]) if found[2] else None)
 
 
+def auth(desk: Desk, line: Line) -> Reply:
+    """Say OK: where a token is needed the port has taken this line itself (admin/lines.py)."""
+    line.match(r"\S+")
+    if desk.session.source == "file":
+        raise CommandError("this command has no place in a file")
+    return Ok()
+
+
 def quit_(desk: Desk, line: Line) -> Reply:
     """Close this connection."""
     line.take_nothing()
@@ -130,6 +130,14 @@ COMMANDS = (
         shutdown,
         example="SHUTDOWN graceful 30",
         reads=False,
+    ),
+    Command(
+        "auth",
+        "auth <token>",
+        "show the token of this port; the first line, where one is needed",
+        auth,
+        example="auth 3f0c4b8e9d1a7265",
+        reads=True,
     ),
     Command("quit", "quit", "close this connection", quit_, example="quit", reads=True),
     Command("exit", "exit", "close this connection", quit_, example="exit", reads=True),

@@ -1,0 +1,99 @@
+"""The state page: every key that scripts may read."""
+
+import json
+
+from tests.balancer.stage import Stage, make_counts
+from wsgistack.balancer.picture import Picture, ProcessView, ServiceCounts
+from wsgistack.balancer.state import describe
+
+TOKEN = "correct-horse-battery"
+
+
+def make_service_counts() -> ServiceCounts:
+    """Return the row of a service that nobody ever asked."""
+    return ServiceCounts(
+        requests=0,
+        refused=0,
+        retries=0,
+        bytes_in=0,
+        bytes_out=0,
+        accepted=0,
+        responses=dict.fromkeys(range(1, 6), 0),
+        latency=[0] * 64,
+        client_connections=0,
+        in_flight=0,
+        waiting=0,
+    )
+
+
+def make_picture() -> Picture:
+    """Return a picture of the manual's site with one worker."""
+    stage = Stage()
+    stage.make_site()
+    stage.do(f"SET admin.admin_token = {TOKEN}", "HEADER mysite INSERT X-A: b", "HEADER mysite REMOVE X-C")
+    rows = stage.control.rows()
+    counts = make_counts()
+    counts["responsecodes"] = {404: 1, 200: 8}
+    return Picture(
+        now=1010.5,
+        started_at=1000.0,
+        version="1.0",
+        snapshot=stage.control.snapshot,
+        nodes=dict.fromkeys(rows, counts),
+        services={name: make_service_counts() for name in stage.control.snapshot.services},
+        health={(pool, address): state for address in rows for pool, state in stage.control.states(address)},
+        processes=(
+            ProcessView(None, 7, "accepting", 1, 0, 0, 1.0, 0.5, 4096),
+            ProcessView(0, 8, "accepting", 2, 1, 5, 2.0, 1.0, 8192),
+        ),
+    )
+
+
+def test_the_keys_are_those_that_are_promised() -> None:
+    states = [
+        {"kind": "node", "service": "mysite", "state": "bored", "count": 2},
+        {"kind": "client", "service": "mysite", "state": "wait_res", "count": 1},
+        {"kind": "client", "service": "mysite", "state": "wait_res", "count": 3},
+    ]
+    waiting = [
+        {"service": "mysite", "count": 2, "age": 1.5},
+        {"service": "mysite", "count": 1, "age": 2.5},
+        {"service": "other", "count": 9, "age": 9.0},
+    ]
+    page = describe(make_picture(), states=states, waiting=waiting, silent={1})
+    assert list(page) == [
+        "version", "started_at", "uptime_s", "snapshot", "server", "processes", "services", "pools", "nodes",
+        "silent_workers",
+    ]  # fmt: skip
+    assert (page["version"], page["uptime_s"], page["silent_workers"]) == ("1.0", 10.5, [1])
+    assert page["processes"][1] == {
+        "number": 0, "pid": 8, "state": "accepting", "starts": 2, "deaths": 1, "acknowledged": 5,
+        "user_s": 2.0, "system_s": 1.0, "memory_bytes": 8192,
+    }  # fmt: skip
+    service = page["services"]["mysite"]
+    assert list(service) == [
+        "role", "enabled", "listen", "pool", "settings", "insert", "remove", "counts", "queue", "connections"
+    ]  # fmt: skip
+    assert (service["role"], service["enabled"], service["pool"]) == ("reverse_proxy", True, "mypool")
+    assert service["listen"] == ["127.0.0.1:8080"]
+    assert service["settings"]["buffer_size"] == 120 * 1024
+    assert (service["insert"], service["remove"]) == ([["X-A", "b"]], ["x-c"])
+    assert service["counts"]["responses"] == {"1xx": 0, "2xx": 0, "3xx": 0, "4xx": 0, "5xx": 0}
+    assert service["queue"] == {"count": 3, "oldest_s": 2.5}
+    assert service["connections"] == {"client": {"wait_res": 4}, "node": {"bored": 2}}
+    pool = page["pools"]["mypool"]
+    assert list(pool) == ["settings", "services", "nodes"]
+    assert pool["services"] == ["mysite"]
+    assert {key: pool["nodes"][0][key] for key in ("address", "weight", "up", "health")} == {
+        "address": "127.0.0.1:8001", "weight": 1, "up": True, "health": "unchecked"
+    }  # fmt: skip
+    assert page["nodes"]["127.0.0.1:8001"]["responsecodes"] == {"200": 8, "404": 1}
+
+
+def test_it_is_json_and_gives_no_token_away() -> None:
+    page = describe(make_picture(), states=[], waiting=[], silent=())
+    text = json.dumps(page)
+    assert page["services"]["admin"]["settings"]["admin_token"] is True
+    assert page["services"]["admin"]["settings"]["readonly_token"] is False
+    assert TOKEN not in text
+    assert "sha256:" not in text

@@ -1,0 +1,75 @@
+"""What is known of the balancer at one moment, as values: what state pages and metrics are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypedDict
+
+from wsgistack.balancer.model import Snapshot
+from wsgistack.balancer.outside import NodeCounts
+
+__all__ = ["Picture", "ProcessView", "ServiceCounts", "WorkerState"]
+
+WorkerState = Literal["starting", "accepting", "draining", "gone"]
+
+
+class ServiceCounts(TypedDict):
+    """A service's row of the scoreboard over all workers, those that died included.
+
+    *responses* by class (2 for 2xx); *latency* by bucket: the i-th counts requests that took
+    from 2**(i/2) to 2**((i+1)/2) microseconds.  The last three are gauges.
+    """
+
+    requests: int
+    refused: int
+    retries: int
+    bytes_in: int
+    bytes_out: int
+    accepted: int
+    responses: Mapping[int, int]
+    latency: list[int]
+    client_connections: int
+    in_flight: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessView:
+    """One process: a worker, or the supervisor, whose *number* is None.
+
+    *starts* and *deaths* count the processes that sat there; times in seconds, of the one that sits
+    there now; *acknowledged* is the version of the last snapshot that it applied, -1 for none.
+    """
+
+    number: int | None
+    pid: int | None
+    state: WorkerState
+    starts: int
+    deaths: int
+    acknowledged: int
+    user_s: float
+    system_s: float
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Everything at *now* (epoch seconds); *health* is {(pool, address): state}.
+
+    *nodes* has the rows of all addresses that have one, removed nodes too.
+    """
+
+    now: float
+    started_at: float
+    version: str
+    snapshot: Snapshot
+    nodes: Mapping[str, NodeCounts]
+    services: Mapping[str, ServiceCounts]
+    health: Mapping[tuple[str, str], str]
+    processes: tuple[ProcessView, ...]
+
+    @property
+    def workers(self) -> list[ProcessView]:
+        """Return the workers."""
+        return [process for process in self.processes if process.number is not None]

@@ -1,0 +1,95 @@
+"""The state page: a picture as JSON, for `GET /admin/state`; pure.
+
+Its keys are a promise: scripts and dashboards read them.  docs/monitoring.md lists them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from wsgistack.balancer.admin_settings import TOKENS
+from wsgistack.balancer.language.replies import Row
+from wsgistack.balancer.model import Node, Pool, Service
+from wsgistack.balancer.picture import Picture
+from wsgistack.settings import Value
+
+__all__ = ["describe"]
+
+SECRETS = frozenset(key for key in TOKENS if not key.endswith("_file"))
+
+Json = dict[str, Any]
+
+
+def describe(picture: Picture, *, states: list[Row], waiting: list[Row], silent: Iterable[int]) -> Json:
+    """Return the page.  *states* and *waiting* are what the workers answered, *silent* who did not."""
+    snapshot = picture.snapshot
+    return {
+        "version": picture.version,
+        "started_at": picture.started_at,
+        "uptime_s": max(0.0, picture.now - picture.started_at),
+        "snapshot": snapshot.version,
+        "server": _settings(snapshot.server),
+        "processes": [asdict(process) for process in picture.processes],
+        "services": {
+            name: _service(picture, service, states, waiting)
+            for name, service in sorted(snapshot.services.items())
+        },
+        "pools": {name: _pool(picture, pool) for name, pool in sorted(snapshot.pools.items())},
+        "nodes": {address: _counts(counts) for address, counts in sorted(picture.nodes.items())},
+        "silent_workers": sorted(silent),
+    }
+
+
+def _settings(settings: Mapping[str, Value]) -> Json:
+    """Return them as JSON; of a token only whether there is one."""
+    return {
+        key: bool(value) if key in SECRETS else list(value) if isinstance(value, tuple) else value
+        for key, value in sorted(settings.items())
+    }
+
+
+def _service(picture: Picture, service: Service, states: list[Row], waiting: list[Row]) -> Json:
+    mine = [row for row in waiting if row["service"] == service.name]
+    connections: dict[str, dict[str, int]] = {}
+    for row in sorted(states, key=lambda row: (str(row["kind"]), str(row["state"]))):
+        if row.get("service") == service.name:
+            of_kind = connections.setdefault(str(row["kind"]), {})
+            of_kind[str(row["state"])] = of_kind.get(str(row["state"]), 0) + int(row["count"])
+    counts = picture.services[service.name]
+    return {
+        "role": service.role,
+        "enabled": service.enabled,
+        "listen": list(service.listen),
+        "pool": service.pool,
+        "settings": _settings(service.settings),
+        "insert": [list(pair) for pair in service.insert],
+        "remove": list(service.remove),
+        "counts": counts | {"responses": {f"{kind}xx": n for kind, n in counts["responses"].items()}},
+        "queue": {
+            "count": sum(int(row["count"]) for row in mine),
+            "oldest_s": max((float(row["age"]) for row in mine), default=0.0),
+        },
+        "connections": connections,
+    }
+
+
+def _pool(picture: Picture, pool: Pool) -> Json:
+    users = [s.name for s in picture.snapshot.services.values() if s.pool == pool.name]
+    return {
+        "settings": _settings(pool.settings),
+        "services": sorted(users),
+        "nodes": [_node(node, picture.health.get((pool.name, node.address))) for node in pool.nodes],
+    }
+
+
+def _node(node: Node, health: str | None) -> Json:
+    found = asdict(node)
+    del found["slot"]
+    return found | {"health": health}
+
+
+def _counts(counts: Mapping[str, Any]) -> Json:
+    codes = {str(code): n for code, n in sorted(counts["responsecodes"].items())}
+    return dict(counts) | {"responsecodes": codes}

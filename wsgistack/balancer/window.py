@@ -1,0 +1,81 @@
+"""The supervisor's window: pictures of everything, taken when somebody asks."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import wsgistack
+from wsgistack.balancer.control import Control
+from wsgistack.balancer.outside import NodeCounts
+from wsgistack.balancer.picture import Picture, ProcessView, ServiceCounts
+from wsgistack.balancer.processes import Seat
+from wsgistack.balancer.publisher import Publisher
+from wsgistack.balancer.state import describe
+from wsgistack.balancer.usage import read_usage
+
+if TYPE_CHECKING:
+    from wsgistack.balancer.plane.board import Board
+
+__all__ = ["Window"]
+
+
+class Window:
+    """Looks at the control plane, the scoreboard and the processes; changes none of them."""
+
+    def __init__(self, control: Control, board: Board, seats: Sequence[Seat], publisher: Publisher) -> None:
+        self._control = control
+        self._board = board
+        self._seats = seats
+        self._publisher = publisher
+
+    def picture(self) -> Picture:
+        """Return what is known now.  Asks no worker: the scoreboard tells it all."""
+        control, snapshot = self._control, self._control.snapshot
+        rows = control.rows()
+        return Picture(
+            now=time.time(),
+            started_at=control.started_at,
+            version=wsgistack.__version__,
+            snapshot=snapshot,
+            nodes={address: cast(NodeCounts, self._board.node(slot)) for address, slot in rows.items()},
+            services={
+                name: cast(ServiceCounts, self._board.service(service.slot))
+                for name, service in snapshot.services.items()
+            },
+            health={(pool, address): state for address in rows for pool, state in control.states(address)},
+            processes=(_own_process(), *map(_process, self._seats)),
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Return the state page; asks the workers for their connections."""
+        states, silent = self._publisher.collect("states")
+        waiting, silent_too = self._publisher.collect("waiting")
+        return describe(
+            self.picture(),
+            states=[row for rows in states for row in rows],
+            waiting=[row for rows in waiting for row in rows],
+            silent={seat.number for seat in [*silent, *silent_too]},
+        )
+
+
+def _own_process() -> ProcessView:
+    user_s, system_s, memory_bytes = read_usage(os.getpid())
+    return ProcessView(None, os.getpid(), "accepting", 1, 0, 0, user_s, system_s, memory_bytes)
+
+
+def _process(seat: Seat) -> ProcessView:
+    user_s, system_s, memory_bytes = read_usage(seat.pid) if seat.pid else (0.0, 0.0, 0)
+    return ProcessView(
+        number=seat.number,
+        pid=seat.pid,
+        state=seat.state,
+        starts=seat.starts,
+        deaths=seat.deaths,
+        acknowledged=seat.acknowledged,
+        user_s=user_s,
+        system_s=system_s,
+        memory_bytes=memory_bytes,
+    )
