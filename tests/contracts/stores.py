@@ -1,11 +1,14 @@
 """The stores under contract: one stage each, a store and the power over its time."""
 
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from wsgistack.store.base import Store
 from wsgistack.store.memory import MemoryStore
+from wsgistack.store.shm.store import ShmStore
 
 __all__ = ["STAGES", "Clock", "Stage"]
 
@@ -41,5 +44,20 @@ def memory() -> Iterator[Stage]:
     store.close()
 
 
+@contextmanager
+def shm() -> Iterator[Stage]:
+    with tempfile.TemporaryDirectory() as folder:
+        stores = [ShmStore("contract", 1024 * 1024, folder=Path(folder)) for _ in range(2)]
+
+        def pass_time(seconds: float) -> None:
+            for store in stores:
+                store.arena.skew_ns += int(seconds * 1e9)
+
+        yield Stage(stores[0], stores[1], pass_time)
+        assert stores[0].arena.check() == []
+        for store in stores:
+            store.close()
+
+
 # By scheme; whatever wraps a store stands below its own name too.
-STAGES = {"memory": memory}
+STAGES = {"memory": memory, "shm": shm}

@@ -66,6 +66,20 @@ def test_the_balancer_explains_in_one_sentence(installed: Path, words: list[str]
     assert "compile" in done.stderr
 
 
+def test_the_shared_store_explains_in_one_sentence_and_memory_works(installed: Path) -> None:
+    done = run_python(
+        installed,
+        "-c",
+        "from wsgistack import make_store; from wsgistack.errors import ConfigurationError\n"
+        "make_store('memory://').set('key', b'value', 60)\n"
+        "try: make_store('shm:///name')\n"
+        "except ConfigurationError as error: print(error)\n",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "shm:// needs its compiled module" in done.stdout
+    assert len(done.stdout.splitlines()) == 1
+
+
 def test_without_cython_the_build_says_what_to_install(checkout: Path) -> None:
     program = "import sys, runpy; sys.modules['Cython.Build'] = None; runpy.run_path('setup.py')"
     command = [sys.executable, "-c", program]

@@ -69,6 +69,8 @@ def test_a_store_full_of_pinned_entries_says_so_and_keeps_them() -> None:
         store.set(f"blocked {number}", bytes(7 * KB), 600, pinned=True)
     with pytest.raises(StoreFull):
         store.set("one more", bytes(7 * KB), 600, pinned=True)
+    with pytest.raises(StoreFull):
+        store.set("not pinned", bytes(7 * KB), 600)
     assert all(store.get(f"blocked {number}") for number in range(8))
     assert store.get("one more") is None
 
@@ -103,15 +105,26 @@ def test_what_is_read_outlives_a_scan() -> None:
 
 def test_who_comes_back_soon_is_taken_into_the_main_queue() -> None:
     store = MemoryStore(100 * KB)
-    for number in range(100):
+    for number in range(130):
         store.set(f"first {number}", bytes(700), 600)
-    gone = [f"first {number}" for number in range(100) if store.get(f"first {number}") is None]
-    returned = gone[-5:]
+    returned = [f"first {number}" for number in range(5)]  # the first in are gone by now
     for key in returned:
-        store.set(key, bytes(700), 600)
-    for number in range(150):
+        assert store.add(key, bytes(700), 600)
+    for number in range(500):
         store.set(f"second {number}", bytes(700), 600)
     assert len(store.get_many(returned)) >= 3  # a hash may have taken another's place among the ghosts
+
+
+def test_an_entry_that_grows_stays_whatever_stood_behind_it() -> None:
+    store = MemoryStore(64 * KB)
+    for number in range(100):
+        store.set(str(number), bytes(100), 600)
+    store.set("99", bytes(100), 600)
+    oldest = next(str(number) for number in range(100) if store.get(str(number)) is not None)
+    for number in range(100):
+        store.set(f"full {number}", bytes(100), 600)
+    store.set(oldest, bytes(7 * KB), 600)
+    assert store.get(oldest) == bytes(7 * KB)
 
 
 def test_many_deletions_leave_no_memory_behind() -> None:

@@ -15,9 +15,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from wsgistack.errors import ArgumentError, CounterError, StoreFull, TooLarge
+from wsgistack.errors import ArgumentError, Contended, CounterError, StoreFull, TooLarge
 from wsgistack.store.base import (
     LARGEST_COUNT,
+    MOST_TRIES,
     Change,
     Counted,
     Found,
@@ -25,9 +26,8 @@ from wsgistack.store.base import (
     check_entry,
     check_step,
     check_ttl,
-    update_by_cas,
 )
-from wsgistack.store.queues import MOST_USES, Entry, Queues
+from wsgistack.store.queues import GONE, MOST_USES, Entry, Queues
 
 __all__ = ["ENTRY_BYTES", "LEAST_BYTES", "MemoryStore"]
 
@@ -68,9 +68,15 @@ class MemoryStore:
         return entry.value
 
     def gets(self, key: str) -> Found | None:
-        with self._lock:  # value and token of one instant
-            entry = self._find(key, self._clock())
-            return None if entry is None else Found(entry.value, entry.token)
+        entry = self._entries.get(key)
+        if entry is None or entry.until <= self._clock():
+            self._misses += 1
+            return None
+        self._hits += 1
+        if entry.uses < MOST_USES:
+            entry.uses += 1
+        token = entry.token  # before the value, which a writer changes first: an old token never swaps
+        return Found(entry.value, token)
 
     def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
         found = {}
@@ -115,7 +121,7 @@ class MemoryStore:
         check_ttl(ttl_s)
         now = self._clock()
         with self._lock:
-            entry = self._find(key, now)
+            entry = self._peek(key, now)
             if entry is None:
                 return False
             entry.until = now + ttl_s
@@ -131,13 +137,31 @@ class MemoryStore:
         refresh: bool = False,
         pinned: bool = False,
     ) -> int:
-        return self._step(Step(key, by, ttl_s, first, refresh), pinned).total
+        return self._step(key, by, ttl_s, first, refresh, pinned).total
 
     def incr_many(self, steps: Sequence[Step], *, pinned: bool = False) -> list[Counted]:
-        return [self._step(step, pinned) for step in steps]
+        return [self._step(*step, pinned) for step in steps]
 
     def update(self, key: str, change: Change, *, pinned: bool = False) -> bytes | None:
-        return update_by_cas(self, key, change, pinned=pinned)
+        for _ in range(MOST_TRIES):
+            now = self._clock()
+            entry = self._entries.get(key)
+            if entry is None or entry.until <= now:
+                token, old = None, None
+            else:
+                token, old = entry.token, entry.value
+            wanted = change(old)
+            if wanted is None:
+                return old
+            value, ttl_s = wanted
+            check_entry(key, value, ttl_s)
+            with self._lock:
+                entry = self._peek(key, now)
+                if token == (None if entry is None else entry.token):
+                    entry = self._store(key, value, now, now + ttl_s, pinned)
+                    entry.uses = min(entry.uses + 1, MOST_USES)
+                    return value
+        raise Contended(f"update: {MOST_TRIES} times another writer of {key!r} was quicker")
 
     def delete(self, key: str) -> bool:
         now = self._clock()
@@ -175,56 +199,68 @@ class MemoryStore:
         entry = self._entries.get(key)
         return None if entry is None or entry.until <= now else entry
 
-    def _find(self, key: str, now: float) -> Entry | None:
-        """Return a live entry, used once more and counted as a hit or a miss."""
-        entry = self._peek(key, now)
-        if entry is None:
-            self._misses += 1
-        else:
-            self._hits += 1
-            entry.uses = min(entry.uses + 1, MOST_USES)
-        return entry
-
-    def _step(self, step: Step, pinned: bool) -> Counted:
-        key, by, ttl_s, first, refresh = step
-        check_step(step)
+    def _step(
+        self, key: str, by: int, ttl_s: float, first: int | None, refresh: bool, pinned: bool
+    ) -> Counted:
+        check_step(key, by, ttl_s, first)
         now = self._clock()
         with self._lock:
-            entry = self._peek(key, now)
-            if entry is None:
+            entry = self._entries.get(key)
+            if entry is None or entry.until <= now:
                 count, until = by if first is None else first, now + ttl_s
             else:
-                count, until = _read_count(key, entry.value) + by, now + ttl_s if refresh else entry.until
-            count = max(count, 0)
-            if count > LARGEST_COUNT:
+                count = _read_count(key, entry.value) + by
+                until = now + ttl_s if refresh else entry.until
+            if count < 0:
+                count = 0
+            elif count > LARGEST_COUNT:
                 raise CounterError(f"{key!r}: {count} is above {LARGEST_COUNT}")
-            kept = self._store(key, b"%d" % count, now, until, pinned)
-            kept.uses = min(kept.uses + 1, MOST_USES)
-            return Counted(count, kept.token)
+            entry = self._store(key, b"%d" % count, now, until, pinned)
+            if entry.uses < MOST_USES:
+                entry.uses += 1
+            return Counted(count, entry.token)
 
     def _store(self, key: str, value: bytes, now: float, until: float, pinned: bool) -> Entry:
-        size = ENTRY_BYTES + len(value) + key.__sizeof__()
         entry = self._entries.get(key)
         if entry is not None and entry.until <= now:  # its uses and its pin ended with it
-            del self._entries[key]
-            self._queues.remove(entry)
+            self._drop(entry)
             entry = None
-        if size > self._largest:
-            self.delete(key)
-            raise TooLarge(f"{key!r}: an entry of {size} bytes; the most is {self._largest}")
+        was_there = entry is not None
         if entry is None:
+            size = ENTRY_BYTES + len(value) + key.__sizeof__()
+            self._check_size(key, size)
             entry = self._entries[key] = Entry(key, value, until, size, next(self._tokens))
             self._queues.admit(entry, pinned=pinned)
         else:
+            size = entry.size - len(entry.value) + len(value)
             if size != entry.size:
+                self._check_size(key, size)
                 self._queues.resize(entry, size)
-            entry.value, entry.until, entry.token = value, until, next(self._tokens)
+            entry.value = value  # the value before the token: see gets
+            entry.until = until
+            entry.token = next(self._tokens)
             if pinned:
                 self._queues.pin(entry)
-        if self._queues.bytes > self._max_bytes and not self._queues.make_room(now):
-            self.delete(key)
-            raise StoreFull(f"{key!r}: {self._max_bytes} bytes are full of pinned entries")
-        return entry
+        if self._queues.bytes <= self._max_bytes:
+            return entry
+        has_room = self._queues.make_room(now)
+        if entry.line != GONE:
+            if has_room:
+                return entry
+            self._drop(entry)
+        elif was_there:  # it stood first and grew: let it stand last
+            return self._store(key, value, now, until, pinned)
+        raise StoreFull(f"{key!r}: {self._max_bytes} bytes are full of pinned entries")
+
+    def _check_size(self, key: str, size: int) -> None:
+        if size > self._largest:
+            if key in self._entries:
+                self._drop(self._entries[key])
+            raise TooLarge(f"{key!r}: an entry of {size} bytes; the most is {self._largest}")
+
+    def _drop(self, entry: Entry) -> None:
+        del self._entries[entry.key]
+        self._queues.remove(entry)
 
     def _forget(self, entry: Entry) -> None:
         del self._entries[entry.key]

@@ -16,7 +16,7 @@ from array import array
 from collections import deque
 from collections.abc import Callable
 
-__all__ = ["MOST_USES", "Entry", "Queues"]
+__all__ = ["GONE", "MOST_USES", "Entry", "Queues"]
 
 SMALL_SHARE = 10  # one in ten bytes; the paper's figure, flat between 5 and 20
 MOST_USES = 3  # two bits, as in the paper
