@@ -30,7 +30,7 @@ ENABLE mysite
 class Reserving(FakePorts):
     """Ports that can be reserved."""
 
-    def reserve(self, address: str, *, private: bool) -> None:
+    def reserve(self, address: str, owner: object) -> None:
         """Refuse the addresses in `taken`."""
         if address in self.taken:
             raise ListenError("Address already in use")
