@@ -1,0 +1,32 @@
+"""One of several processes that ask at the same moment; started by test_processes.py.
+
+    python -m tests.ratelimit.contender URL RATE HITS
+
+Prints `ready`, waits for a line, then prints how many of HITS requests were admitted.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from wsgistack.ratelimit.clients import Trust
+from wsgistack.ratelimit.limiter import Limiter
+from wsgistack.ratelimit.rules import Rule
+from wsgistack.store.url import make_store
+from wsgistack.wsgi import EnvironRequest
+
+NOW = 1_795_000_000_000_000
+
+
+def main(url: str, rate: str, hits: str) -> None:
+    """Compete."""
+    limiter = Limiter([Rule("r", rate)], trust=Trust(), now=lambda: NOW, store=make_store(url))
+    request = EnvironRequest({"REMOTE_ADDR": "192.0.2.1"})
+    print("ready", flush=True)
+    sys.stdin.readline()
+    decisions = [limiter.hit(request) for _ in range(int(hits))]
+    print(sum(decision.ok for decision in decisions), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
