@@ -27,6 +27,7 @@ __all__ = [
     "HOST",
     "INT",
     "NETWORKS",
+    "NUMBER",
     "SIZE",
     "STATUSES",
     "TARGET",
@@ -213,6 +214,12 @@ def _show_duration(value: Value) -> str:
     return f"{value:.6f}".rstrip("0")
 
 
+def _parse_number(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,9}(?:\.[0-9]{1,3})?", text, re.ASCII):
+        raise ValueError(text)
+    return float(text)
+
+
 def _parse_text(text: str) -> str:
     if text in EMPTY_WORDS:
         return ""
@@ -290,6 +297,12 @@ BOOL = Kind(
     "Expecting boolean value for parameter '{name}'",
 )
 INT = Kind("int", _parse_int, str, "Expecting integer value for parameter '{name}'", LARGEST_INT)
+NUMBER = Kind(
+    "number",
+    _parse_number,
+    lambda value: f"{value:g}",
+    "Expecting a number for parameter '{name}', such as 2 or 1.5",
+)
 SIZE = Kind(
     "size",
     _parse_size,
