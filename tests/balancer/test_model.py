@@ -16,6 +16,7 @@ def test_the_manuals_site_is_this_on_the_wire() -> None:
     assert wire["pools"]["mypool"] == {
         "slot": 0,
         "algorithm": "two_choices",
+        "admits": 100,
         "nodes": [
             {
                 "address": "127.0.0.1:8001",

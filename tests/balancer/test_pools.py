@@ -1,11 +1,12 @@
-"""The pools: checks, health and names; POOL's own words are tests of the language."""
+"""The pools: nodes, names and nodefiles; POOL's own words are tests of the language."""
 
 import pytest
 
 from tests.balancer.stage import FakeFiles, FakeStats
 from wsgistack.balancer.address import parse_member
+from wsgistack.balancer.care import Care
 from wsgistack.balancer.discovery import Record
-from wsgistack.balancer.model import HealthCheck, NodefileRead, ProbeResult, Resolved
+from wsgistack.balancer.model import NodefileRead, ProbeResult, Resolved
 from wsgistack.balancer.nodefile import parse_options
 from wsgistack.balancer.pools import Pools
 from wsgistack.errors import CommandError
@@ -49,8 +50,10 @@ def addresses(pools: Pools, name: str) -> list[str]:
     return [node.address for node in pools.publish()[name].nodes]
 
 
-def fail(pools: Pools, pool: str, address: str, times: int = 3) -> list[bool]:
-    return [pools.absorb_probe(ProbeResult(pool, address, False), float(n)) for n in range(times)]
+def fail(pools: Pools, pool: str, address: str) -> None:
+    care = Care(pools, FakeStats())
+    for now in (1.0, 2.0, 3.0):
+        care.absorb(ProbeResult(pool, address, False, "oh", refused=True), now)
 
 
 def ups(pools: Pools, name: str) -> dict[str, bool]:
@@ -63,86 +66,6 @@ def test_an_address_has_one_slot_whatever_pools_it_is_in(pools: Pools) -> None:
     assert published["a"].nodes[1].slot == 1
 
 
-def test_a_node_that_fails_its_checks_is_down_in_that_pool(pools: Pools) -> None:
-    assert fail(pools, "a", "10.0.0.1:80") == [False, False, True]
-    assert ups(pools, "a") == {"10.0.0.1:80": False, "10.0.0.2:80": True}
-    assert ups(pools, "b") == {"10.0.0.1:80": True}
-    assert pools.states("10.0.0.1:80") == [("a", "down"), ("b", "unchecked")]
-
-
-def test_it_comes_back_after_rise_passes(pools: Pools) -> None:
-    fail(pools, "a", "10.0.0.1:80")
-    passed = ProbeResult("a", "10.0.0.1:80", True)
-    assert [pools.absorb_probe(passed, 9.0), pools.absorb_probe(passed, 10.0)] == [False, True]
-    assert ups(pools, "a")["10.0.0.1:80"]
-
-
-def test_when_all_nodes_are_down_the_snapshot_says_so(pools: Pools) -> None:
-    fail(pools, "b", "10.0.0.1:80")
-    assert ups(pools, "b") == {"10.0.0.1:80": False}
-
-
-def test_health_outlives_removal_and_adding_again(pools: Pools) -> None:
-    fail(pools, "a", "10.0.0.1:80")
-    pools.remove("a", "10.0.0.1")
-    put(pools, "a", "10.0.0.1")
-    assert not ups(pools, "a")["10.0.0.1:80"]
-
-
-@pytest.mark.parametrize(
-    ("pool", "address"), [("nope", "10.0.0.1:80"), ("a", "10.9.9.9:80")], ids=["pool", "node"]
-)
-def test_a_late_result_about_what_is_gone_is_dropped(pools: Pools, pool: str, address: str) -> None:
-    assert fail(pools, pool, address) == [False] * 3
-    assert pools.due(pool, address, 0.0) is None
-
-
-def test_without_checks_every_node_is_up(pools: Pools) -> None:
-    fail(pools, "a", "10.0.0.1:80")
-    pools.set("a", "health_check", "none")
-    assert ups(pools, "a") == {"10.0.0.1:80": True, "10.0.0.2:80": True}
-    assert fail(pools, "a", "10.0.0.1:80") == [False] * 3
-    assert [pool for pool, _, _ in pools.checks()] == ["b"]
-
-
-def test_another_kind_of_check_begins_anew(pools: Pools) -> None:
-    fail(pools, "a", "10.0.0.1:80")
-    pools.set("a", "health_check", "http")
-    assert pools.states("10.0.0.1:80")[0] == ("a", "unchecked")
-
-
-def test_a_check_says_all_that_a_probe_needs(pools: Pools) -> None:
-    for key, text in [
-        ("health_check", "http"),
-        ("health_path", "/Health"),
-        ("health_host", "shop.example"),
-        ("health_status", "200,300-399"),
-        ("health_interval", "500ms"),
-        ("health_timeout", "2"),
-        ("health_fall", "5"),
-        ("health_rise", "1"),
-    ]:
-        pools.set("b", key, text)
-    expected = HealthCheck(
-        kind="http",
-        connect="10.0.0.1:80",
-        path="/Health",
-        host="shop.example",
-        statuses=((200, 200), (300, 399)),
-        interval_s=0.5,
-        timeout_s=2.0,
-        fall=5,
-        rise=1,
-    )
-    assert pools.checks()[-1] == ("b", "10.0.0.1:80", expected)
-
-
-def test_a_check_is_due_at_once_and_then_after_its_interval(pools: Pools) -> None:
-    assert pools.due("a", "10.0.0.1:80", 5.0) == 0.0
-    pools.absorb_probe(ProbeResult("a", "10.0.0.1:80", True), 5.0)
-    assert pools.due("a", "10.0.0.1:80", 5.25) == 0.75
-
-
 def test_a_name_leads_nowhere_until_it_is_looked_up(pools: Pools) -> None:
     pools.create("c")
     put(pools, "c", "App.Example:8001")
@@ -150,7 +73,8 @@ def test_a_name_leads_nowhere_until_it_is_looked_up(pools: Pools) -> None:
     assert pools.hosts() == ["app.example"]
     assert resolve(pools, "app.example", "10.1.0.1", "2001:db8::1")
     assert addresses(pools, "c") == ["10.1.0.1:8001", "[2001:db8::1]:8001"]
-    assert [check.connect for pool, _, check in pools.checks() if pool == "c"] == addresses(pools, "c")
+    checks = Care(pools, FakeStats()).checks()
+    assert [check.node for pool, _, check in checks if pool == "c"] == addresses(pools, "c")
 
 
 def test_each_node_of_a_name_has_its_own_health_which_outlives_an_answer_without_it(pools: Pools) -> None:

@@ -53,6 +53,7 @@ class World:
                     "mypool": {
                         "slot": 0,
                         "algorithm": "two_choices",
+                        "admits": 100,
                         "settings": self.pool_settings,
                         "nodes": [asdict(make_node(i, up=i not in down)) for i in members],
                     }

@@ -6,17 +6,28 @@ world is behind the protocols of outside.py.
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from typing import NamedTuple, assert_never
 
 from wsgistack.balancer.blueprint import Blueprint, draw
+from wsgistack.balancer.care import Care
 from wsgistack.balancer.language.command import Desk, Estate
 from wsgistack.balancer.language.dispatch import dispatch
 from wsgistack.balancer.language.grammar import parse_line
 from wsgistack.balancer.language.replies import Error, Reply, Silent
 from wsgistack.balancer.language.session import Session
 from wsgistack.balancer.lookups import Lookup
-from wsgistack.balancer.model import Fact, HealthCheck, NodefileRead, ProbeResult, Resolved, Service, Snapshot
+from wsgistack.balancer.model import (
+    Fact,
+    HealthCheck,
+    News,
+    NodefileRead,
+    ProbeResult,
+    Resolved,
+    Service,
+    Snapshot,
+)
 from wsgistack.balancer.outside import Files, Ports, Stats
 from wsgistack.balancer.pools import Pools
 from wsgistack.balancer.server_settings import SERVER_SETTINGS
@@ -54,6 +65,7 @@ class Control:
     ) -> None:
         self.sticky_secret = sticky_secret
         pools = Pools(stats, files)
+        self._care = Care(pools, stats)
         server = SERVER_SETTINGS.defaults() | {"workers": workers}
         services = Services(pools, ports, stats, secret=sticky_secret)
         self._estate = Estate(pools, services, server, stats, started_at)
@@ -103,7 +115,7 @@ class Control:
         """Take in what happened; late facts about what is gone are dropped."""
         match fact:
             case ProbeResult():
-                changed = self._estate.pools.absorb_probe(fact, now)
+                changed = self._care.absorb(fact, now)
             case Resolved():
                 changed = self._estate.pools.absorb_name(fact, now)
             case NodefileRead():
@@ -114,11 +126,23 @@ class Control:
 
     def checks(self) -> list[Check]:
         """Return the checks of all nodes whose address is known."""
-        return [Check(*found) for found in self._estate.pools.checks()]
+        return [Check(*found) for found in self._care.checks()]
 
-    def due(self, pool: str, node: str, now: float) -> float | None:
+    def due(self, pool: str, node: str, now: float, rng: random.Random) -> float | None:
         """Return in how many seconds that node's check is due, None when there is none."""
-        return self._estate.pools.due(pool, node, now)
+        return self._care.due(pool, node, now, rng)
+
+    def is_suspected(self, pool: str, node: str) -> bool:
+        """Tell whether that node failed its last check."""
+        return self._care.is_suspected(pool, node)
+
+    def sample(self, now: float) -> None:
+        """Look at how requests ended since the last call, and let time pass; call it often."""
+        self._may_differ |= self._care.sample(now)
+
+    def take_news(self) -> list[News]:
+        """Return what the log should tell since the last call, in order."""
+        return self._care.take_news()
 
     def hosts(self) -> list[str]:
         """Return the names to look up; the answers come back as Resolved.

@@ -16,6 +16,7 @@ from wsgistack.settings import Value
 __all__ = [
     "Fact",
     "HealthCheck",
+    "News",
     "Node",
     "NodefileRead",
     "Pool",
@@ -56,12 +57,16 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Nodes in the order in which they were added, and all settings of pool_settings."""
+    """Nodes in the order in which they were added, and all settings of pool_settings.
+
+    *admits*: per cent of the requests that are let through, less than 100 while its breaker is open.
+    """
 
     name: str
     slot: int
     settings: Mapping[str, Value]
     nodes: tuple[Node, ...]
+    admits: int = 100
 
     def as_wire(self) -> Wire:
         """Return it as the plane wants it."""
@@ -69,6 +74,7 @@ class Pool:
             "slot": self.slot,
             "algorithm": self.settings["balance_method"],
             "settings": _as_json(self.settings),
+            "admits": self.admits,
             "nodes": [asdict(node) for node in self.nodes],
         }
 
@@ -128,32 +134,40 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
-    """How a node is asked whether it works.
+    """How the node *node* of the pool *pool* is asked whether it works.
 
-    *kind*: "tcp" (it accepts) or "http" (GET *path* with Host *host*, empty for the node's
-    address; the status lies in one of *statuses*, ranges with both ends).  *connect* is where:
-    a numeric address or unix:/path.
+    *kind* is one of the family in checks/, *settings* are the pool's; *node* is a numeric address or
+    unix:/path.
     """
 
     kind: str
-    connect: str
-    path: str
-    host: str
-    statuses: tuple[tuple[int, int], ...]
-    interval_s: float
-    timeout_s: float
-    fall: int
-    rise: int
+    pool: str
+    node: str
+    settings: Mapping[str, Value]
+
+    def text(self, name: str) -> str:
+        """Return a setting as text."""
+        return str(self.settings[name])
+
+    def number(self, name: str) -> float:
+        """Return a setting that is a number or a time in seconds."""
+        value = self.settings[name]
+        assert isinstance(value, int | float)
+        return value
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """A check of *address* for *pool* ended; *detail* says why it failed (for the log)."""
+    """A check of *address* for *pool* ended; *detail* says why it failed.
+
+    *refused*: it failed because nobody is there, and the system said so at once.
+    """
 
     pool: str
     address: str
     ok: bool
     detail: str = ""
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,3 +191,12 @@ class NodefileRead:
 
 
 Fact = ProbeResult | Resolved | NodefileRead
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What the log should tell: an event and its fields; *level* is "info" or "warn"."""
+
+    level: str
+    event: str
+    fields: Mapping[str, object]

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from wsgistack.balancer.address import parse_member
-from wsgistack.balancer.health_book import HealthBook, make_check
+from wsgistack.balancer.health_book import HealthBook, Members
+from wsgistack.balancer.health_settings import refuse_contradictions
 from wsgistack.balancer.lookups import Lookup, Lookups
-from wsgistack.balancer.model import HealthCheck, Node, NodefileRead, Pool, ProbeResult, Resolved
+from wsgistack.balancer.model import Node, NodefileRead, Pool, Resolved
 from wsgistack.balancer.nodefile import parse_nodefile
 from wsgistack.balancer.outside import Files, Stats
 from wsgistack.balancer.pool_settings import POOL_SETTINGS
@@ -50,6 +51,11 @@ class _Pool:
     def most(self, member: Member) -> int:
         return self._number("node_max_connections") if member.most is None else member.most
 
+    def view(self) -> Members:
+        members = self.roster.members
+        draining = frozenset(address for address, member in members.items() if member.draining)
+        return Members(self.name, self.settings, members, draining)
+
     def _number(self, key: str) -> int:
         value = self.settings[key]
         assert isinstance(value, int)
@@ -64,7 +70,7 @@ class Pools:
         self._files = files
         self._slots = Slots(stats)
         self._pools: dict[str, _Pool] = {}
-        self._health = HealthBook()
+        self.health = HealthBook()
         self._lookups = Lookups()
 
     def __contains__(self, name: object) -> bool:
@@ -84,6 +90,7 @@ class Pools:
         """Take a pool away with its nodes; nobody uses it, the caller has seen to it."""
         self._get(name)
         del self._pools[name]
+        self.health.forget_pool(name)
         self._lookups.retain(self.hosts())
 
     def set(self, name: str, key: str, text: str) -> None:
@@ -92,12 +99,12 @@ class Pools:
         if not POOL_SETTINGS.get(key).available:
             return
         pool = self._pools[name]
+        refuse_contradictions(pool.settings | {key: value})
         if key == "nodefile":
             self._set_nodefile(pool, str(value))
+        if key == "health_check" and value != pool.settings[key]:
+            self.health.forget_checks(name)
         pool.settings[key] = value
-        if key == "health_check":
-            for address in self._refresh(pool).members:
-                self._health.forget(name, address)
 
     def check(self, name: str) -> None:
         """Raise CommandError if there is no pool of that name."""
@@ -201,7 +208,7 @@ class Pools:
                     Standing(
                         address=address,
                         pool=pool.name,
-                        health=self._health.get(pool.name, address).state,
+                        health=self.health.get(pool.name, address).state,
                         weight=pool.weight(member),
                         most=pool.most(member),
                         backup=member.backup,
@@ -214,35 +221,23 @@ class Pools:
     def publish(self) -> dict[str, Pool]:
         """Return all pools as values."""
         return {
-            p.name: Pool(p.name, p.slot, dict(p.settings), tuple(self._nodes(p))) for p in self._current()
+            p.name: Pool(
+                p.name, p.slot, dict(p.settings), tuple(self._nodes(p)), self.health.admits(p.view())
+            )
+            for p in self._current()
         }
 
-    # Checks.
+    def views(self) -> list[Members]:
+        """Return all pools as health sees them."""
+        return [pool.view() for pool in self._current()]
 
-    def checks(self) -> list[tuple[str, str, HealthCheck]]:
-        """Return (pool, address, check) of every node that can be checked now."""
-        found = []
-        for pool in self._current():
-            for address in pool.roster.members:
-                check = make_check(pool.settings, address)
-                if check is not None:
-                    found.append((pool.name, address, check))
-        return found
-
-    def due(self, name: str, address: str, now: float) -> float | None:
-        """Return in how many seconds that node's check is due, None when it has none."""
-        check = self._check(name, address)
-        return None if check is None else self._health.get(name, address).due(check, now)
-
-    def absorb_probe(self, fact: ProbeResult, now: float) -> bool:
-        """Take in a check's result; return whether the node went up or down.
-
-        A late one about a node that left is dropped.
-        """
-        check = self._check(fact.pool, fact.address)
-        if check is None:
-            return False
-        return self._health.absorb_check(fact.pool, fact.address, fact.ok, check, now)
+    def view(self, name: str) -> Members | None:
+        """Return one of them, None if there is no pool of that name."""
+        pool = self._pools.get(name)
+        if pool is None:
+            return None
+        self._refresh(pool)
+        return pool.view()
 
     # Discovery.
 
@@ -344,29 +339,24 @@ class Pools:
     def _take_row(self, address: str, *, besides: Iterable[str] = ()) -> None:
         loser = self._slots.take(address, in_use=lambda: self._addresses_in_use().union(besides))
         if loser is not None:
-            for name in self._pools:
-                self._health.forget(name, loser)
+            self.health.forget(loser)
 
     def _addresses_in_use(self) -> frozenset[str]:
         return frozenset(address for pool in self._current() for address in pool.roster.members)
 
-    def _check(self, name: str, address: str) -> HealthCheck | None:
-        pool = self._pools.get(name)
-        if pool is None or address not in self._refresh(pool).members:
-            return None
-        return make_check(pool.settings, address)
-
     def _nodes(self, pool: _Pool) -> Iterator[Node]:
-        verdicts = self._health.judge(pool.name, pool.settings, pool.roster.members)
+        verdicts = self.health.judge(pool.view())
+        some_on_trial = any(verdict.on_trial for verdict in verdicts.values())
         for address, member in pool.roster.members.items():
+            verdict = verdicts[address]
             yield Node(
                 address=address,
                 slot=self._slots[address],
-                weight=pool.weight(member),
-                up=verdicts[address].up,
+                weight=verdict.share_of(pool.weight(member), some_on_trial=some_on_trial),
+                up=verdict.up,
                 connect=address,
                 backup=member.backup,
-                max_connections=pool.most(member),
+                max_connections=verdict.most_of(pool.most(member)),
                 draining=member.draining,
-                warm_from=verdicts[address].warm_from,
+                warm_from=verdict.warm_from,
             )

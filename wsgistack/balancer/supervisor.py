@@ -43,6 +43,7 @@ MOST_START_FAILURES = 3  # of one worker, before any was ready
 RESOLVE_PATIENCE_S = 2.0  # for host names, before `ready` is said
 REAP_TIMEOUT_S = 5.0
 SETTLE_INTERVAL_S = 1.0
+SAMPLE_INTERVAL_S = 0.125
 
 
 class StartError(Exception):
@@ -109,7 +110,7 @@ class Supervisor:
         self._publisher.publish(self._control.snapshot)
         self._publisher.seats = self._seats
         self._greenlets = [gevent.spawn(seat.run) for seat in self._seats]
-        self._greenlets.append(gevent.spawn(self._keep_log))
+        self._greenlets += [gevent.spawn(self._keep_log), gevent.spawn(self._watch)]
         self._probes.refresh()
         self._lookout.refresh()
         self._wait_until_ready()
@@ -239,21 +240,23 @@ class Supervisor:
         return "" if any(seat.state == "accepting" for seat in self._seats) else "no worker accepts"
 
     def _absorb(self, fact: Fact) -> None:
-        before = self._control.snapshot
         self._control.absorb(fact, time.time())
-        if self._control.snapshot is before:
-            return
-        if isinstance(fact, ProbeResult):
-            where = {"node": fact.address, "pool": fact.pool}
-            if fact.ok:
-                self._log.info("node_up", **where)
-            else:
-                self._log.warn("node_down", **where, error=fact.detail)
-        self._publish(wait=False)
+        # Checks are not published one by one, see _watch: a thousand nodes may fail in the same second.
+        if not isinstance(fact, ProbeResult):
+            self._publish(wait=False)
+
+    def _watch(self) -> None:
+        """Let control look at the traffic, and publish what follows from it and from the checks."""
+        while not self._ending:
+            gevent.sleep(SAMPLE_INTERVAL_S)
+            self._control.sample(time.time())
+            self._publish(wait=False)
 
     def _publish(self, *, wait: bool) -> str:
         """Send what changed; return what went wrong with it, if waited for."""
         snapshot = self._control.snapshot
+        for news in self._control.take_news():
+            (self._log.warn if news.level == "warn" else self._log.info)(news.event, **news.fields)
         changes = self._publisher.publish(snapshot)
         if changes is None:
             return ""

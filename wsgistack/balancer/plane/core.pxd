@@ -66,6 +66,7 @@ cdef struct Pool:
     uint64_t state               # of the algorithm
     int kernel                   # see pick.pxd; -1: Python
     void* algorithm              # borrowed: the Python module's pick function
+    uint8_t admits               # per cent of the requests: less than 100 while its breaker is not closed
     uint8_t bad[125]             # a bit per status of three digits: set, it counts against the node
 
 

@@ -155,6 +155,9 @@ cdef uint32_t python_pick(Core* core, Pool* pool) noexcept with gil:
 
 
 cdef Node* pick_node(Core* core, Pool* pool, void** tried, int n_tried) noexcept nogil:
+    # The breaker judges requests, not their repetitions.
+    if pool.admits < 100 and n_tried == 0 and core_random(core) % 100 >= pool.admits:
+        return NULL
     gather(core, pool, tried, n_tried, 0)
     if count == 0:
         gather(core, pool, tried, n_tried, 1)

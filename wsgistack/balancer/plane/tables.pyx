@@ -69,6 +69,7 @@ cdef class Tables:
                 pool.members[i].weight = n["weight"]
                 pool.members[i].up = n["up"] and not n["draining"]
             self.set_algorithm(pool, spec["algorithm"])
+            pool.admits = spec["admits"]
             if old != NULL:
                 pool.state = old.state
                 self.end_holds(pool, old)

@@ -4,7 +4,8 @@ import pytest
 
 from tests.balancer.stage import Stage
 from wsgistack.balancer.discovery import Record
-from wsgistack.balancer.model import Resolved
+from wsgistack.balancer.model import ProbeResult, Resolved
+from wsgistack.balancer.outside import Outcomes
 
 
 @pytest.fixture
@@ -132,6 +133,28 @@ def test_node_tells_the_counters_in_the_order_of_the_manual(stage: Stage) -> Non
         "127.0.0.1:8001 inflight 3",
         "127.0.0.1:8001 health mypool unchecked",
         ".",
+    ]
+
+
+def test_a_node_says_how_it_does_in_each_pool_and_why(stage: Stage) -> None:
+    stage.do("CREATE POOL other", "POOL other ADD 127.0.0.1:8001", "POOL other ADD 127.0.0.1:8003")
+    stage.control.sample(1795431100.0)
+    stage.stats.outcome[0] = Outcomes(bad=5, streak=5)
+    stage.control.sample(1795431140.5)
+    for _ in range(3):
+        stage.control.absorb(
+            ProbeResult("other", "127.0.0.1:8001", False, "Connection refused", True), 1795431150.0
+        )
+    assert [line for line in stage.say("node 127.0.0.1:8001") if "health" in line] == [
+        "127.0.0.1:8001 health mypool ejected",
+        "127.0.0.1:8001 health_since mypool 1795431140",
+        "127.0.0.1:8001 health_until mypool 1795431142",
+        "127.0.0.1:8001 health_ejections mypool 1",
+        "127.0.0.1:8001 health_reason mypool 5 requests in a row failed",
+        "127.0.0.1:8001 health other dead",
+        "127.0.0.1:8001 health_since other 1795431150",
+        "127.0.0.1:8001 health_ejections other 1",
+        "127.0.0.1:8001 health_reason other Connection refused",
     ]
 
 

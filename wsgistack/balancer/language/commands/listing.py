@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from wsgistack.balancer.address import parse_member
 from wsgistack.balancer.discovery import show_record
+from wsgistack.balancer.health import NodeHealth
 from wsgistack.balancer.language.command import Command, Desk
 from wsgistack.balancer.language.grammar import NAME, Line
 from wsgistack.balancer.language.replies import Ask, Lines, Reply, Row
@@ -126,14 +128,28 @@ def _node_lines(desk: Desk, address: str, counts: NodeCounts) -> list[str]:
     if not standings and counts["in_flight"]:
         lines.append(f"{address} removed inflight {counts['in_flight']}")
     for standing in standings:
-        lines += [f"{address} {line}" for line in _standing_lines(standing, counts["in_flight"])]
+        health = desk.estate.pools.health.get(standing.pool, address)
+        about = [*_health_lines(standing.pool, health), *_standing_lines(standing, counts["in_flight"])]
+        lines += [f"{address} {line}" for line in about]
     return lines
 
 
+def _health_lines(pool: str, health: NodeHealth) -> Iterator[str]:
+    """Yield how a node does in one pool; times are whole epoch seconds, as those of the counters."""
+    yield f"health {pool} {health.state}"
+    if health.since is not None:
+        yield f"health_since {pool} {int(health.since)}"
+    if health.until is not None:
+        yield f"health_until {pool} {math.ceil(health.until)}"
+    if health.ejected_times:
+        yield f"health_ejections {pool} {health.ejected_times}"
+    if health.why:
+        yield f"health_reason {pool} {health.why}"
+
+
 def _standing_lines(standing: Standing, in_flight: int) -> Iterator[str]:
-    """Yield what the node is in a pool: its health, and what is not as usual."""
+    """Yield what the node is in a pool where that is not as usual."""
     pool = standing.pool
-    yield f"health {pool} {standing.health}"
     if standing.weight != 1:
         yield f"weight {pool} {standing.weight}"
     if standing.most:
