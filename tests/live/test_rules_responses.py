@@ -236,6 +236,36 @@ def test_a_response_without_a_body_has_none_and_stray_bytes_answer_nobody(
     assert stage.node.connections >= 2
 
 
+@pytest.mark.rule(32, 36)
+@pytest.mark.parametrize(
+    ("method", "head"),
+    [
+        (b"HEAD", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"),
+        (b"HEAD", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        (b"HEAD", b"HTTP/1.1 200 OK\r\n\r\n"),
+        (b"GET", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n"),
+        (b"GET", b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n"),
+    ],
+    ids=["HEAD", "HEAD chunked", "HEAD without a length", "304", "204 chunked"],
+)
+def test_a_body_that_comes_late_where_none_may_be_answers_nobody(
+    stage: Stage, method: bytes, head: bytes
+) -> None:
+    def serve(link: Link, _: ScriptNode) -> None:
+        if b"/first" not in read_request(link).head:
+            link.send(answer(b"good"))
+            return
+        link.send(head)
+        read_request(link)  # the balancer must not come here with the next one
+        link.send(answer(b"evil"))
+
+    stage.serve(serve)
+    with stage.open(make_request(line=method + b" /first HTTP/1.1")) as link:
+        link.until(b"\r\n\r\n")
+        link.send(make_request(line=b"GET /second HTTP/1.1"))
+        assert link.response()[::2] == (200, b"good")
+
+
 # Bodies of responses ----------------------------------------------------------------------
 
 
@@ -281,8 +311,8 @@ def test_what_an_idle_node_connection_says_answers_nobody(stage: Stage) -> None:
 
     def serve(link: Link, _: ScriptNode) -> None:
         read_request(link)
-        link.send(answer(b"good"))
         idle.append(link)
+        link.send(answer(b"good"))
         assert link.rest() == b""
 
     stage.serve(serve)

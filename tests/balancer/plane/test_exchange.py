@@ -72,7 +72,11 @@ def test_a_request_body_is_framed_anew(request_bytes: bytes, body: bytes) -> Non
         ),
         pytest.param(
             HEAD, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", False,
-            b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", True, True, id="HEAD",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", True, False, id="HEAD, whose body may come all the same",
+        ),
+        pytest.param(
+            HEAD, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", False,
+            b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", True, True, id="HEAD of nothing",
         ),
         pytest.param(
             GET, b"HTTP/1.1 304 Not Modified\r\nETag: x\r\n\r\n", False,
@@ -80,6 +84,10 @@ def test_a_request_body_is_framed_anew(request_bytes: bytes, body: bytes) -> Non
         ),
         pytest.param(
             GET, b"HTTP/1.1 204 No Content\r\nContent-Length: 3\r\n\r\n", False,
+            b"HTTP/1.1 204 No Content\r\n\r\n", True, False, id="204 with a length",
+        ),
+        pytest.param(
+            GET, b"HTTP/1.1 204 No Content\r\n\r\n", False,
             b"HTTP/1.1 204 No Content\r\n\r\n", True, True, id="204",
         ),
         pytest.param(

@@ -259,6 +259,13 @@ cdef void interim_head(Exchange* ex, const Head* h, const char* p) noexcept nogi
         write_head(ex, h, p, BODY_NONE, 1, 0)
 
 
+# Some servers (waitress 3) send the body of a response to HEAD if the application made one, in a segment
+# of its own: on a connection that is used again at once it would be the next client's answer.
+cdef inline bint may_trail(const Exchange* ex, const Head* h) noexcept nogil:
+    cdef bint announced = h.content_length != 0 if ex.method_id == M_HEAD else h.chunked or h.content_length > 0
+    return ex.res_in == BODY_NONE and announced
+
+
 cdef void final_head(Exchange* ex, const Head* h, const char* p) noexcept nogil:
     ex.status = h.status
     if ex.learn != NULL:
@@ -276,7 +283,7 @@ cdef void final_head(Exchange* ex, const Head* h, const char* p) noexcept nogil:
     else:
         ex.res_in = BODY_CLOSE
         ex.res_out = BODY_CHUNKED if ex.client_minor >= 1 else BODY_CLOSE
-    ex.node_keep = h.keep_alive and ex.res_in != BODY_CLOSE
+    ex.node_keep = h.keep_alive and ex.res_in != BODY_CLOSE and not may_trail(ex, h)
     # An answer before the request's end: the rest of the body is not waited for (RFC 9112 9.3).
     if ex.res_out == BODY_CLOSE or not ex.req_done:
         ex.client_keep = 0
