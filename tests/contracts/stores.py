@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wsgistack.store.base import Store
+from wsgistack.store.guarded import Guarded
 from wsgistack.store.memory import MemoryStore
 from wsgistack.store.shm.store import ShmStore
 
@@ -59,5 +60,11 @@ def shm() -> Iterator[Stage]:
             store.close()
 
 
+@contextmanager
+def guarded() -> Iterator[Stage]:
+    with memory() as stage:
+        yield Stage(Guarded(stage.store), Guarded(stage.other), stage.pass_time)
+
+
 # By scheme; whatever wraps a store stands below its own name too.
-STAGES = {"memory": memory, "shm": shm}
+STAGES = {"memory": memory, "shm": shm, "guarded": guarded}

@@ -1,0 +1,200 @@
+"""A guarded store: its failures are counted, told to whoever wants to hear, and never raised."""
+
+import math
+from collections.abc import Callable
+
+import pytest
+
+from tests.contracts.stores import Clock
+from wsgistack.errors import ConfigurationError, CounterError, StoreDown, StoreFull, TooLarge
+from wsgistack.store.base import Counted, Step, Store
+from wsgistack.store.guarded import Breaker, Guarded
+from wsgistack.store.memory import MemoryStore
+
+
+class Failing:
+    """A store that raises *error* from every method while it is set, and is a memory store otherwise."""
+
+    def __init__(self, error: BaseException | None, clock: Clock, takes_s: float = 0.0) -> None:
+        self.error, self.clock, self.takes_s = error, clock, takes_s
+        self.calls = 0
+        self.store = MemoryStore(1024 * 1024, clock=clock)
+
+    def __getattr__(self, name: str) -> Callable[..., object]:
+        def call(*arguments: object, **options: object) -> object:
+            self.calls += 1
+            self.clock.now += self.takes_s
+            if self.error is not None:
+                raise self.error
+            method = getattr(self.store, name)
+            return method(*arguments, **options)
+
+        return call
+
+
+def make(error: BaseException | None, takes_s: float = 0.0) -> tuple[Guarded, Failing, Clock]:
+    clock = Clock()
+    failing = Failing(error, clock, takes_s)
+    return Guarded(failing, clock=clock), failing, clock  # type: ignore[arg-type]  # answers every method
+
+
+NOTHING: dict[str, tuple[Callable[[Store], object], object]] = {
+    "get": (lambda s: s.get("key"), None),
+    "gets": (lambda s: s.gets("key"), None),
+    "get_many": (lambda s: s.get_many(["key"]), {}),
+    "set": (lambda s: s.set("key", b"value", 60), None),
+    "set_many": (lambda s: s.set_many({"key": b"value"}, 60), None),
+    "add": (lambda s: s.add("key", b"value", 60), True),
+    "cas": (lambda s: s.cas("key", b"value", 60, 1), False),
+    "touch": (lambda s: s.touch("key", 60), False),
+    "incr": (lambda s: s.incr("key", 2, 60), 2),
+    "incr down": (lambda s: s.incr("key", -2, 60), 0),
+    "incr from first": (lambda s: s.incr("key", 2, 60, first=9), 9),
+    "incr_many": (
+        lambda s: s.incr_many([Step("a", 1, 60), Step("b", 1, 60, 5)]),
+        [Counted(1, 0), Counted(5, 0)],
+    ),
+    "update": (lambda s: s.update("key", lambda old: (b"made of %r" % old, 60)), b"made of None"),
+    "update that leaves it": (lambda s: s.update("key", lambda old: None), None),
+    "delete": (lambda s: s.delete("key"), False),
+    "delete_many": (lambda s: s.delete_many(["key"]), 0),
+    "clear": (lambda s: s.clear(), None),
+}
+
+
+@pytest.mark.parametrize(
+    "error", [StoreDown("gone"), StoreFull("full"), OSError("no"), KeyError("bug")], ids=repr
+)
+@pytest.mark.parametrize(("call", "answer"), NOTHING.values(), ids=NOTHING)
+def test_a_store_that_fails_is_empty_and_forgets_at_once(
+    error: Exception, call: Callable[[Store], object], answer: object
+) -> None:
+    guarded, _, _ = make(error)
+    assert call(guarded) == answer
+    assert sum(guarded.errors.values()) == 1
+
+
+def test_stats_are_zeros_and_say_how_often_it_failed() -> None:
+    guarded, _, _ = make(StoreDown("gone"))
+    for _ in range(5):
+        guarded.get("key")
+    stats = guarded.stats()
+    assert stats == {
+        "items": 0,
+        "bytes": 0,
+        "hits": 0,
+        "misses": 0,
+        "evictions": 0,
+        "errors": 3,
+        "skipped": 3,
+    }
+
+
+def test_each_failure_is_told_with_its_operation() -> None:
+    told: list[tuple[str, Exception]] = []
+    error = StoreDown("gone")
+    clock = Clock()
+    guarded = Guarded(
+        Failing(error, clock),  # type: ignore[arg-type]  # answers every method
+        on_error=lambda operation, raised: told.append((operation, raised)),
+        clock=clock,
+    )
+    guarded.get("key")
+    guarded.set("key", b"", 60)
+    assert told == [("get", error), ("set", error)]
+    assert guarded.errors == {"get": 1, "set": 1}
+
+
+def test_after_three_failures_the_store_is_left_alone_for_a_while() -> None:
+    guarded, failing, clock = make(StoreDown("gone"))
+    for _ in range(10):
+        assert guarded.get("key") is None
+    assert (failing.calls, guarded.skipped, guarded.is_down) == (3, 7, True)
+    clock.now += 0.9
+    guarded.get("key")
+    assert failing.calls == 3
+    clock.now += 0.2
+    guarded.get("key")
+    guarded.get("key")
+    assert failing.calls == 4  # one trial, which failed
+
+
+def test_a_trial_that_succeeds_opens_the_way_again() -> None:
+    guarded, failing, clock = make(StoreDown("gone"))
+    for _ in range(3):
+        guarded.get("key")
+    failing.error = None
+    clock.now += 1.1
+    guarded.set("key", b"value", 60)
+    assert guarded.get("key") == b"value"
+    assert guarded.is_down is False
+
+
+def test_answers_that_take_too_long_count_as_failures() -> None:
+    guarded, failing, _ = make(None, takes_s=0.3)
+    for _ in range(10):
+        guarded.get("key")
+    assert failing.calls == 3
+    assert guarded.is_down
+
+
+@pytest.mark.parametrize("error", [SystemExit(), KeyboardInterrupt()], ids=repr)
+def test_what_ends_a_program_or_a_greenlet_goes_through(error: BaseException) -> None:
+    guarded, _, _ = make(error)
+    with pytest.raises(type(error)):
+        guarded.get("key")
+
+
+def test_what_the_caller_did_wrong_is_still_raised_and_does_not_open_the_breaker() -> None:
+    guarded = Guarded(MemoryStore(1024 * 1024))
+    guarded.set("key", b"letters", 60)
+    for _ in range(5):
+        with pytest.raises(CounterError):
+            guarded.incr("key", 1, 60)
+    assert guarded.is_down is False
+    assert guarded.errors == {}
+
+
+def test_a_value_that_is_too_large_is_not_stored_and_no_failure_of_the_store() -> None:
+    guarded = Guarded(MemoryStore(64 * 1024))
+    with pytest.raises(TooLarge):
+        guarded.store.set("key", bytes(60_000), 60)
+    for _ in range(5):
+        guarded.set("key", bytes(60_000), 60)
+    assert guarded.get("key") is None
+    assert (guarded.errors, guarded.is_down) == ({"set": 5}, False)
+
+
+def test_an_error_of_the_change_is_the_callers() -> None:
+    guarded = Guarded(MemoryStore(64 * 1024))
+
+    def change(old: bytes | None) -> None:
+        raise LookupError("mine")
+
+    with pytest.raises(LookupError, match="mine"):
+        guarded.update("key", change)
+    assert guarded.errors == {}
+
+
+@pytest.mark.parametrize(
+    "options", [{"failures": 0}, {"rest_s": 0}, {"rest_s": math.nan}, {"slow_s": -1}], ids=str
+)
+def test_options_that_cannot_be_meant_are_refused(options: dict[str, float]) -> None:
+    with pytest.raises(ConfigurationError, match="guarded"):
+        Guarded(MemoryStore(64 * 1024), **options)  # type: ignore[arg-type]
+
+
+def test_a_rest_doubles_with_each_failed_trial_up_to_half_a_minute() -> None:
+    breaker = Breaker(failures=1, rest_s=1.0)
+    now, rests = 0.0, []
+    for _ in range(8):
+        assert breaker.may_try(now)
+        breaker.failed(now)
+        rest = next(seconds for seconds in range(1, 100) if now + seconds >= (breaker._open_until or 0))
+        rests.append(rest)
+        now += rest
+    assert rests == [1, 2, 4, 8, 16, 30, 30, 30]
+    breaker.succeeded()
+    breaker.failed(now)
+    assert not breaker.may_try(now + 0.9)
+    assert breaker.may_try(now + 1.0)
