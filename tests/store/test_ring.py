@@ -7,8 +7,6 @@ import pytest
 from uhashring import HashRing
 
 from wsgistack.errors import ConfigurationError, UnknownName
-from wsgistack.store.continuum import Continuum
-from wsgistack.store.hashes import HASHES
 from wsgistack.store.layouts import Member
 from wsgistack.store.ring import LiveRing, Ring, build
 
@@ -57,17 +55,6 @@ def test_ketama_is_uhashrings_ketama(weights: tuple[int, ...]) -> None:
         key = f"key:{number}"
         assert ours.owner(key).address == theirs.get_node(key)
         assert [one.address for one in ours.owners(key, 3)] == list(theirs.iterate_nodes(key))[:3]
-
-
-def test_a_hash_that_is_a_point_belongs_where_the_other_program_says() -> None:
-    # libmemcached takes the point itself, uhashring the next one: one key shows it if the ring has its hash.
-    point = HASHES["md5"](b"key")
-    circle = [(point, 0), ((point + 1000) % 2**32, 1)]
-    assert Continuum(circle, "md5").place(b"key") == 0
-    assert Continuum(circle, "md5", strictly_after=True).place(b"key") == 1
-    twice = [(point, 1), (point, 0)]
-    assert Continuum(twice, "md5").place(b"key") == 1
-    assert Continuum(twice, "md5", last_wins=True).place(b"key") == 0
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,13 @@ and of two equal points the later node's counts.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
 from uhashring import HashRing
 
-from wsgistack.store.continuum import Continuum
+from wsgistack.store.circle import Continuum
 from wsgistack.store.layouts import Member
 
 __all__ = ["HELP", "NAME", "build"]
@@ -27,15 +28,14 @@ def build(members: Sequence[Member], pause: Callable[[], None]) -> Continuum:
     return Continuum(_points(members, pause), "md5", strictly_after=True, last_wins=True)
 
 
-def _points(members: Sequence[Member], pause: Callable[[], None]) -> Iterator[tuple[int, int]]:
+def _points(members: Sequence[Member], pause: Callable[[], None]) -> Iterator[tuple[int, array[int]]]:
     total = sum(member.weight for member in members)
     for number, member in enumerate(members):
-        for point in _points_of(member.address, GROUPS * len(members) * member.weight // total):
-            yield point, number
+        yield number, _points_of(member.address, GROUPS * len(members) * member.weight // total)
         pause()
 
 
 @lru_cache(maxsize=1024)  # a node that joins costs its own points, not everybody's
-def _points_of(name: str, groups: int) -> tuple[int, ...]:
+def _points_of(name: str, groups: int) -> array[int]:
     alone = HashRing({name: {"vnodes": groups, "weight": 1}}, hash_fn="ketama")
-    return tuple(point for point, _ in alone.get_points())
+    return array("I", [point for point, _ in alone.get_points()])

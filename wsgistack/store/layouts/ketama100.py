@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from wsgistack.store.continuum import Continuum
+from wsgistack.store.circle import Continuum
 from wsgistack.store.hashes import HASHES
 from wsgistack.store.layouts import Member
 from wsgistack.store.layouts.libmemcached import name_of
@@ -27,13 +27,10 @@ def build(members: Sequence[Member], pause: Callable[[], None]) -> Continuum:
 def plain_circle(members: Sequence[Member], pause: Callable[[], None], hash_name: str) -> Continuum:
     """Return libmemcached's plain circle: the hash of keys makes the points too."""
 
-    def points() -> Iterator[tuple[int, int]]:
+    def points() -> Iterator[tuple[int, Sequence[int]]]:
         for number, member in enumerate(members):
             name = name_of(member)
-            for point in range(POINTS):
-                yield HASHES[hash_name](f"{name}-{point}".encode()), number
-                if point == POINTS // 2:
-                    pause()
+            yield number, [HASHES[hash_name](f"{name}-{point}".encode()) for point in range(POINTS)]
             pause()
 
     return Continuum(points(), hash_name)

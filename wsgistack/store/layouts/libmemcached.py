@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from struct import pack, unpack
 
-from wsgistack.store.continuum import Continuum
+from wsgistack.store.circle import Continuum
 from wsgistack.store.hashes import md5_words
 from wsgistack.store.layouts import DEFAULT_PORT, Member
 
@@ -31,14 +31,15 @@ def name_of(member: Member) -> str:
     return member.host if member.port == DEFAULT_PORT else f"{member.host}:{member.port}"
 
 
-def weighted_points(members: Sequence[Member], pause: Callable[[], None]) -> Iterator[tuple[int, int]]:
-    """Yield (point, node's number) in libmemcached's order."""
+def weighted_points(
+    members: Sequence[Member], pause: Callable[[], None]
+) -> Iterator[tuple[int, Sequence[int]]]:
+    """Yield (node's number, its points) in libmemcached's order."""
     total = sum(member.weight for member in members)
     for number, member in enumerate(members):
         name = name_of(member)
-        for group in range(_groups(member.weight, total, len(members))):
-            for point in md5_words(f"{name}-{group}".encode()):
-                yield point, number
+        groups = range(_groups(member.weight, total, len(members)))
+        yield number, [point for group in groups for point in md5_words(f"{name}-{group}".encode())]
         pause()
 
 

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from struct import pack
 
-from wsgistack.store.continuum import Continuum
+from wsgistack.store.circle import Continuum
 from wsgistack.store.layouts import Member
 
 __all__ = ["HELP", "NAME", "build"]
@@ -21,13 +21,15 @@ def build(members: Sequence[Member], pause: Callable[[], None]) -> Continuum:
     return Continuum(_points(members, pause), "crc32")
 
 
-def _points(members: Sequence[Member], pause: Callable[[], None]) -> Iterator[tuple[int, int]]:
+def _points(members: Sequence[Member], pause: Callable[[], None]) -> Iterator[tuple[int, Sequence[int]]]:
     for number, member in enumerate(members):
         port = str(member.port).encode() if member.port else b""
         base = zlib.crc32(member.host.encode() + b"\0" + port)
         point = 0
         for _ in range(member.weight):
+            points = []
             for _ in range(POINTS):
                 point = zlib.crc32(pack("<I", point), base)
-                yield point, number
+                points.append(point)
+            yield number, points
             pause()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from wsgistack.store.continuum import Continuum
+from wsgistack.store.circle import Continuum
 from wsgistack.store.layouts import Member
 from wsgistack.store.layouts.libmemcached import weighted_points
 
