@@ -78,6 +78,8 @@ class SimNode:
     status: int = 200
     executed: Counter[str] = field(default_factory=Counter)
     connections: list[NodeSide] = field(default_factory=list)
+    thinks_s: tuple[float, ...] = (0.0, 0.001, 0.02)
+    most_at_once: int = 0
     troubles: tuple[str, ...] = ("reset", "partial", "truncate", "close_idle", "die", "slow")
 
     def answer(self, end: End) -> bool:
@@ -96,6 +98,10 @@ class SimNode:
     def revive(self) -> None:
         self.alive = True
 
+    def at_once(self) -> int:
+        """Return how many requests it works on for somebody who still waits."""
+        return sum(connection.is_serving() for connection in self.connections)
+
 
 class NodeSide(Peer):
     def __init__(self, node: SimNode, end: End) -> None:
@@ -103,6 +109,13 @@ class NodeSide(Peer):
         self.node = node
         self.request: h11.Request | None = None
         self.body = b""
+        self.serving = False  # from the whole request to the last byte of the response
+        self.replied = False
+
+    def is_serving(self) -> bool:
+        other = self.end.other
+        assert other is not None
+        return self.serving and not self.end.closed and not other.closed
 
     def events(self) -> None:
         while not self.end.closed:
@@ -125,11 +138,13 @@ class NodeSide(Peer):
         assert self.request is not None
         ident = dict(self.request.headers)[b"x-id"].decode()
         self.node.executed[ident] += 1
+        self.serving, self.replied = True, False
+        self.node.most_at_once = max(self.node.most_at_once, self.node.at_once())
         rng = self.net.rng
         if rng.random() < self.node.trouble:
             getattr(self, "do_" + rng.choice(self.node.troubles))(ident)
         else:
-            self.net.later(rng.choice([0.0, 0.001, 0.02]), lambda: self.reply(ident))
+            self.net.later(rng.choice(self.node.thinks_s), lambda: self.reply(ident))
 
     def payload(self, ident: str) -> bytes:
         return (ident.encode() + b"=" + self.body[:64] + b";") * (1 + hash_of(ident) % 700)
@@ -151,6 +166,7 @@ class NodeSide(Peer):
         self.say(h11.Response(status_code=self.node.status, headers=headers))
         for i in range(0, len(data), 5000):
             self.say(h11.Data(data=data[i : i + 5000]))
+        self.replied = True
         self.say(h11.EndOfMessage())
         if self.must_close():
             self.net.later(0.5, self.close)
@@ -159,6 +175,8 @@ class NodeSide(Peer):
 
     def flush(self) -> None:
         super().flush()
+        if not self.out and self.replied:
+            self.serving = False
         if not self.out and self.must_close():
             self.close()
 

@@ -35,6 +35,7 @@ class End:
     error: int = 0
     connected: bool = True
     handle: int | None = None  # the plane's, once it watches
+    owner: int = 0  # which plane that is
     on_change: Callable[[], None] | None = None  # a peer's
 
 
@@ -49,6 +50,7 @@ class Network:
         self.nodes: dict[bytes, Callable[[End], bool]] = {}
         self.edges: dict[int, int] = {}
         self.queue: list[tuple[float, int, Callable[[], None]]] = []
+        self.running = 0  # the plane that makes calls now, when there are several
         self._numbers = itertools.count(10)
         self._order = itertools.count()
 
@@ -231,10 +233,12 @@ class Network:
 
     def watch(self, fd: int, handle: int, edge: bool) -> None:
         if fd in self.listeners:
-            self.ends[fd] = End(fd, handle=handle)
+            self.ends[fd] = End(fd, handle=handle, owner=self.running)
+            if self.listeners[fd]:
+                self.edge(fd, IN)
             return
         end = self.ends[fd]
-        end.handle = handle
+        end.handle, end.owner = handle, self.running
         bits = OUT if end.connected else 0
         if end.arrived:
             bits |= IN
@@ -262,15 +266,27 @@ class Network:
 
     # -- driving the plane -----------------------------------------------------------------
 
-    def take_edges(self) -> list[tuple[int, int]]:
+    def crash(self, owner: int) -> None:
+        """Close every connection of a plane, as the system does for a process that died."""
+        for end in list(self.ends.values()):
+            if end.handle is not None and end.owner == owner and end.other is not None:
+                self.shut(end)
+        for fd in [fd for fd in self.edges if self.ends[fd].owner == owner]:
+            del self.edges[fd]
+
+    def take_edges(self, owner: int = 0) -> list[tuple[int, int]]:
         """Return a batch of events for Plane.deliver, in a random order, and forget them."""
         batch = []
-        for fd, bits in self.edges.items():
+        for fd, bits in list(self.edges.items()):
             end = self.ends.get(fd)
+            if end is not None and end.handle is not None and end.owner != owner:
+                continue
+            del self.edges[fd]
             if end is not None and end.handle is not None and not end.closed:
                 # epoll reports all that holds, not only what changed.
                 bits |= OUT if end.connected and not end.blocked and fd not in self.listeners else 0
                 batch.append((end.handle, bits))
-        self.edges.clear()
+            if len(batch) == 256:
+                break
         self.rng.shuffle(batch)
-        return batch[:256]
+        return batch

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import socket
 import struct
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from tests.simulation.actors import Outcome, SimClient, SimNode
 from tests.simulation.network import Network
-from wsgistack.balancer.model import Node
+from wsgistack.balancer.model import Node, Pool
 from wsgistack.balancer.plane import simulated
 from wsgistack.balancer.plane.board import Board
 from wsgistack.balancer.plane.plane import Plane
@@ -22,12 +24,16 @@ TICK_S = 0.05
 class World:
     """One simulated balancer with a pool of nodes; `run` until every client is served."""
 
-    def __init__(self, seed: int, *, nodes: int = 3, trouble: float = 0.0, **settings: Any) -> None:
+    def __init__(
+        self, seed: int, *, nodes: int = 3, trouble: float = 0.0, workers: int = 1, **settings: Any
+    ) -> None:
         self.net = Network(seed)
         simulated.install(self.net)
-        self.board = Board.create(1)
+        self.board = Board.create(workers)
         self.events: list[dict[str, Any]] = []
-        self.plane = Plane(self.board, 0, self.events.append, simulated=True)
+        self.planes = [self.make_plane(worker) for worker in range(workers)]
+        self.dead: list[Plane] = []
+        self.options: dict[int, dict[str, Any]] = {}  # fields of Node by index
         self.outcomes: list[Outcome] = []
         self.clients: list[SimClient] = []
         self.settings = settings
@@ -37,50 +43,63 @@ class World:
             self.net.nodes[sockaddr(i)] = node.answer
         self.version = 0
         self.tick_at = self.net.now
+        self.listeners = [self.net.listen() for _ in self.planes]
         self.apply(range(nodes))
-        self.listener = self.net.listen()
-        self.plane.adopt("mysite", self.listener, "192.0.2.1:80")
+        for worker in range(workers):
+            self.adopt(worker)
+
+    @property
+    def plane(self) -> Plane:
+        """The first worker's."""
+        return self.planes[0]
+
+    def make_plane(self, worker: int) -> Plane:
+        return Plane(self.board, worker, self.events.append, simulated=True)
+
+    def adopt(self, worker: int) -> None:
+        self.net.running = worker
+        self.planes[worker].adopt("mysite", self.listeners[worker], "192.0.2.1:80")
+
+    def crash(self, worker: int) -> None:
+        """Let a worker die in the middle of everything, and another take its seat."""
+        self.net.crash(worker)
+        self.dead.append(self.planes[worker])
+        self.board.forget_worker(worker)
+        self.planes[worker] = self.make_plane(worker)
+        self.planes[worker].apply(self.snapshot)
+        self.adopt(worker)
 
     def apply(self, members: Any, *, down: Any = ()) -> None:
         """Publish a snapshot whose pool holds the nodes of these indexes; those in *down* are not up."""
         self.version += 1
         settings = {**{s.name: s.default for s in SERVICE_SETTINGS}, **self.settings}
-        self.plane.apply(
-            {
-                "version": self.version,
-                "server": {"max_connections": 1000},
-                "pools": {
-                    "mypool": {
-                        "slot": 0,
-                        "algorithm": "two_choices",
-                        "admits": 100,
-                        "settings": self.pool_settings,
-                        "nodes": [asdict(make_node(i, up=i not in down)) for i in members],
-                    }
-                },
-                "services": {
-                    "mysite": {
-                        "slot": 0,
-                        "role": "reverse_proxy",
-                        "enabled": True,
-                        "pool": "mypool",
-                        "listen": ["192.0.2.1:80"],
-                        "settings": settings,
-                        "insert": [],
-                        "remove": [],
-                        "tokens": {},
-                    }
-                },
-            }
-        )
+        nodes = tuple(make_node(i, **{"up": i not in down} | self.options.get(i, {})) for i in members)
+        self.snapshot = {
+            "version": self.version,
+            "server": {"max_connections": 1000},
+            "pools": {"mypool": Pool("mypool", 0, self.pool_settings, nodes).as_wire()},
+            "services": {
+                "mysite": {
+                    "slot": 0,
+                    "role": "reverse_proxy",
+                    "enabled": True,
+                    "pool": "mypool",
+                    "listen": ["192.0.2.1:80"],
+                    "settings": settings,
+                    "insert": [],
+                    "remove": [],
+                    "tokens": {},
+                }
+            },
+        }
+        for worker, plane in enumerate(self.planes):
+            self.net.running = worker
+            plane.apply(self.snapshot)
 
     def add_clients(self, count: int, requests: int) -> None:
         for i in range(len(self.clients), len(self.clients) + count):
-            self.clients.append(
-                SimClient(
-                    self.net, lambda: self.net.dial(self.listener), f"c{i}", requests, self.outcomes.append
-                )
-            )
+            dial = partial(self.net.dial, self.listeners[i % len(self.listeners)])
+            self.clients.append(SimClient(self.net, dial, f"c{i}", requests, self.outcomes.append))
 
     def run(self, limit_s: float) -> None:
         """Run until all clients are through; AssertionError after *limit_s* virtual seconds."""
@@ -97,24 +116,33 @@ class World:
     def step(self) -> None:
         self.net.advance(self.tick_at)
         while self.net.edges:
-            self.plane.deliver(self.net.take_edges())
+            for worker, plane in self.each_plane():
+                plane.deliver(self.net.take_edges(worker))
         if self.net.now >= self.tick_at:
             self.tick_at += TICK_S
-            self.plane.tick()
+            for _, plane in self.each_plane():
+                plane.tick()
         assert not simulated.failures, simulated.failures
+
+    def each_plane(self) -> Iterator[tuple[int, Plane]]:
+        """Yield each worker and its plane in a random order; what is called meanwhile is its."""
+        for worker in self.net.rng.sample(range(len(self.planes)), len(self.planes)):
+            self.net.running = worker
+            yield worker, self.planes[worker]
 
     def stuck(self) -> str:
         waiting = [c.outcome for c in self.clients if not c.over]
         return f"{waiting[:3]} plane: {self.plane.inspect('socks')[:8]}"
 
     def close(self) -> None:
-        self.plane.close()
+        for _, plane in self.each_plane():
+            plane.close()
         self.board.close()
 
 
-def make_node(index: int, *, up: bool = True) -> Node:
+def make_node(index: int, **options: Any) -> Node:
     address = f"10.0.0.{index + 1}:80"
-    return Node(address=address, slot=index, weight=1, up=up, connect=address)
+    return replace(Node(address=address, slot=index, weight=1, up=True, connect=address), **options)
 
 
 def sockaddr(index: int) -> bytes:

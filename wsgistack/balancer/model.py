@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from wsgistack.balancer.algorithms import ALGORITHMS
 from wsgistack.balancer.discovery import Record
+from wsgistack.balancer.ring import Ring, make_ring
 from wsgistack.settings import Value
 
 __all__ = [
@@ -70,13 +72,20 @@ class Pool:
 
     def as_wire(self) -> Wire:
         """Return it as the plane wants it."""
-        return {
+        wire = {
             "slot": self.slot,
             "algorithm": self.settings["balance_method"],
             "settings": _as_json(self.settings),
             "admits": self.admits,
             "nodes": [asdict(node) for node in self.nodes],
         }
+        if ALGORITHMS.get(str(self.settings["balance_method"])).keyed:
+            wire["ring"] = self.ring().as_wire()
+        return wire
+
+    def ring(self) -> Ring:
+        """Return the ring of all members: who is down keeps its points, so that its keys come back to it."""
+        return make_ring(tuple((node.address, node.weight) for node in self.nodes))
 
 
 @dataclass(frozen=True, slots=True)

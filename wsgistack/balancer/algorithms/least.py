@@ -7,19 +7,18 @@ an idle pool is not served by its first node alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from wsgistack.balancer.algorithms import Candidates, Draw
 
-__all__ = ["HELP", "KERNEL", "NAME", "pick"]
+__all__ = ["HELP", "KERNEL", "NAME", "pick", "score"]
 
 NAME = "least"
 HELP = "the fewest requests in flight for its weight, exact over all workers"
 KERNEL = "least"
 
 
-def pick(
-    loads: Sequence[int], weights: Sequence[int], state: int, draw: Callable[[int], int]
-) -> tuple[int, int]:
+def pick(nodes: Candidates, state: int, draw: Draw) -> tuple[int, int]:
     """Return the least loaded node, the first after turn *state* among equals; draws nothing."""
+    loads, weights = nodes.loads, nodes.weights
     count = len(loads)
     start = state % count
     best = start
@@ -29,3 +28,8 @@ def pick(
         if (loads[other] + 1) * weights[best] < (loads[best] + 1) * weights[other]:
             best = other
     return best, state + 1
+
+
+def score(nodes: Candidates) -> list[float]:
+    """Return the load for its weight that each one would have."""
+    return [(load + 1) / weight for load, weight in zip(nodes.loads, nodes.weights, strict=True)]

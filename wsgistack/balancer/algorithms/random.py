@@ -1,25 +1,24 @@
-"""By lot: each node's chance is its weight; Perlbal's only method.  O(n)."""
+"""By lot: each node's chance is its weight; Perlbal's only method.  O(1) with equal weights, else O(n)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from wsgistack.balancer.algorithms import Candidates, Draw, draw_by_weight
 
-__all__ = ["HELP", "KERNEL", "NAME", "pick"]
+__all__ = ["HELP", "KERNEL", "NAME", "pick", "score"]
 
 NAME = "random"
 HELP = "by lot, each node's chance is its weight"
 KERNEL = "random"
 
 
-def pick(
-    loads: Sequence[int], weights: Sequence[int], state: int, draw: Callable[[int], int]
-) -> tuple[int, int]:
+def pick(nodes: Candidates, state: int, draw: Draw) -> tuple[int, int]:
     """Return an index drawn by weight; one draw, none for a single node."""
-    if len(weights) == 1:
+    if len(nodes.weights) == 1:
         return 0, state
-    ticket = draw(sum(weights))
-    for index, weight in enumerate(weights):
-        if ticket < weight:
-            return index, state
-        ticket -= weight
-    raise AssertionError("draw(n) gave n or more")
+    return draw_by_weight(nodes.weights, draw), state
+
+
+def score(nodes: Candidates) -> list[float]:
+    """Return how many times rarer than always each one is drawn."""
+    total = sum(nodes.weights)
+    return [total / weight for weight in nodes.weights]

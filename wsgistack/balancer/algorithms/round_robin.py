@@ -7,20 +7,20 @@ do not come in one run.  The choice is a function of the turn alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from math import gcd
 
-__all__ = ["HELP", "KERNEL", "NAME", "pick"]
+from wsgistack.balancer.algorithms import Candidates, Draw
+
+__all__ = ["HELP", "KERNEL", "NAME", "pick", "score"]
 
 NAME = "round_robin"
 HELP = "in turn, heavier nodes more often"
 KERNEL = "round_robin"
 
 
-def pick(
-    loads: Sequence[int], weights: Sequence[int], state: int, draw: Callable[[int], int]
-) -> tuple[int, int]:
+def pick(nodes: Candidates, state: int, draw: Draw) -> tuple[int, int]:
     """Return the node of turn *state*, and the next turn; draws nothing."""
+    weights = nodes.weights
     total = sum(weights)
     turn = state % total
     if total == len(weights):
@@ -39,3 +39,9 @@ def _find_stride(total: int) -> int:
     while gcd(stride, total) != 1:
         stride -= 1
     return stride
+
+
+def score(nodes: Candidates) -> list[float]:
+    """Return every how many turns each one's comes, on average."""
+    total = sum(nodes.weights)
+    return [total / weight for weight in nodes.weights]

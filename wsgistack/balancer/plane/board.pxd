@@ -80,11 +80,22 @@ cdef struct WorkerBlock:
 cdef struct BoardView:           # what the plane holds
     SharedNode* shared
     NodeHold* holds
+    uint64_t* latest_hold_ms     # none of them is later
     Learned* learned
     WorkerBlock* mine
     WorkerBlock* blocks          # of all workers
     uint32_t worker
     uint32_t workers
+
+
+# GCC's built-ins: the total order of sequential consistency is what the proof at board_take needs.
+cdef extern from * nogil:
+    """
+    #define wsgistack_add(p, n) __atomic_add_fetch(p, n, __ATOMIC_SEQ_CST)
+    #define wsgistack_load(p) __atomic_load_n(p, __ATOMIC_SEQ_CST)
+    """
+    uint32_t atomic_add "wsgistack_add"(uint32_t* p, int n)
+    uint32_t atomic_load "wsgistack_load"(const uint32_t* p)
 
 
 cdef inline uint32_t board_load(const BoardView* v, uint32_t slot) noexcept nogil:
@@ -93,6 +104,36 @@ cdef inline uint32_t board_load(const BoardView* v, uint32_t slot) noexcept nogi
     for i in range(v.workers):
         total += v.shared[slot].in_flight[i]
     return total
+
+
+cdef inline int board_take(const BoardView* v, uint32_t slot, uint32_t cap) noexcept nogil:
+    # Count a request on a node; 0 if it has `cap` of them already, and nothing is counted.
+    #
+    # Never above the cap: a worker first counts itself, then sums up, all in the one order that
+    # sequential consistency gives.  Of the requests that hold a place, take the one that counted
+    # itself last in that order: the others had done so before it summed, and had not left, so its
+    # sum was at least their number and one; and it found that to be at most the cap.
+    # Two workers that meet at the last place may both step back: the caller tries again.
+    # A worker that dies between leaves its own cell alone, which forget_worker clears.
+    cdef uint32_t total = 0, i
+    cdef uint32_t* cells = v.shared[slot].in_flight
+    if cap == 0:
+        cells[v.worker] += 1
+        return 1
+    atomic_add(&cells[v.worker], 1)
+    for i in range(v.workers):
+        total += atomic_load(&cells[i])
+    if total <= cap:
+        return 1
+    atomic_add(&cells[v.worker], -1)
+    return 0
+
+
+cdef inline void board_give(const BoardView* v, uint32_t slot, int capped) noexcept nogil:
+    if capped:
+        atomic_add(&v.shared[slot].in_flight[v.worker], -1)
+    else:
+        v.shared[slot].in_flight[v.worker] -= 1
 
 
 cdef enum:

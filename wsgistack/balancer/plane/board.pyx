@@ -26,6 +26,8 @@ cdef enum:
 cdef struct Header:
     char magic[8]
     uint32_t workers
+    uint32_t pad
+    uint64_t latest_hold_ms
 
 
 cdef size_t board_size(int workers):
@@ -97,6 +99,7 @@ cdef class Board:
         cdef BoardView v
         v.shared = self.shared()
         v.holds = self.holds()
+        v.latest_hold_ms = &(<Header*>self.mem).latest_hold_ms
         v.learned = self.learned()
         v.mine = self.block(worker)
         v.blocks = self.block(0)

@@ -9,7 +9,9 @@ import math
 import socket
 import struct
 import zlib
+from base64 import b64decode
 
+from libc.stdint cimport uint16_t, uint32_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
@@ -29,6 +31,8 @@ from wsgistack.balancer.plane.core cimport (
     node_unref,
     service_free_text,
 )
+from wsgistack.balancer.plane.kernels cimport Ring
+from wsgistack.balancer.plane.keys cimport KEY_COOKIE, KEY_HEADER, KEY_IP, KEY_URI
 
 from wsgistack.settings import parse_statuses
 
@@ -81,15 +85,54 @@ cdef Pool* make_pool(int size) except NULL:
         free(pool)
         raise MemoryError
     pool.n = size
+    pool.ready.places = room(size)
+    pool.ready.slots = room(size)
+    pool.ready.weights = room(size)
+    pool.ready.index_of = room(size)
     return pool
+
+
+cdef uint32_t* room(size_t numbers) except NULL:
+    cdef uint32_t* p = <uint32_t*>calloc(numbers + 1, sizeof(uint32_t))
+    if p == NULL:
+        raise MemoryError
+    return p
 
 
 cdef int fill_pool(Pool* pool, dict settings) except -1:
     cdef int status
+    kind, _, name = settings["hash_key"].partition(":")
+    pool.key_kind = {"ip": KEY_IP, "uri": KEY_URI, "header": KEY_HEADER, "cookie": KEY_COOKIE}[kind]
+    put_text(pool.key_name, NAME_BYTES, name.encode())
+    pool.key_name_len = len(name)
+    pool.most_percent = settings["hash_balance_factor"]
+    pool.slow_start_ms = ms(settings["slow_start"])
     memset(pool.bad, 0, sizeof(pool.bad))
     for first, last in parse_statuses(settings["eject_statuses"]):
         for status in range(first, last + 1):
             pool.bad[status // 8] |= 1 << status % 8
+    return 0
+
+
+cdef int fill_member(Member* m, dict spec, dict settings, Core* core) except -1:
+    m.weight = spec["weight"]
+    m.cap = spec["max_connections"]
+    m.up = spec["up"]
+    m.usable = m.up and m.node.connectable
+    m.backup = spec["backup"]
+    m.draining = spec["draining"]
+    m.warm_from_ms = 0
+    if spec["warm_from"] is not None and settings["slow_start"]:
+        passed_ms = core.epoch_ms - round(spec["warm_from"] * 1000)
+        m.warm_from_ms = max(core.now_ms - passed_ms, 1)
+    return 0
+
+
+cdef int fill_ring(Ring* ring, dict spec) except -1:
+    cdef bytes points = b64decode(spec["points"]), owners = b64decode(spec["owners"])
+    ring.points = <uint32_t*>own_text(points)
+    ring.owners = <uint16_t*>own_text(owners)
+    ring.n = len(points) // sizeof(uint32_t)
     return 0
 
 
@@ -98,6 +141,9 @@ cdef void free_pool(Pool* pool):
     for i in range(pool.n):
         if pool.members[i].node != NULL:
             node_unref(pool.members[i].node)
+    for p in (<size_t>pool.ready.places, <size_t>pool.ready.slots, <size_t>pool.ready.weights,
+              <size_t>pool.ready.index_of, <size_t>pool.ring.points, <size_t>pool.ring.owners):
+        free(<void*><size_t>p)
     free(pool.members)
     free(pool)
 

@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from wsgistack.balancer.plane.board cimport BoardView
 from wsgistack.balancer.plane.buf cimport Buf
 from wsgistack.balancer.plane.exchange cimport Exchange
+from wsgistack.balancer.plane.kernels cimport Columns, Ring
 from wsgistack.balancer.plane.net cimport ADDRESS_BYTES, Net
 from wsgistack.balancer.plane.timers cimport Timer, Wheel
 from wsgistack.balancer.plane.wire cimport Head
@@ -49,6 +50,7 @@ cdef struct Node:
     uint32_t refs                # pools, connections, exchanges
     uint8_t removed              # in no pool any more: idle connections are closed
     uint8_t connectable          # the address is known
+    uint8_t capped               # in one of its pools
     Conn* idle                   # most recently used first
     uint32_t n_idle
     Conn* all
@@ -57,17 +59,32 @@ cdef struct Node:
 cdef struct Member:              # a node within a pool
     Node* node
     uint32_t weight
-    uint8_t up
+    uint32_t cap                 # requests in flight over all workers and pools; 0: any number
+    uint8_t up                   # says health
+    uint8_t usable               # and its address is known
+    uint8_t backup
+    uint8_t draining
+    uint64_t warm_from_ms        # monotonic; 0: it is not warming up
 
 
 cdef struct Pool:
     uint32_t n
     Member* members
     uint64_t state               # of the algorithm
-    int kernel                   # see pick.pxd; -1: Python
+    int kernel                   # see kernels.pxd; -1: Python
     void* algorithm              # borrowed: the Python module's pick function
     uint8_t admits               # per cent of the requests: less than 100 while its breaker is not closed
     uint8_t bad[125]             # a bit per status of three digits: set, it counts against the node
+    uint8_t capped               # a member has a cap
+    uint8_t keyed                # the algorithm wants the ring and the key of a request
+    uint8_t key_kind             # see keys.pxd
+    char key_name[NAME_BYTES]    # of the field (lower case) or the cookie
+    uint32_t key_name_len
+    Ring ring
+    uint32_t most_percent        # see Candidates
+    uint32_t slow_start_ms
+    uint64_t warm_until_ms       # when the last slow start is over
+    Columns ready                # the candidates of a normal request, see pick.pyx
 
 
 cdef struct Service:
@@ -202,6 +219,7 @@ cdef struct Core:
     int epfd
     uint64_t now_us
     uint64_t now_ms
+    uint64_t epoch_ms
     uint64_t epoch_s
     uint64_t rng
     const Net* net

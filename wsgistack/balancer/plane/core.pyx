@@ -5,7 +5,8 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 cdef void core_refresh(Core* core) noexcept nogil:
-    core.net.clock(&core.now_us, &core.epoch_s)
+    core.net.clock(&core.now_us, &core.epoch_ms)
+    core.epoch_s = core.epoch_ms // 1000
     core.now_ms = core.now_us // 1000
 
 

@@ -42,6 +42,7 @@ from wsgistack.balancer.plane.exchange cimport (
     ex_begin,
     exchange_new,
 )
+from wsgistack.balancer.plane.keys cimport set_key
 from wsgistack.balancer.plane.net cimport EV_ERR, EV_HUP, EV_IN, EV_OUT, EV_RDHUP
 from wsgistack.balancer.plane.relay cimport (
     PUMP_ABORT,
@@ -189,6 +190,8 @@ cdef int begin_exchange(Client* c) noexcept nogil:
     ex.idempotent |= s.retry_keyed and core.head.seen >> F_IDEMPOTENCY_KEY & 1
     if ex.idempotent and s.retries_status:
         ex.watched = s.retry_status
+    if s.pool != NULL and s.pool.keyed:
+        set_key(c, s.pool, &core.head, buf_data(&c.inp))
     ex.watch_error = s.n_delays > 0 and (ex.method_id == M_GET or ex.method_id == M_HEAD)
     if not s.persist_client or s.closing or core.draining:
         ex.client_keep = 0

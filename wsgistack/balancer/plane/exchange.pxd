@@ -42,6 +42,8 @@ cdef enum Reason:                # why an exchange was answered by us, or cut; R
     WHY_REQUEST_TRUNCATED
     WHY_TOO_MANY_CONNECTIONS
     WHY_STATUS                   # the node's answer was not passed on: it was to be asked for again
+    WHY_QUEUE_FULL               # every node has its max_connections, and enough requests wait
+    WHY_QUEUE_TIMEOUT            # none had room within queue_timeout
     WHY_COUNT
 
 
@@ -110,6 +112,8 @@ cdef struct Exchange:
     const char* insert           # ready lines for the final response head
     uint32_t insert_len
     uint64_t began_us
+    uint32_t key                 # what the request hashes to, if has_key
+    uint8_t has_key
     uint64_t asked_us            # the node has the request, or the rest of it is here, since
     uint64_t wait_ms             # when it began to wait for a node connection
 

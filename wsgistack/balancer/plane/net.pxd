@@ -25,7 +25,7 @@ cdef struct Net:
     void (*abort)(int fd) noexcept nogil              # close with a reset
     void (*finish)(int fd) noexcept nogil             # no more from us: shutdown(SHUT_WR)
     ssize_t (*splice)(int source, int sink, size_t n) noexcept nogil
-    void (*clock)(uint64_t* monotonic_us, uint64_t* epoch_s) noexcept nogil
+    void (*clock)(uint64_t* monotonic_us, uint64_t* epoch_ms) noexcept nogil
     int can_splice
 
 cdef const Net* real_net() noexcept nogil

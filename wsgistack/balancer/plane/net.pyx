@@ -176,12 +176,12 @@ cdef ssize_t sys_splice(int source, int sink, size_t n) noexcept nogil:
             return -errno
 
 
-cdef void sys_clock(uint64_t* monotonic_us, uint64_t* epoch_s) noexcept nogil:
+cdef void sys_clock(uint64_t* monotonic_us, uint64_t* epoch_ms) noexcept nogil:
     cdef timespec t
     clock_gettime(CLOCK_MONOTONIC, &t)
     monotonic_us[0] = <uint64_t>t.tv_sec * 1000000 + <uint64_t>t.tv_nsec // 1000
     clock_gettime(CLOCK_REALTIME_COARSE, &t)
-    epoch_s[0] = <uint64_t>t.tv_sec
+    epoch_ms[0] = <uint64_t>t.tv_sec * 1000 + <uint64_t>t.tv_nsec // 1000000
 
 
 cdef Net table

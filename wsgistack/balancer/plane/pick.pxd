@@ -1,14 +1,17 @@
-# The compiled kernels of balancer/algorithms: which of a pool's nodes takes a request.
+# Choosing a node, and taking a place on it.
 
-from wsgistack.balancer.plane.core cimport Core, Node, Pool
+from wsgistack.balancer.plane.core cimport Core, Member, Node, Pool
+from wsgistack.balancer.plane.exchange cimport Exchange
 
-cdef enum Kernel:
-    KERNEL_PYTHON = -1
-    KERNEL_RANDOM = 0
-    KERNEL_ROUND_ROBIN
-    KERNEL_LEAST
-    KERNEL_TWO_CHOICES
+cdef enum Found:
+    FOUND_NONE = 0               # no node can be used
+    FOUND_FULL                   # those that could be have as many requests as they may
+    FOUND_NODE
 
-# Return a node that is up, not on hold and not among tried[0:n_tried]; one on hold if no other
-# is left; NULL if there is none at all.
-cdef Node* pick_node(Core* core, Pool* pool, void** tried, int n_tried) noexcept nogil
+# Choose a node for the exchange and count the request on it, see pick.pyx; give_place undoes that.
+cdef int take_place(Core* core, Pool* pool, const Exchange* ex, Node** node) noexcept nogil
+cdef void give_place(Core* core, Node* node) noexcept nogil
+# Is there a node that could be asked and was not, the present one apart?
+cdef int has_other(const Pool* pool, const Exchange* ex) noexcept nogil
+# A pool's members have changed: what is the same for every request is worked out here.
+cdef void prepare_pool(Pool* pool) noexcept nogil

@@ -1,194 +1,214 @@
-"""Choosing a node: candidates first, then one of the compiled kernels.
+"""Choosing a node, and taking a place on it.
 
-balancer/algorithms/*.py define the algorithms; a kernel here must give the same choice for
-the same loads, weights, state and draws (tests/contracts/test_algorithms.py compares them).
-A file without a kernel is called as Python, which costs about a microsecond a request.
+Who may take a request, in this order; the algorithm chooses within the first group that has somebody:
+
+1. the nodes of the pool that are up and in reach, were not tried by this request, and are held by no worker;
+2. the backups of which the same holds;
+3. and 4. those of 1 and 2 that are held: they may have recovered, and nobody else is left.
+
+A group whose nodes are merely full makes the request wait; it does not go on to the next group.  A node
+that drains takes only requests that stick to it; a session whose node cannot take it is balanced.
+
+A pool without caps, held nodes or slow starts, and a request without tried nodes, is the normal case: its
+candidates are the same for every request and stand ready (prepare_pool), so that a choice of two
+costs the same in any pool.
 """
 
 from libc.stdint cimport uint32_t, uint64_t
-from libc.stdlib cimport free, malloc
 
-from wsgistack.balancer.plane.board cimport NODE_SLOTS, board_load
+from wsgistack.balancer.plane.board cimport NODE_SLOTS, board_give, board_load, board_take
 from wsgistack.balancer.plane.core cimport Core, Member, Node, Pool, core_random
+from wsgistack.balancer.plane.exchange cimport Exchange
+from wsgistack.balancer.plane.kernels cimport (
+    KERNEL_PYTHON,
+    NOWHERE,
+    Columns,
+    Slate,
+    columns_add,
+    latency_of,
+    load_of,
+    rest_of,
+    run_kernel,
+)
+
+from wsgistack.balancer.algorithms import Candidates
 
 cdef enum:
-    MAX_CANDIDATES = NODE_SLOTS
+    MOST = NODE_SLOTS
+    WARM_SCALE = 256             # balancer/warming.py, as the next one
+    WARM_LEAST = 26
+    RACES = 8                    # lost against other workers before the request is taken to be late
 
-# The candidates of the pick at hand; one thread, nothing of it outlives the call.
-cdef uint32_t count
-cdef uint32_t total_weight
-cdef Node* nodes[MAX_CANDIDATES]
-cdef uint32_t weights[MAX_CANDIDATES]
-cdef uint32_t loads[MAX_CANDIDATES]
-
-
-ctypedef uint64_t (*Draw)(void* source, uint64_t below) noexcept nogil
+# The choice at hand; one thread, nothing of it outlives the call.
+cdef Slate slate
+cdef uint32_t places[MOST]
+cdef uint32_t slots[MOST]
+cdef uint32_t weights[MOST]
+cdef uint32_t index_of[MOST]
 
 
 cdef uint64_t draw_random(void* source, uint64_t below) noexcept nogil:
     return core_random(<Core*>source) % below
 
 
-cdef uint32_t draw_by_weight(Draw draw, void* source, uint32_t without) noexcept nogil:
-    # An index by weight, `without` left out (count: none is).
-    cdef uint64_t left = total_weight - (weights[without] if without < count else 0)
-    cdef uint64_t ticket = draw(source, left)
+cdef void columns_clear(Columns* c, const Pool* pool) noexcept nogil:
     cdef uint32_t i
-    for i in range(count):
-        if i == without:
-            continue
-        if ticket < weights[i]:
-            return i
-        ticket -= weights[i]
-    return 0
+    c.count = 0
+    c.total_weight = 0
+    if pool.keyed:
+        for i in range(pool.n):
+            c.index_of[i] = NOWHERE
 
 
-cdef uint32_t two_choices(Draw draw, void* source) noexcept nogil:
-    cdef uint32_t a, b
-    if count == 1:
-        return 0
-    a = draw_by_weight(draw, source, count)
-    b = draw_by_weight(draw, source, a)
-    if <uint64_t>loads[b] * weights[a] < <uint64_t>loads[a] * weights[b]:
-        return b
-    return a
-
-
-cdef uint32_t least(uint64_t* state) noexcept nogil:
-    # Ties go round, so that an idle pool is not served by its first node alone.
-    cdef uint32_t best, i, k
-    cdef uint32_t start = <uint32_t>(state[0] % count)
-    state[0] += 1
-    best = start
-    for k in range(1, count):
-        i = start + k
-        if i >= count:
-            i -= count
-        if <uint64_t>(loads[i] + 1) * weights[best] < <uint64_t>(loads[best] + 1) * weights[i]:
-            best = i
-    return best
-
-
-cdef uint64_t gcd(uint64_t a, uint64_t b) noexcept nogil:
-    cdef uint64_t rest
-    while b:
-        rest = a % b
-        a = b
-        b = rest
-    return a
-
-
-cdef uint32_t round_robin(uint64_t* state) noexcept nogil:
-    # A round has total_weight turns, each node owning as many as its weight. Unequal weights are
-    # walked in strides near the golden ratio, which spreads a heavy node's turns over the round.
-    cdef uint64_t turn = state[0] % total_weight, stride
+cdef void prepare_pool(Pool* pool) noexcept nogil:
     cdef uint32_t i
-    state[0] += 1
-    if total_weight == count:
-        return <uint32_t>turn
-    stride = <uint64_t>total_weight * 618 // 1000
-    while stride > 1 and gcd(stride, total_weight) != 1:
-        stride -= 1
-    turn = turn * (stride if stride else 1) % total_weight
-    for i in range(count):
-        if turn < weights[i]:
-            return i
-        turn -= weights[i]
-    return 0
+    cdef Member* m
+    pool.capped = 0
+    pool.warm_until_ms = 0
+    columns_clear(&pool.ready, pool)
+    for i in range(pool.n):
+        m = &pool.members[i]
+        pool.capped |= m.cap > 0
+        if m.warm_from_ms and m.warm_from_ms + pool.slow_start_ms > pool.warm_until_ms:
+            pool.warm_until_ms = m.warm_from_ms + pool.slow_start_ms
+        if m.usable and not m.draining and not m.backup:
+            columns_add(&pool.ready, i, m.node.slot, m.weight)
 
 
-cdef uint32_t run_kernel(int kernel, uint64_t* state, Draw draw, void* source) noexcept nogil:
-    if count == 1:
-        if kernel == KERNEL_ROUND_ROBIN or kernel == KERNEL_LEAST:
-            state[0] += 1
-        return 0
-    if kernel == KERNEL_TWO_CHOICES:
-        return two_choices(draw, source)
-    if kernel == KERNEL_LEAST:
-        return least(state)
-    if kernel == KERNEL_ROUND_ROBIN:
-        return round_robin(state)
-    return draw_by_weight(draw, source, count)
-
-
-cdef int was_tried(Node* node, void** tried, int n) noexcept nogil:
+cdef int was_tried(const Node* node, const Exchange* ex) noexcept nogil:
     cdef int i
-    for i in range(n):
-        if tried[i] == node:
+    for i in range(ex.n_tried):
+        if ex.tried[i] == node:
             return 1
     return 0
 
 
-cdef void gather(Core* core, Pool* pool, void** tried, int n_tried, int held) noexcept nogil:
-    global count, total_weight
-    cdef uint32_t i
+cdef inline int is_held(Core* core, const Member* m) noexcept nogil:
+    return core.board.holds[m.node.slot].hold_until_ms > core.now_ms
+
+
+cdef inline int is_full(Core* core, const Member* m) noexcept nogil:
+    return m.cap and board_load(&core.board, m.node.slot) >= m.cap
+
+
+cdef uint32_t warm_weight(const Member* m, const Pool* pool, uint64_t now_ms) noexcept nogil:
+    cdef uint64_t passed = now_ms - m.warm_from_ms if now_ms > m.warm_from_ms else 0
+    cdef uint64_t least = m.weight * WARM_LEAST, weight = m.weight * WARM_SCALE
+    if m.warm_from_ms and passed < pool.slow_start_ms:
+        weight = weight * passed // pool.slow_start_ms
+        if weight < least:
+            weight = least
+    return <uint32_t>weight
+
+
+cdef int gather(Core* core, Pool* pool, const Exchange* ex, int backup, int held) noexcept nogil:
+    # Fill the slate with one group; return how many of it are only full.
     cdef Member* m
-    count = 0
-    total_weight = 0
+    cdef uint32_t i
+    cdef int full = 0, warming = core.now_ms < pool.warm_until_ms
+    columns_clear(&slate.of, pool)
     for i in range(pool.n):
         m = &pool.members[i]
-        if not m.up or not m.node.connectable:
+        if not m.usable or m.draining or m.backup != backup or is_held(core, m) != held:
             continue
-        if not held and core.board.holds[m.node.slot].hold_until_ms > core.now_ms:
+        if ex.n_tried and was_tried(m.node, ex):
             continue
-        if n_tried and was_tried(m.node, tried, n_tried):
+        if is_full(core, m):
+            full += 1
             continue
-        nodes[count] = m.node
-        weights[count] = m.weight
-        loads[count] = board_load(&core.board, m.node.slot)
-        total_weight += m.weight
-        count += 1
+        columns_add(&slate.of, i, m.node.slot, warm_weight(m, pool, core.now_ms) if warming else m.weight)
+    return full
+
+
+cdef int fill_slate(Core* core, Pool* pool, const Exchange* ex) noexcept nogil:
+    cdef int held, backup, full
+    if (pool.ready.count and not pool.capped and not ex.n_tried
+            and core.board.latest_hold_ms[0] <= core.now_ms and pool.warm_until_ms <= core.now_ms):
+        slate.of = pool.ready
+        return FOUND_NODE
+    slate.of.places, slate.of.slots = &places[0], &slots[0]
+    slate.of.weights, slate.of.index_of = &weights[0], &index_of[0]
+    for held in range(2):
+        for backup in range(2):
+            full = gather(core, pool, ex, backup, held)
+            if slate.of.count:
+                return FOUND_NODE
+            if full:
+                return FOUND_FULL
+    return FOUND_NONE
+
+
+cdef uint32_t choose(Core* core, Pool* pool, const Exchange* ex) noexcept nogil:
+    slate.board = &core.board
+    slate.now_us = core.now_us
+    slate.key = ex.key
+    slate.has_key = ex.has_key
+    slate.most_percent = pool.most_percent
+    slate.ring = &pool.ring
+    if pool.kernel == KERNEL_PYTHON:
+        return python_pick(core, pool)
+    return run_kernel(pool.kernel, &slate, &pool.state, draw_random, core)
 
 
 cdef uint32_t python_pick(Core* core, Pool* pool) noexcept with gil:
-    cdef uint32_t i
+    cdef uint32_t i, n = slate.of.count
     try:
+        nodes = Candidates(
+            [load_of(&slate, i) for i in range(n)], [slate.of.weights[i] for i in range(n)],
+            [latency_of(&slate, i) for i in range(n)], [rest_of(&slate, i) for i in range(n)],
+            [slate.of.places[i] for i in range(n)], slate.key if slate.has_key else None,
+            [pool.ring.points[i] for i in range(pool.ring.n)], [pool.ring.owners[i] for i in range(pool.ring.n)],
+            pool.most_percent)
         chosen, state = (<object>pool.algorithm)(
-            [loads[i] for i in range(count)], [weights[i] for i in range(count)], pool.state,
-            lambda below: core_random(core) % <uint64_t>below)
+            nodes, pool.state, lambda below: core_random(core) % <uint64_t>below)
         pool.state = <uint64_t>state
-        if 0 <= chosen < count:
+        if 0 <= chosen < n:
             return chosen
     except Exception:            # a faulty plug-in must not stop the service; random is always right enough
         pass
-    return draw_by_weight(draw_random, core, count)
+    return <uint32_t>(core_random(core) % n)
 
 
-cdef Node* pick_node(Core* core, Pool* pool, void** tried, int n_tried) noexcept nogil:
-    # The breaker judges requests, not their repetitions.
-    if pool.admits < 100 and n_tried == 0 and core_random(core) % 100 >= pool.admits:
-        return NULL
-    gather(core, pool, tried, n_tried, 0)
-    if count == 0:
-        gather(core, pool, tried, n_tried, 1)
-        if count == 0:
-            return NULL
-    if pool.kernel == KERNEL_PYTHON:
-        return nodes[python_pick(core, pool)]
-    return nodes[run_kernel(pool.kernel, &pool.state, draw_random, core)]
-
-
-KERNELS = {
-    "random": KERNEL_RANDOM,
-    "round_robin": KERNEL_ROUND_ROBIN,
-    "least": KERNEL_LEAST,
-    "two_choices": KERNEL_TWO_CHOICES,
-}
-
-
-cdef uint64_t draw_python(void* source, uint64_t below) noexcept with gil:
-    return (<object>source)(below)
-
-
-def run(kernel: str, loads_in, weights_in, state: int, draw) -> tuple:
-    """Run one kernel on given candidates, for the contract test: return (index, new state)."""
-    global count, total_weight
+cdef Member* preferred(Core* core, Pool* pool, const Exchange* ex) noexcept nogil:
+    cdef Member* m
     cdef uint32_t i
-    cdef uint64_t after = state
-    count = len(loads_in)
-    total_weight = sum(weights_in)
-    for i in range(count):
-        loads[i] = loads_in[i]
-        weights[i] = weights_in[i]
-    chosen = run_kernel(KERNELS[kernel], &after, draw_python, <void*>draw)
-    return chosen, after
+    for i in range(pool.n):
+        m = &pool.members[i]
+        if m.node == ex.sticky_node:
+            if m.usable and not is_held(core, m) and not is_full(core, m) and not was_tried(m.node, ex):
+                return m
+            return NULL
+    return NULL
+
+
+cdef int take_place(Core* core, Pool* pool, const Exchange* ex, Node** node) noexcept nogil:
+    cdef Member* m
+    cdef int i, found
+    # The breaker judges requests, not their repetitions.
+    if pool.admits < 100 and ex.n_tried == 0 and core_random(core) % 100 >= pool.admits:
+        return FOUND_NONE
+    for i in range(RACES):
+        m = preferred(core, pool, ex) if ex.sticky_node != NULL else NULL
+        if m == NULL:
+            found = fill_slate(core, pool, ex)
+            if found != FOUND_NODE:
+                return found
+            m = &pool.members[slate.of.places[choose(core, pool, ex)]]
+        if board_take(&core.board, m.node.slot, m.cap):
+            node[0] = m.node
+            return FOUND_NODE
+    return FOUND_FULL
+
+
+cdef void give_place(Core* core, Node* node) noexcept nogil:
+    board_give(&core.board, node.slot, node.capped)
+
+
+cdef int has_other(const Pool* pool, const Exchange* ex) noexcept nogil:
+    cdef const Member* m
+    cdef uint32_t i
+    for i in range(pool.n):
+        m = &pool.members[i]
+        if m.usable and not m.draining and m.node != ex.node and not was_tried(m.node, ex):
+            return 1
+    return 0

@@ -5,7 +5,7 @@ moves any more.  Back-pressure is the absence of reading: the request stops whil
 full, the response while `down` holds buffer_size bytes.
 """
 
-from libc.errno cimport EAGAIN, ECONNRESET
+from libc.errno cimport EAGAIN
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, strncpy
 
@@ -15,9 +15,7 @@ from wsgistack.balancer.plane.buf cimport buf_consume, buf_data, buf_len, buf_re
 from wsgistack.balancer.plane.core cimport (
     CONN_BUSY,
     NAME_BYTES,
-    PHASE_CONNECT,
     PHASE_RESPONSE,
-    PHASE_SEND,
     PHASE_TIMEOUT,
     Client,
     Conn,
@@ -34,8 +32,6 @@ from wsgistack.balancer.plane.exchange cimport (
     RES_TUNNEL,
     WHY_BAD_RESPONSE,
     WHY_BODY_TOO_LARGE,
-    WHY_CLIENT_GONE,
-    WHY_CONNECT_FAILED,
     WHY_CONNECT_TIMEOUT,
     WHY_NO_MEMORY,
     WHY_NO_NODE,
@@ -43,6 +39,7 @@ from wsgistack.balancer.plane.exchange cimport (
     WHY_NODE_CLOSED,
     WHY_NODE_TIMEOUT,
     WHY_NONE,
+    WHY_QUEUE_FULL,
     WHY_REQUEST_TRUNCATED,
     WHY_STATUS,
     WHY_WIRE,
@@ -75,6 +72,7 @@ from wsgistack.balancer.plane.retry cimport (
 from wsgistack.balancer.plane.sticky cimport sticky_absorb, sticky_drop, sticky_prepare
 from wsgistack.balancer.plane.timers cimport timer_at_most
 from wsgistack.balancer.plane.upstream cimport (
+    ACQUIRED_FULL,
     ACQUIRED_LATER,
     ACQUIRED_NONE,
     ACQUIRED_NOW,
@@ -261,6 +259,9 @@ cdef int find_node(Client* c, Exchange* ex) noexcept nogil:
         ex.wait_ms = c.ep.core.now_ms
         counts(c).waiting += 1
         return 0
+    if r == ACQUIRED_FULL:
+        relay_fail(c, 503, WHY_QUEUE_FULL)
+        return 1
     if r == ACQUIRED_NONE or not try_again(c, FAILED_CONNECT, ex.last_why, 0):
         answer_no_node(c)
     return 1

@@ -93,11 +93,11 @@ cdef ssize_t sim_splice(int source, int sink, size_t n) noexcept nogil:
     return -EIO                          # never called: can_splice is 0
 
 
-cdef void sim_clock(uint64_t* monotonic_us, uint64_t* epoch_s) noexcept with gil:
+cdef void sim_clock(uint64_t* monotonic_us, uint64_t* epoch_ms) noexcept with gil:
     got = call("clock", ()) if network is not None else (1.0, 1)
     if not isinstance(got, int):
         monotonic_us[0] = <uint64_t>(got[0] * 1000000)
-        epoch_s[0] = <uint64_t>got[1]
+        epoch_ms[0] = <uint64_t>(got[1] * 1000)
 
 
 cdef Net table

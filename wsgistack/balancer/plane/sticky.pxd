@@ -1,6 +1,6 @@
 # Sticky sessions: which node a request belongs to, and how its client is told to come back.
 
-from wsgistack.balancer.plane.core cimport Client, Conn, Core, Node, Service
+from wsgistack.balancer.plane.core cimport Client, Conn
 from wsgistack.balancer.plane.exchange cimport Exchange
 from wsgistack.balancer.plane.wire cimport Head, RequestRewrite
 
@@ -11,8 +11,6 @@ cdef enum Sticky:
 
 # A request head is here: find its node, and keep our cookie from going on. Only if service.sticky is set.
 cdef void sticky_begin(Client* c, const Head* h, const char* p, RequestRewrite* r) noexcept nogil
-# The request's own node if it can take it, else NULL.
-cdef Node* sticky_choose(Core* core, Service* service, Exchange* ex) noexcept nogil
 # A response head may come next: prepare what is added to it.
 cdef void sticky_prepare(Client* c, Conn* conn) noexcept nogil
 # It came: remember whose the client is now.

@@ -5,7 +5,7 @@
 node that sets the application's own cookie is remembered for it (learned.pyx).
 
 A node that drains still gets the requests that belong to it.  One that is down, held or gone
-does not: the request is balanced, and its client belongs to the node that answers.
+does not (pick.pyx decides): the request is balanced, and its client belongs to the node that answers.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -13,7 +13,7 @@ from libc.stdio cimport snprintf
 from libc.string cimport memcmp
 
 from wsgistack.balancer.plane.cookies cimport find_cookie
-from wsgistack.balancer.plane.core cimport LINE_BYTES, TOKEN_BYTES, Client, Conn, Core, Member, Node, Service, node_unref
+from wsgistack.balancer.plane.core cimport LINE_BYTES, TOKEN_BYTES, Client, Conn, Core, Node, Service, node_unref
 from wsgistack.balancer.plane.exchange cimport Exchange
 from wsgistack.balancer.plane.learned cimport learned_find, learned_key, learned_store
 from wsgistack.balancer.plane.octets cimport Span, same_word
@@ -85,22 +85,6 @@ cdef void sticky_begin(Client* c, const Head* h, const char* p, RequestRewrite* 
     if node != NULL:
         node.refs += 1
         ex.sticky_node = node
-
-
-cdef Node* sticky_choose(Core* core, Service* service, Exchange* ex) noexcept nogil:
-    cdef Node* node = <Node*>ex.sticky_node
-    cdef Member* m
-    cdef uint32_t i
-    if node == NULL or not node.connectable or core.board.holds[node.slot].hold_until_ms > core.now_ms:
-        return NULL
-    for i in range(ex.n_tried):
-        if ex.tried[i] == node:
-            return NULL
-    for i in range(service.pool.n):
-        m = &service.pool.members[i]
-        if m.node == node:
-            return node if m.up else NULL
-    return NULL
 
 
 cdef void write_set_cookie(Client* c, const char* token) noexcept nogil:

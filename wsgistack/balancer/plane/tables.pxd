@@ -15,6 +15,7 @@ cdef class Tables:
     cdef close_idle(self)
     cdef close(self)
     cdef size_t build_pool(self, str name, dict spec) except 0
+    cdef mark_capped(self)
     cdef end_holds(self, Pool* pool, Pool* old)
     cdef set_algorithm(self, Pool* pool, str algorithm)
     cdef Node* find_or_make_node(self, dict spec) except NULL

@@ -8,12 +8,22 @@ from libc.stdint cimport uint32_t
 from libc.stdlib cimport calloc
 from libc.string cimport strncpy
 
-from wsgistack.balancer.plane.configure cimport fill_node, fill_pool, fill_service, fill_sticky, free_pool, make_pool
+from wsgistack.balancer.plane.configure cimport (
+    fill_member,
+    fill_node,
+    fill_pool,
+    fill_ring,
+    fill_service,
+    fill_sticky,
+    free_pool,
+    make_pool,
+)
 from wsgistack.balancer.plane.core cimport NAME_BYTES, Core, Member, Node, Pool, Service, node_unref, service_unref
 from wsgistack.balancer.plane.downstream cimport down_retire
+from wsgistack.balancer.plane.pick cimport prepare_pool
 from wsgistack.balancer.plane.upstream cimport up_close, up_close_idle
 
-from wsgistack.balancer.plane.pick import KERNELS
+from wsgistack.balancer.plane.kernels import KERNELS
 
 
 cdef Member* find_member(Pool* pool, Node* node, uint32_t likely) noexcept:
@@ -53,6 +63,7 @@ cdef class Tables:
         self.drop_services({n for n, s in proxies.items() if s["enabled"]})
         for pointer in old.values():
             free_pool(<Pool*><size_t>pointer)
+        self.mark_capped()
         self.drop_nodes({n["address"] for p in snapshot["pools"].values() for n in p["nodes"]})
 
     cdef size_t build_pool(self, str name, dict spec) except 0:
@@ -66,10 +77,13 @@ cdef class Tables:
                 node = self.find_or_make_node(n)
                 node.refs += 1
                 pool.members[i].node = node
-                pool.members[i].weight = n["weight"]
-                pool.members[i].up = n["up"] and not n["draining"]
+                fill_member(&pool.members[i], n, spec["settings"], self.core)
             self.set_algorithm(pool, spec["algorithm"])
             pool.admits = spec["admits"]
+            if "ring" in spec:
+                pool.keyed = 1
+                fill_ring(&pool.ring, spec["ring"])
+            prepare_pool(pool)
             if old != NULL:
                 pool.state = old.state
                 self.end_holds(pool, old)
@@ -77,6 +91,16 @@ cdef class Tables:
             free_pool(pool)
             raise
         return <size_t>pool
+
+    cdef mark_capped(self):
+        cdef Pool* pool
+        cdef uint32_t i
+        for pointer in self.nodes.values():
+            (<Node*><size_t>pointer).capped = 0
+        for pointer in self.pools.values():
+            pool = <Pool*><size_t>pointer
+            for i in range(pool.n):
+                pool.members[i].node.capped |= pool.members[i].cap > 0
 
     cdef end_holds(self, Pool* pool, Pool* old):
         # Health has judged: a node that it takes back waits for no hold of ours.

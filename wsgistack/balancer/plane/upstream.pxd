@@ -9,6 +9,7 @@ cdef enum Acquired:
     ACQUIRED_NOW = 0             # ex.conn is ready to be written to
     ACQUIRED_LATER               # core.conn_ready or core.conn_failed will be called
     ACQUIRED_NONE                # no node may be tried (any more)
+    ACQUIRED_FULL                # those that could be have as many requests as they may
     ACQUIRED_FAILED              # the one that was picked could not be reached: ex.last_why; it is noted as tried
 
 cdef enum Hold:                  # for how long no worker picks a node after a hard failure, in ms

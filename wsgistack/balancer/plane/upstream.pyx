@@ -31,7 +31,6 @@ from wsgistack.balancer.plane.core cimport (
     Conn,
     Core,
     EventRecord,
-    Member,
     Node,
     Service,
     core_event,
@@ -58,8 +57,7 @@ from wsgistack.balancer.plane.exchange cimport (
     reason_name,
 )
 from wsgistack.balancer.plane.net cimport EV_ERR, EV_HUP, EV_IN, EV_OUT, EV_RDHUP
-from wsgistack.balancer.plane.pick cimport pick_node
-from wsgistack.balancer.plane.sticky cimport sticky_choose
+from wsgistack.balancer.plane.pick cimport FOUND_FULL, FOUND_NODE, FOUND_NONE, give_place, has_other, take_place
 from wsgistack.balancer.plane.timers cimport timer_at_most, timer_cancel
 from wsgistack.balancer.plane.wire cimport M_OPTIONS
 
@@ -79,6 +77,8 @@ cdef void up_failed(Core* core, Node* node, Service* service, int phase, int why
     board_bad(&core.board.mine.outcomes[node.slot])
     if hold_ms and core.board.holds[node.slot].hold_until_ms < until:
         core.board.holds[node.slot].hold_until_ms = until
+        if core.board.latest_hold_ms[0] < until:
+            core.board.latest_hold_ms[0] = until
     e = core_event(core)
     if e != NULL:
         e.kind = 2
@@ -208,78 +208,59 @@ cdef void hand_over(Conn* conn, Client* client, Exchange* ex) noexcept nogil:
     conn.last_ms = conn.since_ms
 
 
-cdef void engage(Core* core, Node* node, Exchange* ex) noexcept nogil:
-    # From here on the node's load counts this request.
+cdef void engage(Node* node, Exchange* ex) noexcept nogil:
+    # The place on the node is taken: see pick.pyx.
     ex.node = node
     node.refs += 1
-    core.board.shared[node.slot].in_flight[core.board.worker] += 1
 
 
 cdef void disengage(Core* core, Exchange* ex) noexcept nogil:
     cdef Node* node = <Node*>ex.node
     if node != NULL:
         ex.node = NULL
-        core.board.shared[node.slot].in_flight[core.board.worker] -= 1
+        give_place(core, node)
         node_unref(node)
 
 
-cdef Node* choose(Core* core, Service* service, Exchange* ex) noexcept nogil:
-    cdef Node* node
+cdef int choose(Core* core, Service* service, Exchange* ex, Node** node) noexcept nogil:
+    cdef int found
     if service.pool == NULL:
-        return NULL
-    if ex.sticky_node != NULL:
-        node = sticky_choose(core, service, ex)
-        if node != NULL:
-            return node
-    node = pick_node(core, service.pool, ex.tried, ex.n_tried)
-    if node == NULL and ex.n_tried and ex.may_forget:
+        return FOUND_NONE
+    found = take_place(core, service.pool, ex, node)
+    if found == FOUND_NONE and ex.n_tried and ex.may_forget:
         ex.n_tried = 0
         ex.asked_again = 1
-        node = pick_node(core, service.pool, ex.tried, 0)
-    return node
+        found = take_place(core, service.pool, ex, node)
+    return found
 
 
 cdef int up_has_other(Service* service, Exchange* ex) noexcept nogil:
-    cdef Member* m
-    cdef uint32_t i, k
-    if service.pool == NULL:
-        return 0
-    for i in range(service.pool.n):
-        m = &service.pool.members[i]
-        if not m.up or not m.node.connectable or m.node == ex.node:
-            continue
-        k = 0
-        while k < ex.n_tried and ex.tried[k] != m.node:
-            k += 1
-        if k == ex.n_tried:
-            return 1
-    return 0
+    return service.pool != NULL and has_other(service.pool, ex)
 
 
 cdef int up_acquire(Core* core, Client* client, Exchange* ex) noexcept nogil:
     cdef Service* service = client.service
-    cdef Node* node
-    cdef Conn* conn
+    cdef Node* node = NULL
+    cdef Conn* conn = NULL
     cdef int error = 0
-    node = choose(core, service, ex)
-    if node == NULL:
-        return ACQUIRED_NONE
-    conn = NULL
+    cdef int found = choose(core, service, ex, &node)
+    if found != FOUND_NODE:
+        return ACQUIRED_FULL if found == FOUND_FULL else ACQUIRED_NONE
+    engage(node, ex)
     if not ex.fresh_only:
         conn = take_idle(core, node, not ex.idempotent)
     if conn != NULL:
-        engage(core, node, ex)
         use_service(conn, service)
         hand_over(conn, client, ex)
         return ACQUIRED_NOW
     conn = open_conn(core, node, service, &error)
     if conn != NULL:
-        engage(core, node, ex)
         hand_over(conn, client, ex)
         return ACQUIRED_LATER
     ex_tried(ex, node)
     ex.last_why = WHY_CONNECT_FAILED
     up_failed(core, node, service, PHASE_CONNECT, WHY_CONNECT_FAILED, error, HOLD_MS)
+    disengage(core, ex)
     return ACQUIRED_FAILED
 
 
