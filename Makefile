@@ -32,6 +32,10 @@ sanitize: $(STAMPS)/dev build installed  ## the plane's tests under the address 
 bench-proxy: $(STAMPS)/dev build installed  ## the balancer beside nginx, HAProxy and Perlbal, those that are here
 	@$(PY) -m bench.proxy $(ARGS)
 
+bench-store: $(STAMPS)/dev build installed  ## one operation of each local store, and hits beside LRU
+	@$(PY) -m pytest bench/test_store.py -q --benchmark-enable --benchmark-columns=min,median --benchmark-sort=name $(ARGS)
+	@$(PY) -m bench.store_traces
+
 conformance-ring: $(STAMPS)/dev build installed  ## where pylibmc and nginx keep a key, compared with our rings
 	@$(PY) -m tools.ring_conformance $(ARGS)
 
@@ -64,5 +68,5 @@ $(STAMPS)/installed: pyproject.toml | build
 		--no-build-isolation --no-deps -e .
 	@mkdir -p $(STAMPS) && touch $@
 
-.PHONY: help demo test lint build sanitize bench-proxy bench-ratelimit conformance-ring docs lock installed
+.PHONY: help demo test lint build sanitize bench-proxy bench-ratelimit bench-store conformance-ring docs lock installed
 .SUFFIXES:
