@@ -11,9 +11,9 @@ TIMEOUT_S = 10.0
 class Telnet:
     """One connection to the admin port; closed by `close` or by the end of a `with` block."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, timeout_s: float = TIMEOUT_S) -> None:
         host, _, port = address.rpartition(":")
-        self._socket = socket.create_connection((host, int(port)), timeout=TIMEOUT_S)
+        self._socket = socket.create_connection((host, int(port)), timeout=timeout_s)
         self._replies = self._socket.makefile("r", encoding="utf-8", newline="\r\n")
 
     def __enter__(self) -> Self:

@@ -20,6 +20,7 @@ __all__ = ["Backend", "Balancer", "choose_port", "eventually", "get", "site"]
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE_S = 20.0
 STOP_S = 40.0
+ADMIN_S = 60.0  # an upgrade answers when a whole program has started
 
 # Below the range from which the kernel takes the ports of outgoing connections (32768 and up),
 # and apart for each process of pytest-xdist.
@@ -182,7 +183,7 @@ class Balancer:
 
     def telnet(self) -> Telnet:
         """Return a session on the admin port; `with balancer.telnet() as telnet: telnet.ask(line)`."""
-        return Telnet(self.admin_address)
+        return Telnet(self.admin_address, timeout_s=ADMIN_S)
 
     def admin(self, line: str) -> list[str]:
         """Return the lines of the reply to one command, its `OK`, `.` or `ERROR: …` included."""

@@ -7,8 +7,9 @@ world is behind the protocols of outside.py.
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import NamedTuple, assert_never
+from typing import Any, NamedTuple, assert_never
 
 from wsgistack.balancer.blueprint import Blueprint, draw
 from wsgistack.balancer.care import Care
@@ -103,6 +104,19 @@ class Control:
     def blueprint(self) -> Blueprint:
         """Return what commands and the file want, without what was observed."""
         return draw(self._estate.server, self._estate.pools, self._estate.services)
+
+    def export(self) -> dict[str, Any]:
+        """Return what was observed as JSON, for a successor."""
+        return self._estate.pools.export()
+
+    def restore(self, exported: Mapping[str, Any]) -> None:
+        """Know again what the balancer before observed; before any command."""
+        self._estate.pools.restore(exported)
+
+    def restore_names(self, exported: Mapping[str, Any]) -> None:
+        """Let names lead where they led; after the commands of the file."""
+        self._estate.pools.restore_names(exported)
+        self._may_differ = True
 
     def arrange(self, blueprint: Blueprint) -> None:
         """Put the nodes of each pool into the order that *blueprint* has them in."""

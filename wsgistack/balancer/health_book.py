@@ -7,8 +7,8 @@ judges the pool as a whole; here is who remembers, and who tells the log.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import asdict, dataclass, fields
+from typing import Any, NamedTuple
 
 from wsgistack.balancer import ejection
 from wsgistack.balancer.breaker import Breaker
@@ -79,6 +79,19 @@ class HealthBook:
     def breaker(self, pool: str) -> Breaker:
         """Return a pool's circuit breaker."""
         return self._breakers.get(pool, Breaker())
+
+    def export(self) -> list[list[Any]]:
+        """Return what is known as JSON, for a successor."""
+        return [[pool, address, asdict(health)] for (pool, address), health in self._health.items()]
+
+    def restore(self, exported: Iterable[list[Any]]) -> None:
+        """Know again what `export` returned, in another version of us perhaps."""
+        known = {one.name for one in fields(NodeHealth)}
+        for pool, address, health in exported:
+            again = NodeHealth(**{key: value for key, value in health.items() if key in known})
+            self._health[pool, address] = again
+            if again.state in TIMED:
+                self._timed.add((pool, address))
 
     def forget(self, address: str) -> None:
         """Know nothing of a node any more, in any pool."""

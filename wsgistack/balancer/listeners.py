@@ -77,6 +77,8 @@ class Listeners:
         self._serve_admin = serve_admin
         self._held: dict[Key, list[socket]] = {}
         self._admin: dict[Key, Callable[[], None]] = {}
+        self._admin_fds: dict[Key, int] = {}
+        self._is_given_away = False
         self._changes = Changes()
         self._spare: dict[str, list[socket]] = {}  # by address: bound already, for whom it may concern
 
@@ -92,7 +94,7 @@ class Listeners:
     def drop_spare(self) -> None:
         """Close what was reserved or provided and that nobody opened."""
         for address in self._spare:
-            sockets.unlink(parse_listen(address))
+            self._unlink(address)
         _close(self._spare)
         self._spare.clear()
 
@@ -103,6 +105,7 @@ class Listeners:
         if found.role == "management":
             _check_token_files(found)
             (sock,) = self._take_spare(found, address)
+            self._admin_fds[key] = sock.fileno()
             self._admin[key] = self._serve_admin(service, sock)
             return
         released = self._find_released(address)
@@ -143,7 +146,7 @@ class Listeners:
     def close(self, service: str, address: str) -> None:
         """Stop listening there, as soon as the workers have accepted what is queued."""
         key = (service, address)
-        sockets.unlink(parse_listen(address))
+        self._unlink(address)
         if key in self._admin:
             self._admin.pop(key)()
         elif key in self._changes.adopted:  # no worker was told of it
@@ -170,17 +173,30 @@ class Listeners:
             found[service] = f"{found[service]},{address}" if service in found else address
         return found
 
+    def all_sockets(self) -> dict[str, list[int]]:
+        """Return {address: descriptors} of everything that listens, for a successor."""
+        found = {address: [sock.fileno() for sock in held] for (_, address), held in self._held.items()}
+        return found | {address: [self._admin_fds[key]] for key in self._admin for address in key[1:]}
+
+    def give_away(self) -> None:
+        """Leave the paths of Unix sockets alone from now on: a successor listens there."""
+        self._is_given_away = True
+
+    def _unlink(self, address: str) -> None:
+        if not self._is_given_away:
+            sockets.unlink(parse_listen(address))
+
     def stop_admin(self) -> None:
         """Close the admin ports; their sessions go on."""
         for (service, address), close in list(self._admin.items()):
-            sockets.unlink(parse_listen(address))
+            self._unlink(address)
             del self._admin[service, address]
             close()
 
     def leave(self) -> None:
         """Remove the paths of Unix sockets: nobody new comes, what is queued is still accepted."""
         for _, address in self._held:
-            sockets.unlink(parse_listen(address))
+            self._unlink(address)
 
     def close_of_worker(self, number: int) -> None:
         """Close our copies of what worker *number* has let go for good."""

@@ -41,6 +41,10 @@ class Lookups:
         """Return {name: the records that hold}."""
         return {name: lookup.records for name, lookup in self._known.items()}
 
+    def restore(self, name: str, records: tuple[Record, ...]) -> None:
+        """Let a name lead where it led in the balancer before, until it is looked up."""
+        self._known[name] = Lookup(name, records)
+
     def retain(self, names: Collection[str]) -> None:
         """Forget all names but *names*."""
         for name in self._known.keys() - set(names):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
 
 from wsgistack.balancer.address import parse_member
+from wsgistack.balancer.discovery import Record
 from wsgistack.balancer.health_book import HealthBook, Members
 from wsgistack.balancer.health_settings import refuse_contradictions
 from wsgistack.balancer.lookups import Lookup, Lookups
@@ -248,6 +249,27 @@ class Pools:
     def lookup(self, name: str) -> Lookup:
         """Return what is known of a name."""
         return self._lookups.get(name)
+
+    def export(self) -> dict[str, Any]:
+        """Return what was observed as JSON, for a successor: rows of the scoreboard, health, names."""
+        names = {
+            name: [asdict(record) for record in records] for name, records in self._lookups.records().items()
+        }
+        return {"rows": self.rows(), "health": self.health.export(), "names": names}
+
+    def restore(self, exported: Mapping[str, Any]) -> None:
+        """Know rows and health again that `export` returned; before any pool has a node."""
+        self._slots.restore(exported.get("rows", {}))
+        self.health.restore(exported.get("health", []))
+
+    def restore_names(self, exported: Mapping[str, Any]) -> None:
+        """Let the names lead where they led; once the pools have their entries."""
+        hosts = self.hosts()
+        for name, records in exported.get("names", {}).items():
+            if name in hosts:
+                self._lookups.restore(name, tuple(Record(**record) for record in records))
+        for pool in self._pools.values():
+            pool.is_stale = True
 
     def left_out(self) -> dict[str, int]:
         """Return {pool: how many of its nodes there is no room for}, of pools with such nodes."""

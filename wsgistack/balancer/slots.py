@@ -32,6 +32,10 @@ class Slots:
         """Return {address: row} of everybody who has one."""
         return dict(self._rows)
 
+    def restore(self, rows: Mapping[str, int]) -> None:
+        """Give everybody the row that they had in the balancer before; as long as nobody has one."""
+        self._rows = {address: row for address, row in rows.items() if 0 <= row < self._limit}
+
     def take(self, address: str, *, in_use: Callable[[], Collection[str]]) -> str | None:
         """Give *address* a row; return the address that lost its row for it, or None.
 

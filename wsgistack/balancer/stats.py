@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from wsgistack.balancer.outside import NodeCounts, Outcomes, ProcessCounts
+from wsgistack.balancer.past import Past
 
 if TYPE_CHECKING:
     from wsgistack.balancer.plane.board import Board
@@ -18,15 +19,16 @@ TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 class BoardStats:
-    """Stats over a Board; *pids* gives the workers that live now."""
+    """Stats over a Board; *pids* gives the workers that live now, *past* what was counted before it."""
 
-    def __init__(self, board: Board, pids: Callable[[], Iterable[int]]) -> None:
+    def __init__(self, board: Board, pids: Callable[[], Iterable[int]], past: Past | None = None) -> None:
         self._board = board
         self._pids = pids
+        self._past = past or Past()
 
     def node(self, slot: int) -> NodeCounts:
         """Return a node's row."""
-        return cast(NodeCounts, self._board.node(slot))
+        return self._past.add(slot, cast(NodeCounts, self._board.node(slot)))
 
     def outcomes(self, slots: Iterable[int]) -> list[Outcomes]:
         """Return how the nodes of these rows do."""
@@ -35,6 +37,7 @@ class BoardStats:
     def reset_node(self, slot: int) -> None:
         """Zero a node's counters."""
         self._board.reset_node(slot)
+        self._past.forget(slot)
 
     def reset_service(self, slot: int) -> None:
         """Zero a service's counters."""

@@ -22,17 +22,21 @@ from wsgistack.balancer.control import Control
 from wsgistack.balancer.events import Log
 from wsgistack.balancer.files import Disk
 from wsgistack.balancer.journal_file import JournalError
+from wsgistack.balancer.language.commands import COMMANDS
 from wsgistack.balancer.language.replies import Ask, Error, Lines, Ok, Reply, Shutdown, Task
 from wsgistack.balancer.language.session import Session
 from wsgistack.balancer.listeners import Listeners
 from wsgistack.balancer.lookout import Lookout
 from wsgistack.balancer.model import Fact, ProbeResult, Service
 from wsgistack.balancer.operations import Operations, Source
+from wsgistack.balancer.pidfile import Pidfile
 from wsgistack.balancer.plane.board import Board
 from wsgistack.balancer.probes import Probes
 from wsgistack.balancer.processes import Seat
 from wsgistack.balancer.publisher import Publisher
 from wsgistack.balancer.stats import BoardStats
+from wsgistack.balancer.succession import Succession
+from wsgistack.balancer.upgrade import Inheritance, UpgradeError, receive
 from wsgistack.balancer.window import Window
 from wsgistack.settings import Value
 
@@ -53,15 +57,20 @@ class StartError(Exception):
 class Supervisor:
     """One balancer.  *source* is its checked configuration.
 
-    *cores*: the number of workers where a file says nothing about it.
+    *cores*: the number of workers where a file says nothing about it.  *inheritance*: what the
+    balancer before hands over.
     """
 
-    def __init__(self, source: Source, *, workers: int, cores: int, log: Log) -> None:
+    def __init__(
+        self, source: Source, *, workers: int, cores: int, log: Log, inheritance: Inheritance | None = None
+    ) -> None:
         self._source = source
         self._log = log
         self._over = Event()
         self._changed = Event()
         self._ending = False
+        self._succession = Succession(inheritance, log)
+        self._pidfile = Pidfile()
         self._board = Board.create(workers)
         self._admin = AdminPorts(self, log)
         self._listeners = Listeners(workers, find=self._find_service, serve_admin=self._admin.serve)
@@ -72,11 +81,11 @@ class Supervisor:
         ]
         self._control = Control(
             ports=self._listeners,
-            stats=BoardStats(self._board, self._pids),
+            stats=BoardStats(self._board, self._pids, self._succession.past),
             files=Disk(),
             workers=workers,
             started_at=time.time(),
-            sticky_secret=os.urandom(32),
+            sticky_secret=self._succession.sticky_secret or os.urandom(32),
         )
         self._window = Window(self._control, self._board, self._seats, self._publisher)
         self._probes = Probes(self._control, self._absorb)
@@ -98,15 +107,17 @@ class Supervisor:
         """Open the ports, start the workers, and return once every one of them accepts."""
         session = Session.of_file(os.environ)
         now = time.time()
+        self._succession.inherit(self._control, self._listeners)
         refused = configuration.apply(
             self._source.text, self._source.name, control=self._control, session=session, now=now
         )
         if refused is not None:
             raise StartError(str(refused))
         try:
-            self._operations.begin()
+            self._operations.begin(self._succession.changes)
         except JournalError as error:
             raise StartError(str(error)) from None
+        self._succession.inherit_names(self._control)
         self._publisher.publish(self._control.snapshot)
         self._publisher.seats = self._seats
         self._greenlets = [gevent.spawn(seat.run) for seat in self._seats]
@@ -114,8 +125,23 @@ class Supervisor:
         self._probes.refresh()
         self._lookout.refresh()
         self._wait_until_ready()
-        if not self._ending:
-            self._log.info("ready", **self._listeners.addresses())
+        if self._ending:
+            return
+        self._listeners.drop_spare()
+        problem = self._put_pidfile()
+        if problem:
+            raise StartError(problem)
+        self._succession.take_over()
+        self._log.info("ready", **self._listeners.addresses())
+
+    def _put_pidfile(self) -> str:
+        """Follow the setting; return what is wrong with it."""
+        path = str(self._control.snapshot.server["pidfile"])
+        try:
+            self._pidfile.put(path)
+        except OSError as error:
+            return f"pidfile {path}: {error.strerror or error}"
+        return ""
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
@@ -193,6 +219,7 @@ class Supervisor:
         self._lookout.stop()
         self._listeners.close_all()
         self._admin.close()
+        self._pidfile.remove()
         self._log.info("stopped")
         self._log.settle()
 
@@ -205,11 +232,14 @@ class Supervisor:
 
     def perform(self, line: str, session: Session) -> Reply:
         """Do one admin command; an OK means that every live worker acts on it."""
+        if self._succession.is_under_way and not _is_harmless(line):
+            return Error("a successor is taking over: connect again and ask it")
         context = replace(session)
         reply = self._control.run(line, session, time.time())
         if isinstance(reply, Task):
-            reply = self._operations.perform(reply, session)
-        problem = self._publish(wait=True)
+            upgrades = reply.what == "upgrade"
+            reply = self._upgrade() if upgrades else self._operations.perform(reply, session)
+        problem = self._publish(wait=True) or self._put_pidfile()
         if isinstance(reply, Ok):
             problem = problem or self._operations.note(line, context)
         if isinstance(reply, Ask):
@@ -238,6 +268,26 @@ class Supervisor:
         if self._ending:
             return "shutting down"
         return "" if any(seat.state == "accepting" for seat in self._seats) else "no worker accepts"
+
+    def _upgrade(self) -> Reply:
+        """Hand over to a successor; return OK once it is ready and we drain."""
+        if self._ending:
+            return Error("it ends already")
+        self._share(True)
+        problem = self._succession.hand_over(
+            self._control, self._listeners, self._operations, board=self._board.fd
+        )
+        if problem:
+            self._share(False)
+            return Error(f"{problem}; nothing was changed")
+        self._listeners.give_away()
+        self.stop(after_s=self.drain_limit_s)
+        return Ok()
+
+    def _share(self, on: bool) -> None:
+        """Tell the workers whether somebody else listens on their sockets too."""
+        for seat in self._seats:
+            seat.post({"type": "share", "on": on})
 
     def _absorb(self, fact: Fact) -> None:
         self._control.absorb(fact, time.time())
@@ -273,6 +323,8 @@ class Supervisor:
             seat.post({"type": "drain"})
         else:
             self._publisher.welcome(seat)
+            if self._succession.is_under_way:
+                seat.post({"type": "share", "on": True})
 
     def hear(self, seat: Seat, message: Message) -> None:
         """Take what a worker says."""
@@ -291,7 +343,11 @@ class Supervisor:
 
 def serve(source: Source, *, workers: int, cores: int, log: Log) -> int:
     """Run a balancer until it is told to end; return the exit status, raise StartError."""
-    supervisor = Supervisor(source, workers=workers, cores=cores, log=log)
+    try:
+        inheritance = receive(os.environ)
+    except UpgradeError as error:
+        raise StartError(str(error)) from None
+    supervisor = Supervisor(source, workers=workers, cores=cores, log=log, inheritance=inheritance)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     _obey_signals(supervisor, log)
     try:
@@ -299,6 +355,12 @@ def serve(source: Source, *, workers: int, cores: int, log: Log) -> int:
         return supervisor.run()
     finally:
         supervisor.close()
+
+
+def _is_harmless(line: str) -> bool:
+    """Tell whether a line changes nothing."""
+    word = line.split(None, 1)[0].lower() if line.strip() else "help"
+    return word not in COMMANDS or COMMANDS.get(word).reads
 
 
 def _obey_signals(supervisor: Supervisor, log: Log) -> None:

@@ -1,0 +1,94 @@
+"""Both ends of an upgrade: what we got from the balancer before us, and what we give to the next."""
+
+from __future__ import annotations
+
+import gevent
+
+from wsgistack.balancer.channel import Message
+from wsgistack.balancer.control import Control
+from wsgistack.balancer.events import Log
+from wsgistack.balancer.journal import Entry
+from wsgistack.balancer.listeners import Listeners
+from wsgistack.balancer.operations import Operations
+from wsgistack.balancer.past import Past
+from wsgistack.balancer.plane.board import Board
+from wsgistack.balancer.upgrade import Inheritance, Successor, UpgradeError
+
+__all__ = ["Succession"]
+
+UPGRADE_TIMEOUT_S = 45.0  # for a successor: START_TIMEOUT_S of the supervisor, and its imports
+
+
+class Succession:
+    """*inheritance* is None for a balancer that was simply started.
+
+    `is_under_way` from the start of a successor on, and for good once it took over: what is changed
+    here from then on it would not know.
+    """
+
+    def __init__(self, inheritance: Inheritance | None, log: Log) -> None:
+        self.is_under_way = False
+        self._inheritance = inheritance
+        self._log = log
+        state = inheritance.state if inheritance else {}
+        board = inheritance.board if inheritance else None
+        self._observed: Message = state.get("observed", {})
+        self.past = Past(state.get("counted", {}), None if board is None else Board.attach(board))
+        self.sticky_secret = bytes.fromhex(state.get("sticky_secret", ""))
+        changes = state.get("changes")
+        self.changes = None if changes is None else [Entry(*one) for one in changes]
+
+    def inherit(self, control: Control, listeners: Listeners) -> None:
+        """Take over what was observed, and the sockets; before any command."""
+        control.restore(self._observed)
+        if self._inheritance:
+            for address, inherited in self._inheritance.sockets.items():
+                listeners.provide(address, inherited)
+
+    def inherit_names(self, control: Control) -> None:
+        """Let names lead where they led; after the commands of the file."""
+        control.restore_names(self._observed)
+
+    def take_over(self) -> None:
+        """Tell the balancer before us that it can go, and keep what it counted when it is gone."""
+        if self._inheritance:
+            self._inheritance.take_over()
+            gevent.spawn(self._bury, self._inheritance)
+
+    def _bury(self, inheritance: Inheritance) -> None:
+        for _ in inheritance.channel:
+            pass
+        inheritance.channel.close()
+        self.past.settle(Board.NODE_SLOTS)
+        self._log.info("predecessor_ended")
+
+    def hand_over(self, control: Control, listeners: Listeners, operations: Operations, *, board: int) -> str:
+        """Start a successor and wait until it is ready; return what went wrong, "" if we can go now."""
+        self.is_under_way = True
+        problem = self._start(control, listeners, operations, board)
+        if problem:
+            self.is_under_way = False
+            self._log.error("upgrade_failed", error=problem)
+        return problem
+
+    def _start(self, control: Control, listeners: Listeners, operations: Operations, board: int) -> str:
+        try:
+            successor = Successor()
+        except OSError as error:
+            return f"the program cannot be started: {error.strerror or error}"
+        self._log.info("upgrading", pid=successor.pid)
+        state = {
+            "changes": [[entry.at, entry.peer, entry.line] for entry in operations.journal.pending],
+            "sticky_secret": control.sticky_secret.hex(),
+            "observed": control.export(),
+            "counted": self.past.export(),
+        }
+        successor.give(listeners.all_sockets(), board, state)
+        try:
+            successor.wait(UPGRADE_TIMEOUT_S)
+        except UpgradeError as error:
+            successor.end()
+            return str(error)
+        successor.let_go()
+        self._log.info("upgraded", pid=successor.pid)
+        return ""
