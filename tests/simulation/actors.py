@@ -76,6 +76,8 @@ class SimNode:
     trouble: float = 0.0
     alive: bool = True
     status: int = 200
+    old: bool = False  # speaks HTTP/1.0
+    verified: int = 0
     executed: Counter[str] = field(default_factory=Counter)
     connections: list[NodeSide] = field(default_factory=list)
     thinks_s: tuple[float, ...] = (0.0, 0.001, 0.02)
@@ -136,6 +138,9 @@ class NodeSide(Peer):
 
     def serve(self) -> None:
         assert self.request is not None
+        if self.request.method == b"OPTIONS":
+            self.verify()
+            return
         ident = dict(self.request.headers)[b"x-id"].decode()
         self.node.executed[ident] += 1
         self.serving, self.replied = True, False
@@ -146,6 +151,12 @@ class NodeSide(Peer):
         else:
             self.net.later(rng.choice(self.node.thinks_s), lambda: self.reply(ident))
 
+    def verify(self) -> None:
+        """Answer what verify_backend asks before a connection is used."""
+        self.node.verified += 1
+        self.say(h11.Response(status_code=200, headers=[("content-length", "0")]), h11.EndOfMessage())
+        self.h11.start_next_cycle()
+
     def payload(self, ident: str) -> bytes:
         return (ident.encode() + b"=" + self.body[:64] + b";") * (1 + hash_of(ident) % 700)
 
@@ -154,6 +165,9 @@ class NodeSide(Peer):
             return
         body = self.payload(ident)
         kind = hash_of(ident) % 3
+        if self.node.old:
+            self.reply_old(body, keep=kind == 0)
+            return
         headers = [("x-node", self.node.name)]
         if kind == 0:
             headers.append(("content-length", str(len(body))))
@@ -172,6 +186,24 @@ class NodeSide(Peer):
             self.net.later(0.5, self.close)
         else:
             self.h11.start_next_cycle()
+
+    def reply_old(self, body: bytes, *, keep: bool) -> None:
+        """Answer in HTTP/1.0: with a length and kept on request, else until the connection's end."""
+        assert self.request is not None
+        length = str(len(body))
+        self.h11.send(h11.Response(status_code=200, headers=[("content-length", length)]))
+        self.h11.send(h11.Data(data=b"" if self.request.method == b"HEAD" else body))
+        self.h11.send(h11.EndOfMessage())
+        self.out += b"HTTP/1.0 200 OK\r\n"
+        if keep:
+            self.out += f"Content-Length: {length}\r\nConnection: keep-alive\r\n".encode()
+        self.out += b"\r\n" + (b"" if self.request.method == b"HEAD" else body)
+        if keep:
+            self.h11.start_next_cycle()
+            Peer.flush(self)
+        else:
+            Peer.flush(self)
+            self.close_once_sent()
 
     def flush(self) -> None:
         super().flush()

@@ -11,6 +11,7 @@ from libc.string cimport memcpy, memmove
 cdef enum:
     CLASSES = 4
     SMALLEST = 4096              # class i holds SMALLEST << 2 * i bytes: 4, 16, 64, 256 KiB
+    LARGEST = SMALLEST << 2 * (CLASSES - 1)
     KEEP_BYTES = 4194304         # free bytes kept per class
 
 cdef struct Free:
@@ -63,7 +64,12 @@ cdef int buf_reserve(Buf* b, uint32_t n) noexcept nogil:
     if b.cap >= used + n:
         memmove(b.p, b.p + b.start, used)
     else:
-        p = take(used + n, &cap)
+        # Beyond the classes by half at least: by 64 KiB each time a long response to a slow client would be
+        # copied over and over.
+        cap = used + n
+        if b.cap >= LARGEST and cap < b.cap + (b.cap >> 1):
+            cap = b.cap + (b.cap >> 1)
+        p = take(cap, &cap)
         if p == NULL:
             return -1
         if b.p != NULL:
