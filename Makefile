@@ -39,6 +39,9 @@ bench-store: $(STAMPS)/dev build installed  ## one operation of each local store
 conformance-ring: $(STAMPS)/dev build installed  ## where pylibmc and nginx keep a key, compared with our rings
 	@$(PY) -m tools.ring_conformance $(ARGS)
 
+bench-ring: $(STAMPS)/dev build installed  ## MemcacheRing beside pymemcache, pylibmc and meta-memcache, those that are here
+	@$(PY) -m bench.ring $(ARGS)
+
 bench-ratelimit: $(STAMPS)/dev build installed  ## the rate limiter beside limits and Flask-Limiter, those that are here
 	@$(PY) -m bench.ratelimit $(ARGS)
 
@@ -68,5 +71,5 @@ $(STAMPS)/installed: pyproject.toml | build
 		--no-build-isolation --no-deps -e .
 	@mkdir -p $(STAMPS) && touch $@
 
-.PHONY: help demo test lint build sanitize bench-proxy bench-ratelimit bench-store conformance-ring docs lock installed
+.PHONY: help demo test lint build sanitize bench-proxy bench-ring bench-ratelimit bench-store conformance-ring docs lock installed
 .SUFFIXES:

@@ -14,7 +14,8 @@ from bench.figures import Figure, Plan, Sample
 
 __all__ = ["Machine", "Result", "machine", "render", "verdicts", "write_between_markers"]
 
-BEGIN, END = "<!-- bench-proxy: begin, written by the command below -->", "<!-- bench-proxy: end -->"
+MARKERS = "<!-- {}: begin, written by the command below -->", "<!-- {}: end -->"
+BEGIN, END = (marker.format("bench-proxy") for marker in MARKERS)
 US = "wsgistack"
 DISTURBED = 10.0  # percent of a core
 
@@ -89,14 +90,15 @@ def render(results: Sequence[Result], header: Sequence[str], plan: Plan) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def write_between_markers(path: Path, text: str) -> None:
-    """Replace what stands between the markers of the page *path*; make the page when there is none."""
-    page = path.read_text() if path.exists() else f"# Performance\n\n{BEGIN}\n{END}\n"
-    if BEGIN not in page or END not in page:
-        raise ValueError(f"{path}: expected the lines {BEGIN!r} and {END!r}")
-    before, rest = page.split(BEGIN, 1)
-    after = rest.split(END, 1)[1]
-    path.write_text(f"{before}{BEGIN}\nMeasured on {date.today().isoformat()}.\n\n{text}\n{END}{after}")
+def write_between_markers(path: Path, text: str, bench: str = "bench-proxy") -> None:
+    """Replace what stands between the markers of *bench* on the page *path*; make the page when there is none."""
+    begin, end = (marker.format(bench) for marker in MARKERS)
+    page = path.read_text() if path.exists() else f"# Performance\n\n{begin}\n{end}\n"
+    if begin not in page or end not in page:
+        raise ValueError(f"{path}: expected the lines {begin!r} and {end!r}")
+    before, rest = page.split(begin, 1)
+    after = rest.split(end, 1)[1]
+    path.write_text(f"{before}{begin}\nMeasured on {date.today().isoformat()}.\n\n{text}\n{end}{after}")
 
 
 def number(value: float | None) -> str:

@@ -46,6 +46,7 @@ class Call:
         "started_at",
         "verb",
         "wait",
+        "wake",
         "words",
     )
 
@@ -73,6 +74,7 @@ class Call:
         self.answer: Answer | None = None
         self.failure: str | None = None
         self.wait: Wait | None = None
+        self.wake: Callable[[], object] | None = None  # of somebody who waits for this call alone
         self.started_at = 0.0
 
     @property
@@ -86,6 +88,10 @@ class Call:
             return
         self.answer = answer
         self.failure = failure
+        if self.wake is not None:
+            wake, self.wake = self.wake, None
+            wake()
+            return
         wait = self.wait
         if wait is not None:
             self.wait = None

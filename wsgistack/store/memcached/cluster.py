@@ -32,6 +32,7 @@ __all__ = ["POLICIES", "Cluster", "Snapshot", "Target"]
 
 POLICIES = ("gutter", "miss", "rehash", "replicate")
 COPIES = 2
+MOST_KNOWN = 20_000  # keys: about 3 MB
 
 
 class Snapshot(NamedTuple):
@@ -39,11 +40,17 @@ class Snapshot(NamedTuple):
 
     ring: Ring
     nodes: tuple[Node, ...]
+    known: dict[bytes, Node]  # the owners of keys that were asked for, at most MOST_KNOWN
 
     def owner(self, key: bytes) -> Node:
         """Return the node of *key*."""
-        nodes = self.nodes
-        return nodes[0] if len(nodes) == 1 else nodes[self.ring.place(key)]
+        node = self.known.get(key)
+        if node is None:
+            node = self.nodes[0] if len(self.nodes) == 1 else self.nodes[self.ring.place(key)]
+            if len(self.known) >= MOST_KNOWN:
+                self.known.clear()
+            self.known[key] = node
+        return node
 
 
 class Target(NamedTuple):
@@ -181,7 +188,7 @@ class Cluster:
                 lane.forget(node)
 
     def _snapshot_of(self, ring: Ring) -> Snapshot:
-        return Snapshot(ring, tuple(self._nodes[_name(member)] for member in ring.members))
+        return Snapshot(ring, tuple(self._nodes[_name(member)] for member in ring.members), {})
 
     def _make_node(self, address: Address) -> Node:
         return Node(address, on_away=self.prober.start, **self._limits)

@@ -21,6 +21,7 @@ from wsgistack.store.memcached.values import MISSING, Coding, Values
 
 __all__ = ["Commands", "Looked"]
 
+MOST_KNOWN = 20_000  # keys whose form on the wire is remembered: about 5 MB
 UserKey = str | bytes
 K = TypeVar("K", str, bytes)
 
@@ -40,16 +41,26 @@ class Commands:
         self._keys = keys
         self._values = Values(coding, prefix=keys.prefix, do=do)
         self._default_noreply = default_noreply
+        self._made: dict[UserKey, WireKey] = {}
 
     # -- reading --------------------------------------------------------------------
 
     def get(self, key: UserKey, default: Any = None) -> Any:
         """Return the value of *key*, or *default*."""
-        return self._read(key, requests.get, default).value
+        return self._read(key, requests.get, default)
 
     def get_ex(self, key: UserKey, default: Any = None) -> Looked:
         """Return the value of *key* with its state."""
-        return self._read(key, requests.get, default)
+        wire = self._wire(key)
+        reply = self._do.read(wire.wire, requests.get)
+        if reply is None:
+            return Looked(default, "down")
+        value = MISSING
+        if reply.value is not None:
+            value = self._values.load(wire, reply.value, reply.flags, MISSING)
+        if value is MISSING:
+            return Looked(default, "miss")
+        return Looked(value, "stale" if b"X" in reply.marks else "hit")
 
     def gets(self, key: UserKey, default: Any = None, cas_default: Any = None) -> tuple[Any, Any]:
         """Return the value of *key* and the token for `cas`, or the defaults."""
@@ -57,7 +68,7 @@ class Commands:
 
     def gat(self, key: UserKey, expire: float = 0, default: Any = None) -> Any:
         """Return the value of *key*, which lives *expire* seconds from now on, or *default*."""
-        return self._read(key, partial(requests.get, ttl=requests.expiry(expire)), default).value
+        return self._read(key, partial(requests.get, ttl=requests.expiry(expire)), default)
 
     def gats(
         self, key: UserKey, expire: float = 0, default: Any = None, cas_default: Any = None
@@ -151,7 +162,7 @@ class Commands:
 
     def touch(self, key: UserKey, expire: float = 0, noreply: bool | None = None) -> bool:
         """Let *key* live *expire* seconds from now on; return whether it is there."""
-        wire = self._keys.make(key)
+        wire = self._wire(key)
         outcome = self._do.write(
             wire.wire, lambda ttl: requests.touch(wire.wire, ttl), requests.expiry(expire), builds=True
         )
@@ -159,7 +170,7 @@ class Commands:
 
     def delete(self, key: UserKey, noreply: bool | None = None) -> bool:
         """Remove *key*; return whether it was there."""
-        wire = self._keys.make(key)
+        wire = self._wire(key)
         outcome = self._do.write(wire.wire, lambda _: requests.delete_many([wire.wire]))
         return self._said(outcome, noreply)
 
@@ -184,7 +195,7 @@ class Commands:
         names: list[K] = []
         items: list[tuple[bytes, bytes, int]] = []
         for name, value in values.items():
-            key = self._keys.make(name)
+            key = self._wire(name)
             dumped = self._values.dump(key, value, ttl)
             if dumped is None:
                 failed.append(name)
@@ -205,7 +216,7 @@ class Commands:
 
     def delete_many(self, keys: Iterable[UserKey], noreply: bool | None = None) -> bool:
         """Remove *keys*, in one round trip over all nodes; True as in pymemcache."""
-        wires = [self._keys.make(key).wire for key in dict.fromkeys(keys)]
+        wires = [self._wire(key).wire for key in dict.fromkeys(keys)]
         self._do.write_many(
             wires, lambda numbers, _: requests.delete_many([wires[number] for number in numbers])
         )
@@ -252,7 +263,7 @@ class Commands:
         flags: int | None,
         cas: int | None = None,
     ) -> bool | None:
-        wire = self._keys.make(key)
+        wire = self._wire(key)
         ttl = requests.expiry(expire)
         dumped = self._values.dump(wire, value, ttl)
         if dumped is None:
@@ -271,26 +282,38 @@ class Commands:
         return None if is_gone and not self._is_quiet(noreply) else self._said(outcome, noreply)
 
     def _count(self, key: UserKey, delta: int, noreply: bool | None) -> int | None:
-        wire = self._keys.make(key)
+        wire = self._wire(key)
         outcome = self._do.write(wire.wire, lambda _: requests.arithmetic(wire.wire, delta), builds=True)
         reply = outcome.reply
         if noreply or reply is None or reply.value is None or reply.code != b"VA":
             return None
         return int(reply.value)
 
-    def _read(self, key: UserKey, make: Callable[[bytes], Call], default: Any) -> Looked:
-        wire = self._keys.make(key)
-        state, reply = self._do.read(wire.wire, make)
+    def _wire(self, key: UserKey) -> WireKey:
+        """Return the key on the wire, which is remembered for keys that are asked for again."""
+        try:
+            wire = self._made.get(key)
+        except TypeError:  # not even hashable: what makes keys says so
+            return self._keys.make(key)
+        if wire is None:
+            wire = self._keys.make(key)
+            if len(self._made) >= MOST_KNOWN:
+                self._made.clear()
+            self._made[key] = wire
+        return wire
+
+    def _read(self, key: UserKey, make: Callable[[bytes], Call], default: Any) -> Any:
+        wire = self._wire(key)
+        reply = self._do.read(wire.wire, make)
         if reply is None or reply.value is None:
-            return Looked(default, state)
-        value = self._values.load(wire, reply.value, reply.flags, MISSING)
-        return Looked(default, "miss") if value is MISSING else Looked(value, state)
+            return default
+        return self._values.load(wire, reply.value, reply.flags, default)
 
     def _read_cas(
         self, key: UserKey, make: Callable[[bytes], Call], default: Any, cas_default: Any
     ) -> tuple[Any, Any]:
-        wire = self._keys.make(key)
-        reply = self._do.read(wire.wire, make).reply
+        wire = self._wire(key)
+        reply = self._do.read(wire.wire, make)
         if reply is None or reply.value is None:
             return default, cas_default
         value = self._values.load(wire, reply.value, reply.flags, MISSING)
@@ -298,7 +321,7 @@ class Commands:
 
     def _read_many(self, keys: Iterable[K], *, with_cas: bool) -> list[tuple[K, WireKey, Item]]:
         names = list(dict.fromkeys(keys))
-        wires = [self._keys.make(name) for name in names]
+        wires = list(map(self._wire, names))
         items = self._do.read_many([wire.wire for wire in wires], with_cas=with_cas)
         return [
             (name, wire, item)

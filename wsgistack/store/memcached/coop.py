@@ -61,6 +61,22 @@ class Coop:
         finally:
             wait.wake = None
 
+    def run_one(self, node: Node, call: Call) -> None:
+        """Do what `run` does, for one call."""
+        link = self._links.get(node)
+        hub, current = self._hub, getcurrent()
+        is_simple = link is not None and not (call.is_bulk or node.is_classic or self._bulk_links)
+        if link is None or not is_simple or link.is_full or not node.may_write or current is hub:
+            self.run(((node, call),))
+            return
+        call.wake = current.switch
+        try:
+            link.submit(call)
+            while call.wake is not None:
+                hub.switch()
+        finally:
+            call.wake = None
+
     def post(self, node: Node, call: Call) -> None:
         """Send a call whose answer nobody waits for."""
         if node.is_classic:

@@ -11,34 +11,34 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["find_hub"]
+__all__ = ["find", "find_hub"]
 
 
 def find_hub() -> Any:
     """Return the hub that the running code shares with other greenlets, or None."""
+    return find()
+
+
+def _find_at_first() -> Any:
+    """Look whether gevent is there yet; if so, let gevent's own function be asked from now on."""
+    global find
     if "gevent" not in sys.modules:
         return None
-    return _find_gevents_hub()
-
-
-def _no_hub() -> Any:
-    """Stand in for gevent's function until gevent is there; see `find_hub`."""
-    global _find_gevents_hub
     from gevent import get_hub
-    from gevent.hub import _get_hub  # public by its use in gevent's own modules: it makes no hub
+    from gevent.hub import _get_hub  # it makes no hub, other than get_hub; gevent's own modules use it
     from gevent.monkey import is_module_patched
 
-    def find() -> Any:
+    def find_gevents() -> Any:
         hub = _get_hub()
         if hub is None and is_module_patched("socket") and _is_greenlets_thread():
             return get_hub()
         return hub
 
-    _find_gevents_hub = find
+    find = find_gevents
     return find()
 
 
-_find_gevents_hub: Callable[[], Any] = _no_hub
+find: Callable[[], Any] = _find_at_first  # `hubs.find()` saves a call where every operation asks
 
 
 def _is_greenlets_thread() -> bool:

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from wsgistack.store.memcached import hubs
 from wsgistack.store.memcached.calls import Call
-from wsgistack.store.memcached.hubs import find_hub
 from wsgistack.store.memcached.nodes import Node
 from wsgistack.store.memcached.plain import Plain
 
@@ -19,6 +19,10 @@ class Lane(Protocol):
 
     def run(self, pairs: Sequence[tuple[Node, Call]]) -> None:
         """Make all calls; all are written before any is read; each is over afterwards."""
+        ...
+
+    def run_one(self, node: Node, call: Call) -> None:
+        """Make one call; it is over afterwards."""
         ...
 
     def post(self, node: Node, call: Call) -> None:
@@ -45,7 +49,7 @@ class Lanes:
 
     def current(self) -> Lane:
         """Return the lane of the running code."""
-        hub = find_hub()
+        hub = hubs.find()
         last_hub, lane = self._last
         return lane if hub is last_hub else self._of(hub)
 

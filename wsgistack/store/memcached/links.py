@@ -25,7 +25,7 @@ from wsgistack.store.memcached import sockets
 from wsgistack.store.memcached.calls import LINES, VALUES, Call
 from wsgistack.store.memcached.dialogue import ask_dialect, open_socket
 from wsgistack.store.memcached.health import LEAST_PATIENCE_S
-from wsgistack.store.memcached.nodes import Node
+from wsgistack.store.memcached.nodes import WRITES, Node
 from wsgistack.store.memcached.wire import Replies
 
 __all__ = ["Link"]
@@ -223,13 +223,11 @@ class Link:
             if sent[0].started_at > self._connected_at:
                 node.patience.answered(now - sent[0].started_at)
             node.counters.calls += len(answers)
-            add = node.counters.latency.add
+            node.counters.latency.add(now - sent[0].started_at)  # of what came together, the longest
             self._is_corked = True
             for answer in answers:
-                call = sent.popleft()
-                add(now - call.started_at)
                 try:
-                    call.finish(answer, None)
+                    sent.popleft().finish(answer, None)
                 except BaseException:  # noqa: BLE001 - of a raw greenlet: it must not stop the others
                     self._report()
             self._is_corked = False
@@ -243,6 +241,8 @@ class Link:
     # -- time ------------------------------------------------------------------------
 
     def _watch(self, seconds: float) -> None:
+        if self._timer is not None:  # somebody who was woken asked for more
+            return
         seconds = min(max(seconds, LEAST_TICK_S), LEAST_PATIENCE_S)  # patience may shrink meanwhile
         timer = self._loop.timer(seconds)
         timer.start(self._on_tick, update=True)
@@ -266,15 +266,13 @@ class Link:
         left_s = quiet_since + patience.seconds - now + max(lateness_s, 0.0)
         if self._is_connecting:
             left_s = max(left_s, LEAST_TICK_S)  # connecting has its own limit
-        if left_s > 0:
-            self._watch(left_s)
-            self._drop_late(now - patience.limit_s)
-        else:
+        late = list(takewhile(lambda call: call.started_at <= now - patience.limit_s, self._sent))
+        if left_s <= 0 or any(call.verb in WRITES for call in late):
+            # Nobody may be told that a write failed while it can still take effect on a node in use.
             self._fail("timeout", self._sock)
-
-    def _drop_late(self, before: float) -> None:
-        """End the calls that nobody may wait for any longer, though the server is busy answering."""
-        for call in list(takewhile(lambda call: call.started_at <= before, self._sent)):
+            return
+        self._watch(left_s)
+        for call in late:  # the server is busy answering; these have waited long enough
             self._end(call, "timeout")
 
     # -- the end ---------------------------------------------------------------------

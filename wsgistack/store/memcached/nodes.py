@@ -18,7 +18,7 @@ from wsgistack.store.memcached.health import LEAST_PATIENCE_S, Breaker, Patience
 from wsgistack.store.memcached.journal import Journal
 from wsgistack.store.memcached.replies import Answer
 
-__all__ = ["FAILURES", "Leaving", "Node"]
+__all__ = ["FAILURES", "WRITES", "Leaving", "Node"]
 
 # Why a call ended without an answer.
 FAILURES = {

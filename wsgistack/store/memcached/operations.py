@@ -18,16 +18,12 @@ from wsgistack.store.memcached.replies import Item, Reply
 
 __all__ = ["Operations", "Outcome"]
 
-HIT, STALE, MISS, DOWN = "hit", "stale", "miss", "down"
+DONE, DOWN = "done", "down"
 TOO_LARGE = b"object too large for cache"
 
 
 class Outcome(NamedTuple):
-    """What an operation came to.
-
-    *reply*: the line that decided, None where no node answered.  *state*: of a read `hit`,
-    `stale`, `miss`; `down` where nobody could be asked or answered.
-    """
+    """What a write came to: the line that decided, None where no node answered."""
 
     state: str
     reply: Reply | None
@@ -46,23 +42,26 @@ class Operations:
 
     # -- one key --------------------------------------------------------------------
 
-    def read(self, key: bytes, make: Callable[[bytes], Call]) -> Outcome:
-        """Ask the node of *key* with the call that *make* gives for it."""
-        node = self.cluster.find_reader(key)
-        if node is None:
-            return NOBODY
+    def read(self, key: bytes, make: Callable[[bytes], Call]) -> Reply | None:
+        """Ask the node of *key* with the call that *make* gives for it; None: nobody answered."""
+        cluster = self.cluster
+        node = cluster.snapshot.known.get(key)
+        if node is None or not node.may_read:
+            node = cluster.find_reader(key)
+            if node is None:
+                return None
         call = make(key)
-        self.cluster.run(((node, call),))
+        cluster.lanes.current().run_one(node, call)
         reply = _only(call)
         if reply is None:
-            return NOBODY
-        if reply.value is None or reply.code != b"VA":
+            return None
+        if reply.code == b"VA":
+            node.counters.hits += 1
+            if b"W" in reply.marks:
+                self.post(key, requests.release(key, reply.cas, stale_ttl=max(reply.ttl, 0)))
+        else:
             node.counters.misses += 1
-            return Outcome(MISS, reply)
-        node.counters.hits += 1
-        if b"W" in reply.marks:
-            self.post(key, requests.release(key, reply.cas, stale_ttl=max(reply.ttl, 0)))
-        return Outcome(STALE if b"X" in reply.marks else HIT, reply)
+        return reply
 
     def write(self, key: bytes, make: Make, ttl: int = 0, *, builds: bool = False) -> Outcome:
         """Make the write that *make* gives on every node that keeps *key*; the owner's answer decides.
@@ -70,7 +69,18 @@ class Operations:
         *builds*: what it does depends on what is there.  Raises TooLarge and CounterError, which
         say that the request can never succeed.
         """
-        targets = self.cluster.find_writers(key, builds=builds)
+        cluster = self.cluster
+        owner = cluster.snapshot.known.get(key)
+        if owner is not None and owner.may_read and cluster.policy != "replicate":
+            call = make(ttl)
+            cluster.lanes.current().run_one(owner, call)
+            reply = _only(call)
+            if reply is None:
+                return NOBODY
+            owner.counters.writes += 1
+            check(reply, key)
+            return Outcome(DONE, reply)
+        targets = cluster.find_writers(key, builds=builds)
         if not targets:
             return NOBODY
         pairs = [(target.node, make(self._ttl_on(target, ttl))) for target in targets]
@@ -82,7 +92,7 @@ class Operations:
                 node.counters.writes += 1
                 check(reply, key)
                 if decided.reply is None:
-                    decided = Outcome(HIT, reply)
+                    decided = Outcome(DONE, reply)
         return decided
 
     def _ttl_on(self, target: Target, ttl: int) -> int:
@@ -153,19 +163,26 @@ class Operations:
         *make* gives the call for some numbers and a time to live.  The answers are in the order of
         *keys*; None where nobody answered.
         """
-        groups: dict[Target, list[int]] = {}
-        find = self.cluster.find_writers
+        groups: dict[Node, list[int]] = {}
+        others: dict[Node, list[int]] = {}
+        find, known = self.cluster.find_writers, self.cluster.snapshot.known
+        is_simple = self.cluster.policy != "replicate"
         for number, key in enumerate(keys):
+            owner = known.get(key)
+            if is_simple and owner is not None and owner.may_read:
+                groups.setdefault(owner, []).append(number)
+                continue
             for target in find(key):
-                groups.setdefault(target, []).append(number)
+                (others if target.is_stand_in else groups).setdefault(target.node, []).append(number)
         answers: list[Reply | None] = [None] * len(keys)
-        if not groups:
+        if not groups and not others:
             return answers
-        pairs = [
-            (target.node, make(numbers, self._ttl_on(target, ttl))) for target, numbers in groups.items()
-        ]
+        short = self._ttl_on(Target(next(iter(others)), True), ttl) if others else ttl
+        parts = [*groups.items(), *others.items()]
+        pairs = [(node, make(numbers, ttl)) for node, numbers in groups.items()]
+        pairs += [(node, make(numbers, short)) for node, numbers in others.items()]
         self.cluster.run(pairs)
-        for (node, call), numbers in zip(pairs, groups.values(), strict=True):
+        for (node, call), (_, numbers) in zip(pairs, parts, strict=True):
             if type(call.answer) is list:
                 node.counters.writes += len(numbers)
                 for number, reply in zip(numbers, call.answer, strict=True):
@@ -175,20 +192,14 @@ class Operations:
 
     def _group_readers(self, keys: Sequence[bytes]) -> dict[Node, list[int]]:
         groups: dict[Node, list[int]] = {}
-        snapshot = self.cluster.snapshot
-        owners = [0] * len(keys) if len(snapshot.nodes) == 1 else snapshot.ring.placing.place_many(keys)
-        nodes = snapshot.nodes
-        for number, owner in enumerate(owners):
-            node: Node | None = nodes[owner]
-            if not nodes[owner].may_read:
-                node = self.cluster.find_reader(keys[number])
+        find, known = self.cluster.find_reader, self.cluster.snapshot.known
+        for number, key in enumerate(keys):
+            node = known.get(key)
+            if node is None or not node.may_read:
+                node = find(key)
                 if node is None:
                     continue
-            assert node is not None
-            if node in groups:
-                groups[node].append(number)
-            else:
-                groups[node] = [number]
+            groups.setdefault(node, []).append(number)
         return groups
 
     # -- all nodes ------------------------------------------------------------------

@@ -170,6 +170,10 @@ class Plain:
                 pool.give_up(connection)
             raise
 
+    def run_one(self, node: Node, call: Call) -> None:
+        """Do what `run` does, for one call."""
+        self.run(((node, call),))
+
     def post(self, node: Node, call: Call) -> None:
         """Make a call whose answer does not matter."""
         self.run([(node, call)])
