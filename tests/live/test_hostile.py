@@ -55,7 +55,7 @@ COMMANDS: list[Attack] = [
     lambda rng: b"nodes\r\nstates\r\nshow service\r\n" * 20,
     lambda rng: b"GET /" + b"a" * 65536 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
     lambda rng: b"${ip:lo} $HOME = = = # x\r\nset\r\npool\r\npool mypool add\r\nuse nothing\r\n",
-    lambda rng: mutate(rng, b"pool mypool addd 127.0.0.1:9\r\nshow pool mypool\r\nheader mysite insert A\r\nsocks\r\n"),
+    lambda rng: mutate(rng, b"pool nopool addd 127.0.0.1:9\r\nshow pool mypool\r\nheader mysite insert A\r\nsocks\r\n"),
 ]  # fmt: skip
 
 
@@ -153,4 +153,7 @@ def test_hostile_nodes_cost_a_502_each(stage: Stage, seed: int) -> None:
     eventually(lambda: descriptors(pid) <= files + 4)
     assert rss_bytes(pid) - memory < 2 * MIB
     stage.serve(keep_requests)
-    assert stage.say(make_request(b"Connection: close")).startswith(b"HTTP/1.1 200 ")
+    sound = make_request(b"Connection: close")
+    eventually(
+        lambda: stage.say(sound).startswith(b"HTTP/1.1 200 "), what="a node that recovered gets nothing"
+    )
