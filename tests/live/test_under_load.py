@@ -9,6 +9,8 @@ from tests.live.conftest import StartBackend, StartBalancer
 from tests.live.load import Load
 from tests.live.processes import eventually, site
 
+TIMES = range(int(os.environ.get("WSGISTACK_CHANGES", "1")))  # 50 in a thorough run
+
 
 def test_a_node_killed_under_load_fails_no_get(
     start_backend: StartBackend, start_balancer: StartBalancer
@@ -44,8 +46,9 @@ def test_a_node_removed_under_load_fails_no_request(
     assert load.failures == {}
 
 
+@pytest.mark.parametrize("time", TIMES)
 def test_a_killed_worker_is_replaced_and_loses_only_its_own(
-    start_backend: StartBackend, start_balancer: StartBalancer
+    time: int, start_backend: StartBackend, start_balancer: StartBalancer
 ) -> None:
     balancer = start_balancer(site([start_backend("a")]))
     with Load(balancer.site) as load:
@@ -60,9 +63,10 @@ def test_a_killed_worker_is_replaced_and_loses_only_its_own(
     eventually(lambda: f"{balancer.admin('nodes')[0].split()[0]} inflight 0" in balancer.admin("nodes"))
 
 
+@pytest.mark.parametrize("time", TIMES)
 @pytest.mark.parametrize("how", ["admin", "signal"])
 def test_a_graceful_shutdown_under_load_fails_no_request(
-    how: str, start_backend: StartBackend, start_balancer: StartBalancer
+    how: str, time: int, start_backend: StartBackend, start_balancer: StartBalancer
 ) -> None:
     balancer = start_balancer(site([start_backend("a")]))
     with Load(balancer.site) as load:

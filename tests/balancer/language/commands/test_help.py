@@ -70,7 +70,7 @@ def test_help_tells_about_one(line: str, first: str) -> None:
 @pytest.mark.parametrize(
     ("line", "part"),
     [
-        ("help set", "of a pool: balance_method, nodefile, node_weight"),
+        ("help set", "of a pool: balance_method"),
         ("help set", "of a service: role, listen, pool, persist_client"),
         ("help default", "parameters: persist_client"),
         ("help server", "parameters: workers, max_connections, drain_timeout"),
