@@ -114,7 +114,7 @@ def test_the_defaults_mean_these_rules() -> None:
         rate_deviations=3.0,
         rate_nodes=3,
         rate_requests=50,
-        latency_factor=5.0,
+        latency_factor=4.0,
         latency_least_s=0.005,
         panic_percent=30,
         rate_window_s=10.0,

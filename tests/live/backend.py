@@ -1,6 +1,8 @@
 """A node for the live tests: `python backend.py PORT NAME`, a threaded HTTP/1.1 server.
 
-GET /              the name
+GET /              the name, or what /behave said
+GET /behave/CODE/SECONDS   answer `GET /` with that status after that time from now on
+GET /count         how many times `GET /` was asked for
 GET /pid           the process
 GET /headers       the request head as it arrived, one field a line
 GET /slow/SECONDS  the name, after that time
@@ -31,6 +33,9 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     wbufsize = -1  # head and body in one segment
     name = b""
+    status = 200
+    delay_s = 0.0
+    count = 0
 
     def do_GET(self) -> None:
         """Answer by the first word of the path."""
@@ -46,8 +51,15 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(b"x" * int(rest[0]))
         elif what == "status":
             self.answer(self.name, int(rest[0]))
-        else:
+        elif what == "behave":
+            Handler.status, Handler.delay_s = int(rest[0]), float(rest[1])
             self.answer(self.name)
+        elif what == "count":
+            self.answer(b"%d" % Handler.count)
+        else:
+            Handler.count += 1
+            time.sleep(self.delay_s)
+            self.answer(self.name, self.status)
 
     def do_HEAD(self) -> None:
         """Answer without a body."""

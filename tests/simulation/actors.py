@@ -78,6 +78,7 @@ class SimNode:
     status: int = 200
     old: bool = False  # speaks HTTP/1.0
     verified: int = 0
+    delay_s: float = 0.0  # on top of what every answer takes
     executed: Counter[str] = field(default_factory=Counter)
     connections: list[NodeSide] = field(default_factory=list)
     thinks_s: tuple[float, ...] = (0.0, 0.001, 0.02)
@@ -149,7 +150,8 @@ class NodeSide(Peer):
         if rng.random() < self.node.trouble:
             getattr(self, "do_" + rng.choice(self.node.troubles))(ident)
         else:
-            self.net.later(rng.choice(self.node.thinks_s), lambda: self.reply(ident))
+            delay_s = rng.choice(self.node.thinks_s) + self.node.delay_s
+            self.net.later(delay_s, lambda: self.reply(ident))
 
     def verify(self) -> None:
         """Answer what verify_backend asks before a connection is used."""
@@ -158,7 +160,7 @@ class NodeSide(Peer):
         self.h11.start_next_cycle()
 
     def payload(self, ident: str) -> bytes:
-        return (ident.encode() + b"=" + self.body[:64] + b";") * (1 + hash_of(ident) % 700)
+        return (ident.encode() + b"=" + self.body[:64] + b";") * (1 + hash_of(ident) % self.net.largest)
 
     def reply(self, ident: str) -> None:
         if self.end.closed or self.h11.our_state is not h11.SEND_RESPONSE:
@@ -304,7 +306,7 @@ class SimClient(Peer):
         self.body = b""
         headers = [("host", "www.example"), ("x-id", ident)]
         if method in ("POST", "PUT"):
-            self.body = ident.encode() * rng.choice([1, 50, 3000])
+            self.body = ident.encode() * min(rng.choice([1, 50, 3000]), 4 * self.net.largest)
             if rng.random() < 0.5:
                 headers.append(("content-length", str(len(self.body))))
             else:
@@ -339,7 +341,7 @@ class SimClient(Peer):
         if self.outcome.method == "HEAD":
             return b""
         ident = self.outcome.ident
-        return (ident.encode() + b"=" + self.body[:64] + b";") * (1 + hash_of(ident) % 700)
+        return (ident.encode() + b"=" + self.body[:64] + b";") * (1 + hash_of(ident) % self.net.largest)
 
     def finish(self, *, whole: bool) -> None:
         assert self.outcome is not None

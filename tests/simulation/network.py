@@ -45,6 +45,7 @@ class Network:
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)
         self.now = 1000.0
+        self.largest = 700  # about a hundredth of the bytes in the longest body
         self.ends: dict[int, End] = {}
         self.listeners: dict[int, list[End]] = {}
         self.nodes: dict[bytes, Callable[[End], bool]] = {}

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, assert_never
 
 from wsgistack.balancer.blueprint import Blueprint, draw
 from wsgistack.balancer.care import Care
+from wsgistack.balancer.health import NodeHealth
 from wsgistack.balancer.language.command import Desk, Estate
 from wsgistack.balancer.language.dispatch import dispatch
 from wsgistack.balancer.language.grammar import parse_line
@@ -149,6 +150,10 @@ class Control:
     def is_suspected(self, pool: str, node: str) -> bool:
         """Tell whether that node failed its last check."""
         return self._care.is_suspected(pool, node)
+
+    def health(self, pool: str, node: str) -> NodeHealth:
+        """Return what is known of a node in a pool; of an unknown one nothing is."""
+        return self._estate.pools.health.get(pool, node)
 
     def sample(self, now: float) -> None:
         """Look at how requests ended since the last call, and let time pass; call it often."""

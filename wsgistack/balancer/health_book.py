@@ -26,6 +26,7 @@ TRICKLE = 16  # a node on trial gets this part of its weight
 SLOW_TWICE = 2  # comparisons in a row that find a node slow: a pause for garbage is no reason
 
 Key = tuple[str, str]
+UNKNOWN = NodeHealth()
 
 
 class Members(NamedTuple):
@@ -74,7 +75,7 @@ class HealthBook:
 
     def get(self, pool: str, address: str) -> NodeHealth:
         """Return what is known of a node; an unknown one is unchecked."""
-        return self._health.get((pool, address), NodeHealth())
+        return self._health.get((pool, address), UNKNOWN)
 
     def breaker(self, pool: str) -> Breaker:
         """Return a pool's circuit breaker."""

@@ -103,9 +103,10 @@ EJECTING = [
     Setting("eject_rate_nodes", INT, 3, "nodes with enough requests that this needs", least=2, most=1024),
     Setting("eject_rate_requests", INT, 50, "requests of a node in 10 s that are enough", least=1),
     Setting(
+        # What the balancer itself takes is in both times: a node ten times slower is seen as less.
         "eject_latency_factor",
         NUMBER,
-        5.0,
+        4.0,
         "times the others' median latency from which a node is too slow; 0 for never",
         most=1000,
     ),

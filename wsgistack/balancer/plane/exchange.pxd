@@ -44,6 +44,7 @@ cdef enum Reason:                # why an exchange was answered by us, or cut; R
     WHY_STATUS                   # the node's answer was not passed on: it was to be asked for again
     WHY_QUEUE_FULL               # every node has its max_connections, and enough requests wait
     WHY_QUEUE_TIMEOUT            # none had room within queue_timeout
+    WHY_POOL_OPEN                # its breaker lets few requests through, or none
     WHY_COUNT
 
 
@@ -98,6 +99,7 @@ cdef struct Exchange:
     uint8_t retries              # those that count against retry_limit
     uint8_t errors               # those by error_retry_schedule
     uint8_t refusal              # retry.Refusal of the last try
+    uint8_t is_admitted          # past the breaker of its pool
     uint8_t may_forget           # tried nodes may be asked again when no other is left
     uint8_t asked_again          # and were
     uint8_t fresh_only           # a reused connection died under it: only a new one will do

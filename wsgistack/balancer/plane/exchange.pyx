@@ -65,7 +65,7 @@ REASONS[:] = [
     b"client_write_timeout", b"request_timeout", b"tunnel_timeout", b"no_pool", b"no_node", b"connect_failed",
     b"connect_timeout", b"node_closed", b"node_timeout", b"bad_response", b"response_truncated",
     b"unexpected_upgrade", b"too_many_interim", b"no_memory", b"client_gone", b"request_truncated",
-    b"too_many_connections", b"node_status", b"queue_full", b"queue_timeout",
+    b"too_many_connections", b"node_status", b"queue_full", b"queue_timeout", b"pool_open",
 ]
 
 

@@ -184,9 +184,6 @@ cdef Member* preferred(Core* core, Pool* pool, const Exchange* ex) noexcept nogi
 cdef int take_place(Core* core, Pool* pool, const Exchange* ex, Node** node) noexcept nogil:
     cdef Member* m
     cdef int i, found
-    # The breaker judges requests, not their repetitions.
-    if pool.admits < 100 and ex.n_tried == 0 and core_random(core) % 100 >= pool.admits:
-        return FOUND_NONE
     for i in range(RACES):
         m = preferred(core, pool, ex) if ex.sticky_node != NULL else NULL
         if m == NULL:

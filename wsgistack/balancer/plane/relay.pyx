@@ -22,7 +22,9 @@ from wsgistack.balancer.plane.core cimport (
     Core,
     EventRecord,
     Node,
+    Pool,
     core_event,
+    core_random,
     node_unref,
 )
 from wsgistack.balancer.plane.exchange cimport (
@@ -39,6 +41,7 @@ from wsgistack.balancer.plane.exchange cimport (
     WHY_NODE_CLOSED,
     WHY_NODE_TIMEOUT,
     WHY_NONE,
+    WHY_POOL_OPEN,
     WHY_QUEUE_FULL,
     WHY_REQUEST_TRUNCATED,
     WHY_STATUS,
@@ -243,6 +246,14 @@ cdef void answer_no_node(Client* c) noexcept nogil:
         relay_fail(c, 502, why)
 
 
+cdef int is_admitted(Client* c, Exchange* ex) noexcept nogil:
+    # Asked once a request: the breaker judges requests, not their repetitions.
+    cdef Pool* pool = c.service.pool
+    if not ex.is_admitted:
+        ex.is_admitted = pool == NULL or pool.admits >= 100 or core_random(c.ep.core) % 100 < pool.admits
+    return ex.is_admitted
+
+
 cdef int find_node(Client* c, Exchange* ex) noexcept nogil:
     cdef int r
     if ex.retry_at_ms:
@@ -252,6 +263,9 @@ cdef int find_node(Client* c, Exchange* ex) noexcept nogil:
     # A slow upload waits here, not in a node: Perlbal's buffer_backend_connect.
     if not ex.req_done and ex.req_body < c.service.buffer_backend_connect:
         return 0
+    if not is_admitted(c, ex):
+        relay_fail(c, 503, WHY_POOL_OPEN)
+        return 1
     r = up_acquire(c.ep.core, c, ex)
     if r == ACQUIRED_NOW:
         return 1
