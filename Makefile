@@ -45,6 +45,9 @@ bench-ring: $(STAMPS)/dev build installed  ## MemcacheRing beside pymemcache, py
 bench-ratelimit: $(STAMPS)/dev build installed  ## the rate limiter beside limits and Flask-Limiter, those that are here
 	@$(PY) -m bench.ratelimit $(ARGS)
 
+conformance-django: $(STAMPS)/dev build installed  ## Django's own cache tests over our backend
+	@$(PY) -m tools.django_conformance
+
 docs: $(STAMPS)/dev build installed  ## write the generated pages (docs/settings.md, docs/commands.md)
 	@$(PY) -m tools.settings_page --write
 	@$(PY) -m tools.commands_page --write
@@ -71,5 +74,5 @@ $(STAMPS)/installed: pyproject.toml | build
 		--no-build-isolation --no-deps -e .
 	@mkdir -p $(STAMPS) && touch $@
 
-.PHONY: help demo test lint build sanitize bench-proxy bench-ring bench-ratelimit bench-store conformance-ring docs lock installed
+.PHONY: help demo test lint build sanitize bench-proxy bench-ring bench-ratelimit bench-store conformance-ring conformance-django docs lock installed
 .SUFFIXES:

@@ -198,6 +198,19 @@ def test_a_signature_binds_value_kind_and_key(value: object) -> None:
     assert Codec().decode(KEY, body, flags) == value
 
 
+@pytest.mark.parametrize(
+    ("value", "body", "flags"), [(41, b"41", 4), (b"41", b"41", 0), (2**64 - 1, b"18446744073709551615", 4)]
+)
+def test_what_memcached_can_count_with_is_never_sealed(value: object, body: bytes, flags: int) -> None:
+    for codec in (Codec(), Codec(sign_key=SECRET)):
+        assert codec.encode(HASHED, value) == (body, flags)
+        assert codec.decode(HASHED, body, flags) == value
+    assert Codec(sign_key=SECRET).encode(KEY, "41")[1] == 16 + 1024
+    assert Codec().encode(HASHED, b"1" * 21)[1] == 1024
+    with pytest.raises(Unreadable):
+        Codec().decode(HASHED, b"1" * 21, 0)
+
+
 def test_counters_need_no_signature() -> None:
     assert Codec(sign_key=SECRET).decode(KEY, b"41", 0) == b"41"
     assert Codec(sign_key=SECRET).decode(KEY, b"41", 4) == 41

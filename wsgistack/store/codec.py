@@ -9,7 +9,7 @@
 | +8 | zlib | the same |
 | 256 | msgpack with types (`extended`) | we alone |
 | 512 | bytes, for the empty value: memcached's own stubs are empty with flags 0 | we alone |
-| +1024 | sealed: the full key, a signature, or both stand before it | we alone |
+| +1024 | sealed: the full key, a signature, or both stand before it; never a count | we alone |
 | 2048 | the list of the chunks of a value that is too large for one item (`chunks`) | we alone |
 
 What cannot be believed is `Unreadable`, which a cache takes for a miss: a value of another key, a
@@ -40,6 +40,7 @@ WORTH_IT = 0.9
 GZIP = b"\x1f\x8b"
 MOST_BYTES = 16 * 1024 * 1024
 SIGNATURE_BYTES = 16
+COUNT_DIGITS = 20  # of 64 bits
 MOST_DIGITS = 4000  # int() is quadratic; Python's own bound is 4300
 
 
@@ -90,7 +91,7 @@ class Codec:
             raise TooLarge(f"value: {len(body)} bytes; the most is {self.most_bytes}")
         if self._compress_from is not None and len(body) >= self._compress_from:
             body, flags = _compress(body, flags)
-        if key.full is not None or self._sign_key is not None:
+        if (key.full is not None or self._sign_key is not None) and not _is_count(body, flags):
             return self._seal(key, body, flags | SEALED), flags | SEALED
         return body, flags
 
@@ -102,7 +103,7 @@ class Codec:
             raise Unreadable(f"flags {flags} are not ours")
         if flags & SEALED:
             body = self._unseal(key, body, flags)
-        elif not (body.isdigit() and flags & ~(BOOLEAN | NUMBER) == 0):
+        elif not _is_count(body, flags):
             if key.full is not None:
                 raise Unreadable("a value without the key that it belongs to")
             if self._sign_key is not None:
@@ -179,6 +180,11 @@ class Codec:
         code.update(b"%d %d " % (flags, len(key.wire)) + key.wire)
         code.update(rest)
         return code.digest()
+
+
+def _is_count(body: bytes, flags: int) -> bool:
+    """Return whether memcached can count with this, and so nothing may stand before it."""
+    return flags & ~(BOOLEAN | NUMBER) == 0 and len(body) <= COUNT_DIGITS and body.isdigit()
 
 
 def _compress(body: bytes, flags: int) -> tuple[bytes, int]:

@@ -1,0 +1,1 @@
+"""Bridges to frameworks; each module needs its framework and is imported by nothing else."""
