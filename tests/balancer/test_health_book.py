@@ -267,7 +267,7 @@ def test_one_that_fails_more_often_than_the_others_is_ejected() -> None:
         scene.look()
     health = scene.book.get("mypool", "a")
     assert health.ejected_times == 1
-    assert health.why == "80% of 60 requests went well, 100% elsewhere"
+    assert health.why == "80% of 50 requests went well, 100% elsewhere"
 
 
 def test_what_it_was_ejected_for_does_not_eject_it_again_when_it_is_back() -> None:

@@ -21,9 +21,9 @@ from wsgistack.settings import Value
 
 __all__ = ["HealthBook", "Members", "Verdict"]
 
-JUDGE_EVERY_S = 0.5  # how often the nodes of a pool are compared
+JUDGE_EVERY_S = 0.375  # how often the nodes of a pool are compared
 TRICKLE = 16  # a node on trial gets this part of its weight
-SLOW_TWICE = 2  # comparisons in a row that find a node slow: a pause for garbage is no reason
+SLOW_IN_A_ROW = 3  # comparisons that find a node slow: a pause of half a second is no reason
 
 Key = tuple[str, str]
 UNKNOWN = NodeHealth()
@@ -203,7 +203,7 @@ class HealthBook:
         for address in [a for a in members.addresses if a in measured]:
             key = (members.pool, address)
             self._slow[key] = self._slow.get(key, 0) + 1 if address in slow else 0
-            if self._slow[key] >= SLOW_TWICE:
+            if self._slow[key] >= SLOW_IN_A_ROW:
                 found.setdefault(address, slow[address])
         changes = [self._eject(members, address, rules, why, now) for address, why in sorted(found.items())]
         return any(changes)
