@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from wsgistack.ratelimit.middleware import RateLimit
     from wsgistack.store.memcached.ring import MemcacheRing
+    from wsgistack.store.objects import ObjectCache
     from wsgistack.store.url import make_store
 
-__all__ = ["MemcacheRing", "RateLimit", "__version__", "make_store"]
+__all__ = ["MemcacheRing", "ObjectCache", "RateLimit", "__version__", "make_store"]
 
 # name: the module that holds it
 PUBLIC: dict[str, str] = {
     "MemcacheRing": "wsgistack.store.memcached.ring",
+    "ObjectCache": "wsgistack.store.objects",
     "RateLimit": "wsgistack.ratelimit.middleware",
     "make_store": "wsgistack.store.url",
 }
