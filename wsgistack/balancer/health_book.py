@@ -23,7 +23,7 @@ __all__ = ["HealthBook", "Members", "Verdict"]
 
 JUDGE_EVERY_S = 0.375  # how often the nodes of a pool are compared
 TRICKLE = 16  # a node on trial gets this part of its weight
-SLOW_IN_A_ROW = 3  # comparisons that find a node slow: a pause of half a second is no reason
+SLOW_FOR_S = 0.7  # that all comparisons find a node slow: a pause of half a second is no reason
 
 Key = tuple[str, str]
 UNKNOWN = NodeHealth()
@@ -64,7 +64,7 @@ class HealthBook:
     def __init__(self) -> None:
         self._health: dict[Key, NodeHealth] = {}
         self._timed: set[Key] = set()  # those whose state ends by itself
-        self._slow: dict[Key, int] = {}
+        self._slow: dict[Key, float] = {}  # since when
         self._trials: dict[Key, tuple[int, float]] = {}
         self._breakers: dict[str, Breaker] = {}
         self._moods: dict[str, str] = {}
@@ -202,8 +202,9 @@ class HealthBook:
         )
         for address in [a for a in members.addresses if a in measured]:
             key = (members.pool, address)
-            self._slow[key] = self._slow.get(key, 0) + 1 if address in slow else 0
-            if self._slow[key] >= SLOW_IN_A_ROW:
+            if address not in slow:
+                self._slow.pop(key, None)
+            elif abs(now - self._slow.setdefault(key, now)) >= SLOW_FOR_S:
                 found.setdefault(address, slow[address])
         changes = [self._eject(members, address, rules, why, now) for address, why in sorted(found.items())]
         return any(changes)
