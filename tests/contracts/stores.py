@@ -1,15 +1,18 @@
 """The stores under contract: one stage each, a store and the power over its time."""
 
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools.real_memcached import running
 from wsgistack.store.base import Store
 from wsgistack.store.guarded import Guarded
 from wsgistack.store.memory import MemoryStore
 from wsgistack.store.shm.store import ShmStore
+from wsgistack.store.url import make_store
 
 __all__ = ["STAGES", "Clock", "Stage"]
 
@@ -66,5 +69,15 @@ def guarded() -> Iterator[Stage]:
         yield Stage(Guarded(stage.store), Guarded(stage.other), stage.pass_time)
 
 
+@contextmanager
+def memcached() -> Iterator[Stage]:
+    with running(2) as servers:
+        url = f"memcached://{','.join(server.address for server in servers)}?timeout=10&least_timeout=10"
+        stores = [make_store(url) for _ in range(2)]
+        yield Stage(stores[0], stores[1], time.sleep)  # real servers have their own clocks
+        for store in stores:
+            store.close()
+
+
 # By scheme; whatever wraps a store stands below its own name too.
-STAGES = {"memory": memory, "shm": shm, "guarded": guarded}
+STAGES = {"memory": memory, "shm": shm, "guarded": guarded, "memcached": memcached}

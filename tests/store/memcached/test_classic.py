@@ -42,6 +42,13 @@ CALLS: list[Callable[[], Call]] = [
     lambda: requests.arithmetic(b"begun", 1, first=7, ttl=60),
     lambda: requests.arithmetic(b"begun", 1, first=7, ttl=60, refresh=True),
     lambda: requests.arithmetic(b"a", 1),
+    lambda: requests.arithmetic_many(
+        [
+            requests.Sum(b"n", 3, 0, 60, False),
+            requests.Sum(b"counted", -3, 50, 60, True),
+            requests.Sum(b"n", -1, 0, 0, True),
+        ]
+    ),
     lambda: requests.count_many([b"n", b"counted"], 1, 77, 0),
     lambda: requests.delete_many([b"x", b"none"]),
     lambda: requests.line(b"version"),

@@ -70,6 +70,14 @@ def test_several_numbers_are_counted_at_once() -> None:
     assert (call.count, call.keys) == (2, [b"a", b"b"])
 
 
+def test_several_steps_are_taken_at_once() -> None:
+    sums = [requests.Sum(b"a", 3, 7, 60, False), requests.Sum(b"b", -1, 0, 9, True)]
+    call = requests.arithmetic_many(sums)
+    first = call.opaque
+    assert call.payload == b"ma a v c D3 N60 J7 O%d\r\nma b v c D1 MD N9 J0 T9 O%d\r\n" % (first, first + 1)
+    assert (call.count, call.keys) == (2, [b"a", b"b"])
+
+
 def test_numbers_start_anew_before_they_grow_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(requests, "_opaque", 999_999)
     assert [requests.get(b"k").opaque, requests.get(b"k").opaque] == [1_000_000, 1]

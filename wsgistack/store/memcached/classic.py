@@ -133,14 +133,21 @@ def _touch(client: Any, call: Call) -> Answer:
 
 def _arithmetic(client: Any, call: Call) -> Answer:
     delta, first, ttl, refresh = call.words
-    key = call.keys[0]
+    return [_step(client, call.keys[0], delta, first, ttl, refresh)]
+
+
+def _arithmetic_many(client: Any, call: Call) -> Answer:
+    return [_step(client, *one) for one in call.words[0]]
+
+
+def _step(client: Any, key: bytes, delta: int, first: int | None, ttl: int, refresh: bool) -> Reply:
     count = client.incr if delta >= 0 else client.decr
     now = count(key, abs(delta))
     if now is None and first is not None:
         now = first if client.add(key, (b"%d" % first, 0), ttl) else count(key, abs(delta))
     elif now is not None and refresh:
         client.touch(key, ttl)
-    return [Reply(b"NF") if now is None else Reply(b"VA", b"%d" % now)]
+    return Reply(b"NF") if now is None else Reply(b"VA", b"%d" % now)
 
 
 def _count_many(client: Any, call: Call) -> Answer:
@@ -175,6 +182,7 @@ VERBS: dict[str, Callable[[Any, Call], Answer]] = {
     "count_many": _count_many,
     "release": lambda client, call: [Reply(b"NF")],
     "arithmetic": _arithmetic,
+    "arithmetic_many": _arithmetic_many,
     "line": _line,
     "stats": _stats,
 }

@@ -31,7 +31,10 @@ FAILURES = {
     "closed": "the ring was closed, or the process forked",
 }
 WRITES = frozenset(
-    ["store", "store_many", "delete_many", "invalidate", "arithmetic", "count_many", "release"]
+    [
+        *("store", "store_many", "delete_many", "invalidate", "release"),
+        *("arithmetic", "arithmetic_many", "count_many"),
+    ]
 )
 
 

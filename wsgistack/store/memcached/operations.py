@@ -156,11 +156,16 @@ class Operations:
         return found
 
     def write_many(
-        self, keys: Sequence[bytes], make: Callable[[list[int], int], Call], ttl: int = 0
+        self,
+        keys: Sequence[bytes],
+        make: Callable[[list[int], int], Call],
+        ttl: int = 0,
+        *,
+        builds: bool = False,
     ) -> list[Reply | None]:
         """Make the writes of *keys*, by numbers into *keys*; one round trip over all nodes.
 
-        *make* gives the call for some numbers and a time to live.  The answers are in the order of
+        *make* gives the call for some numbers and a time to live.  *builds* is that of `write`.  The answers are in the order of
         *keys*; None where nobody answered.
         """
         groups: dict[Node, list[int]] = {}
@@ -172,7 +177,7 @@ class Operations:
             if is_simple and owner is not None and owner.may_read:
                 groups.setdefault(owner, []).append(number)
                 continue
-            for target in find(key):
+            for target in find(key, builds=builds):
                 (others if target.is_stand_in else groups).setdefault(target.node, []).append(number)
         answers: list[Reply | None] = [None] * len(keys)
         if not groups and not others:

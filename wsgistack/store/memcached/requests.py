@@ -11,13 +11,16 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from wsgistack.errors import ArgumentError
 from wsgistack.store.memcached.calls import LINES, STATS, VALUES, Call
 
 __all__ = [
     "BULK_BYTES",
+    "Sum",
     "arithmetic",
+    "arithmetic_many",
     "count_many",
     "delete_many",
     "expiry",
@@ -199,6 +202,29 @@ def arithmetic(
         more += b" T%d" % ttl
     payload = b"ma %b v c D%d%b O%d\r\n" % (key, abs(delta), more, opaque)
     return Call(payload, LINES, "arithmetic", (delta, first, ttl, refresh), keys=[key], opaque=opaque)
+
+
+class Sum(NamedTuple):
+    """One step of several: a key that is missing becomes *first* and lives *ttl*."""
+
+    key: bytes
+    delta: int
+    first: int
+    ttl: int
+    refresh: bool
+
+
+def arithmetic_many(sums: Sequence[Sum]) -> Call:
+    """Return the request that takes several steps, in order; one line answers each."""
+    opaque = _next_opaque(len(sums))
+    parts = []
+    for number, one in enumerate(sums, opaque):
+        down = b"" if one.delta >= 0 else b" MD"
+        refresh = b" T%d" % one.ttl if one.refresh else b""
+        step = (one.key, abs(one.delta), down, one.ttl, one.first, refresh, number)
+        parts.append(b"ma %b v c D%d%b N%d J%d%b O%d\r\n" % step)
+    keys = [one.key for one in sums]
+    return Call(b"".join(parts), LINES, "arithmetic_many", (sums,), keys=keys, count=len(keys), opaque=opaque)
 
 
 def count_many(keys: list[bytes], by: int, first: int, ttl: int) -> Call:

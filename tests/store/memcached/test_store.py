@@ -1,0 +1,79 @@
+"""What is particular to the store over memcached; the contract of all stores is tests/contracts."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.conftest import Cluster
+from tests.store.memcached.stage import frozen
+from tools.real_memcached import Memcached
+from wsgistack.errors import CounterError, StoreDown, TooLarge
+from wsgistack.store.base import Step
+from wsgistack.store.url import make_store
+
+PATIENT = "?timeout=10&least_timeout=10"
+
+
+def test_a_node_that_is_away_is_told(memcached: Memcached) -> None:
+    store = make_store(f"memcached://{memcached.address}?on_down=miss&timeout=200ms")
+    store.set("key", b"value", 60)
+    memcached.kill()
+    for call in (
+        lambda: store.get("key"),
+        lambda: store.set("key", b"x", 60),
+        lambda: store.incr("key", 1, 60),
+        lambda: store.incr_many([Step("a", 1, 60)]),
+        lambda: store.delete("key"),
+        lambda: store.touch("key", 60),
+        lambda: store.set_many({"a": b"1"}, 60),
+        store.clear,
+    ):
+        with pytest.raises(StoreDown):
+            call()
+    assert store.get_many(["key"]) == {}
+    store.close()
+
+
+def test_what_a_count_left_behind_and_bytes_that_look_the_same_are_apart(memcached: Memcached) -> None:
+    store = make_store(f"memcached://{memcached.address}{PATIENT}")
+    store.set("count", b"1000", 60)
+    assert store.incr("count", -991, 60) == 9
+    store.set("bytes", b"9   ", 60)
+    assert store.get_many(["count", "bytes"]) == {"count": b"9", "bytes": b"9   "}
+    store.close()
+
+
+def test_a_large_value_is_whole_over_all_nodes(memcached_cluster: Cluster) -> None:
+    servers = memcached_cluster(2)
+    store = make_store(f"memcached://{servers[0].address},{servers[1].address}{PATIENT}")
+    value = os.urandom(3_000_000)
+    store.set("large", value, 60)
+    assert store.get("large") == value
+    with pytest.raises(TooLarge):
+        store.set("large", b"x" * 17_000_000, 60)
+    store.close()
+
+
+def test_a_count_beyond_63_bits_is_refused_and_left(memcached: Memcached) -> None:
+    store = make_store(f"memcached://{memcached.address}{PATIENT}")
+    store.set("key", str(2**63).encode(), 60)
+    with pytest.raises(CounterError, match="no count below"):
+        store.incr("key", 5, 60)
+    assert store.get("key") == str(2**63).encode()
+    store.close()
+
+
+def test_while_a_node_hangs_another_stands_in(memcached_cluster: Cluster) -> None:
+    servers = memcached_cluster(2)
+    store = make_store(
+        f"memcached://{servers[0].address},{servers[1].address}?timeout=300ms&least_timeout=300ms"
+    )
+    keys = [f"key:{number}" for number in range(20)]
+    store.set_many(dict.fromkeys(keys, b"value"), 60)
+    with frozen(servers[0]):
+        store.get_many(keys)
+        store.set_many(dict.fromkeys(keys, b"new"), 60)
+        assert store.get_many(keys) == dict.fromkeys(keys, b"new")
+    store.close()

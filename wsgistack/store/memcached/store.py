@@ -1,0 +1,260 @@
+"""A `Store` over a ring of memcached servers: bytes under text keys, StoreDown where nobody answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from wsgistack.errors import CounterError, StoreDown, StoreFull
+from wsgistack.store.base import (
+    LARGEST_COUNT,
+    Change,
+    Counted,
+    Found,
+    Step,
+    check_entry,
+    check_step,
+    check_ttl,
+    update_by_cas,
+)
+from wsgistack.store.codec import EMPTY
+from wsgistack.store.keys import Keys, WireKey
+from wsgistack.store.memcached import requests
+from wsgistack.store.memcached.calls import Call
+from wsgistack.store.memcached.cluster import Cluster
+from wsgistack.store.memcached.operations import Operations, check
+from wsgistack.store.memcached.replies import Reply
+from wsgistack.store.memcached.values import MISSING, Coding, Values
+
+__all__ = ["MemcachedStore"]
+
+
+class MemcachedStore:
+    """See `wsgistack.store.base.Store`; what is particular:
+
+    Other processes and machines share it.  Pinning is a wish that memcached does not know.  A time
+    to live is rounded up to whole seconds.  A node that is away raises StoreDown for its keys,
+    unless another stands in for it; after a write that raised it, what the write made of its key is
+    removed before the node is used again.
+    """
+
+    shared = True
+    pins = False
+
+    def __init__(self, cluster: Cluster, *, keys: Keys, coding: Coding, gutter_ttl: int) -> None:
+        self._cluster = cluster
+        self._keys = keys
+        self._do = Operations(cluster, gutter_ttl=gutter_ttl)
+        self._values = Values(coding, prefix=keys.prefix, do=self._do)
+
+    # -- reading ----------------------------------------------------------------------
+
+    def get(self, key: str) -> bytes | None:
+        """Return the value, or None.  1 RT, one more for a value above 1 MB."""
+        wire = self._wire(key)
+        reply = self._answered(self._do.read(wire.wire, requests.get), key)
+        return self._load(wire, reply.value, reply.flags)
+
+    def gets(self, key: str) -> Found | None:
+        """Return the value with its token, or None."""
+        wire = self._wire(key)
+        reply = self._answered(self._do.read(wire.wire, requests.get), key)
+        value = self._load(wire, reply.value, reply.flags)
+        return None if value is None else Found(value, reply.cas)
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
+        """Return {key: value} of those that are there; those of a node that is away are not.  1 RT."""
+        names = list(dict.fromkeys(keys))
+        wires = [self._wire(name) for name in names]
+        found: dict[str, bytes] = {}
+        items = self._do.read_many([wire.wire for wire in wires])
+        for name, wire, item in zip(names, wires, items, strict=True):
+            value = None if item is None else self._load(wire, item.value, item.flags)
+            if value is not None:
+                found[name] = value
+        return found
+
+    # -- writing ----------------------------------------------------------------------
+
+    def set(self, key: str, value: bytes, ttl_s: float, *, pinned: bool = False) -> None:
+        """Store *value*, whatever was there.  1 RT, one more for a value above 1 MB."""
+        self._store("set", key, value, ttl_s)
+
+    def set_many(self, items: Mapping[str, bytes], ttl_s: float) -> None:
+        """Store all *items*.  1 RT."""
+        check_ttl(ttl_s)
+        for key, value in items.items():
+            check_entry(key, value, ttl_s)
+        ttl = requests.expiry(ttl_s, "ttl_s")
+        stored = [(self._wire(key).wire, *self._dump(key, value, ttl)) for key, value in items.items()]
+        replies = self._do.write_many(
+            [one[0] for one in stored],
+            lambda numbers, ttl: requests.store_many([stored[number] for number in numbers], ttl),
+            ttl,
+        )
+        for key, reply in zip(items, replies, strict=True):
+            self._stored(reply, key)
+
+    def add(self, key: str, value: bytes, ttl_s: float, *, pinned: bool = False) -> bool:
+        """Store *value* if nothing is there; return whether it was stored.  1 RT."""
+        return self._store("add", key, value, ttl_s)
+
+    def cas(self, key: str, value: bytes, ttl_s: float, token: int, *, pinned: bool = False) -> bool:
+        """Store *value* if the entry is still the one of *token*; return whether it was.  1 RT."""
+        return self._store("set", key, value, ttl_s, token)
+
+    def touch(self, key: str, ttl_s: float) -> bool:
+        """Give an entry *ttl_s* from now on; return whether it is there.  1 RT."""
+        check_entry(key, b"", ttl_s)
+        wire = self._wire(key).wire
+        reply = self._do.write(
+            wire, lambda ttl: requests.touch(wire, ttl), requests.expiry(ttl_s, "ttl_s"), builds=True
+        ).reply
+        return self._answered(reply, key).code == b"HD"
+
+    def update(self, key: str, change: Change, *, pinned: bool = False) -> bytes | None:
+        """Replace the value by *change* of it, atomically.  2 RT, 2 more for each lost race."""
+        return update_by_cas(self, key, change, pinned=pinned)
+
+    def delete(self, key: str) -> bool:
+        """Remove an entry; return whether it was there.  1 RT."""
+        return self.delete_many([key]) == 1
+
+    def delete_many(self, keys: Iterable[str]) -> int:
+        """Remove entries; return how many were there.  1 RT."""
+        names = list(dict.fromkeys(keys))
+        wires = [self._wire(name).wire for name in names]
+        replies = self._do.write_many(
+            wires, lambda numbers, _: requests.delete_many([wires[number] for number in numbers])
+        )
+        answers = [self._answered(reply, key) for reply, key in zip(replies, names, strict=True)]
+        return sum(answer.code == b"HD" for answer in answers)
+
+    # -- counting ---------------------------------------------------------------------
+
+    def incr(
+        self,
+        key: str,
+        by: int,
+        ttl_s: float,
+        *,
+        first: int | None = None,
+        refresh: bool = False,
+        pinned: bool = False,
+    ) -> int:
+        """Add *by* and return the new count.  1 RT."""
+        return self.incr_many([Step(key, by, ttl_s, first, refresh)])[0].total
+
+    def incr_many(self, steps: Sequence[Step], *, pinned: bool = False) -> list[Counted]:
+        """Take all *steps* and return what came of them, in order.  1 RT."""
+        for step in steps:
+            check_step(step.key, step.by, step.ttl_s, step.first)
+        wires = [self._wire(step.key).wire for step in steps]
+        ttls = [requests.expiry(step.ttl_s, "ttl_s") for step in steps]
+
+        def make(numbers: list[int], limit: int) -> Call:
+            return requests.arithmetic_many(
+                [
+                    requests.Sum(
+                        wires[n],
+                        steps[n].by,
+                        max(steps[n].by, 0) if steps[n].first is None else steps[n].first or 0,
+                        min(ttls[n], limit) or limit if limit else ttls[n],
+                        steps[n].refresh,
+                    )
+                    for n in numbers
+                ]
+            )
+
+        replies = self._do.write_many(wires, make, builds=True)
+        return [self._counted(reply, step) for reply, step in zip(replies, steps, strict=True)]
+
+    def _counted(self, reply: Reply | None, step: Step) -> Counted:
+        answer = self._answered(reply, step.key)
+        check(answer, step.key.encode("utf-8", "surrogatepass"))
+        if answer.code != b"VA" or answer.value is None:
+            raise StoreDown(f"incr of {step.key!r:.80}: {answer.code.decode()}")
+        total = int(answer.value)
+        if total > LARGEST_COUNT:
+            self._take_back(step)
+            raise CounterError(f"{step.key!r:.80} holds {total - step.by}, which is no count below 2**63")
+        return Counted(total, answer.cas)
+
+    def _take_back(self, step: Step) -> None:
+        """Undo a step beyond what a count may be: memcached counts up to 2**64."""
+        wire = self._wire(step.key).wire
+        self._do.write(wire, lambda _: requests.arithmetic(wire, -step.by), builds=True)
+
+    # -- all --------------------------------------------------------------------------
+
+    def clear(self) -> None:
+        """Remove everything on all nodes, whoever stored it."""
+        calls = self._do.everywhere(lambda: requests.line(b"flush_all"))
+        away = [
+            node.name for node in self._cluster.nodes() if node not in calls or calls[node].answer is None
+        ]
+        if away:
+            raise StoreDown(f"clear: {', '.join(away)} did not answer")
+
+    def stats(self) -> dict[str, int]:
+        """Return what the servers hold, and what this object found and missed."""
+        calls = self._do.everywhere(requests.stats)
+        totals = {"items": 0, "bytes": 0, "evictions": 0}
+        for call in calls.values():
+            told = call.answer if isinstance(call.answer, dict) else {}
+            for name, theirs in (("items", b"curr_items"), ("bytes", b"bytes"), ("evictions", b"evictions")):
+                totals[name] += int(told.get(theirs, b"0"))
+        nodes = self._cluster.nodes()
+        hits = sum(node.counters.hits for node in nodes)
+        misses = sum(node.counters.misses for node in nodes)
+        return {**totals, "hits": hits, "misses": misses}
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._cluster.close()
+
+    # -- below ------------------------------------------------------------------------
+
+    def _wire(self, key: str) -> WireKey:
+        if not isinstance(key, str):
+            check_entry(key, b"", 1)
+        return self._keys.make(key)
+
+    def _dump(self, key: str, value: bytes, ttl: int) -> tuple[bytes, int]:
+        dumped = self._values.dump(self._keys.make(key), value, ttl)
+        if dumped is None:
+            self.delete(key)
+            raise StoreDown(f"{key!r:.80}: the chunks of its value could not be stored")
+        if value[-1:] == b" " and dumped[1] == 0 and value.rstrip(b" ").isdigit():
+            return value, EMPTY  # bytes as well; see _load
+        return dumped
+
+    def _load(self, key: WireKey, body: bytes | None, flags: int) -> bytes | None:
+        if body is None:
+            return None
+        value = self._values.load(key, body, flags, MISSING)
+        if not isinstance(value, bytes):
+            return None  # another client's, or half of it
+        # memcached fills a count that became shorter with spaces.
+        count = value.rstrip(b" ")
+        return count if flags == 0 and count.isdigit() else value
+
+    def _store(self, mode: str, key: str, value: bytes, ttl_s: float, cas: int | None = None) -> bool:
+        check_entry(key, value, ttl_s)
+        ttl = requests.expiry(ttl_s, "ttl_s")
+        wire = self._keys.make(key).wire
+        body, flags = self._dump(key, value, ttl)
+        make: Callable[[int], Call] = lambda ttl: requests.store(mode, wire, body, flags, ttl, cas=cas)
+        reply = self._do.write(wire, make, ttl, builds=mode != "set" or cas is not None).reply
+        return self._stored(reply, key)
+
+    def _stored(self, reply: Reply | None, key: str) -> bool:
+        answer = self._answered(reply, key)
+        check(answer, key.encode("utf-8", "surrogatepass"))
+        if answer.code == b"SERVER_ERROR":
+            raise StoreFull(f"{key!r:.80}: {(answer.value or b'').decode('latin-1')}")
+        return answer.code == b"HD"
+
+    def _answered(self, reply: Reply | None, key: str) -> Reply:
+        if reply is None:
+            raise StoreDown(f"{key!r:.80}: no node answered")
+        return reply
