@@ -22,9 +22,7 @@ from wsgistack.balancer.plane.core cimport (
     Core,
     EventRecord,
     Node,
-    Pool,
     core_event,
-    core_random,
     node_unref,
 )
 from wsgistack.balancer.plane.exchange cimport (
@@ -238,20 +236,12 @@ cdef void answer_no_node(Client* c) noexcept nogil:
     cdef int why = c.ex.last_why
     if c.service.pool == NULL:
         relay_fail(c, 503, WHY_NO_POOL)
-    elif why == WHY_NONE:
-        relay_fail(c, 503, WHY_NO_NODE)
+    elif why == WHY_NONE or why == WHY_POOL_OPEN:
+        relay_fail(c, 503, WHY_NO_NODE if why == WHY_NONE else why)
     elif why == WHY_CONNECT_TIMEOUT or why == WHY_NODE_TIMEOUT:
         relay_fail(c, 504, why)
     else:
         relay_fail(c, 502, why)
-
-
-cdef int is_admitted(Client* c, Exchange* ex) noexcept nogil:
-    # Asked once a request: the breaker judges requests, not their repetitions.
-    cdef Pool* pool = c.service.pool
-    if not ex.is_admitted:
-        ex.is_admitted = pool == NULL or pool.admits >= 100 or core_random(c.ep.core) % 100 < pool.admits
-    return ex.is_admitted
 
 
 cdef int find_node(Client* c, Exchange* ex) noexcept nogil:
@@ -263,9 +253,6 @@ cdef int find_node(Client* c, Exchange* ex) noexcept nogil:
     # A slow upload waits here, not in a node: Perlbal's buffer_backend_connect.
     if not ex.req_done and ex.req_body < c.service.buffer_backend_connect:
         return 0
-    if not is_admitted(c, ex):
-        relay_fail(c, 503, WHY_POOL_OPEN)
-        return 1
     r = up_acquire(c.ep.core, c, ex)
     if r == ACQUIRED_NOW:
         return 1

@@ -32,8 +32,10 @@ from wsgistack.balancer.plane.core cimport (
     Core,
     EventRecord,
     Node,
+    Pool,
     Service,
     core_event,
+    core_random,
     endpoint_bury,
     node_unref,
     service_unref,
@@ -48,6 +50,7 @@ from wsgistack.balancer.plane.exchange cimport (
     WHY_NODE_CLOSED,
     WHY_NODE_TIMEOUT,
     WHY_NONE,
+    WHY_POOL_OPEN,
     Exchange,
     ex_response_eof,
     ex_response_input,
@@ -222,9 +225,19 @@ cdef void disengage(Core* core, Exchange* ex) noexcept nogil:
         node_unref(node)
 
 
+cdef int is_admitted(Core* core, const Pool* pool, Exchange* ex) noexcept nogil:
+    # Asked until it says yes: the breaker judges requests, not their repetitions.
+    if not ex.is_admitted:
+        ex.is_admitted = pool.admits >= 100 or core_random(core) % 100 < pool.admits
+    return ex.is_admitted
+
+
 cdef int choose(Core* core, Service* service, Exchange* ex, Node** node) noexcept nogil:
     cdef int found
     if service.pool == NULL:
+        return FOUND_NONE
+    if not is_admitted(core, service.pool, ex):
+        ex.last_why = WHY_POOL_OPEN
         return FOUND_NONE
     found = take_place(core, service.pool, ex, node)
     if found == FOUND_NONE and ex.n_tried and ex.may_forget:
