@@ -48,9 +48,10 @@ bench-ratelimit: $(STAMPS)/dev build installed  ## the rate limiter beside limit
 conformance-django: $(STAMPS)/dev build installed  ## Django's own cache tests over our backend
 	@$(PY) -m tools.django_conformance
 
-docs: $(STAMPS)/dev build installed  ## write the generated pages (docs/settings.md, docs/commands.md)
+docs: $(STAMPS)/dev build installed  ## write the generated pages (docs/settings.md, commands.md, metrics.md)
 	@$(PY) -m tools.settings_page --write
 	@$(PY) -m tools.commands_page --write
+	@$(PY) -m tools.metrics_page --write
 
 lock:  ## pin requirements/*.in again
 	@$(PYTHON) -m venv .cache/lock && .cache/lock/bin/pip install -q --disable-pip-version-check '$(UV)'

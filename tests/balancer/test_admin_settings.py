@@ -3,7 +3,7 @@
 import pytest
 
 from tests.balancer.stage import Stage
-from wsgistack.balancer.admin_settings import make_digest
+from wsgistack.balancer.admin_settings import make_digest, seal
 from wsgistack.balancer.service_settings import SERVICE_SETTINGS
 from wsgistack.errors import SettingError
 
@@ -56,3 +56,21 @@ def test_what_cannot_be_meant_is_said(key: str, text: str, message: str) -> None
     with pytest.raises(SettingError) as caught:
         SERVICE_SETTINGS.parse(key, text)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("line", "sealed"),
+    [
+        (f"SET admin.admin_token = {TOKEN}", f"SET admin.admin_token = {make_digest(TOKEN)}"),
+        (f"SET ADMIN_TOKEN={TOKEN}", f"SET ADMIN_TOKEN={make_digest(TOKEN)}"),
+        (
+            f"SET admin.readonly_token = {make_digest(TOKEN)}",
+            f"SET admin.readonly_token = {make_digest(TOKEN)}",
+        ),
+        ("SET admin.admin_token = none", "SET admin.admin_token = none"),
+        ("SET admin.admin_token_file = /etc/token", "SET admin.admin_token_file = /etc/token"),
+        ("SET mysite.buffer_size = 1k", "SET mysite.buffer_size = 1k"),
+    ],
+)
+def test_what_is_written_down_holds_no_token(line: str, sealed: str) -> None:
+    assert seal(line) == sealed

@@ -2,51 +2,8 @@
 
 import json
 
-from tests.balancer.stage import Stage, make_counts
-from wsgistack.balancer.picture import Picture, ProcessView, ServiceCounts
+from tests.balancer.pictures import TOKEN, make_picture
 from wsgistack.balancer.state import describe
-
-TOKEN = "correct-horse-battery"
-
-
-def make_service_counts() -> ServiceCounts:
-    """Return the row of a service that nobody ever asked."""
-    return ServiceCounts(
-        requests=0,
-        refused=0,
-        retries=0,
-        bytes_in=0,
-        bytes_out=0,
-        accepted=0,
-        responses=dict.fromkeys(range(1, 6), 0),
-        latency=[0] * 64,
-        client_connections=0,
-        in_flight=0,
-        waiting=0,
-    )
-
-
-def make_picture() -> Picture:
-    """Return a picture of the manual's site with one worker."""
-    stage = Stage()
-    stage.make_site()
-    stage.do(f"SET admin.admin_token = {TOKEN}", "HEADER mysite INSERT X-A: b", "HEADER mysite REMOVE X-C")
-    rows = stage.control.rows()
-    counts = make_counts()
-    counts["responsecodes"] = {404: 1, 200: 8}
-    return Picture(
-        now=1010.5,
-        started_at=1000.0,
-        version="1.0",
-        snapshot=stage.control.snapshot,
-        nodes=dict.fromkeys(rows, counts),
-        services={name: make_service_counts() for name in stage.control.snapshot.services},
-        health={(pool, address): state for address in rows for pool, state in stage.control.states(address)},
-        processes=(
-            ProcessView(None, 7, "accepting", 1, 0, 0, 1.0, 0.5, 4096),
-            ProcessView(0, 8, "accepting", 2, 1, 5, 2.0, 1.0, 8192),
-        ),
-    )
 
 
 def test_the_keys_are_those_that_are_promised() -> None:
@@ -62,7 +19,7 @@ def test_the_keys_are_those_that_are_promised() -> None:
     ]
     page = describe(make_picture(), states=states, waiting=waiting, silent={1})
     assert list(page) == [
-        "version", "started_at", "uptime_s", "snapshot", "server", "processes", "services", "pools", "nodes",
+        "version", "started_at", "unready", "uptime_s", "snapshot", "server", "processes", "services", "pools", "nodes",
         "silent_workers",
     ]  # fmt: skip
     assert (page["version"], page["uptime_s"], page["silent_workers"]) == ("1.0", 10.5, [1])

@@ -11,7 +11,7 @@ from wsgistack.balancer.language.replies import Ask, Row, encode
 from wsgistack.balancer.plane.inspect import describe
 
 PRESENT = [name for name in COMMANDS.names() if name not in ABSENT]
-FIRST = {"enable": ["DISABLE mysite"]}  # what must have been said before the example
+FIRST = {"enable": ["DISABLE mysite"], "delete": ["CREATE POOL images"]}  # said before the example
 
 
 def make_stage(word: str) -> Stage:
@@ -46,7 +46,8 @@ def test_a_command_that_is_not_there_has_no_example(word: str) -> None:
 
 
 LISTINGS = sorted(
-    {COMMANDS.get(word).example for word in PRESENT if COMMANDS.get(word).reads}
+    # diff is a Task: what it lists is tested with its own subject
+    {COMMANDS.get(word).example for word in PRESENT if COMMANDS.get(word).reads and word != "diff"}
     | {"show service", "show pool", "show service mysite", "socks", "states", "node"}
 )
 

@@ -12,7 +12,7 @@ import re
 from wsgistack.errors import SettingError
 from wsgistack.settings import BOOL, TEXT, Kind, Setting, Value, make_choice
 
-__all__ = ["ADMIN_SETTINGS", "TOKENS", "is_token", "make_digest"]
+__all__ = ["ADMIN_SETTINGS", "TOKENS", "is_token", "make_digest", "seal"]
 
 MANAGEMENT = "management"
 PREFIX = "sha256:"
@@ -26,6 +26,20 @@ def make_digest(token: str) -> str:
     'sha256:9f9f5111f7b27'
     """
     return PREFIX + hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+
+
+def seal(line: str) -> str:
+    """Return a command with the tokens that it sets as their digests, for whoever writes it down.
+
+    >>> seal("SET admin.admin_token = 0123456789abcdef")[:47]
+    'SET admin.admin_token = sha256:9f9f5111f7b27a78'
+    """
+
+    def digest(found: re.Match[str]) -> str:
+        token = found[2]
+        return found[1] + (make_digest(token) if is_token(token) else token)
+
+    return re.sub(r"(?i)\b((?:admin|readonly)_token ?= ?)(?!sha256:)(\S+)", digest, line)
 
 
 def is_token(text: str) -> bool:

@@ -199,10 +199,6 @@ class Control:
         """Return {address: row of the scoreboard} of all that have one, removed nodes too."""
         return self._estate.pools.rows()
 
-    def states(self, address: str) -> list[tuple[str, str]]:
-        """Return (pool, health) for each pool that has the node."""
-        return self._estate.pools.states(address)
-
     def _publish(self) -> None:
         estate = self._estate
         fresh = Snapshot(

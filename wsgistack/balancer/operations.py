@@ -14,6 +14,7 @@ import gevent
 from gevent.lock import BoundedSemaphore
 
 from wsgistack.balancer import configuration
+from wsgistack.balancer.admin_settings import seal
 from wsgistack.balancer.blueprint import Blueprint
 from wsgistack.balancer.control import Control
 from wsgistack.balancer.difference import difference
@@ -112,7 +113,8 @@ class Operations:
         parsed = parse_line(line, None)
         assert parsed is not None  # it did something
         whole = complete(parsed, session.last_created)
-        self.journal.add(Entry(time.time(), session.peer or "-", f"{whole.word.upper()} {whole.rest}"))
+        done = seal(f"{whole.word.upper()} {whole.rest}")
+        self.journal.add(Entry(time.time(), session.peer or "-", done))
         try:
             self._write(self.journal.write)
         except JournalError as error:

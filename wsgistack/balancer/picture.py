@@ -6,29 +6,42 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypedDict
 
+from wsgistack.balancer.health import NodeHealth
 from wsgistack.balancer.model import Snapshot
-from wsgistack.balancer.outside import NodeCounts
+from wsgistack.balancer.outside import NodeCounts, Outcomes
 
-__all__ = ["Picture", "ProcessView", "ServiceCounts", "WorkerState"]
+__all__ = ["NodeRow", "Picture", "ProcessView", "ServiceCounts", "WorkerState"]
 
 WorkerState = Literal["starting", "accepting", "draining", "gone"]
+
+
+class NodeRow(NodeCounts):
+    """A node's row with what only the scoreboard itself tells; *connecting* is a gauge."""
+
+    connecting: int
+    bytes_in: int
+    bytes_out: int
+    outcomes: Outcomes
 
 
 class ServiceCounts(TypedDict):
     """A service's row of the scoreboard over all workers, those that died included.
 
     *responses* by class (2 for 2xx); *latency* by bucket: the i-th counts requests that took
-    from 2**(i/2) to 2**((i+1)/2) microseconds.  The last three are gauges.
+    from 2**(i/2) to 2**((i+1)/2) microseconds, *latency_us* is their sum.  *unbudgeted*: not sent again
+    because the retry budget was spent.  The last three are gauges.
     """
 
     requests: int
     refused: int
     retries: int
+    unbudgeted: int
     bytes_in: int
     bytes_out: int
     accepted: int
     responses: Mapping[int, int]
     latency: list[int]
+    latency_us: int
     client_connections: int
     in_flight: int
     waiting: int
@@ -55,7 +68,9 @@ class ProcessView:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Everything at *now* (epoch seconds); *health* is {(pool, address): state}.
+    """Everything at *now* (epoch seconds); *health* is {(pool, address): what is known}.
+
+    *unready*: why no request should be sent here, "" if nothing speaks against it.
 
     *nodes* has the rows of all addresses that have one, removed nodes too.
     """
@@ -64,10 +79,11 @@ class Picture:
     started_at: float
     version: str
     snapshot: Snapshot
-    nodes: Mapping[str, NodeCounts]
+    nodes: Mapping[str, NodeRow]
     services: Mapping[str, ServiceCounts]
-    health: Mapping[tuple[str, str], str]
+    health: Mapping[tuple[str, str], NodeHealth]
     processes: tuple[ProcessView, ...]
+    unready: str = ""
 
     @property
     def workers(self) -> list[ProcessView]:

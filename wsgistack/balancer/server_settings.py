@@ -12,6 +12,7 @@ __all__ = ["FIXED", "MOST_WORKERS", "SERVER_SETTINGS"]
 
 MOST_WORKERS = 64
 FIXED = ("workers", "journal")  # at the start
+GRAPHITE_PORT = 2003
 
 NUMBER = Kind("int", INT.parse, INT.show, "Expected numeric parameter", INT.most)
 WORKERS = Kind("int", INT.parse, lambda value: str(value or "the cores"), "Expected numeric parameter")
@@ -52,6 +53,37 @@ PATH = Kind(
 )
 RESOLVERS = Kind("servers", _parse_resolvers, _show_resolvers, "")
 
+
+def _parse_graphite(text: str) -> str:
+    if text.lower() in ('""', "''", "none"):
+        return ""
+    address = parse_address(text, default_port=GRAPHITE_PORT)
+    if address.kind == "unix":
+        raise ValueError(text)
+    return str(address)
+
+
+def _parse_prefix(text: str) -> str:
+    if text in ('""', "''", "none"):
+        return ""
+    if not re.fullmatch(r"[\w-]+(\.[\w-]+)*", text, re.ASCII) or len(text) > 255:
+        raise ValueError(text)
+    return text
+
+
+GRAPHITE = Kind(
+    "address",
+    _parse_graphite,
+    lambda value: str(value) or "none",
+    "Expecting HOST:PORT for parameter '{name}'",
+)
+PREFIX = Kind(
+    "text",
+    _parse_prefix,
+    lambda value: str(value) or "none",
+    "Expecting words of letters, digits, _ and - with dots between them for parameter '{name}'",
+)
+
 SERVER_SETTINGS = Table(
     "server",
     [
@@ -68,6 +100,16 @@ SERVER_SETTINGS = Table(
             "addresses of host names: ipv4, ipv6, both, or any for IPv4 and IPv6 where there is none",
         ),
         Setting("resolve_timeout", DURATION, 2.0, "for a name server to answer", least=0.01, most=10),
+        Setting(
+            "drain_delay",
+            DURATION,
+            0.0,
+            "that /ready says no before a graceful stop closes the ports",
+            most=3600,
+        ),
+        Setting("graphite", GRAPHITE, "", "HOST:PORT of the Graphite that gets the metrics, or none"),
+        Setting("graphite_interval", DURATION, 60.0, "from one push to the next", least=1),
+        Setting("graphite_prefix", PREFIX, "", "what their names begin with"),
         Setting("aio_mode", AIO_MODE, "none", "accepted for Perlbal's configurations; changes nothing"),
         Setting("max_reproxy_connections", NUMBER, 0, "connections of a reproxied host", available=False),
         Setting("nice_level", NUMBER, 0, "niceness of the processes", available=False),

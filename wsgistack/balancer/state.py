@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from wsgistack.balancer.admin_settings import TOKENS
+from wsgistack.balancer.health import NodeHealth
 from wsgistack.balancer.language.replies import Row
 from wsgistack.balancer.model import Node, Pool, Service
 from wsgistack.balancer.picture import Picture
@@ -17,7 +18,7 @@ from wsgistack.settings import Value
 
 __all__ = ["describe"]
 
-SECRETS = frozenset(key for key in TOKENS if not key.endswith("_file"))
+SECRETS = frozenset([*(key for key in TOKENS if not key.endswith("_file")), "sticky_secret"])
 
 Json = dict[str, Any]
 
@@ -28,6 +29,7 @@ def describe(picture: Picture, *, states: list[Row], waiting: list[Row], silent:
     return {
         "version": picture.version,
         "started_at": picture.started_at,
+        "unready": picture.unready,
         "uptime_s": max(0.0, picture.now - picture.started_at),
         "snapshot": snapshot.version,
         "server": _settings(snapshot.server),
@@ -80,16 +82,17 @@ def _pool(picture: Picture, pool: Pool) -> Json:
     return {
         "settings": _settings(pool.settings),
         "services": sorted(users),
-        "nodes": [_node(node, picture.health.get((pool.name, node.address))) for node in pool.nodes],
+        "nodes": [_node(node, picture.health[pool.name, node.address]) for node in pool.nodes],
     }
 
 
-def _node(node: Node, health: str | None) -> Json:
+def _node(node: Node, health: NodeHealth) -> Json:
     found = asdict(node)
     del found["slot"]
-    return found | {"health": health}
+    return found | {"health": health.state, "why": health.why, "ejections": health.ejected_times}
 
 
 def _counts(counts: Mapping[str, Any]) -> Json:
+    outcomes = counts["outcomes"]._asdict()
     codes = {str(code): n for code, n in sorted(counts["responsecodes"].items())}
-    return dict(counts) | {"responsecodes": codes}
+    return dict(counts) | {"responsecodes": codes, "outcomes": outcomes}

@@ -8,14 +8,15 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import gevent
 from gevent.event import Event
 
 from wsgistack.balancer import configuration
+from wsgistack.balancer.admin.desk import FrontDesk
 from wsgistack.balancer.admin.port import AdminPorts
 from wsgistack.balancer.channel import Message
 from wsgistack.balancer.control import Control
@@ -38,7 +39,9 @@ from wsgistack.balancer.stats import BoardStats
 from wsgistack.balancer.succession import Succession
 from wsgistack.balancer.upgrade import Inheritance, UpgradeError, receive
 from wsgistack.balancer.window import Window
-from wsgistack.settings import Value
+
+if TYPE_CHECKING:
+    from socket import socket
 
 __all__ = ["StartError", "Supervisor", "serve"]
 
@@ -72,8 +75,7 @@ class Supervisor:
         self._succession = Succession(inheritance, log)
         self._pidfile = Pidfile()
         self._board = Board.create(workers)
-        self._admin = AdminPorts(self, log)
-        self._listeners = Listeners(workers, find=self._find_service, serve_admin=self._admin.serve)
+        self._listeners = Listeners(workers, find=self._find_service, serve_admin=self._serve_admin)
         self._publisher = Publisher(self._listeners, self._changed)
         self._seats = [
             Seat(number, board=self._board.fd, duties=self, log=log, changed=self._changed)
@@ -87,7 +89,11 @@ class Supervisor:
             started_at=time.time(),
             sticky_secret=self._succession.sticky_secret or os.urandom(32),
         )
-        self._window = Window(self._control, self._board, self._seats, self._publisher)
+        window = Window(self._control, self._board, self._seats, self._publisher)
+        self._desk = FrontDesk(
+            self._control, window, self._seats, perform=self.perform, is_ending=self._is_ending, log=log
+        )
+        self._admin = AdminPorts(self._desk, log)
         self._probes = Probes(self._control, self._absorb)
         self._lookout = Lookout(self._control, self._absorb, log)
         self._operations = Operations(source, self._control, self._listeners, log, workers=cores)
@@ -97,6 +103,12 @@ class Supervisor:
 
     def _find_service(self, name: str) -> Service:
         return self._control.service(name)
+
+    def _serve_admin(self, service: str, listening: socket) -> Callable[[], None]:
+        return self._admin.serve(service, listening)
+
+    def _is_ending(self) -> bool:
+        return self._ending
 
     def _pids(self) -> list[int]:
         return [seat.pid for seat in self._seats if seat.pid is not None]
@@ -121,7 +133,8 @@ class Supervisor:
         self._publisher.publish(self._control.snapshot)
         self._publisher.seats = self._seats
         self._greenlets = [gevent.spawn(seat.run) for seat in self._seats]
-        self._greenlets += [gevent.spawn(self._keep_log), gevent.spawn(self._watch)]
+        keepers = (self._keep_log, self._watch, self._desk.feed_graphite)
+        self._greenlets += [gevent.spawn(keep) for keep in keepers]
         self._probes.refresh()
         self._lookout.refresh()
         self._wait_until_ready()
@@ -180,10 +193,11 @@ class Supervisor:
         assert isinstance(value, float)
         return value
 
-    def stop(self, *, after_s: float | None) -> None:
+    def stop(self, *, after_s: float | None, handed_over: bool = False) -> None:
         """End it: at once with None, else when what runs is done, or after *after_s* seconds.
 
-        Returns at once.  A second call with None cuts the first one's patience short.
+        Returns at once.  A second call with None cuts the first one's patience short.  *handed_over*:
+        somebody else has the ports, so there is nobody to be told first.
         """
         if after_s is None:
             self._ending = True
@@ -194,9 +208,12 @@ class Supervisor:
         elif not self._ending:
             self._ending = True
             self._log.info("draining", limit_s=after_s)
-            gevent.spawn(self._drain, after_s)
+            delay_s = 0.0 if handed_over else cast(float, self._control.snapshot.server["drain_delay"])
+            gevent.spawn(self._drain, after_s, delay_s)
 
-    def _drain(self, limit_s: float) -> None:
+    def _drain(self, limit_s: float, delay_s: float) -> None:
+        if delay_s and self._over.wait(delay_s):  # until then /ready says no, and all goes on
+            return
         self._listeners.stop_admin()
         self._listeners.leave()
         self._probes.stop()
@@ -255,20 +272,6 @@ class Supervisor:
             return Lines(reply.lines, f"ERROR: {problem}")
         return reply
 
-    def settings(self, service: str) -> Mapping[str, Value]:
-        """Return the settings of a management service as they are now."""
-        return self._control.service(service).settings
-
-    def state(self) -> dict[str, Any]:
-        """Return the state page."""
-        return self._window.state()
-
-    def unready(self) -> str:
-        """Return why no request should be sent here, "" if nothing speaks against it."""
-        if self._ending:
-            return "shutting down"
-        return "" if any(seat.state == "accepting" for seat in self._seats) else "no worker accepts"
-
     def _upgrade(self) -> Reply:
         """Hand over to a successor; return OK once it is ready and we drain."""
         if self._ending:
@@ -281,7 +284,7 @@ class Supervisor:
             self._share(False)
             return Error(f"{problem}; nothing was changed")
         self._listeners.give_away()
-        self.stop(after_s=self.drain_limit_s)
+        self.stop(after_s=self.drain_limit_s, handed_over=True)
         return Ok()
 
     def _share(self, on: bool) -> None:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import wsgistack
 from wsgistack.balancer.control import Control
-from wsgistack.balancer.outside import NodeCounts
-from wsgistack.balancer.picture import Picture, ProcessView, ServiceCounts
+from wsgistack.balancer.picture import NodeRow, Picture, ProcessView, ServiceCounts
 from wsgistack.balancer.processes import Seat
 from wsgistack.balancer.publisher import Publisher
 from wsgistack.balancer.state import describe
@@ -31,30 +30,39 @@ class Window:
         self._seats = seats
         self._publisher = publisher
 
-    def picture(self) -> Picture:
+    def picture(self, unready: str) -> Picture:
         """Return what is known now.  Asks no worker: the scoreboard tells it all."""
         control, snapshot = self._control, self._control.snapshot
         rows = control.rows()
+        outcomes = dict(zip(rows, self._board.outcomes(rows.values()), strict=True))
         return Picture(
             now=time.time(),
             started_at=control.started_at,
             version=wsgistack.__version__,
             snapshot=snapshot,
-            nodes={address: cast(NodeCounts, self._board.node(slot)) for address, slot in rows.items()},
+            nodes={
+                address: cast(NodeRow, self._board.node(slot) | {"outcomes": outcomes[address]})
+                for address, slot in rows.items()
+            },
             services={
                 name: cast(ServiceCounts, self._board.service(service.slot))
                 for name, service in snapshot.services.items()
             },
-            health={(pool, address): state for address in rows for pool, state in control.states(address)},
+            health={
+                (pool.name, node.address): control.health(pool.name, node.address)
+                for pool in snapshot.pools.values()
+                for node in pool.nodes
+            },
             processes=(_own_process(), *map(_process, self._seats)),
+            unready=unready,
         )
 
-    def state(self) -> dict[str, Any]:
+    def state(self, unready: str) -> dict[str, Any]:
         """Return the state page; asks the workers for their connections."""
         states, silent = self._publisher.collect("states")
         waiting, silent_too = self._publisher.collect("waiting")
         return describe(
-            self.picture(),
+            self.picture(unready),
             states=[row for rows in states for row in rows],
             waiting=[row for rows in waiting for row in rows],
             silent={seat.number for seat in [*silent, *silent_too]},

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from werkzeug.test import Client, TestResponse
 
@@ -39,6 +39,9 @@ class Site:
 
     def state(self) -> dict[str, Any]:
         return {"pools": {}}
+
+    def metrics(self, accept: str) -> tuple[bytes, str]:
+        return b"m 1\n", f"text/plain; for={accept}"
 
     def unready(self) -> str:
         return self.reason
@@ -250,6 +253,7 @@ def test_what_is_not_there_is_said_in_json(path: str, method: str, status: int) 
     assert response.headers["X-Content-Type-Options"] == "nosniff"
 
 
+@settings(deadline=None)  # a busy machine
 @given(st.binary(max_size=200), st.sampled_from(["GET", "POST", "PUT", "FROB"]), st.text(max_size=30))
 def test_no_body_and_no_path_ends_in_an_exception(body: bytes, method: str, path: str) -> None:
     response = Site().open("/" + path.lstrip("/"), method, data=body, content_type=JSON)

@@ -29,7 +29,7 @@ from werkzeug.wrappers import Request, Response
 
 from wsgistack.balancer.admin.access import Granted, Refused
 from wsgistack.balancer.admin.door import Door
-from wsgistack.balancer.language.replies import Error, Reply, lines_of
+from wsgistack.balancer.language.replies import Error, Lines, Reply, lines_of
 from wsgistack.balancer.language.session import LONGEST_LINE, Session
 
 __all__ = ["DOOR", "Pages", "View"]
@@ -53,6 +53,9 @@ class View(Protocol):
     def state(self) -> dict[str, Any]:
         """Return everything, as JSON carries it."""
 
+    def metrics(self, accept: str) -> tuple[bytes, str]:
+        """Return the metrics and their content type, in the format that *accept* prefers."""
+
     def unready(self) -> str:
         """Return why no request should be sent here, "" if nothing speaks against it."""
 
@@ -72,6 +75,7 @@ class Pages:
             [
                 Rule("/admin/run", endpoint="run", methods=["POST"]),
                 Rule("/admin/state", endpoint="state", methods=["GET"]),
+                Rule("/metrics", endpoint="metrics", methods=["GET"]),
                 Rule("/healthz", endpoint="healthz", methods=["GET"]),
                 Rule("/ready", endpoint="ready", methods=["GET"]),
             ]
@@ -79,6 +83,7 @@ class Pages:
         self._answers: dict[str, Callable[[Request, Granted], Response]] = {
             "run": self._run,
             "state": lambda request, granted: _json(self._view.state()),
+            "metrics": self._metrics,
             "healthz": lambda request, granted: _json({"ok": True}),
             "ready": self._ready,
         }
@@ -117,10 +122,17 @@ class Pages:
 
     def _reply(self, line: str, session: Session) -> tuple[int, dict[str, Any]]:
         reply = self._perform(line, session)
+        if isinstance(reply, Lines) and reply.end.startswith("ERROR: "):
+            error = reply.end.removeprefix("ERROR: ")
+            return 400, {"ok": False, "line": line, "lines": lines_of(reply), "error": error}
         if isinstance(reply, Error):
             said = {"ok": False, "line": line, "lines": [], "error": reply.text}
             return 403 if reply.forbidden else 400, said
         return 200, {"ok": True, "line": line, "lines": lines_of(reply), "error": None}
+
+    def _metrics(self, request: Request, granted: Granted) -> Response:
+        text, content_type = self._view.metrics(request.headers.get("Accept", ""))
+        return Response(text, content_type=content_type)
 
     def _ready(self, request: Request, granted: Granted) -> Response:
         reason = self._view.unready()

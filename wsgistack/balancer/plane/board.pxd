@@ -55,6 +55,7 @@ cdef struct ServiceCount:        # one worker's view of one service
     uint64_t accepted
     uint64_t responses[6]        # by class, index status // 100
     uint64_t latency[LATENCY_BUCKETS]
+    uint64_t latency_us          # their sum
     BudgetMark marks[BUDGET_MARKS]
     uint32_t client_connections  # gauge
     uint32_t in_flight           # gauge

@@ -180,7 +180,7 @@ cdef class Board:
         cdef int w, i
         out = dict.fromkeys(
             ("requests", "refused", "retries", "unbudgeted", "bytes_in", "bytes_out", "accepted",
-             "client_connections", "in_flight", "waiting"), 0)
+             "client_connections", "in_flight", "waiting", "latency_us"), 0)
         responses = {i: 0 for i in range(1, 6)}
         latency = [0] * LATENCY_BUCKETS
         for w in range(self.workers):
@@ -195,6 +195,7 @@ cdef class Board:
             out["client_connections"] += c.client_connections
             out["in_flight"] += c.in_flight
             out["waiting"] += c.waiting
+            out["latency_us"] += c.latency_us
             for i in range(1, 6):
                 responses[i] += c.responses[i]
             for i in range(LATENCY_BUCKETS):

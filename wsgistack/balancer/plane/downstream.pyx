@@ -248,6 +248,7 @@ cdef void account(Client* c, Exchange* ex) noexcept nogil:
     cdef int bucket = 0
     if 100 <= ex.status < 600:
         counts(c).responses[ex.status // 100] += 1
+    counts(c).latency_us += us
     # Two buckets an octave: 2**(i/2) microseconds.
     while us >= 2 and bucket < LATENCY_BUCKETS - 2:
         us >>= 1

@@ -1,0 +1,273 @@
+"""The metrics, one row each; everything is read off a picture, nothing is counted here.
+
+Prometheus' conventions: base units, `_total` for what only grows, a label for what is summed
+over.  Counters are those of the scoreboard: sums over all workers, which outlive them.  How many
+series there can be is bounded: by nodes, services, workers, and by the registered status codes
+(others are folded into their class).  docs/metrics.md is written from this table.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Literal
+
+from wsgistack.balancer.picture import NodeRow, Picture, ProcessView, ServiceCounts
+
+__all__ = ["METRICS", "Metric"]
+
+Kind = Literal["counter", "gauge", "histogram", "info"]
+Sample = tuple[tuple[str, ...], Any]  # label values, and the value of the metric's kind
+
+REGISTERED = frozenset(status.value for status in HTTPStatus)
+# The scoreboard has a bucket an octave, at even places: [2**(i/2), 2**(i/2+1)) microseconds.
+# Shown are those from 256 us to 67 s; what is faster or slower is in the first or in +Inf.
+OCTAVES = range(8, 27)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric.  *name* without the suffixes that its kind adds; *read* takes it off a picture.
+
+    Values are numbers; of a histogram the buckets by upper bound and the sum; of info a mapping.
+    """
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...]
+    read: Callable[[Picture], Iterable[Sample]]
+
+
+def _pools_of(picture: Picture) -> dict[str, str]:
+    """Return {address: the pools that have it, with commas}: its counters are not kept by pool."""
+    found: dict[str, list[str]] = {}
+    for name, pool in sorted(picture.snapshot.pools.items()):
+        for node in pool.nodes:
+            found.setdefault(node.address, []).append(name)
+    return {address: ",".join(names) for address, names in found.items()}
+
+
+def _by_node(value: Callable[[NodeRow], float]) -> Callable[[Picture], Iterator[Sample]]:
+    def read(picture: Picture) -> Iterator[Sample]:
+        for address, pools in _pools_of(picture).items():
+            if address in picture.nodes:  # else it was made a moment ago
+                yield (pools, address), value(picture.nodes[address])
+
+    return read
+
+
+def _by_code(picture: Picture) -> Iterator[Sample]:
+    for address, pools in _pools_of(picture).items():
+        counts: dict[str, int] = {}
+        for code, n in picture.nodes[address]["responsecodes"].items() if address in picture.nodes else ():
+            name = str(code) if code in REGISTERED else f"{code // 100}xx"
+            counts[name] = counts.get(name, 0) + n
+        for name, n in sorted(counts.items()):
+            yield (pools, address, name), n
+
+
+def _by_member(value: Callable[[Any], float]) -> Callable[[Picture], Iterator[Sample]]:
+    def read(picture: Picture) -> Iterator[Sample]:
+        for name, pool in picture.snapshot.pools.items():
+            for node in pool.nodes:
+                yield (name, node.address), value(node)
+
+    return read
+
+
+def _health(picture: Picture) -> Iterator[Sample]:
+    for (pool, address), health in picture.health.items():
+        yield (pool, address, health.state), 1
+
+
+def _ejections(picture: Picture) -> Iterator[Sample]:
+    return ((names, health.ejected_times) for names, health in picture.health.items())
+
+
+def _by_service(value: Callable[[ServiceCounts], float]) -> Callable[[Picture], Iterator[Sample]]:
+    def read(picture: Picture) -> Iterator[Sample]:
+        for name, counts in _proxies(picture):
+            yield (name,), value(counts)
+
+    return read
+
+
+def _by_class(picture: Picture) -> Iterator[Sample]:
+    for name, counts in _proxies(picture):
+        for kind, n in counts["responses"].items():
+            yield (name, f"{kind}xx"), n
+
+
+def _durations(picture: Picture) -> Iterator[Sample]:
+    for name, counts in _proxies(picture):
+        total, buckets = 0, []
+        for octave in range(len(counts["latency"]) // 2):
+            total += counts["latency"][2 * octave] + counts["latency"][2 * octave + 1]
+            if octave + 1 in OCTAVES:
+                buckets.append((repr(2 ** (octave + 1) / 1e6), total))
+        yield (name,), ([*buckets, ("+Inf", total)], counts["latency_us"] / 1e6)
+
+
+def _proxies(picture: Picture) -> Iterator[tuple[str, ServiceCounts]]:
+    for name, service in picture.snapshot.services.items():
+        if service.role == "reverse_proxy":
+            yield name, picture.services[name]
+
+
+def _by_worker(value: Callable[[ProcessView], float]) -> Callable[[Picture], Iterator[Sample]]:
+    return lambda picture: (((str(one.number),), value(one)) for one in picture.workers)
+
+
+def _name(process: ProcessView) -> str:
+    return "supervisor" if process.number is None else f"worker{process.number}"
+
+
+def _processor(picture: Picture) -> Iterator[Sample]:
+    for process in picture.processes:
+        yield (_name(process), "user"), process.user_s
+        yield (_name(process), "system"), process.system_s
+
+
+def _memory(picture: Picture) -> Iterator[Sample]:
+    return (((_name(process),), process.memory_bytes) for process in picture.processes)
+
+
+def _once(value: Callable[[Picture], object]) -> Callable[[Picture], list[Sample]]:
+    return lambda picture: [((), value(picture))]
+
+
+def _build(picture: Picture) -> dict[str, str]:
+    return {"version": picture.version, "python": platform.python_version()}
+
+
+NODE, MEMBER, SERVICE, WORKER = ("pool", "node"), ("pool", "node"), ("service",), ("worker",)
+
+NODES = [
+    Metric("node_requests", "counter", "responses of a node, complete ones", (*NODE, "code"), _by_code),
+    Metric("node_handed", "counter", "requests handed to it", NODE, _by_node(lambda n: n["handed"])),
+    Metric("node_failures", "counter", "failures to get a response", NODE, _by_node(lambda n: n["failures"])),
+    Metric("node_attempts", "counter", "connections tried", NODE, _by_node(lambda n: n["attempts"])),
+    Metric("node_connects", "counter", "connections made", NODE, _by_node(lambda n: n["connects"])),
+    Metric("node_in_flight", "gauge", "requests it works on", NODE, _by_node(lambda n: n["in_flight"])),
+    Metric("node_connections", "gauge", "open connections to it", NODE, _by_node(lambda n: n["open"])),
+    Metric("node_received_bytes", "counter", "bytes it sent us", NODE, _by_node(lambda n: n["bytes_in"])),
+    Metric("node_sent_bytes", "counter", "bytes we sent it", NODE, _by_node(lambda n: n["bytes_out"])),
+    Metric(
+        "node_good_responses",
+        "counter",
+        "responses that speak for it",
+        NODE,
+        _by_node(lambda n: n["outcomes"].good),
+    ),
+    Metric(
+        "node_bad_responses",
+        "counter",
+        "failures and statuses that speak against it",
+        NODE,
+        _by_node(lambda n: n["outcomes"].bad),
+    ),
+    Metric(
+        "node_latency_seconds",
+        "gauge",
+        "its decaying peak of the time to the first byte",
+        NODE,
+        _by_node(lambda n: n["outcomes"].latency_us / 1e6),
+    ),
+    Metric("node_up", "gauge", "1 if requests may go to it", MEMBER, _by_member(lambda n: int(n.up))),
+    Metric("node_draining", "gauge", "1 while it drains", MEMBER, _by_member(lambda n: int(n.draining))),
+    Metric("node_ejections", "counter", "times that it was ejected", MEMBER, _ejections),
+    Metric("node_health", "gauge", "1 for the state that it is in", (*MEMBER, "state"), _health),
+]
+
+SERVICES = [
+    Metric("requests", "counter", "requests of clients", SERVICE, _by_service(lambda s: s["requests"])),
+    Metric("responses", "counter", "responses to clients by class", (*SERVICE, "code"), _by_class),
+    Metric(
+        "refused",
+        "counter",
+        "requests that we answered with 4xx or 5xx ourselves",
+        SERVICE,
+        _by_service(lambda s: s["refused"]),
+    ),
+    Metric("retries", "counter", "requests sent again", SERVICE, _by_service(lambda s: s["retries"])),
+    Metric(
+        "retries_over_budget",
+        "counter",
+        "requests not sent again because the retry budget was spent",
+        SERVICE,
+        _by_service(lambda s: s["unbudgeted"]),
+    ),
+    Metric(
+        "received_bytes", "counter", "bytes that clients sent", SERVICE, _by_service(lambda s: s["bytes_in"])
+    ),
+    Metric("sent_bytes", "counter", "bytes sent to clients", SERVICE, _by_service(lambda s: s["bytes_out"])),
+    Metric("accepted", "counter", "client connections", SERVICE, _by_service(lambda s: s["accepted"])),
+    Metric(
+        "client_connections",
+        "gauge",
+        "open client connections",
+        SERVICE,
+        _by_service(lambda s: s["client_connections"]),
+    ),
+    Metric("in_flight", "gauge", "requests at work", SERVICE, _by_service(lambda s: s["in_flight"])),
+    Metric(
+        "queue_length",
+        "gauge",
+        "requests that wait for a node's connection",
+        SERVICE,
+        _by_service(lambda s: s["waiting"]),
+    ),
+    Metric(
+        "request_duration_seconds",
+        "histogram",
+        "from the head of a request to the end of its response",
+        SERVICE,
+        _durations,
+    ),
+]
+
+PROCESSES = [
+    Metric("worker_starts", "counter", "processes started", WORKER, _by_worker(lambda w: w.starts)),
+    Metric(
+        "worker_deaths", "counter", "processes that ended unasked", WORKER, _by_worker(lambda w: w.deaths)
+    ),
+    Metric(
+        "worker_accepting",
+        "gauge",
+        "1 while it accepts connections",
+        WORKER,
+        _by_worker(lambda w: int(w.state == "accepting")),
+    ),
+    Metric(
+        "worker_snapshot_version",
+        "gauge",
+        "the version that it acts on, -1 for none",
+        WORKER,
+        _by_worker(lambda w: w.acknowledged),
+    ),
+    Metric(
+        "process_cpu_seconds",
+        "counter",
+        "processor time of the process that sits there now",
+        ("process", "mode"),
+        _processor,
+    ),
+    Metric("process_resident_memory_bytes", "gauge", "resident memory", ("process",), _memory),
+    Metric(
+        "snapshot_version",
+        "gauge",
+        "the version of the state that holds",
+        (),
+        _once(lambda p: p.snapshot.version),
+    ),
+    Metric(
+        "start_time_seconds", "gauge", "when it started, since the epoch", (), _once(lambda p: p.started_at)
+    ),
+    Metric("ready", "gauge", "1 while requests are welcome", (), _once(lambda p: int(not p.unready))),
+    Metric("build", "info", "what runs", (), _once(_build)),
+]
+
+METRICS = [*NODES, *SERVICES, *PROCESSES]
