@@ -18,6 +18,7 @@ def test_help_lists_the_commands_that_are_there() -> None:
             "dumpconfig",
             "enable",
             "exit",
+            "explain",
             "header",
             "help",
             "names",

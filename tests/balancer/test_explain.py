@@ -1,0 +1,151 @@
+"""Who would serve a request, told without sending it."""
+
+import pytest
+
+from tests.balancer.stage import Stage
+from wsgistack.balancer.explain import parse_fields
+from wsgistack.errors import CommandError
+
+
+@pytest.fixture
+def stage() -> Stage:
+    """The site of the manual."""
+    stage = Stage()
+    stage.make_site()
+    return stage
+
+
+def test_service_pool_and_each_nodes_score_are_told(stage: Stage) -> None:
+    stage.stats.node(0)["in_flight"] = 3
+    assert stage.say("explain GET /index.html") == [
+        "request GET /index.html",
+        "service mysite: listens on 127.0.0.1:8080",
+        "pool mypool: two_choices, 2 nodes",
+        "node 127.0.0.1:8002 score 0: candidate",
+        "node 127.0.0.1:8001 score 3: candidate",
+        "answer by a candidate: two of them are drawn by weight, and the lower score wins",
+        ".",
+    ]
+
+
+def test_who_is_no_candidate_is_told_with_its_reason(stage: Stage) -> None:
+    stage.do(
+        "set mypool.balance_method = least",
+        "pool mypool add 127.0.0.1:8003 max=2",
+        "pool mypool add 127.0.0.1:8004 backup",
+        "pool mypool drain 127.0.0.1:8002",
+    )
+    stage.stats.node(2)["in_flight"] = 2
+    lines = stage.say("explain GET /")
+    assert lines[3:-1] == [
+        "node 127.0.0.1:8001 score 1: candidate",
+        "node 127.0.0.1:8002 score -: drains",
+        "node 127.0.0.1:8003 score -: full: 2 of 2 requests",
+        "node 127.0.0.1:8004 score -: backup, not needed",
+        "answer by 127.0.0.1:8001",
+    ]
+
+
+def test_a_consistent_choice_shows_its_key_and_needs_what_it_hashes(stage: Stage) -> None:
+    stage.do("set mypool.balance_method = consistent", "set mypool.hash_key = cookie:sid")
+    with_key = stage.say('explain GET / "Cookie: a=1; sid=abc"')
+    assert [line.split()[1] for line in with_key if line.startswith("node")] == [
+        line.split()[1]
+        for line in stage.say("explain POST /other Host: x; Cookie: sid=abc")
+        if line.startswith("node")
+    ]
+    assert with_key[3].startswith("key cookie:sid: ")
+    assert stage.say("explain GET /")[3] == "key cookie:sid: the request has none"
+
+
+def test_by_address_the_client_counts(stage: Stage) -> None:
+    stage.do("set mypool.balance_method = consistent", "set mypool.hash_key = ip")
+    for last in range(2, 12):
+        stage.do(f"pool mypool add 127.0.1.{last}:80")
+    answers = {stage.say(f"explain GET / from 10.0.0.{last}")[-2] for last in range(20)}
+    assert len(answers) > 3
+    assert stage.say("explain GET / from 10.0.0.1") == stage.say("explain GET / from 10.0.0.1 Host: a")
+
+
+def test_a_session_sticks_to_its_node_even_while_that_drains(stage: Stage) -> None:
+    stage.do("set mysite.sticky = cookie", "set mysite.sticky_secret = no-one-knows-it")
+    tokens = stage.control.snapshot.services["mysite"].tokens
+    stage.do("pool mypool drain 127.0.0.1:8002")
+    lines = stage.say(f"explain GET / Cookie: a=b; wsgistack_node={tokens['127.0.0.1:8002']}; c=d")
+    assert "session wsgistack_node: sticks to 127.0.0.1:8002" in lines
+    assert lines[-2] == "answer by 127.0.0.1:8002"
+    assert stage.say("explain GET / Cookie: wsgistack_node=forged")[-2] == "answer by 127.0.0.1:8001"
+
+
+def test_nothing_is_sent_and_nothing_changes(stage: Stage) -> None:
+    before = stage.control.snapshot
+    stage.session.readonly = True
+    stage.say("explain GET /")
+    assert stage.control.snapshot is before
+
+
+@pytest.mark.parametrize(
+    ("lines", "question", "last"),
+    [
+        (["create service other", "set role = reverse_proxy"], "explain other GET /", "answer 503: the service has no pool"),
+        (["pool mypool remove 127.0.0.1:8001", "pool mypool remove 127.0.0.1:8002"], "explain GET /", "answer 503: no node can take it"),
+        (["pool mypool remove 127.0.0.1:8001"], "explain GET /", "answer by 127.0.0.1:8002"),
+        (["disable mysite"], "explain mysite GET http://a/b", "answer by a candidate: two of them are drawn by weight, and the lower score wins"),
+    ],
+)  # fmt: skip
+def test_the_answer_is_told(stage: Stage, lines: list[str], question: str, last: str) -> None:
+    stage.do(*lines)
+    assert stage.say(question)[-2] == last
+
+
+def test_full_nodes_are_waited_for(stage: Stage) -> None:
+    for port in (8001, 8002):
+        stage.do(f"pool mypool add 127.0.0.1:{port} max=1")
+    for slot in (0, 1):
+        stage.stats.node(slot)["in_flight"] = 1
+    assert stage.say("explain GET /")[-2] == "answer: waits in the queue for a node"
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ("explain", "Invalid syntax to 'explain' command; usage: explain [<service>] <method> <target> [from <ip>]"),
+        ("explain GET index.html", "Invalid syntax to 'explain' command; usage"),
+        ("explain nope GET /", "service 'nope' does not exist"),
+        ("explain mysit GET /", "service 'mysit' does not exist (did you mean 'mysite'?)"),
+        ("explain admin GET /", "service 'admin' passes no requests on"),
+        ("explain GET / from nowhere", "'nowhere' is not the IP address of a client"),
+        ("explain GET / Host", "'Host' is no field: expected Name: value"),
+        ('explain GET / "Host: a" b', 'a field is written "Name: value", each in quotes of its own'),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_meant_is_said(stage: Stage, line: str, error: str) -> None:
+    assert stage.say(line)[0].startswith(f"ERROR: {error}")
+
+
+def test_with_several_services_one_is_named(stage: Stage) -> None:
+    stage.do("create service b", "set role = reverse_proxy")
+    assert stage.say("explain GET /") == [
+        "ERROR: there are several services, or none: say which of b, mysite"
+    ]
+    assert stage.say("explain mysite GET /")[1] == "service mysite: listens on 127.0.0.1:8080"
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("", ()),
+        ("Host: a", (("Host", "a"),)),
+        ("Host: a; Cookie: b=1; c=2", (("Host", "a"), ("Cookie", "b=1; c=2"))),
+        ("Host : a;X-B:c", (("Host", "a"), ("X-B", "c"))),
+        ('"Host: a" "Accept: x; Foo: y"', (("Host", "a"), ("Accept", "x; Foo: y"))),
+    ],
+)
+def test_fields_are_told_apart(text: str, fields: tuple[tuple[str, str], ...]) -> None:
+    assert parse_fields(text) == fields
+
+
+@pytest.mark.parametrize("text", [":", "a b: c", "; Host: a", '"Host"', "größe: x"])
+def test_what_is_no_field_is_refused(text: str) -> None:
+    with pytest.raises(CommandError):
+        parse_fields(text)

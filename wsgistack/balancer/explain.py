@@ -1,0 +1,132 @@
+"""Who would serve a request, and why: nothing is sent, nothing is counted.
+
+What the plane would do is told in Python: sticky sessions by the snapshot's tokens, keys by
+hash_key.py, nodes by routing.py.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from wsgistack.balancer.algorithms import ALGORITHMS
+from wsgistack.balancer.hash_key import find_cookie, find_key
+from wsgistack.balancer.model import Service, Snapshot
+from wsgistack.balancer.routing import Ranked, Row, rank_nodes
+from wsgistack.errors import CommandError
+
+__all__ = ["Question", "choose_service", "explain", "parse_fields"]
+
+FIELD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+ ?:"  # RFC 9110 §5.1
+DRAWN = {  # what a lot decides, in words
+    "random": "one of them by lot, by weight",
+    "round_robin": "each in its turn, by weight",
+    "two_choices": "two of them are drawn by weight, and the lower score wins",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request as it would come from *peer* (an IP address, "" for nobody in particular)."""
+
+    method: str
+    target: str
+    fields: tuple[tuple[str, str], ...] = ()
+    peer: str = ""
+
+    def field(self, name: str) -> str | None:
+        """Return the first field of that name, or None."""
+        return next((value for field, value in self.fields if field.lower() == name.lower()), None)
+
+
+def parse_fields(text: str) -> tuple[tuple[str, str], ...]:
+    """Return the fields of `Host: a; Cookie: b=1; c=2` or `"Host: a" "Cookie: b=1"`.
+
+    A semicolon ends a field only where another one's name follows.  Raises CommandError for a part
+    that is no field.
+
+    >>> parse_fields("Host: a; Cookie: b=1; c=2")
+    (('Host', 'a'), ('Cookie', 'b=1; c=2'))
+    """
+    if text.startswith('"'):
+        parts = re.findall(r'"([^"]*)"', text)
+        if re.sub(r'"[^"]*"', "", text).strip():
+            raise CommandError('a field is written "Name: value", each in quotes of its own')
+    else:
+        parts = re.split(rf"; ?(?={FIELD})", text) if text else []
+    found = []
+    for part in parts:
+        name, colon, value = part.partition(":")
+        if not colon or not re.fullmatch(FIELD, f"{name}:"):
+            raise CommandError(f"'{part}' is no field: expected Name: value")
+        found.append((name.strip(), value.strip()))
+    return tuple(found)
+
+
+def choose_service(snapshot: Snapshot, name: str | None) -> Service:
+    """Return the service that is meant; without a name the only one that proxies."""
+    if name is not None:
+        service = snapshot.services[name]
+        if service.role != "reverse_proxy":
+            raise CommandError(f"service '{name}' passes no requests on")
+        return service
+    proxies = [service for service in snapshot.services.values() if service.role == "reverse_proxy"]
+    if len(proxies) != 1:
+        names = ", ".join(sorted(service.name for service in proxies)) or "none"
+        raise CommandError(f"there are several services, or none: say which of {names}")
+    return proxies[0]
+
+
+def explain(
+    snapshot: Snapshot, service: Service, question: Question, rows: Mapping[int, Row], *, now: float
+) -> list[str]:
+    """Return the lines; *rows* by slot of the scoreboard, *now* in epoch seconds."""
+    lines = [f"request {question.method} {question.target}", _tell_service(service)]
+    if service.pool is None:
+        return [*lines, "answer 503: the service has no pool"]
+    pool = snapshot.pools[service.pool]
+    method = str(pool.settings["balance_method"])
+    lines.append(f"pool {pool.name}: {method}, {len(pool.nodes)} nodes")
+    key = None
+    if ALGORITHMS.get(method).keyed:
+        by = str(pool.settings["hash_key"])
+        key = find_key(by, peer=question.peer, target=question.target, field=question.field)
+        lines.append(f"key {by}: {'the request has none' if key is None else key}")
+    node = _find_sticky(service, question)
+    if node is not None:
+        lines.append(f"session {service.settings['sticky_cookie']}: sticks to {node}")
+    ranked = rank_nodes(snapshot, pool.name, rows, key=key, sticks_to=node, now=now, clock=0.0)
+    return [*lines, *map(_tell_node, ranked), _conclude(ranked, method, service, node)]
+
+
+def _tell_service(service: Service) -> str:
+    if not service.enabled:
+        return f"service {service.name}: disabled, nobody listens"
+    return f"service {service.name}: listens on {', '.join(service.listen) or 'nothing'}"
+
+
+def _find_sticky(service: Service, question: Question) -> str | None:
+    """Return the node that the request's own cookie names; what workers have learned is theirs alone."""
+    if not service.tokens:
+        return None
+    shown = find_cookie(question.field("cookie") or "", str(service.settings["sticky_cookie"]))
+    return next((address for address, token in service.tokens.items() if token == shown), None)
+
+
+def _tell_node(one: Ranked) -> str:
+    score = "-" if one.score is None else f"{one.score:.6g}"
+    return f"node {one.node.address} score {score}: {one.why}"
+
+
+def _conclude(ranked: list[Ranked], method: str, service: Service, sticky: str | None) -> str:
+    candidates = [one for one in ranked if one.score is not None]
+    if not candidates:
+        full = any(one.why.startswith("full") for one in ranked)
+        return "answer: waits in the queue for a node" if full else "answer 503: no node can take it"
+    first = candidates[0]
+    if first.node.address == sticky or len(candidates) == 1:
+        return f"answer by {first.node.address}"
+    if method in DRAWN:
+        return f"answer by a candidate: {DRAWN[method]}"
+    return f"answer by {first.node.address}: the lowest score"

@@ -1,0 +1,52 @@
+"""explain: who would serve a request, and why."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from wsgistack.balancer.explain import Question, choose_service, explain, parse_fields
+from wsgistack.balancer.language.command import Command, Desk
+from wsgistack.balancer.language.grammar import NAME, Line
+from wsgistack.balancer.language.replies import Lines, Reply
+from wsgistack.balancer.model import Snapshot
+from wsgistack.balancer.routing import Row
+from wsgistack.errors import CommandError
+
+__all__ = ["COMMANDS"]
+
+FORM = rf"(?:({NAME}) )?([A-Z]+) (/\S*|\*|https?://\S+)(?: from (\S+))?(?: (.+))?"
+
+
+def explain_(desk: Desk, line: Line) -> Reply:
+    """Tell service, pool and node of a request, with each node's score; send nothing."""
+    found = line.match(FORM)
+    name = desk.estate.services.get(found[1].lower()).name if found[1] else None
+    snapshot = Snapshot(pools=desk.estate.pools.publish(), services=desk.estate.services.publish())
+    service = choose_service(snapshot, name)
+    question = Question(found[2].upper(), found[3], parse_fields(found[5] or ""), _parse_peer(found[4] or ""))
+    slots = [] if service.pool is None else [node.slot for node in snapshot.pools[service.pool].nodes]
+    outcomes = desk.estate.stats.outcomes(slots)
+    rows = {
+        slot: Row(desk.estate.stats.node(slot)["in_flight"], outcome)
+        for slot, outcome in zip(slots, outcomes, strict=True)
+    }
+    return Lines(tuple(explain(snapshot, service, question, rows, now=desk.now)))
+
+
+def _parse_peer(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text)) if text else ""
+    except ValueError:
+        raise CommandError(f"'{text}' is not the IP address of a client") from None
+
+
+COMMANDS = (
+    Command(
+        "explain",
+        "explain [<service>] <method> <target> [from <ip>] [<field>: <value>[; ...]]",
+        "which service, pool and node would serve a request, and why; sends nothing",
+        explain_,
+        example="explain GET /index.html from 10.0.0.9 Host: www.example; Cookie: a=1",
+        reads=True,
+    ),
+)
