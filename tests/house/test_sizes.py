@@ -17,7 +17,7 @@ ONE_MACHINE = "one state machine on the hot path: its steps call each other, acr
 LONG_MODULES: dict[str, tuple[int, str]] = {
     f"{PLANE}/downstream.pyx": (600, ONE_MACHINE),
     f"{PLANE}/exchange.pyx": (600, ONE_MACHINE),
-    f"{PLANE}/relay.pyx": (600, ONE_MACHINE),
+    f"{PLANE}/relay.pyx": (640, ONE_MACHINE),
     f"{PLANE}/upstream.pyx": (600, ONE_MACHINE),
 }
 # file:function: (lines allowed, reason)

@@ -8,12 +8,14 @@ GET /headers       the request head as it arrived, one field a line
 GET /slow/SECONDS  the name, after that time
 GET /bytes/N       N bytes
 GET /status/CODE   that status
+GET /most          how many requests of /slow were worked on at once, at most; counts anew from here
 POST /echo         the request body
 OPTIONS *          200, as verify_backend asks
 """
 
 import os
 import sys
+import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -24,6 +26,32 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 1024
     daemon_threads = True
     allow_reuse_address = True
+
+
+class Busy:
+    """Counts who is inside at once."""
+
+    lock = threading.Lock()
+    now = 0
+    most = 0
+
+    def __enter__(self) -> None:
+        """Count one more."""
+        with Busy.lock:
+            Busy.now += 1
+            Busy.most = max(Busy.most, Busy.now)
+
+    def __exit__(self, *error: object) -> None:
+        """Count one less."""
+        with Busy.lock:
+            Busy.now -= 1
+
+    @staticmethod
+    def take_most() -> int:
+        """Return the most there were, and begin anew."""
+        with Busy.lock:
+            most, Busy.most = Busy.most, Busy.now
+            return most
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -45,8 +73,11 @@ class Handler(BaseHTTPRequestHandler):
         elif what == "headers":
             self.answer(str(self.headers).encode())
         elif what == "slow":
-            time.sleep(float(rest[0]))
+            with Busy():
+                time.sleep(float(rest[0]))
             self.answer(self.name)
+        elif what == "most":
+            self.answer(b"%d\n" % Busy.take_most())
         elif what == "bytes":
             self.answer(b"x" * int(rest[0]))
         elif what == "status":

@@ -277,6 +277,7 @@ class SimClient(Peer):
         self.left = count
         self.done = done
         self.sent = 0
+        self.cookie = ""
         self.outcome: Outcome | None = None
         super().__init__(net, dial(), h11.CLIENT)
         net.later(0.0, self.next)
@@ -305,6 +306,8 @@ class SimClient(Peer):
         self.got = b""
         self.body = b""
         headers = [("host", "www.example"), ("x-id", ident)]
+        if self.cookie:
+            headers.append(("cookie", self.cookie))
         if method in ("POST", "PUT"):
             self.body = ident.encode() * min(rng.choice([1, 50, 3000]), 4 * self.net.largest)
             if rng.random() < 0.5:

@@ -51,6 +51,7 @@ class Network:
         self.nodes: dict[bytes, Callable[[End], bool]] = {}
         self.edges: dict[int, int] = {}
         self.queue: list[tuple[float, int, Callable[[], None]]] = []
+        self.woken_up: dict[int, int] = {}
         self.running = 0  # the plane that makes calls now, when there are several
         self._numbers = itertools.count(10)
         self._order = itertools.count()
@@ -264,6 +265,22 @@ class Network:
 
     def clock(self) -> tuple[float, float]:
         return self.now, self.now + 1.7e9
+
+    def eventfd(self) -> int:
+        """Return a descriptor that a plane watches and another one wakes."""
+        end = End(next(self._numbers))
+        self.ends[end.fd] = end
+        self.woken_up[end.fd] = 0
+        return end.fd
+
+    def wake(self, fd: int) -> int:
+        self.woken_up[fd] += 1
+        self.later(self.rng.choice([0.0, 0.0001, 0.001]), lambda: self.edge(fd, IN))
+        return 0
+
+    def woken(self, fd: int) -> int:
+        count, self.woken_up[fd] = self.woken_up[fd], 0
+        return count
 
     # -- driving the plane -----------------------------------------------------------------
 

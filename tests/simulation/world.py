@@ -31,6 +31,7 @@ class World:
         simulated.install(self.net)
         self.board = Board.create(workers)
         self.events: list[dict[str, Any]] = []
+        self.wakes = [self.net.eventfd() for _ in range(workers)]
         self.planes = [self.make_plane(worker) for worker in range(workers)]
         self.dead: list[Plane] = []
         self.options: dict[int, dict[str, Any]] = {}  # fields of Node by index
@@ -54,7 +55,8 @@ class World:
         return self.planes[0]
 
     def make_plane(self, worker: int) -> Plane:
-        return Plane(self.board, worker, self.events.append, simulated=True)
+        self.net.running = worker
+        return Plane(self.board, worker, self.events.append, simulated=True, wakes=self.wakes)
 
     def adopt(self, worker: int) -> None:
         self.net.running = worker

@@ -7,8 +7,9 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import gevent
 from gevent.event import Event
@@ -16,6 +17,9 @@ from gevent.event import Event
 from wsgistack.balancer.channel import Channel, ChannelError, Message
 from wsgistack.balancer.events import Log
 from wsgistack.balancer.picture import WorkerState
+
+if TYPE_CHECKING:
+    from wsgistack.balancer.plane.board import Board
 
 __all__ = ["Delays", "Duties", "Seat"]
 
@@ -64,7 +68,7 @@ class Seat:
     unasked.  `changed` is set on every step and for the one who waits to clear.
     """
 
-    def __init__(self, number: int, *, board: int, duties: Duties, log: Log, changed: Event) -> None:
+    def __init__(self, number: int, *, board: Board, duties: Duties, log: Log, changed: Event) -> None:
         self.number = number
         self.acknowledged = -1
         self.complaint = ""
@@ -139,7 +143,7 @@ class Seat:
         self.acknowledged = -1
         self.complaint = ""
         self.draining = False
-        self._process, self.channel = spawn(self.number, self._board)
+        self._process, self.channel = spawn(self.number, self._board.fd, self._board.wakes)
         self.starts += 1
         self._log.info("worker_started", worker=self.number, pid=self._process.pid)
         self._duties.welcome(self)
@@ -183,18 +187,21 @@ class Seat:
             )
 
 
-def spawn(number: int, board: int) -> tuple[subprocess.Popen[bytes], Channel]:
+def spawn(number: int, board: int, wakes: Sequence[int]) -> tuple[subprocess.Popen[bytes], Channel]:
     """Start the process of worker *number*; *board* is the scoreboard's descriptor.
 
-    It inherits these two descriptors and nothing else.  In a process group of its own, so that
+    *wakes* are the eventfds by which the workers wake each other, one for each.
+    It inherits these descriptors and its channel, and nothing else.  In a process group of its own, so that
     Ctrl-C is for the supervisor, which ends the workers in order.
     """
     ours, theirs = socket.socketpair()
+    arguments: list[object] = ["--channel", theirs.fileno(), "--board", board, "--number", number]
+    arguments += ["--wakes", ",".join(str(wake) for wake in wakes)]
     try:
         process = subprocess.Popen(
-            [*_python(), "--channel", str(theirs.fileno()), "--board", str(board), "--number", str(number)],
+            [*_python(), *(str(word) for word in arguments)],
             stdin=subprocess.DEVNULL,
-            pass_fds=(theirs.fileno(), board),
+            pass_fds=(theirs.fileno(), board, *wakes),
             process_group=0,
         )
     except BaseException:

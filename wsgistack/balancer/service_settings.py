@@ -175,6 +175,27 @@ IDENTITY = [
     ),
 ]
 
+QUEUE = [
+    _proxy(
+        "queue_size",
+        INT,
+        1000,
+        "requests that may wait, in all workers, while every node is full",
+        most=10**6,
+    ),
+    Setting(
+        "queue_timeout", DURATION, 10.0, "that one waits at most, over all its tries", role=PROXY, least=0.05
+    ),
+    _proxy("queue_relief_size", INT, 0, "waiting normal clients that ask for relief; 0 for none"),
+    _proxy(
+        "queue_relief_chance", INT, 0, "percentage of turns that relief gives them before high ones", most=100
+    ),
+    _proxy("high_priority_cookie", TEXT, "", "cookie that marks a client of high priority"),
+    _proxy("high_priority_cookie_contents", TEXT, "", "text that its decoded value must contain"),
+    _proxy("low_priority_cookie", TEXT, "", "cookie that marks a client of low priority"),
+    _proxy("low_priority_cookie_contents", TEXT, "", "text that its decoded value must contain"),
+]
+
 LATER = [
     _later("connect_ahead", INT, 0, "node connections opened in advance"),
     _later("buffer_size_reproxy_url", SIZE, 50 * 1024, "buffer_size for reproxied URLs"),
@@ -183,10 +204,6 @@ LATER = [
     _later("buffer_upload_threshold_size", SIZE, 250 * 1024, "smaller ones are not"),
     _later("buffer_upload_threshold_time", INT, 5, "those that take fewer seconds are not"),
     _later("buffer_upload_threshold_rate", INT, 0, "faster ones are not"),
-    _later("queue_relief_size", INT, 0, "waiting normal clients that ask for relief"),
-    _later("queue_relief_chance", INT, 0, "percentage of relief"),
-    _later("high_priority_cookie", TEXT, "", "cookie that marks a client of high priority"),
-    _later("high_priority_cookie_contents", TEXT, "", "text that it must contain"),
     _later("enable_reproxy", BOOL, False, "obey X-REPROXY fields of nodes"),
     _later("reproxy_cache_maxsize", INT, 0, "reproxied answers remembered"),
     _later("upload_status_listeners", TEXT, "", "who is told by UDP of uploads"),
@@ -221,6 +238,7 @@ SERVICE_SETTINGS = Table(
         *LIMITS,
         *RETRIES,
         *STICKY,
+        *QUEUE,
         *IDENTITY,
         *ANSWERS,
         *ADMIN_SETTINGS,

@@ -78,7 +78,7 @@ class Supervisor:
         self._listeners = Listeners(workers, find=self._find_service, serve_admin=self._serve_admin)
         self._publisher = Publisher(self._listeners, self._changed)
         self._seats = [
-            Seat(number, board=self._board.fd, duties=self, log=log, changed=self._changed)
+            Seat(number, board=self._board, duties=self, log=log, changed=self._changed)
             for number in range(workers)
         ]
         self._control = Control(

@@ -1,6 +1,6 @@
 """A worker: one event loop with the data plane and the channel to the supervisor.
 
-    python -m wsgistack.balancer.worker --channel FD --board FD --number I
+    python -m wsgistack.balancer.worker --channel FD --board FD --wakes FD,FD --number I
 
 It ends when it is told to drain and has, or when the supervisor is gone.
 """
@@ -174,10 +174,11 @@ def raise_limit() -> int:
 
 
 def main() -> None:
-    """Run worker --number over the inherited descriptors --channel and --board."""
+    """Run worker --number over the inherited descriptors --channel, --board and --wakes."""
     parser = argparse.ArgumentParser(prog="wsgistack.balancer.worker")
     for name in ("channel", "board", "number"):
         parser.add_argument(f"--{name}", type=int, required=True)
+    parser.add_argument("--wakes", type=lambda text: [int(word) for word in text.split(",")], required=True)
     given = parser.parse_args()
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
@@ -185,9 +186,10 @@ def main() -> None:
     from wsgistack.balancer.plane.board import Board
     from wsgistack.balancer.plane.plane import Plane
 
-    os.set_inheritable(given.board, False)
+    for descriptor in (given.board, *given.wakes):
+        os.set_inheritable(descriptor, False)
     channel = Channel.over(given.channel)
-    plane = Plane(Board.attach(given.board), given.number, channel.offer)
+    plane = Plane(Board.attach(given.board), given.number, channel.offer, wakes=given.wakes)
     gc.collect()
     gc.freeze()  # what is here now stays: no collection looks at it again
     Worker(plane, channel, descriptors=descriptors).run()

@@ -72,6 +72,24 @@ cdef struct NodeHold:            # what workers tell each other of a node; apart
     uint64_t noverify_until_ms
 
 
+cdef enum:
+    LANES = 3                    # classes of waiting requests, see queues.pxd
+
+
+cdef struct QueueCell:           # one worker's queue of one service
+    uint32_t count[LANES]
+    uint32_t pad
+    uint64_t oldest_us[LANES]    # since when the oldest one waits, monotonic; counts if there is one
+
+
+cdef struct SharedQueue:
+    QueueCell cells[MAX_WORKERS]
+
+
+cdef struct Waiters:             # all that wait in a worker: what is looked at when a place is given back
+    uint32_t count[MAX_WORKERS]
+
+
 cdef struct WorkerBlock:
     ServiceCount services[SERVICE_SLOTS]
     NodeOutcome outcomes[NODE_SLOTS]
@@ -81,6 +99,8 @@ cdef struct WorkerBlock:
 cdef struct BoardView:           # what the plane holds
     SharedNode* shared
     NodeHold* holds
+    SharedQueue* queues          # by slot of the service
+    Waiters* waiters
     uint64_t* latest_hold_ms     # none of them is later
     Learned* learned
     WorkerBlock* mine
@@ -97,6 +117,14 @@ cdef extern from * nogil:
     """
     uint32_t atomic_add "wsgistack_add"(uint32_t* p, int n)
     uint32_t atomic_load "wsgistack_load"(const uint32_t* p)
+
+
+cdef inline uint32_t board_load_now(const BoardView* v, uint32_t slot) noexcept nogil:
+    # The same sum, in the one order in which places are taken and given back.
+    cdef uint32_t total = 0, i
+    for i in range(v.workers):
+        total += atomic_load(&v.shared[slot].in_flight[i])
+    return total
 
 
 cdef inline uint32_t board_load(const BoardView* v, uint32_t slot) noexcept nogil:
@@ -176,6 +204,7 @@ cdef inline void board_timed(NodeOutcome* o, uint64_t now_us, uint64_t us) noexc
 
 cdef class Board:
     cdef readonly int fd
+    cdef readonly list wakes     # an eventfd for each worker, if this is where the board was made
     cdef readonly int workers
     cdef char* mem
     cdef size_t size
@@ -184,6 +213,8 @@ cdef class Board:
     cdef WorkerBlock* block(self, int worker)
     cdef SharedNode* shared(self)
     cdef NodeHold* holds(self)
+    cdef SharedQueue* queues(self)
+    cdef Waiters* waiters(self)
     cdef Learned* learned(self)
     cdef seed(self, bytes random)
     cdef outcome(self, int slot, bint held)

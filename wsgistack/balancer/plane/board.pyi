@@ -9,6 +9,7 @@ class Board:
     MAX_WORKERS: ClassVar[int]
     LATENCY_BUCKETS: ClassVar[int]
     fd: int
+    wakes: list[int]
     workers: int
     def __init__(self, fd: int) -> None: ...
     @staticmethod

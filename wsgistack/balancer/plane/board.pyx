@@ -15,7 +15,7 @@ from libc.string cimport memcpy, memset
 
 from wsgistack.balancer.outside import Outcomes
 
-MAGIC = b"wsgistk3"
+MAGIC = b"wsgistk4"
 # The class body below would take the bare names for its own.
 SIZES = {"nodes": NODE_SLOTS, "services": SERVICE_SLOTS, "workers": MAX_WORKERS, "latency": LATENCY_BUCKETS}
 
@@ -32,7 +32,7 @@ cdef struct Header:
 
 cdef size_t board_size(int workers):
     return (HEADER + NODE_SLOTS * (sizeof(SharedNode) + sizeof(NodeHold)) + sizeof(Learned)
-            + workers * sizeof(WorkerBlock))
+            + SERVICE_SLOTS * sizeof(SharedQueue) + sizeof(Waiters) + workers * sizeof(WorkerBlock))
 
 
 cdef class Board:
@@ -51,6 +51,7 @@ cdef class Board:
     def __init__(self, fd: int):
         cdef Py_buffer buf
         self.fd = fd
+        self.wakes = []
         size = os.fstat(fd).st_size
         if size < HEADER:
             raise ValueError(f"scoreboard: {size} bytes is not a scoreboard")
@@ -72,6 +73,7 @@ cdef class Board:
         os.ftruncate(fd, board_size(workers))
         os.pwrite(fd, MAGIC + int(workers).to_bytes(4, "little"), 0)
         board = Board(fd)
+        board.wakes = [os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in range(workers)]
         board.seed(os.urandom(16))
         return board
 
@@ -89,6 +91,12 @@ cdef class Board:
     cdef Learned* learned(self):
         return <Learned*>(self.holds() + NODE_SLOTS)
 
+    cdef SharedQueue* queues(self):
+        return <SharedQueue*>(self.learned() + 1)
+
+    cdef Waiters* waiters(self):
+        return <Waiters*>(self.queues() + SERVICE_SLOTS)
+
     cdef seed(self, bytes random):
         memcpy(self.learned().seeds, <const char*>random, 16)
 
@@ -99,6 +107,8 @@ cdef class Board:
         cdef BoardView v
         v.shared = self.shared()
         v.holds = self.holds()
+        v.queues = self.queues()
+        v.waiters = self.waiters()
         v.latest_hold_ms = &(<Header*>self.mem).latest_hold_ms
         v.learned = self.learned()
         v.mine = self.block(worker)
@@ -251,13 +261,17 @@ cdef class Board:
             b.services[i].client_connections = 0
             b.services[i].in_flight = 0
             b.services[i].waiting = 0
+            memset(&self.queues()[i].cells[<int>worker], 0, sizeof(QueueCell))
+        self.waiters().count[<int>worker] = 0
 
     def close(self) -> None:
         """Unmap it and close the descriptor; nothing may use it afterwards."""
         if self.fd >= 0:
             self.mapping.close()
-            os.close(self.fd)
+            for fd in [self.fd, *self.wakes]:
+                os.close(fd)
             self.fd = -1
+            self.wakes = []
 
 
 def time_once(latency_ns: int, measured_us: int, now_us: int, us: int) -> tuple:

@@ -21,9 +21,11 @@ from wsgistack.balancer.plane.core cimport (
     MAX_DELAYS,
     NAME_BYTES,
     TEXT_BYTES,
+    TEXT_SIZE,
     TOKEN_BYTES,
     Cidr,
     Core,
+    Mark,
     Member,
     Node,
     Pool,
@@ -235,6 +237,14 @@ cdef int fill_sticky(Service* s, dict settings, dict tokens) except -1:
     return 0
 
 
+cdef int fill_mark(Mark* mark, str name, str contents) except -1:
+    put_text(mark.name, TEXT_SIZE, name.encode("latin-1"))
+    put_text(mark.contents, TEXT_SIZE, contents.encode("latin-1"))
+    mark.name_len = len(name)
+    mark.contents_len = len(contents)
+    return 0
+
+
 cdef int fill_service(Service* s, dict settings, list insert, list remove, object listen) except -1:
     authority = default_authority(listen).encode()
     put_text(s.authority, TEXT_BYTES, authority)
@@ -270,6 +280,13 @@ cdef int fill_service(Service* s, dict settings, list insert, list remove, objec
     s.retry_after = settings["retry_after"]
     s.request_id = REQUEST_ID.index(settings["request_id"])
     fill_retries(s, settings)
+    s.queue_size = settings["queue_size"]
+    s.queue_ms = ms(settings["queue_timeout"])
+    s.relief_size = settings["queue_relief_size"]
+    s.relief_chance = settings["queue_relief_chance"]
+    fill_mark(&s.high, settings["high_priority_cookie"], settings["high_priority_cookie_contents"])
+    fill_mark(&s.low, settings["low_priority_cookie"], settings["low_priority_cookie_contents"])
+    s.marked = s.high.name_len > 0 or s.low.name_len > 0
     put_text(s.verify_path, sizeof(s.verify_path), settings["verify_backend_path"].encode("latin-1"))
     fill_trusted(s, list(settings["trusted_upstream_proxies"]))
     service_free_text(s)

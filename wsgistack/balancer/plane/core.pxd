@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from wsgistack.balancer.plane.board cimport BoardView
+from wsgistack.balancer.plane.board cimport LANES, MAX_WORKERS, SERVICE_SLOTS, BoardView
 from wsgistack.balancer.plane.buf cimport Buf
 from wsgistack.balancer.plane.exchange cimport Exchange
 from wsgistack.balancer.plane.kernels cimport Columns, Ring
@@ -14,9 +14,11 @@ cdef enum Kind:
     KIND_LISTENER = 1
     KIND_CLIENT
     KIND_CONN
+    KIND_WAKE                    # the eventfd by which other workers wake this one
 
 cdef enum:
     NAME_BYTES = 64
+    TEXT_SIZE = 256              # a setting of kind TEXT has at most 255 bytes
     TEXT_BYTES = 112             # an address as text: unix:/path is at most 5 + 108
     EVENTS = 256                 # log events kept between two polls; more are counted
     MAX_CIDRS = 64
@@ -87,6 +89,19 @@ cdef struct Pool:
     Columns ready                # the candidates of a normal request, see pick.pyx
 
 
+cdef struct Lane:                # waiting requests of one class in the order of their age
+    Exchange* head
+    Exchange* tail
+    uint32_t n
+
+
+cdef struct Mark:                # a cookie, and what its value contains, that mark a request's class
+    char name[TEXT_SIZE]
+    char contents[TEXT_SIZE]
+    uint32_t name_len            # 0: none
+    uint32_t contents_len        # 0: whatever it is
+
+
 cdef struct Service:
     char name[NAME_BYTES]
     uint32_t slot
@@ -113,6 +128,11 @@ cdef struct Service:
     char* tokens                 # TOKEN_BYTES for each member of the pool
     uint32_t n_delays            # 0: enable_error_retries is off
     uint32_t delays_ms[MAX_DELAYS]
+    uint32_t queue_size, queue_ms, relief_size, relief_chance
+    uint8_t marked               # one of the next two is set
+    Mark high
+    Mark low
+    Lane lanes[LANES]
     char verify_path[256]
     char* insert
     uint32_t insert_len
@@ -241,6 +261,14 @@ cdef struct Core:
     void (*conn_ready)(Conn* conn) noexcept nogil
     void (*conn_failed)(Client* client, int phase, int why, int error) noexcept nogil
     void (*conn_event)(Conn* conn) noexcept nogil
+    # what queues.pyx needs, and calls its user through
+    Service* services[SERVICE_SLOTS]     # by slot
+    Endpoint wake                # fd -1: none
+    int wakes[MAX_WORKERS]       # those of all workers, -1: not known
+    uint8_t freed                # a place was given back, or somebody began to wait: look who is next
+    uint8_t granted              # another worker left us the next place
+    uint32_t left                # requests that have left a queue, for whatever reason
+    void (*client_step)(Client* client) noexcept nogil
 
 
 cdef enum Phase:

@@ -30,9 +30,11 @@ from wsgistack.balancer.plane.exchange cimport (
     RES_TUNNEL,
     WHY_BODY_TIMEOUT,
     WHY_BODY_TOO_SLOW,
+    WHY_CLIENT_GONE,
     WHY_HEADER_TIMEOUT,
     WHY_NO_MEMORY,
     WHY_NONE,
+    WHY_QUEUE_TIMEOUT,
     WHY_REQUEST_TIMEOUT,
     WHY_TUNNEL_TIMEOUT,
     WHY_WIRE,
@@ -44,6 +46,7 @@ from wsgistack.balancer.plane.exchange cimport (
 )
 from wsgistack.balancer.plane.keys cimport set_key
 from wsgistack.balancer.plane.net cimport EV_ERR, EV_HUP, EV_IN, EV_OUT, EV_RDHUP
+from wsgistack.balancer.plane.queues cimport queue_class
 from wsgistack.balancer.plane.relay cimport (
     PUMP_ABORT,
     PUMP_AGAIN,
@@ -190,6 +193,8 @@ cdef int begin_exchange(Client* c) noexcept nogil:
     ex.idempotent |= s.retry_keyed and core.head.seen >> F_IDEMPOTENCY_KEY & 1
     if ex.idempotent and s.retries_status:
         ex.watched = s.retry_status
+    if s.marked:
+        queue_class(c, &core.head, buf_data(&c.inp))
     if s.pool != NULL and s.pool.keyed:
         set_key(c, s.pool, &core.head, buf_data(&c.inp))
     ex.watch_error = s.n_delays > 0 and (ex.method_id == M_GET or ex.method_id == M_HEAD)
@@ -318,6 +323,13 @@ cdef void down_event(Client* c, unsigned int events) noexcept nogil:
         # A reset: whatever the node is still doing for it is in vain.
         down_close(c, 0)
         return
+    if events & EV_RDHUP and c.ex != NULL and c.ex.queued and c.ex.req_done:
+        # Gone while it waited, as nginx and HAProxy's abortonclose see it: no node works for nobody.
+        c.ex.why = WHY_CLIENT_GONE
+        log_refused(c, 0)
+        account(c, c.ex)
+        down_close(c, 0)
+        return
     down_step(c)
 
 
@@ -367,6 +379,9 @@ cdef uint64_t deadline(Client* c, int* why) noexcept nogil:
     if ex.retry_at_ms and ex.retry_at_ms < at:
         at = ex.retry_at_ms      # not a deadline: see down_timer
         why[0] = WHY_NONE
+    if ex.queued and ex.queue_until_ms < at:
+        at = ex.queue_until_ms
+        why[0] = WHY_QUEUE_TIMEOUT
     if awaits_body(c):
         t = c.last_in_ms + s.client_body_ms
         if t < at:
@@ -416,6 +431,8 @@ cdef void expire(Client* c, int why) noexcept nogil:
         account(c, c.ex)
         down_close(c, 1)
         return
+    elif why == WHY_QUEUE_TIMEOUT:
+        relay_fail(c, 503, why)
     elif why == WHY_REQUEST_TIMEOUT:
         relay_fail(c, 504 if c.ex.req_done else 408, why)
     else:
@@ -469,3 +486,4 @@ cdef void down_set_callbacks(Core* core) noexcept nogil:
     core.conn_ready = on_conn_ready
     core.conn_failed = on_conn_failed
     core.conn_event = on_conn_event
+    core.client_step = down_step

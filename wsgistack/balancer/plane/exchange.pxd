@@ -113,6 +113,13 @@ cdef struct Exchange:
     const char* learned          # its value, within the bytes that were fed last
     const char* insert           # ready lines for the final response head
     uint32_t insert_len
+    uint8_t queued               # waits in a queue, see queues.pyx
+    uint8_t lane                 # queues.pxd
+    uint8_t turn                 # it is its turn to look for a place
+    uint64_t queued_us           # since
+    uint64_t queue_until_ms      # and until then, over all its waits; 0: it never did
+    Exchange* queue_next
+    Exchange* queue_prev
     uint64_t began_us
     uint32_t key                 # what the request hashes to, if has_key
     uint8_t has_key

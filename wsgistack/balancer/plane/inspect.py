@@ -15,7 +15,8 @@ def describe(question: str, rows: list[Row]) -> list[Row]:
 
     `socks`: the rows themselves.  `states`: {kind, state, service, count}.  `pending`:
     {service, node, age} per connection being opened, age in seconds.  `waiting`: {service,
-    count, age} of requests that have no connection yet, age of the oldest in seconds.
+    lane, count, age} of requests that have no connection yet, age of the oldest in seconds; the lane is
+    normal, highpri or lowpri.
     Raises ValueError for another question.
     """
     if question not in ANSWERS:
@@ -44,11 +45,14 @@ def _pending(rows: list[Row]) -> list[Row]:
 
 
 def _waiting(rows: list[Row]) -> list[Row]:
-    waits: dict[str, list[float]] = {}
+    waits: dict[tuple[str, str], list[float]] = {}
     for r in rows:
         if r.get("waited") is not None:
-            waits.setdefault(r["service"], []).append(r["waited"])
-    return [{"service": s, "count": len(w), "age": max(w)} for s, w in sorted(waits.items())]
+            waits.setdefault((r["service"], r["lane"]), []).append(r["waited"])
+    return [
+        {"service": service, "lane": lane, "count": len(w), "age": max(w)}
+        for (service, lane), w in sorted(waits.items())
+    ]
 
 
 ANSWERS = {"socks": _socks, "states": _states, "pending": _pending, "waiting": _waiting}

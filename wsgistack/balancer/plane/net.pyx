@@ -68,6 +68,8 @@ cdef extern from "<time.h>" nogil:
         CLOCK_REALTIME_COARSE
 
 cdef extern from "<unistd.h>" nogil:
+    ssize_t c_read "read"(int fd, void* p, size_t n)
+    ssize_t c_write "write"(int fd, const void* p, size_t n)
     int c_close "close"(int fd)
 
 cdef extern from *:
@@ -176,6 +178,17 @@ cdef ssize_t sys_splice(int source, int sink, size_t n) noexcept nogil:
             return -errno
 
 
+cdef void sys_wake(int fd) noexcept nogil:
+    cdef uint64_t one = 1
+    if c_write(fd, &one, sizeof(one)) < 0:
+        pass                     # full: it is awake for long
+
+
+cdef uint64_t sys_woken(int fd) noexcept nogil:
+    cdef uint64_t count = 0
+    return count if c_read(fd, &count, sizeof(count)) > 0 else 0
+
+
 cdef void sys_clock(uint64_t* monotonic_us, uint64_t* epoch_ms) noexcept nogil:
     cdef timespec t
     clock_gettime(CLOCK_MONOTONIC, &t)
@@ -198,6 +211,8 @@ table.abort = sys_abort
 table.finish = sys_finish
 table.splice = sys_splice
 table.clock = sys_clock
+table.wake = sys_wake
+table.woken = sys_woken
 table.can_splice = 1
 
 

@@ -11,6 +11,8 @@ cdef enum Found:
 # Choose a node for the exchange and count the request on it, see pick.pyx; give_place undoes that.
 cdef int take_place(Core* core, Pool* pool, const Exchange* ex, Node** node) noexcept nogil
 cdef void give_place(Core* core, Node* node) noexcept nogil
+# Could a request that waits for the pool go on, be it with an error? No: its nodes are full.
+cdef int pool_has_room(Core* core, const Pool* pool) noexcept nogil
 # Is there a node that could be asked and was not, the present one apart?
 cdef int has_other(const Pool* pool, const Exchange* ex) noexcept nogil
 # A pool's members have changed: what is the same for every request is worked out here.

@@ -16,7 +16,7 @@ costs the same in any pool.
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from wsgistack.balancer.plane.board cimport NODE_SLOTS, board_give, board_load, board_take
+from wsgistack.balancer.plane.board cimport NODE_SLOTS, board_give, board_load_now, board_take
 from wsgistack.balancer.plane.core cimport Core, Member, Node, Pool, core_random
 from wsgistack.balancer.plane.exchange cimport Exchange
 from wsgistack.balancer.plane.kernels cimport (
@@ -88,7 +88,7 @@ cdef inline int is_held(Core* core, const Member* m) noexcept nogil:
 
 
 cdef inline int is_full(Core* core, const Member* m) noexcept nogil:
-    return m.cap and board_load(&core.board, m.node.slot) >= m.cap
+    return m.cap and board_load_now(&core.board, m.node.slot) >= m.cap
 
 
 cdef uint32_t warm_weight(const Member* m, const Pool* pool, uint64_t now_ms) noexcept nogil:
@@ -199,6 +199,25 @@ cdef int take_place(Core* core, Pool* pool, const Exchange* ex, Node** node) noe
 
 cdef void give_place(Core* core, Node* node) noexcept nogil:
     board_give(&core.board, node.slot, node.capped)
+    core.freed |= node.capped
+
+
+cdef int pool_has_room(Core* core, const Pool* pool) noexcept nogil:
+    cdef const Member* m
+    cdef uint32_t i
+    cdef int backup, met = 0
+    if pool == NULL:
+        return 1
+    for backup in range(2):
+        for i in range(pool.n):
+            m = &pool.members[i]
+            if m.usable and not m.draining and m.backup == backup and not is_held(core, m):
+                met = 1
+                if not is_full(core, m):
+                    return 1
+        if met:
+            return 0
+    return 1
 
 
 cdef int has_other(const Pool* pool, const Exchange* ex) noexcept nogil:

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from wsgistack.balancer.plane.board import Board
@@ -6,7 +6,12 @@ from wsgistack.balancer.plane.board import Board
 class Plane:
     version: int
     def __init__(
-        self, board: Board, worker: int, on_event: Callable[[dict[str, Any]], object], simulated: bool = False
+        self,
+        board: Board,
+        worker: int,
+        on_event: Callable[[dict[str, Any]], object],
+        simulated: bool = False,
+        wakes: Sequence[int] = (),
     ) -> None: ...
     def start(self) -> None: ...
     def poll(self) -> None: ...

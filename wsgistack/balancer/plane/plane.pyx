@@ -14,13 +14,14 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport strncpy
 
 from wsgistack.balancer.plane.accept cimport accept_clients, last_call, leave
-from wsgistack.balancer.plane.board cimport Board
+from wsgistack.balancer.plane.board cimport MAX_WORKERS, Board
 from wsgistack.balancer.plane.budget cimport budget_mark
 from wsgistack.balancer.plane.core cimport (
     CONN_IDLE,
     KIND_CLIENT,
     KIND_CONN,
     KIND_LISTENER,
+    KIND_WAKE,
     TEXT_BYTES,
     Client,
     Conn,
@@ -43,6 +44,7 @@ from wsgistack.balancer.plane.downstream cimport (
     down_timer,
 )
 from wsgistack.balancer.plane.net cimport real_net
+from wsgistack.balancer.plane.queues cimport queue_look_again, queue_serve, queue_woken
 from wsgistack.balancer.plane.rows cimport all_rows, client_name
 from wsgistack.balancer.plane.simulated cimport simulated_net
 from wsgistack.balancer.plane.tables cimport Tables
@@ -87,6 +89,8 @@ cdef void dispatch(Endpoint* ep, uint32_t events) noexcept nogil:
         down_event(<Client*>ep, events)
     elif ep.kind == KIND_CONN:
         up_event(<Conn*>ep, events)
+    elif ep.kind == KIND_WAKE:
+        queue_woken(ep.core)
     else:
         accept_clients(<Listener*>ep)
 
@@ -117,6 +121,7 @@ cdef void work_on(Core* core, epoll_event* events, int n) noexcept nogil:
         if events[i].events:
             dispatch(<Endpoint*>events[i].data.ptr, events[i].events)
     run_again(core)
+    queue_serve(core)
     core_bury_dead(core)
 
 
@@ -134,6 +139,8 @@ cdef class Plane:
 
     All methods must be called from the thread that runs the gevent hub.  *on_event* is called
     with one dict per refusal or failure, never while a batch of events is being worked on.
+    *wakes*: an eventfd for each worker, by which they leave free places to each other; without them
+    that takes until the next tick.
     """
 
     cdef Core* core
@@ -148,7 +155,7 @@ cdef class Plane:
     cdef readonly int version
     cdef uint64_t second         # of the last tick, monotonic
 
-    def __cinit__(self, Board board not None, int worker, on_event, simulated=False):
+    def __cinit__(self, Board board not None, int worker, on_event, simulated=False, wakes=()):
         if not 0 <= worker < board.workers:
             raise ValueError(f"worker: {worker} is not below {board.workers}")
         self.core = <Core*>calloc(1, sizeof(Core))
@@ -171,6 +178,17 @@ cdef class Plane:
         self.core.epfd = epoll_create1(EPOLL_CLOEXEC)
         if self.core.epfd < 0:
             raise OSError("epoll_create1 failed")
+        self.set_wakes(list(wakes))
+
+    cdef set_wakes(self, list wakes):
+        cdef int i
+        for i in range(MAX_WORKERS):
+            self.core.wakes[i] = wakes[i] if i < len(wakes) else -1
+        self.core.wake.kind = KIND_WAKE
+        self.core.wake.core = self.core
+        self.core.wake.fd = self.core.wakes[self.core.board.worker]
+        if self.core.wake.fd >= 0 and self.core.net.watch(self.core.epfd, self.core.wake.fd, &self.core.wake, 1) < 0:
+            raise OSError("can not watch the worker's eventfd")
 
     def __dealloc__(self):
         if self.core != NULL:
@@ -209,6 +227,7 @@ cdef class Plane:
             budget_mark(&self.core.board, self.second)
         wheel_run(&self.core.wheel, self.core.now_ms, fire)
         run_again(self.core)
+        queue_look_again(self.core)
         core_bury_dead(self.core)
         if self.core.again != NULL or self.core.n_events or self.core.lost_events:
             self.poll()
@@ -256,6 +275,7 @@ cdef class Plane:
         """Take over a snapshot; what runs goes on, idle connections to removed nodes close."""
         core_refresh(self.core)
         self.tables.apply(snapshot)
+        queue_look_again(self.core)
         core_bury_dead(self.core)
         self.version = snapshot["version"]
 

@@ -41,6 +41,7 @@ from wsgistack.balancer.plane.exchange cimport (
     WHY_NONE,
     WHY_POOL_OPEN,
     WHY_QUEUE_FULL,
+    WHY_QUEUE_TIMEOUT,
     WHY_REQUEST_TRUNCATED,
     WHY_STATUS,
     WHY_WIRE,
@@ -61,6 +62,7 @@ from wsgistack.balancer.plane.pipes cimport (
     relay_new,
     relay_splice,
 )
+from wsgistack.balancer.plane.queues cimport queue_enter, queue_is_ahead, queue_leave
 from wsgistack.balancer.plane.retry cimport (
     FAILED_CONNECT,
     FAILED_ERROR,
@@ -145,6 +147,7 @@ cdef void release_conn(Client* c, int keep) noexcept nogil:
 
 cdef void relay_fail(Client* c, int status, int why) noexcept nogil:
     cdef Exchange* ex = c.ex
+    queue_leave(c)
     release_conn(c, 0)
     if ex.started and (ex.res_state != RES_HEAD or buf_len(&ex.down)):
         ex.why = why
@@ -166,6 +169,7 @@ cdef void relay_drop(Client* c) noexcept nogil:
     if c.ex == NULL:
         return
     stop_waiting(c)
+    queue_leave(c)
     release_conn(c, 0)
     relay_free(c.relay_up)
     relay_free(c.relay_down)
@@ -246,23 +250,37 @@ cdef void answer_no_node(Client* c) noexcept nogil:
 
 cdef int find_node(Client* c, Exchange* ex) noexcept nogil:
     cdef int r
+    cdef Core* core = c.ep.core
     if ex.retry_at_ms:
-        if ex.retry_at_ms > c.ep.core.now_ms:
+        if ex.retry_at_ms > core.now_ms:
             return 0
         ex.retry_at_ms = 0
     # A slow upload waits here, not in a node: Perlbal's buffer_backend_connect.
     if not ex.req_done and ex.req_body < c.service.buffer_backend_connect:
         return 0
-    r = up_acquire(c.ep.core, c, ex)
+    if ex.queued:
+        if not ex.turn:
+            return 0
+        ex.turn = 0
+        if ex.queue_until_ms <= core.now_ms:
+            relay_fail(c, 503, WHY_QUEUE_TIMEOUT)
+            return 1
+        r = up_acquire(core, c, ex)
+    elif c.service.pool != NULL and c.service.pool.capped and queue_is_ahead(core, c.service):
+        r = ACQUIRED_FULL
+    else:
+        r = up_acquire(core, c, ex)
+    if r == ACQUIRED_FULL:
+        if not ex.queued and not queue_enter(c):
+            relay_fail(c, 503, WHY_QUEUE_FULL)
+        return ex.own
+    queue_leave(c)
     if r == ACQUIRED_NOW:
         return 1
     if r == ACQUIRED_LATER:
-        ex.wait_ms = c.ep.core.now_ms
+        ex.wait_ms = core.now_ms
         counts(c).waiting += 1
         return 0
-    if r == ACQUIRED_FULL:
-        relay_fail(c, 503, WHY_QUEUE_FULL)
-        return 1
     if r == ACQUIRED_NONE or not try_again(c, FAILED_CONNECT, ex.last_why, 0):
         answer_no_node(c)
     return 1

@@ -5,6 +5,8 @@ from wsgistack.balancer.plane.core cimport CLIENT_BUSY, CLIENT_HEAD, CLIENT_LING
 from wsgistack.balancer.plane.exchange cimport RES_BODY, RES_HEAD, RES_TUNNEL, Exchange
 
 CONN_STATES = ("connecting", "verifying_backend", "bored", "busy")
+LANE_NAMES = ("normal", "highpri", "lowpri")     # in the order of queues.pxd
+WAITING = ("wait_backend", "wait_backend_high", "wait_backend_low")
 
 
 cdef str client_name(const char* peer, unsigned short port):
@@ -48,8 +50,10 @@ cdef dict client_row(Core* core, Client* c):
     if c.state == CLIENT_BUSY and c.ex.node != NULL:
         node = <Node*>c.ex.node
         row["node"] = node.address.decode()
-    if c.state == CLIENT_BUSY and c.ex.wait_ms:
-        row["waited"] = (core.now_ms - c.ex.wait_ms) / 1000
+    if c.state == CLIENT_BUSY and (c.ex.wait_ms or c.ex.queued):
+        since_ms = c.ex.queued_us // 1000 if c.ex.queued else c.ex.wait_ms
+        row["waited"] = (core.now_ms - since_ms) / 1000
+        row["lane"] = LANE_NAMES[c.ex.lane]
     row["state"] = client_state(c)
     return row
 
@@ -61,8 +65,8 @@ cdef str client_state(Client* c):
         return "closed"
     if c.state == CLIENT_HEAD:
         return "reading_headers" if buf_len(&c.inp) or not c.requests else "persist_wait"
-    if ex.wait_ms:
-        return "wait_backend"
+    if ex.wait_ms or ex.queued:
+        return WAITING[ex.lane]
     if ex.res_state == RES_TUNNEL:
         return "tunnel"
     if ex.conn == NULL:

@@ -93,6 +93,14 @@ cdef ssize_t sim_splice(int source, int sink, size_t n) noexcept nogil:
     return -EIO                          # never called: can_splice is 0
 
 
+cdef void sim_wake(int fd) noexcept with gil:
+    call("wake", (fd,))
+
+
+cdef uint64_t sim_woken(int fd) noexcept with gil:
+    return max(call("woken", (fd,)), 0)
+
+
 cdef void sim_clock(uint64_t* monotonic_us, uint64_t* epoch_ms) noexcept with gil:
     got = call("clock", ()) if network is not None else (1.0, 1)
     if not isinstance(got, int):
@@ -114,6 +122,8 @@ table.abort = sim_abort
 table.finish = sim_finish
 table.splice = sim_splice
 table.clock = sim_clock
+table.wake = sim_wake
+table.woken = sim_woken
 table.can_splice = 0
 
 

@@ -155,6 +155,7 @@ cdef class Tables:
             strncpy(s.name, name.encode(), NAME_BYTES - 1)
             self.services[name] = <size_t>s
         s.slot = spec["slot"]
+        self.core.services[s.slot] = s
         fill_service(s, spec["settings"], spec["insert"], spec["remove"], spec["listen"])
         s.pool = NULL
         if spec["pool"] is not None:
@@ -187,5 +188,6 @@ cdef class Tables:
         self.pools = {}
         self.drop_nodes(set())
         for pointer in self.services.values():
+            self.core.services[(<Service*><size_t>pointer).slot] = NULL
             service_unref(<Service*><size_t>pointer)
         self.services = {}

@@ -25,16 +25,23 @@ def test_pending_lists_service_node_and_age(stage: Stage) -> None:
 
 def test_queues_adds_the_workers_up_and_takes_the_oldest(stage: Stage) -> None:
     stage.rows = [
-        [{"service": "mysite", "count": 2, "age": 3.5}],
-        [{"service": "mysite", "count": 1, "age": 7.2}, {"service": "gone", "count": 9, "age": 9}],
+        [
+            {"service": "mysite", "lane": "normal", "count": 2, "age": 3.5},
+            {"service": "mysite", "lane": "highpri", "count": 4, "age": 0.5},
+        ],
+        [
+            {"service": "mysite", "lane": "normal", "count": 1, "age": 7.2},
+            {"service": "mysite", "lane": "lowpri", "count": 5, "age": 9.1},
+            {"service": "gone", "lane": "normal", "count": 9, "age": 9},
+        ],
     ]
     assert stage.say("queues") == [
         "mysite-normal.age 7",
         "mysite-normal.count 3",
         "mysite-highpri.age 0",
-        "mysite-highpri.count 0",
-        "mysite-lowpri.age 0",
-        "mysite-lowpri.count 0",
+        "mysite-highpri.count 4",
+        "mysite-lowpri.age 9",
+        "mysite-lowpri.count 5",
         ".",
     ]
 

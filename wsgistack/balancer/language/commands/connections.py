@@ -44,13 +44,10 @@ def queues(desk: Desk, line: Line) -> Reply:
         waiting = _flat(rows)
         lines = []
         for name in names:
-            mine = [row for row in waiting if row["service"] == name]
-            normal = (
-                max((int(row["age"]) for row in mine), default=0),
-                sum(int(row["count"]) for row in mine),
-            )
             for queue in QUEUES:
-                age, count = normal if queue == "normal" else (0, 0)
+                mine = [row for row in waiting if (row["service"], row["lane"]) == (name, queue)]
+                age = max((int(row["age"]) for row in mine), default=0)
+                count = sum(int(row["count"]) for row in mine)
                 lines += [f"{name}-{queue}.age {age}", f"{name}-{queue}.count {count}"]
         return lines
 
