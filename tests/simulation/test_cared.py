@@ -161,6 +161,20 @@ def test_a_bad_node_is_out_soon_and_back_soon(
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+def test_when_all_fail_at_once_half_of_them_stay(seed: int) -> None:
+    world = CaredWorld(seed, nodes=4, **TIMEOUTS)
+    most: list[int] = []
+    world.on_sample = lambda: most.append(
+        sum(state in ("ejected", "trial") for state in world.states().values())
+    )
+    for node in world.nodes:
+        fail(node)
+    run_clients(world, 4.0)
+    assert max(most) == 2
+    check_nothing_left(world)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_dead_nodes_are_answered_for_at_once_and_found_within_a_check_interval(seed: int) -> None:
     world = CaredWorld(seed)
     for node in world.nodes:
