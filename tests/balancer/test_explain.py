@@ -1,9 +1,11 @@
 """Who would serve a request, told without sending it."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.balancer.stage import Stage
-from wsgistack.balancer.explain import parse_fields
+from wsgistack.balancer.explain import Question, explain, parse_fields
 from wsgistack.errors import CommandError
 
 
@@ -96,6 +98,19 @@ def test_nothing_is_sent_and_nothing_changes(stage: Stage) -> None:
 def test_the_answer_is_told(stage: Stage, lines: list[str], question: str, last: str) -> None:
     stage.do(*lines)
     assert stage.say(question)[-2] == last
+
+
+def test_an_open_breaker_is_told(stage: Stage) -> None:
+    snapshot = stage.control.snapshot
+    pool = replace(snapshot.pools["mypool"], admits=10)
+    lines = explain(
+        replace(snapshot, pools={"mypool": pool}),
+        snapshot.services["mysite"],
+        Question("GET", "/"),
+        {},
+        now=0.0,
+    )
+    assert lines[3] == "breaker: open, 10 % of the requests are let through, the others get 503"
 
 
 def test_full_nodes_are_waited_for(stage: Stage) -> None:

@@ -39,7 +39,7 @@ def test_the_keys_are_those_that_are_promised() -> None:
     assert service["queue"] == {"count": 3, "oldest_s": 2.5}
     assert service["connections"] == {"client": {"wait_res": 4}, "node": {"bored": 2}}
     pool = page["pools"]["mypool"]
-    assert list(pool) == ["settings", "services", "nodes"]
+    assert list(pool) == ["settings", "services", "admits_percent", "nodes"]
     assert pool["services"] == ["mysite"]
     assert {key: pool["nodes"][0][key] for key in ("address", "weight", "up", "health")} == {
         "address": "127.0.0.1:8001", "weight": 1, "up": True, "health": "unchecked"

@@ -294,3 +294,17 @@ def test_a_thousand_silent_connections_keep_nobody_out(
     began = time.monotonic()
     assert balancer.get("/") == (200, b"a\n")
     assert time.monotonic() - began < 5.0
+    assert "Traceback" not in balancer.log
+
+
+def test_scrapers_that_do_not_read_hold_up_nobody(balancer: Balancer) -> None:
+    host, _, port = balancer.admin_address.rpartition(":")
+    with ExitStack() as stack:
+        for _ in range(40):
+            sock = stack.enter_context(socket.socket())
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            sock.connect((host, int(port)))
+            sock.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert balancer.get("/") == (200, b"a\n")
+        assert balancer.admin("show pool") == ["mypool nodes 1", "mypool services 1", "."]
+        assert ask(balancer.admin_address, "/healthz") == (200, {"ok": True})

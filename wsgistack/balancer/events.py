@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-__all__ = ["Log", "Throttle", "Writer", "line"]
+__all__ = ["Log", "Throttle", "Writer", "find_place", "line"]
 
 PLAIN = re.compile(r"[!#-\[\]-~]+")  # ASCII without blanks, quotes and backslashes
 MOST_A_SECOND = 20  # lines of one kind
@@ -37,6 +37,14 @@ def _show(value: object) -> str:
     text = str(value)[:LONGEST_VALUE]
     # Quoted as JSON, in ASCII: no value can end its line and forge the next.
     return text if PLAIN.fullmatch(text) else json.dumps(text)
+
+
+def find_place(error: BaseException) -> str:
+    """Return `file:line` where an exception was raised, "" for one that never was."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
 
 
 class Throttle:

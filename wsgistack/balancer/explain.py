@@ -88,6 +88,8 @@ def explain(
     pool = snapshot.pools[service.pool]
     method = str(pool.settings["balance_method"])
     lines.append(f"pool {pool.name}: {method}, {len(pool.nodes)} nodes")
+    if pool.admits < 100:
+        lines.append(f"breaker: open, {pool.admits} % of the requests are let through, the others get 503")
     key = None
     if ALGORITHMS.get(method).keyed:
         by = str(pool.settings["hash_key"])

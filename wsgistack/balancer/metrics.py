@@ -135,6 +135,10 @@ def _memory(picture: Picture) -> Iterator[Sample]:
     return (((_name(process),), process.memory_bytes) for process in picture.processes)
 
 
+def _admitted(picture: Picture) -> Iterator[Sample]:
+    return (((name,), pool.admits / 100) for name, pool in picture.snapshot.pools.items())
+
+
 def _once(value: Callable[[Picture], object]) -> Callable[[Picture], list[Sample]]:
     return lambda picture: [((), value(picture))]
 
@@ -178,6 +182,13 @@ NODES = [
     ),
     Metric("node_up", "gauge", "1 if requests may go to it", MEMBER, _by_member(lambda n: int(n.up))),
     Metric("node_draining", "gauge", "1 while it drains", MEMBER, _by_member(lambda n: int(n.draining))),
+    Metric(
+        "pool_admitted_ratio",
+        "gauge",
+        "share of its requests that are let through; below 1 its breaker is open",
+        ("pool",),
+        _admitted,
+    ),
     Metric("node_ejections", "counter", "times that it was ejected", MEMBER, _ejections),
     Metric("node_health", "gauge", "1 for the state that it is in", (*MEMBER, "state"), _health),
 ]

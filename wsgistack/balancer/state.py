@@ -82,6 +82,7 @@ def _pool(picture: Picture, pool: Pool) -> Json:
     return {
         "settings": _settings(pool.settings),
         "services": sorted(users),
+        "admits_percent": pool.admits,
         "nodes": [_node(node, picture.health[pool.name, node.address]) for node in pool.nodes],
     }
 

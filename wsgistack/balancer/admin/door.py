@@ -18,7 +18,7 @@ class Door:
     """Where *peer* stands before it may give commands on a port of *service*.
 
     *settings* gives the service's settings of this moment: a token that is changed counts for
-    whoever comes next.  *clock* only goes forward.
+    whoever comes next.  *clock* only goes forward.  *on_entry* is called when the visitor is in.
     """
 
     service: str
@@ -27,6 +27,7 @@ class Door:
     attempts: Attempts
     clock: Callable[[], float]
     log: Log
+    on_entry: Callable[[], None] = lambda: None
 
     def keys(self) -> Keys:
         """Return what opens the port now; nothing does while a token file cannot be trusted."""
@@ -41,7 +42,9 @@ class Door:
         """Say whether the visitor may come in with that token, or without any; log a wrong one."""
         host = self.peer.rpartition(":")[0].strip("[]") or self.peer
         verdict = admit(self.keys(), token, peer=host, attempts=self.attempts, now=self.clock())
-        if isinstance(verdict, Refused) and (verdict.failed or verdict.retry_after_s):
+        if isinstance(verdict, Granted):
+            self.on_entry()
+        elif verdict.failed or verdict.retry_after_s:
             reason = "wrong_token" if verdict.failed else "too_many_wrong_tokens"
             self.log.often("admin_refused", service=self.service, peer=self.peer, reason=reason)
         return verdict

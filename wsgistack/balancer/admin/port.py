@@ -20,7 +20,7 @@ from wsgistack.balancer.admin.door import Door
 from wsgistack.balancer.admin.lines import converse
 from wsgistack.balancer.admin.web import Pages, View
 from wsgistack.balancer.admin.web_server import serve_http
-from wsgistack.balancer.events import Log
+from wsgistack.balancer.events import Log, find_place
 from wsgistack.balancer.language.replies import Error, Reply, Row, encode
 from wsgistack.balancer.language.session import LONGEST_LINE, Session
 from wsgistack.settings import Value
@@ -62,11 +62,19 @@ class Desk(View, Protocol):
 class _Visit:
     peer: str
     since: float
-    spoke: bool = False
+    is_in: bool = False  # it said something, and showed what the port asks for
+
+    def enter(self) -> None:
+        """Note that it is in."""
+        self.is_in = True
 
 
 class AdminPorts:
-    """All admin ports: at most MOST_CONNECTIONS connections; silent ones make room for new ones."""
+    """All admin ports, with at most MOST_CONNECTIONS connections.
+
+    Whoever said nothing yet, or has not shown the token that is asked for, makes room for new ones:
+    a crowd of strangers keeps no operator out.
+    """
 
     def __init__(self, desk: Desk, log: Log) -> None:
         self._desk = desk
@@ -98,22 +106,21 @@ class AdminPorts:
             sock.close()
 
     def _begin(self, service: str, sock: Any, peer: str) -> None:
-        if len(self._open) >= MOST_CONNECTIONS and not self._drop_a_silent_one():
+        if len(self._open) >= MOST_CONNECTIONS and not self._drop_a_stranger():
             gevent.spawn(_turn_away, sock)
             return
-        self._open[sock] = _Visit(peer, time.time())
-        gevent.spawn(self._run, service, sock)
+        visit = self._open[sock] = _Visit(peer, time.time())
+        gevent.spawn(self._run, service, sock, visit)
 
-    def _drop_a_silent_one(self) -> bool:
+    def _drop_a_stranger(self) -> bool:
         for sock, visit in self._open.items():  # the oldest first
-            if not visit.spoke:
+            if not visit.is_in:
                 del self._open[sock]
                 sock.close()
                 return True
         return False
 
-    def _run(self, service: str, sock: Any) -> None:
-        visit = self._open[sock]
+    def _run(self, service: str, sock: Any, visit: _Visit) -> None:
         door = Door(
             service,
             visit.peer,
@@ -121,27 +128,29 @@ class AdminPorts:
             self._attempts,
             time.monotonic,
             self._log,
+            visit.enter,
         )
         try:
             if sock.family != socket.AF_UNIX:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._welcome(sock, door, visit)
+            self._welcome(sock, door)
         except OSError:
             pass  # the peer went away, or does not read
         except Exception as error:  # noqa: BLE001 - a mistake of ours ends one connection, and is said
-            self._log.error("admin_failed", peer=visit.peer, error=repr(error), at=_place(error))
+            self._log.error("admin_failed", peer=visit.peer, error=repr(error), at=find_place(error))
         finally:
             self._open.pop(sock, None)
             sock.close()
 
-    def _welcome(self, sock: Any, door: Door, visit: _Visit) -> None:
+    def _welcome(self, sock: Any, door: Door) -> None:
         protocol = door.settings()["protocol"]
         limit_s = OPENING_LIMIT_S if protocol == "http" or door.keys().ask else None
-        opening = b""
+        opening = None
         with gevent.Timeout(limit_s, False):
             opening = _read_opening(sock)
-        visit.spoke = b"\n" in opening
+        if opening is None:
+            return
         if opening.startswith(TLS):
             self._refuse(sock, door, "tls", NOT_TLS)
         elif protocol == "line" and HTTP.match(opening):
@@ -165,7 +174,9 @@ class AdminPorts:
         except Exception as error:  # noqa: BLE001 - see below
             # A mistake of ours must not take the port down; it is said where it can be mended.
             # Of the line its first word alone is logged: a token may follow.
-            self._log.error("admin_failed", word=line.split()[:1], error=repr(error), at=_place(error))
+            self._log.error(
+                "admin_failed", word="".join(line.split()[:1]), error=repr(error), at=find_place(error)
+            )
             return Error("internal error, the log says more")
 
 
@@ -209,13 +220,6 @@ def _linger(sock: Any) -> None:
     with gevent.Timeout(LINGER_S, False):
         while sock.recv(READ_BYTES):
             pass
-
-
-def _place(error: BaseException) -> str:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
 
 
 class AdminPort:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from types import TracebackType
 from typing import Any
 
 import gevent
@@ -10,6 +11,7 @@ from gevent.pywsgi import WSGIHandler, WSGIServer
 
 from wsgistack.balancer.admin.door import Door
 from wsgistack.balancer.admin.web import DOOR, Pages
+from wsgistack.balancer.events import find_place
 
 __all__ = ["serve_http"]
 
@@ -35,17 +37,23 @@ def serve_http(sock: Any, opening: bytes, door: Door, pages: Pages) -> None:
     )
     replay = _Replay(opening, sock)
     with gevent.Timeout(REQUEST_LIMIT_S, False):
-        _Handler(sock.dup(), door.peer, server, replay).handle()
+        _Handler(sock.dup(), door, server, replay).handle()
 
 
 class _Handler(WSGIHandler):  # type: ignore[misc]  # gevent has no annotations
-    def __init__(self, sock: Any, peer: str, server: WSGIServer, replay: _Replay) -> None:
-        super().__init__(sock, peer, server, io.BufferedReader(replay, READ_BYTES))
+    def __init__(self, sock: Any, door: Door, server: WSGIServer, replay: _Replay) -> None:
+        super().__init__(sock, door.peer, server, io.BufferedReader(replay, READ_BYTES))
+        self._door = door
         self._replay = replay
 
     def run_application(self) -> None:
         super().run_application()
         self._replay.end()  # gevent would now read the rest of the body, however long it is
+
+    def _log_error(self, t: type[BaseException], v: BaseException, tb: TracebackType | None) -> None:
+        # gevent's own prints many lines on stderr, where the log is.
+        if not issubclass(t, gevent.Timeout):
+            self._door.log.error("admin_failed", peer=self._door.peer, error=repr(v), at=find_place(v))
 
     def _handle_client_error(self, ex: BaseException) -> tuple[str, bytes]:
         # gevent's own prints a traceback for some garbage; whoever sent it is not worth one.
