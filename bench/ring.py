@@ -267,9 +267,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fit(figure: Figure, peers: Sequence[str]) -> list[str]:
-    """Return the clients that the figure makes sense for: what it does to greenlets needs some that run."""
+    """Return the clients that the figure makes sense for: greenlets need one that they may share."""
     if figure.name in ("kill", "hang"):
-        return [name for name in peers if PEERS[name].cooperates]
+        return [name for name in peers if PEERS[name].cooperates and PEERS[name].shared]
+    if figure.name == "greenlets":
+        return [name for name in peers if PEERS[name].shared]
     return list(peers)
 
 

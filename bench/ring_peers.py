@@ -20,6 +20,7 @@ class RingPeer:
     make: Callable[[Sequence[str], float], Any]
     cooperates: bool
     stated: str
+    shared: bool = True  # greenlets may use one object at the same time
 
     def find(self) -> bool:
         """Return whether it is installed."""

@@ -15,6 +15,7 @@ COMPILED = find_files("*_cy.pyx", rooms=["wsgistack"])
 CHOOSERS = {
     "wsgistack.store.continuum_cy": "from wsgistack.store.circle import Continuum as chosen",
     "wsgistack.store.memcached.replies_cy": "from wsgistack.store.memcached.wire import Replies as chosen",
+    "wsgistack.store.memcached.storing_cy": "from wsgistack.store.memcached.wire import write_stores as chosen",
 }
 
 
@@ -28,6 +29,9 @@ def test_the_plain_twin_offers_what_the_compiled_one_does(path: Path) -> None:
     compiled, plain = importlib.import_module(name), importlib.import_module(name.removesuffix("_cy"))
     assert set(compiled.__all__) <= set(plain.__all__)
     for offered in compiled.__all__:
+        if not isinstance(getattr(plain, offered), type):
+            assert callable(getattr(compiled, offered))
+            continue
         public = {word for word in dir(getattr(compiled, offered)) if not word.startswith("_")}
         assert public - {"fault"} == {
             word for word in dir(getattr(plain, offered)) if not word.startswith("_")

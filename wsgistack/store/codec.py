@@ -74,6 +74,14 @@ class Codec:
         self._pickle = pickle
         self._sign_key = sign_key
 
+    @property
+    def plain_below(self) -> int:
+        """The size of bytes, of at least one, below which they are stored as they are; 0: never."""
+        if self._sign_key is not None:
+            return 0
+        longest = self.most_bytes + 1
+        return longest if self._compress_from is None else min(self._compress_from, longest)
+
     def encode(self, key: WireKey, value: object) -> tuple[bytes, int]:
         """Return (bytes, flags) to store under *key*.
 

@@ -79,14 +79,33 @@ class Commands:
 
     def get_many(self, keys: Iterable[K]) -> dict[K, Any]:
         """Return {key: value} of those that are there; one round trip over all nodes."""
-        found = self._read_many(keys, with_cas=False)
-        return self._values.load_many([(name, key, item[0], item[1]) for name, key, item in found])
+        names, wires, items = self._read_many(keys, with_cas=False)
+        values: dict[K, Any] = {}
+        load, is_plain = self._values.load, self._values.plain_below > 0
+        for name, wire in zip(names, wires, strict=True):
+            item = items.get(wire[0])
+            if item is None:
+                continue
+            body, flags, _ = item
+            if flags == 0 and is_plain and body and wire[1] is None:  # what load would find
+                values[name] = body
+                continue
+            value = load(wire, body, flags, MISSING)
+            if value is not MISSING:
+                values[name] = value
+        return values
 
     def gets_many(self, keys: Iterable[K]) -> dict[K, tuple[Any, bytes]]:
         """Return {key: (value, token for `cas`)} of those that are there."""
-        found = self._read_many(keys, with_cas=True)
-        values = self._values.load_many([(name, key, item[0], item[1]) for name, key, item in found])
-        return {name: (values[name], b"%d" % item.cas) for name, _, item in found if name in values}
+        names, wires, items = self._read_many(keys, with_cas=True)
+        values: dict[K, tuple[Any, bytes]] = {}
+        for name, wire in zip(names, wires, strict=True):
+            item = items.get(wire.wire)
+            if item is not None:
+                value = self._values.load(wire, item.value, item.flags, MISSING)
+                if value is not MISSING:
+                    values[name] = value, b"%d" % item.cas
+        return values
 
     # -- writing --------------------------------------------------------------------
 
@@ -194,15 +213,20 @@ class Commands:
         failed: list[K] = []
         names: list[K] = []
         items: list[tuple[bytes, bytes, int]] = []
+        made, dump, plain_below = self._made, self._values.dump, self._values.plain_below
         for name, value in values.items():
-            key = self._wire(name)
-            dumped = self._values.dump(key, value, ttl)
+            wire = made.get(name) or self._wire(name)
+            if type(value) is bytes and 0 < len(value) < plain_below and wire[1] is None:
+                names.append(name)  # what dump would say
+                items.append((wire[0], value, flags or 0))
+                continue
+            dumped = dump(wire, value, ttl)
             if dumped is None:
                 failed.append(name)
                 self.delete(name)
             else:
                 names.append(name)
-                items.append((key.wire, dumped[0], dumped[1] if flags is None else flags))
+                items.append((wire.wire, dumped[0], dumped[1] if flags is None else flags))
         replies = self._do.write_many(
             [item[0] for item in items],
             lambda numbers, ttl: requests.store_many([items[number] for number in numbers], ttl),
@@ -210,9 +234,10 @@ class Commands:
         )
         if self._is_quiet(noreply):
             return []
-        return failed + [
-            name for name, reply in zip(names, replies, strict=True) if reply is None or reply.code != b"HD"
-        ]
+        for name, reply in zip(names, replies, strict=True):
+            if reply is None or reply[0] != b"HD":
+                failed.append(name)
+        return failed
 
     def delete_many(self, keys: Iterable[UserKey], noreply: bool | None = None) -> bool:
         """Remove *keys*, in one round trip over all nodes; True as in pymemcache."""
@@ -319,15 +344,16 @@ class Commands:
         value = self._values.load(wire, reply.value, reply.flags, MISSING)
         return (default, cas_default) if value is MISSING else (value, b"%d" % reply.cas)
 
-    def _read_many(self, keys: Iterable[K], *, with_cas: bool) -> list[tuple[K, WireKey, Item]]:
-        names = list(dict.fromkeys(keys))
-        wires = list(map(self._wire, names))
-        items = self._do.read_many([wire.wire for wire in wires], with_cas=with_cas)
-        return [
-            (name, wire, item)
-            for name, wire, item in zip(names, wires, items, strict=True)
-            if item is not None
-        ]
+    def _read_many(
+        self, keys: Iterable[K], *, with_cas: bool
+    ) -> tuple[list[K], list[WireKey], dict[bytes, Item]]:
+        names = keys if isinstance(keys, list) else list(keys)
+        made = self._made
+        try:
+            wires = [made.get(name) or self._wire(name) for name in names]
+        except TypeError:  # of a key that is not hashable: _wire says so better
+            wires = list(map(self._wire, names))
+        return names, wires, self._do.read_many([wire[0] for wire in wires], with_cas=with_cas)
 
     def _said(self, outcome: Outcome, noreply: bool | None) -> bool:
         if self._is_quiet(noreply):

@@ -137,8 +137,9 @@ class Fetcher:
         calls.append(
             requests.lease(key.wire, stub_ttl=math.ceil(order.lease_s), early=math.ceil(grace + early))
         )
-        reply, items = self._do.look(node, calls, self._tags.wire(order.tags))
-        versions = dict(zip(order.tags, map(read_version, items), strict=True))
+        wires = self._tags.wire(order.tags)
+        reply, items = self._do.look(node, calls, wires)
+        versions = {name: read_version(items.get(wire)) for name, wire in zip(order.tags, wires, strict=True)}
         stored = self._open(reply)
         if stored is not None:
             self._complete(versions, stored.envelope)
@@ -158,8 +159,11 @@ class Fetcher:
         """Ask for the versions of tags that the item has and the caller did not name."""
         missing = [name for name in envelope.tags if name not in versions]
         if missing:
-            items = self._do.read_many(self._tags.wire(missing))
-            versions.update(zip(missing, map(read_version, items), strict=True))
+            wires = self._tags.wire(missing)
+            items = self._do.read_many(wires)
+            versions.update(
+                (name, read_version(items.get(wire))) for name, wire in zip(missing, wires, strict=True)
+            )
 
     def _load(self, key: WireKey, stored: Stored) -> Any:
         return self._values.load(key, stored.body, stored.flags, MISSING)

@@ -6,7 +6,7 @@ Nothing in here raises because a node is away; `Outcome.state` tells what came o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from wsgistack.errors import CounterError, TooLarge
@@ -104,7 +104,7 @@ class Operations:
 
     def look(
         self, node: Node | None, calls: Sequence[Call], keys: Sequence[bytes]
-    ) -> tuple[Reply | None, list[Item | None]]:
+    ) -> tuple[Reply | None, dict[bytes, Item]]:
         """Make *calls* on *node*, in order, and read *keys*; one round trip over all nodes.
 
         Return the answer to the last call, None if there is none, and the items of *keys*.
@@ -128,31 +128,26 @@ class Operations:
 
     def read_many(
         self, keys: Sequence[bytes], *, with_cas: bool = False, beside: Sequence[tuple[Node, Call]] = ()
-    ) -> list[Item | None]:
-        """Return the items of *keys*, in their order; one round trip over all nodes.
+    ) -> dict[bytes, Item]:
+        """Return {key: item} of those of *keys* that are there; one round trip over all nodes.
 
         *beside*: calls that are made with it.
         """
         groups = self._group_readers(keys)
-        pairs = []
-        places = []
-        for node, numbers in groups.items():
-            wires = [keys[number] for number in numbers]
-            pairs.append((node, requests.get_many(wires, with_cas=with_cas)))
-            places.append(numbers)
-        found: list[Item | None] = [None] * len(keys)
+        pairs = [(node, requests.get_many(group, with_cas=with_cas)) for node, group in groups.items()]
+        found: dict[bytes, Item] = {}
         if not pairs and not beside:
             return found
         self.cluster.run([*beside, *pairs] if beside else pairs)
-        for (node, call), numbers in zip(pairs, places, strict=True):
+        for node, call in pairs:
             if type(call.answer) is list:
-                hits = 0
-                for number, item in zip(numbers, call.answer, strict=True):
+                before = len(found)
+                for key, item in zip(call.keys, call.answer, strict=True):
                     if item is not None:
-                        found[number] = item  # type: ignore[assignment]  # of a call for values
-                        hits += 1
+                        found[key] = item  # type: ignore[assignment]  # of a call for values
+                hits = len(found) - before
                 node.counters.hits += hits
-                node.counters.misses += len(numbers) - hits
+                node.counters.misses += call.count - hits
         return found
 
     def write_many(
@@ -175,7 +170,10 @@ class Operations:
         for number, key in enumerate(keys):
             owner = known.get(key)
             if is_simple and owner is not None and owner.may_read:
-                groups.setdefault(owner, []).append(number)
+                if owner in groups:
+                    groups[owner].append(number)
+                else:
+                    groups[owner] = [number]
                 continue
             for target in find(key, builds=builds):
                 (others if target.is_stand_in else groups).setdefault(target.node, []).append(number)
@@ -195,16 +193,19 @@ class Operations:
                         answers[number] = reply  # type: ignore[assignment]  # of a call for lines
         return answers
 
-    def _group_readers(self, keys: Sequence[bytes]) -> dict[Node, list[int]]:
-        groups: dict[Node, list[int]] = {}
+    def _group_readers(self, keys: Iterable[bytes]) -> dict[Node, list[bytes]]:
+        groups: dict[Node, list[bytes]] = {}
         find, known = self.cluster.find_reader, self.cluster.snapshot.known
-        for number, key in enumerate(keys):
+        for key in dict.fromkeys(keys):  # each once: the answer names it once
             node = known.get(key)
             if node is None or not node.may_read:
                 node = find(key)
                 if node is None:
                     continue
-            groups.setdefault(node, []).append(number)
+            if node in groups:
+                groups[node].append(key)
+            else:
+                groups[node] = [key]
         return groups
 
     # -- all nodes ------------------------------------------------------------------

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from wsgistack.errors import ArgumentError
 from wsgistack.store.memcached.calls import LINES, STATS, VALUES, Call
+from wsgistack.store.memcached.wire import write_stores
 
 __all__ = [
     "BULK_BYTES",
@@ -134,14 +135,10 @@ def store(
     return call
 
 
-def store_many(items: Sequence[tuple[bytes, bytes, int]], ttl: int) -> Call:
+def store_many(items: list[tuple[bytes, bytes, int]], ttl: int) -> Call:
     """Return the request that sets several (key, value, flags); one line answers each."""
     opaque = _next_opaque(len(items))
-    parts = [
-        b"ms %b %d T%d F%d O%d\r\n%b\r\n" % (key, len(value), ttl, flags, number, value)
-        for number, (key, value, flags) in enumerate(items, opaque)
-    ]
-    payload = b"".join(parts)
+    payload = write_stores(items, ttl, opaque)
     keys = [item[0] for item in items]
     call = Call(
         payload, LINES, "store_many", (items, ttl), keys=keys, count=len(keys), opaque=opaque, is_fatal=True

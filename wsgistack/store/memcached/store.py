@@ -67,7 +67,8 @@ class MemcachedStore:
         wires = [self._wire(name) for name in names]
         found: dict[str, bytes] = {}
         items = self._do.read_many([wire.wire for wire in wires])
-        for name, wire, item in zip(names, wires, items, strict=True):
+        for name, wire in zip(names, wires, strict=True):
+            item = items.get(wire.wire)
             value = None if item is None else self._load(wire, item.value, item.flags)
             if value is not None:
                 found[name] = value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from typing import Any, Protocol
 
 from wsgistack.errors import ArgumentError, Unreadable
@@ -61,6 +60,7 @@ class Values:
         self._prefix = prefix
         self._do = do
         self._most_bytes = getattr(coding, "most_bytes", MOST_BYTES)
+        self.plain_below: int = getattr(coding, "plain_below", 0)
         self._marks_empty = not isinstance(coding, Serde)  # a codec gives flags to the empty value
 
     def dump(self, key: WireKey, value: Any, ttl: int) -> tuple[bytes, int] | None:
@@ -68,6 +68,8 @@ class Values:
 
         None: the chunks could not all be stored, so the value cannot be either.
         """
+        if type(value) is bytes and key.full is None and 0 < len(value) < self.plain_below:
+            return value, 0  # what the coding would say
         body, flags = self._coding.encode(key, value)
         if len(body) <= LARGEST_ITEM:
             return body, flags
@@ -86,6 +88,8 @@ class Values:
 
     def load(self, key: WireKey, body: bytes, flags: int, default: Any) -> Any:
         """Return the value, or *default* for what cannot be believed or is not whole."""
+        if flags == 0 and body and self.plain_below and key.full is None:
+            return body  # what the coding would say
         try:
             if not body and not flags and self._marks_empty:
                 return default  # somebody has the right to make it
@@ -97,26 +101,10 @@ class Values:
         except Unreadable:
             return default
 
-    def load_many(self, found: Sequence[tuple[Any, WireKey, bytes, int]]) -> dict[Any, Any]:
-        """Return {name: value} of (name, key, bytes, flags); what is not whole is left out."""
-        decode = self._coding.decode
-        values: dict[Any, Any] = {}
-        for name, key, body, flags in found:
-            if not body or flags & (CHUNKED | ENVELOPE):
-                value = self.load(key, body, flags, MISSING)
-                if value is not MISSING:
-                    values[name] = value
-                continue
-            try:
-                values[name] = decode(key, body, flags)
-            except Unreadable:
-                continue
-        return values
-
     def _gather(self, body: bytes) -> tuple[bytes, int]:
         """Return the bytes and flags of a value in chunks; one round trip over all nodes."""
         manifest = Manifest.parse(body, most_bytes=self._most_bytes)
         names = manifest.keys(self._prefix)
         items = self._do.read_many(names)
-        found = {name: item.value for name, item in zip(names, items, strict=True) if item is not None}
+        found = {name: item.value for name, item in items.items()}
         return manifest.join(self._prefix, found), manifest.flags

@@ -1,4 +1,4 @@
-"""The reader of replies that is used: the compiled one where it was built, else the plain one."""
+"""What is used on the wire: the compiled modules where they were built, else their plain twins."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ from wsgistack.store.memcached.replies import Answer, Item, Reply
 
 try:
     from wsgistack.store.memcached.replies_cy import Replies
-except ImportError:  # there was no C compiler: the same answers, about half as fast
+except ImportError:  # there was no C compiler: the same answers, a tenth as fast
     from wsgistack.store.memcached.replies import Replies  # type: ignore[assignment]  # its twin
 
-__all__ = ["Answer", "Item", "Replies", "Reply"]
+try:
+    from wsgistack.store.memcached.storing_cy import write_stores
+except ImportError:  # as above
+    from wsgistack.store.memcached.storing import write_stores
+
+__all__ = ["Answer", "Item", "Replies", "Reply", "write_stores"]
