@@ -20,14 +20,16 @@ class Said(NamedTuple):
 
     status: int
     body: bytes
-    cookies: list[str]
+    cookies: tuple[str, ...]
 
 
 def ask(balancer: Balancer, *fields: str) -> Said:
     lines = ["GET / HTTP/1.1", "Host: a", "Connection: close", *fields, "", ""]
     head, _, body = exchange(balancer.site, "\r\n".join(lines).encode()).partition(b"\r\n\r\n")
     return Said(
-        int(head.split()[1]), body, re.findall(r"(?i)^set-cookie: (.*?)\r?$", head.decode(), re.MULTILINE)
+        int(head.split()[1]),
+        body,
+        tuple(re.findall(r"(?i)^set-cookie: (.*?)\r?$", head.decode(), re.MULTILINE)),
     )
 
 
@@ -61,7 +63,7 @@ def test_a_client_with_our_cookie_stays_with_its_node(start_balancer: StartBalan
         )
         for _ in range(12):
             again = ask(balancer, with_cookie(first))
-            assert again == (200, first.body, [])
+            assert again == (200, first.body, ())
         node = nodes[int(first.body)]
         assert node.count(b"wsgistack_node") == 0
         assert ask(balancer, with_cookie(first) + "; theirs=1").body == first.body
@@ -99,7 +101,17 @@ def test_a_node_that_fails_hands_its_clients_over(start_balancer: StartBalancer)
         second = ask(balancer, with_cookie(first))
         assert second.body != first.body
         assert with_cookie(second) != with_cookie(first)
-        assert ask(balancer, with_cookie(second)) == (200, second.body, [])
+        assert ask(balancer, with_cookie(second)) == (200, second.body, ())
+
+
+def test_a_node_that_drains_keeps_its_clients_and_gets_no_others(start_balancer: StartBalancer) -> None:
+    with ExitStack() as stack:
+        nodes = named_nodes(stack, 2)
+        balancer = start(start_balancer, nodes, "SET sticky = cookie")
+        first = ask(balancer)
+        assert balancer.admin(f"pool mypool drain {nodes[int(first.body)].address}") == ["OK"]
+        assert {ask(balancer, with_cookie(first)) for _ in range(10)} == {(200, first.body, ())}
+        assert first.body not in {ask(balancer).body for _ in range(20)}
 
 
 def test_a_node_that_left_the_pool_hands_its_clients_over(start_balancer: StartBalancer) -> None:
@@ -128,7 +140,7 @@ def test_a_session_that_the_application_made_is_learned(start_balancer: StartBal
             for name, node in enumerate(nodes):
                 node.script = says(name, f"Set-Cookie: sid=s{number}; Path=/")
             made = ask(balancer)
-            assert made.cookies == [f"sid=s{number}; Path=/"]
+            assert made.cookies == (f"sid=s{number}; Path=/",)
             # Any worker may take these: what one learned, all know.
             assert {ask(balancer, f"Cookie: a=1; sid=s{number}").body for _ in range(6)} == {made.body}
         assert all(node.count() for node in nodes)
@@ -152,7 +164,7 @@ def test_without_the_setting_no_cookie_is_touched(start_balancer: StartBalancer)
     with ExitStack() as stack:
         nodes = named_nodes(stack, 1)
         balancer = start(start_balancer, nodes, "")
-        assert ask(balancer, "Cookie: wsgistack_node=x; a=1").cookies == []
+        assert ask(balancer, "Cookie: wsgistack_node=x; a=1").cookies == ()
         assert b"Cookie: wsgistack_node=x; a=1" in nodes[0].requests[-1]
 
 

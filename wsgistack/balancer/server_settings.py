@@ -18,6 +18,7 @@ NUMBER = Kind("int", INT.parse, INT.show, "Expected numeric parameter", INT.most
 WORKERS = Kind("int", INT.parse, lambda value: str(value or "the cores"), "Expected numeric parameter")
 AIO_MODE = make_choice(lambda: ("none", "ioaio"), "Unknown AIO mode")
 FAMILIES = make_choice(lambda: ("any", "both", "ipv4", "ipv6"), "Unknown family '{text}'")
+LOG_FORMAT = make_choice(lambda: ("combined", "json"), "Unknown format of the access log: '{text}'")
 MOST_RESOLVERS = 8
 
 
@@ -51,6 +52,7 @@ PATH = Kind(
     lambda value: str(value) or "none",
     "",
 )
+LOG = Kind("file", lambda text: "off" if text.lower() in ("off", "none", '""', "''") else text, str, "")
 RESOLVERS = Kind("servers", _parse_resolvers, _show_resolvers, "")
 
 
@@ -110,6 +112,10 @@ SERVER_SETTINGS = Table(
         Setting("graphite", GRAPHITE, "", "HOST:PORT of the Graphite that gets the metrics, or none"),
         Setting("graphite_interval", DURATION, 60.0, "from one push to the next", least=1),
         Setting("graphite_prefix", PREFIX, "", "what their names begin with"),
+        Setting("access_log", LOG, "off", "one line a request: a file, - for stdout, off"),
+        Setting(
+            "access_log_format", LOG_FORMAT, "combined", "combined (Apache's, with more after it) or json"
+        ),
         Setting("aio_mode", AIO_MODE, "none", "accepted for Perlbal's configurations; changes nothing"),
         Setting("max_reproxy_connections", NUMBER, 0, "connections of a reproxied host", available=False),
         Setting("nice_level", NUMBER, 0, "niceness of the processes", available=False),

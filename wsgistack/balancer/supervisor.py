@@ -318,6 +318,12 @@ class Supervisor:
             self._lookout.refresh()
         return self._publisher.settle(changes) if wait else ""
 
+    def reopen_logs(self) -> None:
+        """Let every worker write its access log to the file that has that name now."""
+        self._log.info("reopen", what="access_log")
+        for seat in self._seats:
+            seat.post({"type": "reopen"})
+
     # What the workers' seats ask: see processes.Duties.
 
     def welcome(self, seat: Seat) -> None:
@@ -377,5 +383,6 @@ def _obey_signals(supervisor: Supervisor, log: Log) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, end)
+    gevent.signal_handler(signal.SIGUSR1, supervisor.reopen_logs)
     gevent.signal_handler(signal.SIGHUP, supervisor.perform, "reload", Session(peer="SIGHUP"))
     gevent.signal_handler(signal.SIGUSR2, supervisor.perform, "upgrade", Session(peer="SIGUSR2"))

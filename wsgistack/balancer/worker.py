@@ -37,6 +37,7 @@ class DataPlane(Protocol):
     def share(self, on: bool) -> None: ...
     def release(self, service: str, address: str, kept: bool = False) -> None: ...
     def drain(self) -> None: ...
+    def open_log(self, path: str, format: str) -> None: ...
     def clients(self) -> int: ...
     def inspect(self, question: str) -> list[dict[str, Any]]: ...
     def close(self) -> None: ...
@@ -52,6 +53,8 @@ class Worker:
         self._waiting: dict[tuple[str, str], list[int]] = {}  # sockets whose service is not known yet
         self._services: dict[str, Any] = {}
         self._draining = False
+        self._log = ("off", "")  # path and format of the access log that is open
+        self._refused_log: tuple[str, str] | None = None
         self._told = 0  # the last max_connections that did not fit
 
     def run(self) -> None:
@@ -90,7 +93,7 @@ class Worker:
         """Apply it, take the sockets of its services, acknowledge: now all of it holds."""
         snapshot = message["snapshot"]
         ack = {"type": "ack", "version": snapshot["version"]}
-        problem = self._fit(snapshot["server"])
+        problem = self._fit(snapshot["server"]) or self._change_log(snapshot["server"])
         try:
             self._plane.apply(snapshot)
             self._adopt_waiting(snapshot["services"])
@@ -116,6 +119,29 @@ class Worker:
         if not problem:
             self._channel.offer({"event": "max_connections_lowered", "to": fits, "files": self._descriptors})
         return problem
+
+    def _change_log(self, server: dict[str, Any]) -> str:
+        """Open another access log if one is asked for; return what is wrong with it, once, and keep the old one."""
+        wanted = (server["access_log"], server["access_log_format"])
+        if wanted in (self._log, self._refused_log):
+            return ""
+        problem = self._open_log(*wanted)
+        self._refused_log = wanted if problem else None
+        return problem
+
+    def _open_log(self, path: str, format: str) -> str:
+        try:
+            self._plane.open_log(path, format)
+        except OSError as error:
+            return f"access_log = {path}: {error.strerror}"
+        self._log = (path, format)
+        return ""
+
+    def _on_reopen(self, message: Message) -> None:
+        """Write to the file that has the access log's name now."""
+        problem = self._open_log(*self._log) if self._log[0] != "off" else ""
+        if problem:
+            self._channel.offer({"event": "access_log_not_reopened", "error": problem})
 
     def _on_ask(self, message: Message) -> None:
         rows = self._plane.inspect(message["question"])

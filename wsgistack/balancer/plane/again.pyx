@@ -1,12 +1,12 @@
 """The next try of a request whose last one failed: asks retry.pyx, and puts the request back."""
 
 from libc.stdint cimport uint64_t
-from libc.string cimport strncpy
 
 from wsgistack.balancer.plane.board cimport NodeOutcome, ServiceCount, board_bad, board_good, board_timed
 from wsgistack.balancer.plane.budget cimport budget_allows
 from wsgistack.balancer.plane.buf cimport buf_release
-from wsgistack.balancer.plane.core cimport NAME_BYTES, Client, Conn, Core, EventRecord, core_event
+from wsgistack.balancer.plane.core cimport Client, Conn, Core
+from wsgistack.balancer.plane.events cimport event_unbudgeted
 from wsgistack.balancer.plane.exchange cimport Exchange, ex_rewind, ex_tried
 from wsgistack.balancer.plane.retry cimport FAILED_ERROR, FAILED_STALE, REFUSED_BUDGET, Case, Verdict, retry_judge
 from wsgistack.balancer.plane.upstream cimport up_has_other, up_release
@@ -66,14 +66,6 @@ cdef Verdict judge(Client* c, int failure, int sent) noexcept nogil:
     return retry_judge(&q)
 
 
-cdef void log_unbudgeted(Client* c) noexcept nogil:
-    cdef EventRecord* e = core_event(c.ep.core)
-    counts(c).unbudgeted += 1
-    if e != NULL:
-        e.kind = 3
-        strncpy(e.service, c.service.name, NAME_BYTES - 1)
-
-
 cdef void put_back(Client* c, int keep_conn) noexcept nogil:
     cdef Exchange* ex = c.ex
     cdef Conn* conn = <Conn*>ex.conn
@@ -93,7 +85,8 @@ cdef int try_again(Client* c, int failure, int why, int keep_conn) noexcept nogi
     ex.refusal = v.refusal
     if v.refusal:
         if v.refusal == REFUSED_BUDGET:
-            log_unbudgeted(c)
+            counts(c).unbudgeted += 1
+            event_unbudgeted(c)
         return 0
     ex.retries += v.counts
     ex.errors += failure == FAILED_ERROR

@@ -24,6 +24,7 @@ cdef enum:
     MAX_CIDRS = 64
     TOKEN_BYTES = 16             # of a sticky cookie, see balancer/sticky.py
     LINE_BYTES = 512
+    LOG_BYTES = 131072           # of the access log, until the next tick
     MAX_DELAYS = 24              # of error_retry_schedule, see balancer/retry.py
 
 
@@ -70,6 +71,7 @@ cdef struct Member:              # a node within a pool
 
 
 cdef struct Pool:
+    char name[NAME_BYTES]
     uint32_t n
     Member* members
     uint64_t state               # of the algorithm
@@ -235,6 +237,27 @@ cdef struct EventRecord:
     char node[TEXT_BYTES]
 
 
+cdef enum LogFormat:
+    LOG_OFF = 0
+    LOG_COMBINED
+    LOG_JSON
+
+
+cdef struct AccessLog:           # see access_log.pyx
+    int fd                       # -1: none
+    uint8_t format               # LogFormat of requests that begin now
+    uint8_t is_file              # not a pipe, a socket or a terminal
+    uint8_t is_socket
+    uint8_t clock_format
+    int error                    # of the last write that lost lines
+    uint32_t lost                # lines since this was last told
+    uint64_t told_ms
+    uint32_t used
+    char* p                      # whole lines
+    uint64_t second              # that `clock` shows
+    char clock[40]
+
+
 cdef struct Core:
     int epfd
     uint64_t now_us
@@ -254,6 +277,7 @@ cdef struct Core:
     uint32_t max_clients
     uint8_t draining
     char line[LINE_BYTES]        # of the response head at hand
+    AccessLog log
     uint32_t n_events
     uint32_t lost_events
     EventRecord events[EVENTS]

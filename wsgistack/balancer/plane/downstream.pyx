@@ -11,6 +11,7 @@ from libc.errno cimport EAGAIN
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
 
+from wsgistack.balancer.plane.access_log cimport log_begin
 from wsgistack.balancer.plane.board cimport LATENCY_BUCKETS, ServiceCount
 from wsgistack.balancer.plane.buf cimport buf_append, buf_consume, buf_data, buf_len, buf_release
 from wsgistack.balancer.plane.core cimport (
@@ -25,6 +26,7 @@ from wsgistack.balancer.plane.core cimport (
     endpoint_bury,
     service_unref,
 )
+from wsgistack.balancer.plane.events cimport event_refused
 from wsgistack.balancer.plane.exchange cimport (
     RES_HEAD,
     RES_TUNNEL,
@@ -47,14 +49,13 @@ from wsgistack.balancer.plane.exchange cimport (
 from wsgistack.balancer.plane.keys cimport set_key
 from wsgistack.balancer.plane.net cimport EV_ERR, EV_HUP, EV_IN, EV_OUT, EV_RDHUP
 from wsgistack.balancer.plane.queues cimport queue_class
+from wsgistack.balancer.plane.receive cimport client_read
 from wsgistack.balancer.plane.relay cimport (
     PUMP_ABORT,
     PUMP_AGAIN,
     PUMP_CLOSE,
     PUMP_DONE,
     PUMP_WAIT,
-    client_read,
-    log_refused,
     relay_conn_failed,
     relay_conn_ready,
     relay_drop,
@@ -141,6 +142,7 @@ cdef Exchange* new_exchange(Client* c) noexcept nogil:
     ex.client = c
     ex.began_us = c.ep.core.now_us
     c.ex = ex
+    ex.head_ms = c.since_ms
     c.state = CLIENT_BUSY
     c.requests += 1
     counts(c).requests += 1
@@ -155,9 +157,11 @@ cdef int refuse_head(Client* c, int fault) noexcept nogil:
         return -1
     ex.client_minor = 1
     ex.fault = fault
+    if c.ep.core.log.format:
+        log_begin(c, NULL, NULL, NULL)
     ex_answer(ex, fault_status(fault), WHY_WIRE, 0, c.service.retry_after, c.service.server_tokens)
     counts(c).refused += 1
-    log_refused(c, ex.status)
+    event_refused(c, ex.status)
     return 1
 
 
@@ -187,6 +191,8 @@ cdef int begin_exchange(Client* c) noexcept nogil:
     ex.max_body = s.max_chunked if core.head.chunked else s.max_body
     if s.request_id:
         identify(core, s.request_id, &core.head, buf_data(&c.inp), &r, request_id)
+    if core.log.format:
+        log_begin(c, &core.head, buf_data(&c.inp), &r)
     if s.sticky:
         sticky_begin(c, &core.head, buf_data(&c.inp), &r)
     why = ex_begin(ex, &core.head, buf_data(&c.inp), &r)
@@ -326,7 +332,7 @@ cdef void down_event(Client* c, unsigned int events) noexcept nogil:
     if events & EV_RDHUP and c.ex != NULL and c.ex.queued and c.ex.req_done:
         # Gone while it waited, as nginx and HAProxy's abortonclose see it: no node works for nobody.
         c.ex.why = WHY_CLIENT_GONE
-        log_refused(c, 0)
+        event_refused(c, 0)
         account(c, c.ex)
         down_close(c, 0)
         return
@@ -424,10 +430,12 @@ cdef void expire(Client* c, int why) noexcept nogil:
             down_close(c, 0)
             return
         c.ex.client_minor = 1
+        if c.ep.core.log.format:
+            log_begin(c, NULL, NULL, NULL)
         relay_fail(c, 408, why)
     elif why == WHY_WRITE_TIMEOUT or why == WHY_TUNNEL_TIMEOUT:
         c.ex.why = why
-        log_refused(c, 0)
+        event_refused(c, 0)
         account(c, c.ex)
         down_close(c, 1)
         return

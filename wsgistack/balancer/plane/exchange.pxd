@@ -3,6 +3,37 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from wsgistack.balancer.plane.buf cimport Buf
+from wsgistack.balancer.plane.reasons cimport (
+    WHY_BAD_RESPONSE,
+    WHY_BODY_TIMEOUT,
+    WHY_BODY_TOO_LARGE,
+    WHY_BODY_TOO_SLOW,
+    WHY_CLIENT_GONE,
+    WHY_CONNECT_FAILED,
+    WHY_CONNECT_TIMEOUT,
+    WHY_COUNT,
+    WHY_HEADER_TIMEOUT,
+    WHY_NODE_CLOSED,
+    WHY_NODE_TIMEOUT,
+    WHY_NONE,
+    WHY_NO_MEMORY,
+    WHY_NO_NODE,
+    WHY_NO_POOL,
+    WHY_POOL_OPEN,
+    WHY_QUEUE_FULL,
+    WHY_QUEUE_TIMEOUT,
+    WHY_REQUEST_TIMEOUT,
+    WHY_REQUEST_TRUNCATED,
+    WHY_RESPONSE_TRUNCATED,
+    WHY_STATUS,
+    WHY_TOO_MANY_CONNECTIONS,
+    WHY_TOO_MANY_INTERIM,
+    WHY_TUNNEL_TIMEOUT,
+    WHY_UNEXPECTED_UPGRADE,
+    WHY_WIRE,
+    WHY_WRITE_TIMEOUT,
+    reason_name,
+)
 from wsgistack.balancer.plane.wire cimport Chunked, Head, RequestRewrite
 
 
@@ -15,37 +46,6 @@ cdef enum ResponseState:
     RES_BODY
     RES_DONE
     RES_TUNNEL                   # after a 101: bytes both ways, untouched
-
-
-cdef enum Reason:                # why an exchange was answered by us, or cut; REASONS in exchange.pyx
-    WHY_NONE = 0
-    WHY_WIRE                     # a fault of the wire module, see ex.fault
-    WHY_BODY_TOO_LARGE
-    WHY_HEADER_TIMEOUT
-    WHY_BODY_TIMEOUT
-    WHY_BODY_TOO_SLOW
-    WHY_WRITE_TIMEOUT
-    WHY_REQUEST_TIMEOUT
-    WHY_TUNNEL_TIMEOUT
-    WHY_NO_POOL
-    WHY_NO_NODE
-    WHY_CONNECT_FAILED
-    WHY_CONNECT_TIMEOUT
-    WHY_NODE_CLOSED
-    WHY_NODE_TIMEOUT
-    WHY_BAD_RESPONSE
-    WHY_RESPONSE_TRUNCATED
-    WHY_UNEXPECTED_UPGRADE
-    WHY_TOO_MANY_INTERIM
-    WHY_NO_MEMORY
-    WHY_CLIENT_GONE
-    WHY_REQUEST_TRUNCATED
-    WHY_TOO_MANY_CONNECTIONS
-    WHY_STATUS                   # the node's answer was not passed on: it was to be asked for again
-    WHY_QUEUE_FULL               # every node has its max_connections, and enough requests wait
-    WHY_QUEUE_TIMEOUT            # none had room within queue_timeout
-    WHY_POOL_OPEN                # its breaker lets few requests through, or none
-    WHY_COUNT
 
 
 cdef struct Exchange:
@@ -105,6 +105,16 @@ cdef struct Exchange:
     uint8_t fresh_only           # a reused connection died under it: only a new one will do
     uint8_t last_why
     uint64_t retry_at_ms         # not sent again before
+    Buf log                      # what the access log will say of the request; empty: nothing
+    uint32_t log_middle          # where, within that, the outcome is put in
+    uint8_t log_format
+    uint8_t asked                # connections that were taken or begun for it
+    void* log_node               # whose connection was the last
+    uint64_t head_ms             # its first byte
+    uint64_t taken_us            # the last connection was taken or begun
+    uint64_t ready_us            # and stood
+    uint64_t first_us            # the head of the answer
+    uint64_t own_body            # bytes of an answer of ours
     void* sticky_node            # whose the request is
     uint64_t sticky_key          # of the application's cookie that said so
     const char* learn            # the cookie to look for in the response; NULL: for none
@@ -148,4 +158,3 @@ cdef void ex_tried(Exchange* ex, void* node) noexcept nogil
 # Answer the request ourselves. The client's connection is kept only if `keep`.
 cdef void ex_answer(Exchange* ex, int status, int why, int keep, int retry_after, int tokens) noexcept nogil
 cdef const char* why_name(const Exchange* ex) noexcept nogil
-cdef const char* reason_name(int why) noexcept nogil

@@ -58,21 +58,6 @@ cdef enum:
 cdef Exchange* free_list = NULL
 cdef int free_count = 0
 
-# The fixed words of the log, in the order of the enum Reason.
-cdef const char* REASONS[WHY_COUNT]
-REASONS[:] = [
-    b"none", b"wire", b"body_too_large", b"client_header_timeout", b"client_body_timeout", b"client_body_too_slow",
-    b"client_write_timeout", b"request_timeout", b"tunnel_timeout", b"no_pool", b"no_node", b"connect_failed",
-    b"connect_timeout", b"node_closed", b"node_timeout", b"bad_response", b"response_truncated",
-    b"unexpected_upgrade", b"too_many_interim", b"no_memory", b"client_gone", b"request_truncated",
-    b"too_many_connections", b"node_status", b"queue_full", b"queue_timeout", b"pool_open",
-]
-
-
-cdef const char* reason_name(int why) noexcept nogil:
-    return REASONS[why if 0 <= why < WHY_COUNT else 0]
-
-
 cdef const char* why_name(const Exchange* ex) noexcept nogil:
     if ex.fault != 0 and (ex.why == WHY_WIRE or ex.why == WHY_BAD_RESPONSE):
         return fault_name(ex.fault)
@@ -97,6 +82,7 @@ cdef void exchange_free(Exchange* ex) noexcept nogil:
     global free_list, free_count
     buf_release(&ex.up)
     buf_release(&ex.down)
+    buf_release(&ex.log)
     if free_count >= FREE_KEPT:
         free(ex)
         return
@@ -461,8 +447,10 @@ cdef void ex_answer(Exchange* ex, int status, int why, int keep, int retry_after
         b"HTTP/1.1 %d %s\r\nDate: %s\r\n%sContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n"
         b"Cache-Control: no-store\r\n%s%s%s\r\n%s",
         status, phrase(status), date, server, size, retry, allow, connection, body)
+    ex.own_body = size
     if ex.method_id == M_HEAD:
         n -= size
+        ex.own_body = 0
     ex.down.end += n
 
 

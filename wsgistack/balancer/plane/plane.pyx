@@ -14,6 +14,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport strncpy
 
 from wsgistack.balancer.plane.accept cimport accept_clients, last_call, leave
+from wsgistack.balancer.plane.access_log cimport log_close, log_keep, log_open
 from wsgistack.balancer.plane.board cimport MAX_WORKERS, Board
 from wsgistack.balancer.plane.budget cimport budget_mark
 from wsgistack.balancer.plane.core cimport (
@@ -170,6 +171,7 @@ cdef class Plane:
         self.core.board = board.view(worker)
         self.core.rng = 88172645463325252 if simulated else int.from_bytes(os.urandom(8), "little") | 1
         self.core.max_clients = 20000
+        self.core.log.fd = -1
         core_refresh(self.core)
         wheel_init(&self.core.wheel, self.core.now_ms)
         down_set_callbacks(self.core)
@@ -194,6 +196,7 @@ cdef class Plane:
         if self.core != NULL:
             if self.core.epfd >= 0:
                 close(self.core.epfd)
+            free(self.core.log.p)
             free(self.core)
         free(self.batch)
 
@@ -225,6 +228,10 @@ cdef class Plane:
         if self.core.now_ms // 1000 != self.second:
             self.second = self.core.now_ms // 1000
             budget_mark(&self.core.board, self.second)
+        if self.core.log.used or self.core.log.lost:
+            lost = log_keep(self.core)
+            if lost is not None:
+                self.on_event(lost)
         wheel_run(&self.core.wheel, self.core.now_ms, fire)
         run_again(self.core)
         queue_look_again(self.core)
@@ -344,6 +351,13 @@ cdef class Plane:
 
     # -- what goes on ----------------------------------------------------------------------
 
+    def open_log(self, path: str, format: str) -> None:
+        """Write the access log to *path* from now on: a file, `-` for stdout, `off`; lines before go where they went.
+
+        OSError if it can not be opened; then nothing is changed.
+        """
+        log_open(self.core, path, format)
+
     def clients(self) -> int:
         """Return the number of open client connections."""
         return self.core.n_clients
@@ -368,6 +382,7 @@ cdef class Plane:
             down_close(self.core.clients, 0)
         self.tables.close()
         core_bury_dead(self.core)
+        log_close(self.core)
 
 
 def prepare_listening(fd: int) -> None:

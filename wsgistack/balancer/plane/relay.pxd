@@ -17,5 +17,3 @@ cdef void relay_conn_failed(Client* c, int phase, int why, int error) noexcept n
 # Answer, or cut, the exchange under way.
 cdef void relay_fail(Client* c, int status, int why) noexcept nogil
 cdef void relay_drop(Client* c) noexcept nogil       # free the exchange and what it holds
-cdef ssize_t client_read(Client* c, unsigned int want) noexcept nogil
-cdef void log_refused(Client* c, int status) noexcept nogil

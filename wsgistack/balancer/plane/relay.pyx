@@ -7,24 +7,22 @@ full, the response while `down` holds buffer_size bytes.
 
 from libc.errno cimport EAGAIN
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.string cimport memcpy, strncpy
 
+from wsgistack.balancer.plane.access_log cimport log_end
 from wsgistack.balancer.plane.again cimport count_outcome, count_response, try_again
 from wsgistack.balancer.plane.board cimport ServiceCount
 from wsgistack.balancer.plane.buf cimport buf_consume, buf_data, buf_len, buf_release, buf_reserve, buf_room, buf_tail
 from wsgistack.balancer.plane.core cimport (
     CONN_BUSY,
-    NAME_BYTES,
     PHASE_RESPONSE,
     PHASE_TIMEOUT,
     Client,
     Conn,
     Core,
-    EventRecord,
     Node,
-    core_event,
     node_unref,
 )
+from wsgistack.balancer.plane.events cimport event_refused
 from wsgistack.balancer.plane.exchange cimport (
     RES_BODY,
     RES_DONE,
@@ -52,7 +50,6 @@ from wsgistack.balancer.plane.exchange cimport (
     ex_response_eof,
     ex_response_input,
     exchange_free,
-    why_name,
 )
 from wsgistack.balancer.plane.pipes cimport (
     SPLICE_OK,
@@ -63,6 +60,7 @@ from wsgistack.balancer.plane.pipes cimport (
     relay_splice,
 )
 from wsgistack.balancer.plane.queues cimport queue_enter, queue_is_ahead, queue_leave
+from wsgistack.balancer.plane.receive cimport client_read
 from wsgistack.balancer.plane.retry cimport (
     FAILED_CONNECT,
     FAILED_ERROR,
@@ -105,41 +103,6 @@ cdef inline ServiceCount* counts(Client* c) noexcept nogil:
     return &c.ep.core.board.mine.services[c.service.slot]
 
 
-cdef ssize_t client_read(Client* c, unsigned int want) noexcept nogil:
-    cdef ssize_t r
-    if buf_reserve(&c.inp, want) != 0:
-        return -12
-    want = buf_room(&c.inp)
-    r = c.ep.core.net.recv(c.ep.fd, buf_tail(&c.inp), want)
-    if r > 0:
-        c.inp.end += <uint32_t>r
-        c.last_in_ms = c.ep.core.now_ms
-        counts(c).bytes_in += r
-        if <uint32_t>r < want and not c.ep.rdhup:
-            c.ep.readable = 0
-        return r
-    if r == -EAGAIN:
-        c.ep.readable = 0
-    elif r == 0:
-        c.eof = 1
-        c.ep.readable = 0
-    if buf_len(&c.inp) == 0:
-        buf_release(&c.inp)
-    return r
-
-
-cdef void log_refused(Client* c, int status) noexcept nogil:
-    cdef EventRecord* e = core_event(c.ep.core)
-    if e == NULL:
-        return
-    e.kind = 1
-    e.status = status
-    e.why = why_name(c.ex)
-    strncpy(e.service, c.service.name, NAME_BYTES - 1)
-    memcpy(e.peer, c.peer, c.peer_len)
-    e.port = c.port
-
-
 cdef void release_conn(Client* c, int keep) noexcept nogil:
     if c.ex.conn != NULL:
         up_release(<Conn*>c.ex.conn, c.ex, keep)
@@ -156,7 +119,7 @@ cdef void relay_fail(Client* c, int status, int why) noexcept nogil:
         # The connection is kept only when the next request is sure to begin where this one ended.
         ex_answer(ex, status, why, ex.req_done and why != WHY_WIRE, c.service.retry_after, c.service.server_tokens)
     counts(c).refused += 1
-    log_refused(c, status)
+    event_refused(c, status)
 
 
 cdef void stop_waiting(Client* c) noexcept nogil:
@@ -170,6 +133,8 @@ cdef void relay_drop(Client* c) noexcept nogil:
         return
     stop_waiting(c)
     queue_leave(c)
+    if buf_len(&c.ex.log):
+        log_end(c)
     release_conn(c, 0)
     relay_free(c.relay_up)
     relay_free(c.relay_down)
@@ -395,7 +360,7 @@ cdef int node_lost(Client* c, int phase, int why, int error) noexcept nogil:
 cdef int held_response(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
     cdef const Head* h = &c.ep.core.head
     cdef int failure = FAILED_ERROR if ex.status == 500 and ex.watch_error else FAILED_STATUS
-    cdef int64_t body = 0 if ex.method_id == M_HEAD else -1 if h.chunked else h.content_length
+    cdef int64_t body = -1 if h.chunked or ex.method_id == M_HEAD else h.content_length
     # A short answer that is here as a whole leaves its connection as good as new.
     cdef int whole = (h.keep_alive and body >= 0 and <int64_t>h.size + body == buf_len(&conn.inp)
                       and ex.req_done and buf_len(&ex.up) == ex.up_sent and not conn.ep.readable)
@@ -493,6 +458,7 @@ cdef int from_node(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
                 return 1
             feed(c, ex, conn)
         if not began and ex.res_state != RES_HEAD:
+            ex.first_us = c.ep.core.now_us
             count_outcome(c, ex, conn)
         if ex.why != WHY_NONE:
             up_failed(c.ep.core, conn.node, c.service, PHASE_RESPONSE, WHY_BAD_RESPONSE, 0, HOLD_NONE)

@@ -37,6 +37,11 @@ cdef Member* find_member(Pool* pool, Node* node, uint32_t likely) noexcept:
     return NULL
 
 
+cdef int put_name(Pool* pool, str name) except -1:
+    strncpy(pool.name, name.encode(), NAME_BYTES - 1)
+    return 0
+
+
 cdef class Tables:
     """See the module; owned by a Plane and used by it alone."""
 
@@ -72,6 +77,7 @@ cdef class Tables:
         cdef Node* node
         cdef int i
         try:
+            put_name(pool, name)
             fill_pool(pool, spec["settings"])
             for i, n in enumerate(spec["nodes"]):
                 node = self.find_or_make_node(n)

@@ -13,6 +13,7 @@ from libc.stdio cimport snprintf
 from libc.stdlib cimport calloc
 from libc.string cimport memcmp, strncpy
 
+from wsgistack.balancer.plane.access_log cimport log_node
 from wsgistack.balancer.plane.board cimport NodeCount, board_bad
 from wsgistack.balancer.plane.buf cimport buf_append, buf_consume, buf_data, buf_len, buf_release, buf_reserve, buf_room
 from wsgistack.balancer.plane.buf cimport buf_tail
@@ -211,10 +212,15 @@ cdef void hand_over(Conn* conn, Client* client, Exchange* ex) noexcept nogil:
     conn.last_ms = conn.since_ms
 
 
-cdef void engage(Node* node, Exchange* ex) noexcept nogil:
+cdef void engage(Core* core, Node* node, Exchange* ex) noexcept nogil:
     # The place on the node is taken: see pick.pyx.
     ex.node = node
     node.refs += 1
+    ex.asked += 1
+    ex.taken_us = core.now_us
+    ex.ready_us = core.now_us
+    if buf_len(&ex.log):
+        log_node(ex, node)
 
 
 cdef void disengage(Core* core, Exchange* ex) noexcept nogil:
@@ -259,7 +265,7 @@ cdef int up_acquire(Core* core, Client* client, Exchange* ex) noexcept nogil:
     cdef int found = choose(core, service, ex, &node)
     if found != FOUND_NODE:
         return ACQUIRED_FULL if found == FOUND_FULL else ACQUIRED_NONE
-    engage(node, ex)
+    engage(core, node, ex)
     if not ex.fresh_only:
         conn = take_idle(core, node, not ex.idempotent)
     if conn != NULL:
@@ -326,6 +332,7 @@ cdef void ready(Conn* conn) noexcept nogil:
     conn.reused = 0
     conn.since_ms = conn.ep.core.now_ms
     conn.last_ms = conn.since_ms
+    (<Exchange*>conn.client.ex).ready_us = conn.ep.core.now_us
     conn.ep.core.conn_ready(conn)
 
 
