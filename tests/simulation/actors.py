@@ -162,7 +162,7 @@ class NodeSide(Peer):
     def payload(self, ident: str) -> bytes:
         return (ident.encode() + b"=" + self.body[:64] + b";") * (1 + hash_of(ident) % self.net.largest)
 
-    def reply(self, ident: str) -> None:
+    def reply(self, ident: str, status: int = 0) -> None:
         if self.end.closed or self.h11.our_state is not h11.SEND_RESPONSE:
             return
         body = self.payload(ident)
@@ -179,7 +179,7 @@ class NodeSide(Peer):
             headers.append(("connection", "close"))
         assert self.request is not None
         data = b"" if self.request.method == b"HEAD" else body
-        self.say(h11.Response(status_code=self.node.status, headers=headers))
+        self.say(h11.Response(status_code=status or self.node.status, headers=headers))
         for i in range(0, len(data), 5000):
             self.say(h11.Data(data=data[i : i + 5000]))
         self.replied = True
@@ -246,6 +246,12 @@ class NodeSide(Peer):
     def do_nothing(self, ident: str) -> None:
         pass
 
+    def do_busy(self, ident: str) -> None:
+        self.reply(ident, 503)
+
+    def do_error(self, ident: str) -> None:
+        self.reply(ident, 500)
+
     def do_slow(self, ident: str) -> None:
         self.net.later(2.0, lambda: self.reply(ident))
 
@@ -264,6 +270,8 @@ class Outcome:
     began: float
     ended: float
     answered: bool = False  # a final response head came
+    node: str = ""  # that answered
+    told: bool = False  # a cookie was set
 
 
 class SimClient(Peer):
@@ -328,6 +336,11 @@ class SimClient(Peer):
             if isinstance(event, h11.Response):
                 self.outcome.status = event.status_code
                 self.outcome.answered = True
+                fields = dict(event.headers)
+                self.outcome.node = fields.get(b"x-node", b"").decode()
+                if b"set-cookie" in fields:
+                    self.outcome.told = True
+                    self.cookie = fields[b"set-cookie"].partition(b";")[0].decode()
             elif isinstance(event, h11.Data):
                 self.got += event.data
             elif isinstance(event, h11.EndOfMessage):

@@ -17,6 +17,7 @@ from wsgistack.balancer.plane.board import Board
 from wsgistack.balancer.plane.plane import Plane
 from wsgistack.balancer.pool_settings import POOL_SETTINGS
 from wsgistack.balancer.service_settings import SERVICE_SETTINGS
+from wsgistack.balancer.sticky import make_tokens
 
 TICK_S = 0.05
 
@@ -90,7 +91,7 @@ class World:
                     "settings": settings,
                     "insert": [],
                     "remove": [],
-                    "tokens": {},
+                    "tokens": make_tokens(b"", "mypool", [node.address for node in nodes]),
                 }
             },
         }
