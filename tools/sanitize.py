@@ -92,21 +92,13 @@ def main(arguments: list[str]) -> int:
     print(f"-- {copy_tree(ROOT, COPY)} files copied to {COPY.relative_to(ROOT)}", flush=True)
     print(f"-- compiled with {FLAGS}", flush=True)
     build(compiler)
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-n",
-        "0",
-        "-p",
-        "no:cacheprovider",
-        *(arguments or TESTS),
-    ]
+    # A report ends the process; in a file of pytest's, which captures descriptors otherwise, nobody would read it.
+    how = ["-q", "-n", "0", "--capture=sys", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", *how, *(arguments or TESTS)]
     environment = make_environment(libraries, dict(os.environ))
     print(f"-- tests, {environment['WSGISTACK_SEEDS']} seeds", flush=True)
     status = subprocess.run(command, cwd=COPY, check=False, env=environment).returncode
-    print("-- no report of a sanitizer" if status == 0 else f"-- pytest ended with {status}")
+    print("-- no report of a sanitizer" if status == 0 else f"-- pytest ended with {status}, see above")
     return status
 
 

@@ -83,6 +83,8 @@ cdef int buf_reserve(Buf* b, uint32_t n) noexcept nogil:
 
 
 cdef int buf_append(Buf* b, const char* p, uint32_t n) noexcept nogil:
+    if n == 0:
+        return 0                 # an empty buffer has no memory that memcpy could be given
     if buf_reserve(b, n) != 0:
         return -1
     memcpy(b.p + b.end, p, n)
