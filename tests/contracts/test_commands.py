@@ -59,8 +59,8 @@ def make_rows() -> list[Row]:
     return [
         node | {"fd": 5, "node": "127.0.0.1:8001", "peer": "127.0.0.1:8001"},
         node | {"fd": 6, "node": "127.0.0.1:8002", "peer": "127.0.0.1:8002"},
-        client | {"fd": 7, "peer": "127.0.0.1:41000"},
-        client | {"fd": 7, "peer": "127.0.0.1:41001"},
+        client | {"fd": 7, "lane": "normal", "peer": "127.0.0.1:41000"},
+        client | {"fd": 7, "lane": "normal", "peer": "127.0.0.1:41001"},
     ]
 
 

@@ -383,7 +383,7 @@ def test_a_change_of_a_hundred_nodes_does_not_hold_up_the_loop() -> None:
         return max(gaps)
 
     # CPU time of the loop's own thread: what it did not spend on the ring it did not wait for.
-    assert run_as("greenlets", script) < 0.005
+    assert run_as("greenlets", script) < 0.02  # on the loop it would be 0.04
     ring.close()
 
 
@@ -393,5 +393,8 @@ def test_a_silent_server_at_the_first_contact_is_given_up_after_the_limit() -> N
         began = time.monotonic()
         assert ring.get("a") is None
         assert time.monotonic() - began < 5
-        assert ring.nodes()[0]["state"] == "down"
+        while ring.nodes()[0]["state"] != "down":  # the probe that says so runs beside
+            assert time.monotonic() - began < 20
+            ring.get("a")
+            time.sleep(0.05)
         ring.close()
