@@ -22,6 +22,7 @@ def make_service_counts() -> ServiceCounts:
         responses=dict.fromkeys(range(1, 6), 0),
         latency=[0] * 64,
         latency_us=0,
+        queue=dict.fromkeys(("normal", "highpri", "lowpri"), (0, 0.0)),
         client_connections=0,
         in_flight=0,
         waiting=0,

@@ -101,3 +101,12 @@ def test_ready_and_workers_are_told() -> None:
         (("worker0", "user"), 2.0),
         (("worker0", "system"), 1.0),
     ]
+
+
+def test_a_queue_is_told_by_class() -> None:
+    counts = make_service_counts()
+    counts["queue"] = {"normal": (3, 1.5), "highpri": (1, 0.25), "lowpri": (0, 0.0)}
+    picture = make_picture()
+    picture = replace(picture, services={**picture.services, "mysite": counts})
+    assert read("queue_length", picture)[:2] == [(("mysite", "normal"), 3), (("mysite", "highpri"), 1)]
+    assert read("queue_oldest_seconds", picture)[0] == (("mysite", "normal"), 1.5)

@@ -12,12 +12,7 @@ def test_the_keys_are_those_that_are_promised() -> None:
         {"kind": "client", "service": "mysite", "state": "wait_res", "count": 1},
         {"kind": "client", "service": "mysite", "state": "wait_res", "count": 3},
     ]
-    waiting = [
-        {"service": "mysite", "count": 2, "age": 1.5},
-        {"service": "mysite", "count": 1, "age": 2.5},
-        {"service": "other", "count": 9, "age": 9.0},
-    ]
-    page = describe(make_picture(), states=states, waiting=waiting, silent={1})
+    page = describe(make_picture(), states=states, silent={1})
     assert list(page) == [
         "version", "started_at", "unready", "uptime_s", "snapshot", "server", "processes", "services", "pools", "nodes",
         "silent_workers",
@@ -36,7 +31,8 @@ def test_the_keys_are_those_that_are_promised() -> None:
     assert service["settings"]["buffer_size"] == 120 * 1024
     assert (service["insert"], service["remove"]) == ([["X-A", "b"]], ["x-c"])
     assert service["counts"]["responses"] == {"1xx": 0, "2xx": 0, "3xx": 0, "4xx": 0, "5xx": 0}
-    assert service["queue"] == {"count": 3, "oldest_s": 2.5}
+    assert service["queue"]["highpri"] == {"count": 0, "oldest_s": 0.0}
+    assert "queue" not in service["counts"]
     assert service["connections"] == {"client": {"wait_res": 4}, "node": {"bored": 2}}
     pool = page["pools"]["mypool"]
     assert list(pool) == ["settings", "services", "admits_percent", "nodes"]
@@ -48,7 +44,7 @@ def test_the_keys_are_those_that_are_promised() -> None:
 
 
 def test_it_is_json_and_gives_no_token_away() -> None:
-    page = describe(make_picture(), states=[], waiting=[], silent=())
+    page = describe(make_picture(), states=[], silent=())
     text = json.dumps(page)
     assert page["services"]["admin"]["settings"]["admin_token"] is True
     assert page["services"]["admin"]["settings"]["readonly_token"] is False

@@ -119,3 +119,21 @@ def test_graphite_gets_the_metrics_and_may_go_away(balancer: Balancer) -> None:
     balancer.wait_for_log(r" warn graphite_down address=127\.0\.0\.1:\d+")
     assert balancer.get("/") == (200, b"a\n")
     assert f"SERVER graphite = 127.0.0.1:{port}" in balancer.admin("dumpconfig")
+
+
+def test_who_waits_in_the_queue_is_told_with_its_age(
+    start_backend: StartBackend, start_balancer: StartBalancer
+) -> None:
+    node = start_backend("a")
+    text = site([node]).replace(f"ADD {node.address}", f"ADD {node.address} max=1")
+    balancer = start_balancer(text)
+    threads = [threading.Thread(target=balancer.get, args=("/slow/3",)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: scrape(balancer)["wsgistack_queue_length"]["normal", "mysite"] == 2.0)
+    assert scrape(balancer)["wsgistack_queue_oldest_seconds"]["normal", "mysite"] > 0
+    page = ask(balancer.admin_address, "/admin/state")[1]
+    assert page["services"]["mysite"]["queue"]["normal"]["count"] > 0
+    for thread in threads:
+        thread.join(30)
+    assert scrape(balancer)["wsgistack_queue_length"]["normal", "mysite"] == 0.0

@@ -101,6 +101,15 @@ def _by_class(picture: Picture) -> Iterator[Sample]:
             yield (name, f"{kind}xx"), n
 
 
+def _by_lane(part: int) -> Callable[[Picture], Iterator[Sample]]:
+    def read(picture: Picture) -> Iterator[Sample]:
+        for name, counts in _proxies(picture):
+            for lane, told in counts["queue"].items():
+                yield (name, lane), told[part]
+
+    return read
+
+
 def _durations(picture: Picture) -> Iterator[Sample]:
     for name, counts in _proxies(picture):
         total, buckets = 0, []
@@ -225,11 +234,15 @@ SERVICES = [
     ),
     Metric("in_flight", "gauge", "requests at work", SERVICE, _by_service(lambda s: s["in_flight"])),
     Metric(
-        "queue_length",
+        "waiting",
         "gauge",
-        "requests that wait for a node's connection",
+        "requests that have no node's connection yet, in the queue or while one is opened",
         SERVICE,
         _by_service(lambda s: s["waiting"]),
+    ),
+    Metric("queue_length", "gauge", "requests that wait for a node", (*SERVICE, "class"), _by_lane(0)),
+    Metric(
+        "queue_oldest_seconds", "gauge", "for how long the oldest waits", (*SERVICE, "class"), _by_lane(1)
     ),
     Metric(
         "request_duration_seconds",

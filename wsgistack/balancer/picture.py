@@ -29,7 +29,8 @@ class ServiceCounts(TypedDict):
 
     *responses* by class (2 for 2xx); *latency* by bucket: the i-th counts requests that took
     from 2**(i/2) to 2**((i+1)/2) microseconds, *latency_us* is their sum.  *unbudgeted*: not sent again
-    because the retry budget was spent.  The last three are gauges.
+    because the retry budget was spent.  *queue*: {class: (length, seconds that the oldest one waits)}.
+    The last three are gauges, *waiting* with those that wait for a connection to be opened.
     """
 
     requests: int
@@ -42,6 +43,7 @@ class ServiceCounts(TypedDict):
     responses: Mapping[int, int]
     latency: list[int]
     latency_us: int
+    queue: Mapping[str, tuple[int, float]]
     client_connections: int
     in_flight: int
     waiting: int

@@ -13,7 +13,7 @@ from wsgistack.balancer.admin_settings import TOKENS
 from wsgistack.balancer.health import NodeHealth
 from wsgistack.balancer.language.replies import Row
 from wsgistack.balancer.model import Node, Pool, Service
-from wsgistack.balancer.picture import Picture
+from wsgistack.balancer.picture import Picture, ServiceCounts
 from wsgistack.settings import Value
 
 __all__ = ["describe"]
@@ -23,8 +23,8 @@ SECRETS = frozenset([*(key for key in TOKENS if not key.endswith("_file")), "sti
 Json = dict[str, Any]
 
 
-def describe(picture: Picture, *, states: list[Row], waiting: list[Row], silent: Iterable[int]) -> Json:
-    """Return the page.  *states* and *waiting* are what the workers answered, *silent* who did not."""
+def describe(picture: Picture, *, states: list[Row], silent: Iterable[int]) -> Json:
+    """Return the page.  *states* is what the workers answered, *silent* names who did not."""
     snapshot = picture.snapshot
     return {
         "version": picture.version,
@@ -35,8 +35,7 @@ def describe(picture: Picture, *, states: list[Row], waiting: list[Row], silent:
         "server": _settings(snapshot.server),
         "processes": [asdict(process) for process in picture.processes],
         "services": {
-            name: _service(picture, service, states, waiting)
-            for name, service in sorted(snapshot.services.items())
+            name: _service(picture, service, states) for name, service in sorted(snapshot.services.items())
         },
         "pools": {name: _pool(picture, pool) for name, pool in sorted(snapshot.pools.items())},
         "nodes": {address: _counts(counts) for address, counts in sorted(picture.nodes.items())},
@@ -52,8 +51,7 @@ def _settings(settings: Mapping[str, Value]) -> Json:
     }
 
 
-def _service(picture: Picture, service: Service, states: list[Row], waiting: list[Row]) -> Json:
-    mine = [row for row in waiting if row["service"] == service.name]
+def _service(picture: Picture, service: Service, states: list[Row]) -> Json:
     connections: dict[str, dict[str, int]] = {}
     for row in sorted(states, key=lambda row: (str(row["kind"]), str(row["state"]))):
         if row.get("service") == service.name:
@@ -68,13 +66,15 @@ def _service(picture: Picture, service: Service, states: list[Row], waiting: lis
         "settings": _settings(service.settings),
         "insert": [list(pair) for pair in service.insert],
         "remove": list(service.remove),
-        "counts": counts | {"responses": {f"{kind}xx": n for kind, n in counts["responses"].items()}},
-        "queue": {
-            "count": sum(int(row["count"]) for row in mine),
-            "oldest_s": max((float(row["age"]) for row in mine), default=0.0),
-        },
+        "counts": _service_counts(counts),
+        "queue": {name: {"count": n, "oldest_s": age} for name, (n, age) in counts["queue"].items()},
         "connections": connections,
     }
+
+
+def _service_counts(counts: ServiceCounts) -> Json:
+    shown = {key: value for key, value in counts.items() if key != "queue"}
+    return shown | {"responses": {f"{kind}xx": n for kind, n in counts["responses"].items()}}
 
 
 def _pool(picture: Picture, pool: Pool) -> Json:

@@ -60,12 +60,10 @@ class Window:
     def state(self, unready: str) -> dict[str, Any]:
         """Return the state page; asks the workers for their connections."""
         states, silent = self._publisher.collect("states")
-        waiting, silent_too = self._publisher.collect("waiting")
         return describe(
             self.picture(unready),
             states=[row for rows in states for row in rows],
-            waiting=[row for rows in waiting for row in rows],
-            silent={seat.number for seat in [*silent, *silent_too]},
+            silent={seat.number for seat in silent},
         )
 
 

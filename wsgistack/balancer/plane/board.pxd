@@ -215,6 +215,7 @@ cdef class Board:
     cdef NodeHold* holds(self)
     cdef SharedQueue* queues(self)
     cdef Waiters* waiters(self)
+    cdef tuple lane(self, int slot, int lane)
     cdef Learned* learned(self)
     cdef seed(self, bytes random)
     cdef outcome(self, int slot, bint held)

@@ -16,6 +16,7 @@ from libc.string cimport memcpy, memset
 from wsgistack.balancer.outside import Outcomes
 
 MAGIC = b"wsgistk4"
+LANE_NAMES = ("normal", "highpri", "lowpri")  # as queues.pxd numbers them
 # The class body below would take the bare names for its own.
 SIZES = {"nodes": NODE_SLOTS, "services": SERVICE_SLOTS, "workers": MAX_WORKERS, "latency": LATENCY_BUCKETS}
 
@@ -184,7 +185,10 @@ cdef class Board:
         return tuple.__new__(Outcomes, (good, bad, streak, latency_ns // 1000, spent_us, measured_us, held))
 
     def service(self, slot: int) -> dict:
-        """Return a service's counters and gauges; `responses` by class, `latency` by bucket."""
+        """Return a service's counters and gauges.
+
+        `responses` by class, `latency` by bucket, `queue` as {class: (length, seconds of the oldest)}.
+        """
         self._check(slot, SERVICE_SLOTS)
         cdef ServiceCount* c
         cdef int w, i
@@ -212,7 +216,21 @@ cdef class Board:
                 latency[i] += c.latency[i]
         out["responses"] = responses
         out["latency"] = latency
+        out["queue"] = {name: self.lane(slot, i) for i, name in enumerate(LANE_NAMES)}
         return out
+
+    cdef tuple lane(self, int slot, int lane):
+        cdef QueueCell* q
+        cdef uint32_t count = 0
+        cdef int w
+        oldest_s = 0.0
+        now = time.monotonic()
+        for w in range(self.workers):
+            q = &self.queues()[slot].cells[w]
+            if q.count[lane]:
+                count += q.count[lane]
+                oldest_s = max(oldest_s, now - q.oldest_us[lane] * 1e-6)
+        return count, oldest_s
 
     def totals(self) -> dict:
         """Return `requests` and `refused` over all services (those of removed ones included)."""
