@@ -377,7 +377,7 @@ def test_a_change_of_a_hundred_nodes_does_not_hold_up_the_loop() -> None:
         gevent.sleep(0.01)
         gaps.clear()
         ring.add_node("10.0.1.1:11211")
-        wait_until(lambda: len(ring.nodes()) == 101)
+        wait_until(lambda: len(ring._cluster.snapshot.nodes) == 101)
         is_done = True
         ticker.join()
         return max(gaps)

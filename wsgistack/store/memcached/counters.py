@@ -29,6 +29,8 @@ class Histogram:
     def percentile(self, share: float) -> float:
         """Return the seconds that *share* of the durations did not exceed; 0 if there were none."""
         total = sum(self._counts)
+        if not total:
+            return 0.0
         seen = 0
         for bucket, count in enumerate(self._counts):
             seen += count
