@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -26,16 +27,20 @@ POST = b"POST /echo HTTP/1.1"
 class Site:
     """A WSGI server and the balancer in front of it."""
 
-    def __init__(self, words: list[str], folder: object) -> None:
+    def __init__(self, words: list[str], folder: Path) -> None:
         port = choose_port()
         self.node = Backend(port=port)
         command = [word.format(address=self.node.address) for word in words]
         self.server = subprocess.Popen(
             [sys.executable, "-m", *command, APPLICATION], cwd=ROOT, stdin=subprocess.DEVNULL
         )
-        eventually(self._accepts, what=f"{words[0]} does not accept")
-        self.balancer = Balancer(folder, site([self.node], workers=1))  # type: ignore[arg-type]  # a Path
-        self.balancer.start()
+        try:
+            eventually(self._accepts, what=f"{words[0]} does not accept")
+            self.balancer = Balancer(folder, site([self.node], workers=1))
+            self.balancer.start()
+        except BaseException:
+            self.server.terminate()
+            raise
 
     def _accepts(self) -> bool:
         with suppress(OSError), socket.create_connection(("127.0.0.1", self.node.port), timeout=1):
