@@ -48,6 +48,9 @@ bench-ratelimit: $(STAMPS)/dev build installed  ## the rate limiter beside limit
 conformance-django: $(STAMPS)/dev build installed  ## Django's own cache tests over our backend
 	@$(PY) -m tools.django_conformance
 
+bench-pick: $(STAMPS)/dev build installed  ## what a choice of a node costs, by algorithm and size of the pool
+	@$(PY) -m bench.pick
+
 docs: $(STAMPS)/dev build installed  ## write the generated pages (docs/settings.md, commands.md, metrics.md)
 	@$(PY) -m tools.settings_page --write
 	@$(PY) -m tools.commands_page --write

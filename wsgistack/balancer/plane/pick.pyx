@@ -9,7 +9,7 @@ Who may take a request, in this order; the algorithm chooses within the first gr
 A group whose nodes are merely full makes the request wait; it does not go on to the next group.  A node
 that drains takes only requests that stick to it; a session whose node cannot take it is balanced.
 
-A pool without caps, held nodes or slow starts, and a request without tried nodes, is the normal case: its
+A pool without held nodes or slow starts, and a request without tried nodes, is the normal case: its
 candidates are the same for every request and stand ready (prepare_pool), so that a choice of two
 costs the same in any pool.
 """
@@ -120,9 +120,9 @@ cdef int gather(Core* core, Pool* pool, const Exchange* ex, int backup, int held
     return full
 
 
-cdef int fill_slate(Core* core, Pool* pool, const Exchange* ex) noexcept nogil:
+cdef int fill_slate(Core* core, Pool* pool, const Exchange* ex, int with_caps) noexcept nogil:
     cdef int held, backup, full
-    if (pool.ready.count and not pool.capped and not ex.n_tried
+    if (pool.ready.count and not with_caps and not ex.n_tried
             and core.board.latest_hold_ms[0] <= core.now_ms and pool.warm_until_ms <= core.now_ms):
         slate.of = pool.ready
         return FOUND_NODE
@@ -187,11 +187,12 @@ cdef int take_place(Core* core, Pool* pool, const Exchange* ex, Node** node) noe
     for i in range(RACES):
         m = preferred(core, pool, ex) if ex.sticky_node != NULL else NULL
         if m == NULL:
-            found = fill_slate(core, pool, ex)
+            # Most nodes have room most of the time: only when the first choice has none, all are looked at.
+            found = fill_slate(core, pool, ex, i > 0)
             if found != FOUND_NODE:
                 return found
             m = &pool.members[slate.of.places[choose(core, pool, ex)]]
-        if board_take(&core.board, m.node.slot, m.cap):
+        if not is_full(core, m) and board_take(&core.board, m.node.slot, m.cap):
             node[0] = m.node
             return FOUND_NODE
     return FOUND_FULL

@@ -15,7 +15,7 @@ from libc.string cimport strncpy
 
 from wsgistack.balancer.plane.accept cimport accept_clients, last_call, leave
 from wsgistack.balancer.plane.access_log cimport log_close, log_keep, log_open
-from wsgistack.balancer.plane.board cimport MAX_WORKERS, Board
+from wsgistack.balancer.plane.board cimport Board
 from wsgistack.balancer.plane.budget cimport budget_mark
 from wsgistack.balancer.plane.core cimport (
     CONN_IDLE,
@@ -45,7 +45,7 @@ from wsgistack.balancer.plane.downstream cimport (
     down_timer,
 )
 from wsgistack.balancer.plane.net cimport real_net
-from wsgistack.balancer.plane.queues cimport queue_look_again, queue_serve, queue_woken
+from wsgistack.balancer.plane.queues cimport queue_look_again, queue_serve, queue_set_wakes, queue_woken
 from wsgistack.balancer.plane.rows cimport all_rows, client_name
 from wsgistack.balancer.plane.simulated cimport simulated_net
 from wsgistack.balancer.plane.tables cimport Tables
@@ -180,17 +180,7 @@ cdef class Plane:
         self.core.epfd = epoll_create1(EPOLL_CLOEXEC)
         if self.core.epfd < 0:
             raise OSError("epoll_create1 failed")
-        self.set_wakes(list(wakes))
-
-    cdef set_wakes(self, list wakes):
-        cdef int i
-        for i in range(MAX_WORKERS):
-            self.core.wakes[i] = wakes[i] if i < len(wakes) else -1
-        self.core.wake.kind = KIND_WAKE
-        self.core.wake.core = self.core
-        self.core.wake.fd = self.core.wakes[self.core.board.worker]
-        if self.core.wake.fd >= 0 and self.core.net.watch(self.core.epfd, self.core.wake.fd, &self.core.wake, 1) < 0:
-            raise OSError("can not watch the worker's eventfd")
+        queue_set_wakes(self.core, list(wakes))
 
     def __dealloc__(self):
         if self.core != NULL:
@@ -357,6 +347,10 @@ cdef class Plane:
         OSError if it can not be opened; then nothing is changed.
         """
         log_open(self.core, path, format)
+
+    def time_picks(self, pool: str, count: int) -> float:
+        """Return the nanoseconds of a choice in *pool*, the mean of *count*; for bench/pick.py."""
+        return self.tables.time_picks(pool, count)
 
     def clients(self) -> int:
         """Return the number of open client connections."""

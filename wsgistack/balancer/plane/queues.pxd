@@ -20,5 +20,7 @@ cdef void queue_leave(Client* c) noexcept nogil
 cdef void queue_serve(Core* core) noexcept nogil
 # With each tick, and after each snapshot: look for our own, whatever others should have done.
 cdef void queue_look_again(Core* core) noexcept nogil
+# Know the eventfds of all workers, and watch the own one.
+cdef int queue_set_wakes(Core* core, list wakes) except -1
 # Another worker has left us a place.
 cdef void queue_woken(Core* core) noexcept nogil

@@ -16,8 +16,8 @@ worker serves its own.
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcmp
 
-from wsgistack.balancer.plane.board cimport LANES, SERVICE_SLOTS, QueueCell, ServiceCount, atomic_add, atomic_load
-from wsgistack.balancer.plane.core cimport Client, Core, Lane, Mark, Service, core_random
+from wsgistack.balancer.plane.board cimport LANES, MAX_WORKERS, SERVICE_SLOTS, QueueCell, atomic_add, atomic_load
+from wsgistack.balancer.plane.core cimport KIND_WAKE, Client, Core, Lane, Mark, Service, core_random
 from wsgistack.balancer.plane.exchange cimport Exchange
 from wsgistack.balancer.plane.keys cimport find_cookie_sent
 from wsgistack.balancer.plane.message cimport Head
@@ -311,3 +311,15 @@ cdef void queue_woken(Core* core) noexcept nogil:
     if core.net.woken(core.wake.fd):
         core.granted = 1
         core.freed = 1
+
+
+cdef int queue_set_wakes(Core* core, list wakes) except -1:
+    cdef int i
+    for i in range(MAX_WORKERS):
+        core.wakes[i] = wakes[i] if i < len(wakes) else -1
+    core.wake.kind = KIND_WAKE
+    core.wake.core = core
+    core.wake.fd = core.wakes[core.board.worker]
+    if core.wake.fd >= 0 and core.net.watch(core.epfd, core.wake.fd, &core.wake, 1) < 0:
+        raise OSError("can not watch the worker's eventfd")
+    return 0

@@ -11,6 +11,7 @@ cdef class Tables:
     cdef dict algorithms         # name -> the function behind Pool.algorithm
     cdef Service* service(self, str name) except NULL
     cdef apply(self, dict snapshot)
+    cdef double time_picks(self, str name, int count) except -1
     cdef list all_nodes(self)    # pointers, for rows.all_rows
     cdef close_idle(self)
     cdef close(self)
