@@ -172,3 +172,28 @@ def test_the_plane_and_explain_agree_on_the_node(hash_key: str, key: str | None)
     else:
         assert ranked[0].node.slot == served_by
     world.close()
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_node_known_to_be_dead_gets_nothing_while_another_lives(seed: int, workers: int) -> None:
+    world = World(seed, workers=workers, trouble=0.1)
+    dead: set[int] = set()
+    before = [0, 0, 0]
+
+    def publish() -> None:
+        dead.clear()
+        dead.update(world.net.rng.sample(range(3), world.net.rng.randint(0, 2)))
+        world.apply(range(3), down=dead)
+        before[:] = [world.board.node(i)["in_flight"] for i in range(3)]
+
+    for i in range(15):
+        world.net.later(0.2 * i, publish)
+    world.add_clients(8, 20)
+    while not all(client.over for client in world.clients):
+        world.step()
+        now = [world.board.node(i)["in_flight"] for i in range(3)]
+        # What was under way ends; nothing is added.
+        assert [i for i in dead if now[i] > before[i]] == []
+        before[:] = now
+    world.close()
