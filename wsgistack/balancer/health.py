@@ -18,7 +18,8 @@ The left four facts but one come from checks: one *passed*, *failed* (no answer 
 body) or met a *refused* connection.  The next ones come from traffic: requests ended *good* or *bad*, or
 the node stood out from the others of its pool (an *outlier*; ejection.py says when).  *elapsed*: the
 state's time is over.  `:fall`, `:rise` and `:trials` are how many in a row it takes, one where nothing
-stands.  An empty field changes nothing.
+stands.  An empty field changes nothing.  No trial begins while the last check has failed: a node that
+hangs has failed one but not yet enough of them, and each request of a trial would wait for nothing.
 
 Down, ejected and trial are the open and half-open states of a circuit breaker, up is its closed one.
 Who is `down` may be asked when too few nodes are left (see health_book.py), who is `dead` may not: it
@@ -149,7 +150,7 @@ class NodeHealth:
         """Return the health after *what* happened, for traffic *count* times in a row."""
         after = self._noted(what, now, why, count)
         step = TABLE[self.state].get(what)
-        if step is None or step.state == self.state:
+        if step is None or step.state == self.state or (step.state == "trial" and not self.passed):
             return after
         enough = {"one": True, "fall": after.in_a_row >= rules.fall, "rise": after.in_a_row >= rules.rise}
         if not enough.get(step.needs, after.trials >= TRIALS):
