@@ -51,6 +51,9 @@ conformance-django: $(STAMPS)/dev build installed  ## Django's own cache tests o
 bench-pick: $(STAMPS)/dev build installed  ## what a choice of a node costs, by algorithm and size of the pool
 	@$(PY) -m bench.pick
 
+chaos: $(STAMPS)/dev build installed  ## nodes and workers fail under load: what visitors notice (ARGS=--short)
+	@$(PY) -m bench.chaos $(ARGS)
+
 docs: $(STAMPS)/dev build installed  ## write the generated pages (docs/settings.md, commands.md, metrics.md)
 	@$(PY) -m tools.settings_page --write
 	@$(PY) -m tools.commands_page --write
@@ -78,5 +81,5 @@ $(STAMPS)/installed: pyproject.toml | build
 		--no-build-isolation --no-deps -e .
 	@mkdir -p $(STAMPS) && touch $@
 
-.PHONY: help demo test lint build sanitize bench-proxy bench-ring bench-ratelimit bench-store conformance-ring conformance-django docs lock installed
+.PHONY: help demo test lint build sanitize chaos bench-proxy bench-ring bench-ratelimit bench-store conformance-ring conformance-django docs lock installed
 .SUFFIXES:

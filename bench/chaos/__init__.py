@@ -1,0 +1,1 @@
+"""What visitors notice while nodes and workers fail under load; `make chaos`."""
