@@ -1,4 +1,4 @@
-"""Limits over several processes of one machine are exact."""
+"""Limits over several processes are exact, in shared memory and in memcached."""
 
 from __future__ import annotations
 
@@ -6,23 +6,38 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from tests.house.source import ROOT
+from tools.real_memcached import running
 from wsgistack.store.shm.store import FOLDER
 
 PROCESSES = 4
 HITS = 60
 
 
-@pytest.fixture
-def url() -> Iterator[str]:
+@contextmanager
+def shm() -> Iterator[str]:
     """A shared memory of its own, which is gone afterwards."""
     name = f"test-{uuid.uuid4().hex[:12]}"
-    url = f"shm:///{name}?size=4m"
-    yield url
+    yield f"shm:///{name}?size=4m"
     (FOLDER / f"wsgistack-{name}").unlink()
+
+
+@contextmanager
+def memcached() -> Iterator[str]:
+    """Two servers of its own."""
+    with running(2) as servers:
+        yield f"memcached://{','.join(one.address for one in servers)}?timeout=10&least_timeout=10"
+
+
+@pytest.fixture(params=[shm, memcached], ids=lambda place: str(place.__name__))
+def url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a store that nobody else uses."""
+    with request.param() as url:
+        yield url
 
 
 def start(url: str, rate: str) -> subprocess.Popen[str]:
@@ -35,6 +50,7 @@ def start(url: str, rate: str) -> subprocess.Popen[str]:
     "rate",
     [
         "50/hour",
+        "50/500ms",
         "50/hour; 100000/hour",
         "50/hour fixed",
         "50/hour sliding",

@@ -14,6 +14,7 @@ from wsgistack.ratelimit.algorithms import NEVER, State
 from wsgistack.ratelimit.bans import parse_ban
 from wsgistack.ratelimit.clients import Asker, Key, Trust
 from wsgistack.ratelimit.fields import Quota
+from wsgistack.ratelimit.journal import AppendingStore, JournalTable
 from wsgistack.ratelimit.limits import Limit
 from wsgistack.ratelimit.rates import UNLIMITED, Rate
 from wsgistack.ratelimit.rules import Rule, policy_names
@@ -217,11 +218,7 @@ class Limiter:
         self._bans: dict[Rule, Limit] = {}
         self._compiled = [self._compile(rule) for rule in rules]
         self.settles = any(limit.has_an_end for limit in self.limits)
-        self.table: Table | SharedTable
-        if store is None:
-            self.table = Table([limit.counter for limit in self.limits], max_keys=max_keys)
-        else:
-            self.table = SharedTable(self.limits, store, on_store_error=on_store_error, max_keys=max_keys)
+        self.table = _make_table(self.limits, store, on_store_error, max_keys)
 
     def hit(self, request: RequestView) -> Decision:
         """Count one request and decide whether it may pass."""
@@ -292,3 +289,13 @@ class Limiter:
             self.limits.append(limit)
             limits.append(limit)
         return limits
+
+
+def _make_table(
+    limits: Sequence[Limit], store: Store | None, on_store_error: str, max_keys: int
+) -> Table | SharedTable | JournalTable:
+    if store is None:
+        return Table([limit.counter for limit in limits], max_keys=max_keys)
+    if isinstance(store, AppendingStore):
+        return JournalTable(limits, store, on_store_error=on_store_error, max_keys=max_keys)
+    return SharedTable(limits, store, on_store_error=on_store_error, max_keys=max_keys)

@@ -13,18 +13,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from hashlib import blake2b
 
-from wsgistack.errors import SettingError, StoreError
 from wsgistack.ratelimit.algorithms import State
+from wsgistack.ratelimit.fallback import Fallback
 from wsgistack.ratelimit.limits import Limit
-from wsgistack.ratelimit.table import Claim, Outcome, Table
-from wsgistack.registry import find_nearest
+from wsgistack.ratelimit.table import Claim, Outcome
 from wsgistack.store.base import Store
 
-__all__ = ["ON_STORE_ERROR", "SharedTable", "pack", "unpack"]
+__all__ = ["SharedTable", "pack", "unpack"]
 
-ON_STORE_ERROR = ("local", "open", "closed")
-PAUSE_US = 1_000_000  # without the store after it failed
-CLOSED_WAIT_US = 1_000_000
 LEEWAY_US = 2_000_000  # a state outlives its use by the skew of clocks and the store's whole seconds
 
 # A text, so that whoever looks into the store can read it: numbers, comma-separated.
@@ -57,8 +53,7 @@ def unpack(text: bytes | None, *, is_tuple: bool) -> State | None:
 class SharedTable:
     """The states of *limits* in *store*, under keys that begin with *prefix*.
 
-    *on_store_error*: `local` counts in this process as long as the store is in trouble, `open` lets
-    everybody pass, `closed` refuses.  *trouble* counts how often that was.
+    *on_store_error*: see Fallback.
     Safe for threads, greenlets and processes, as the store is.
     """
 
@@ -71,28 +66,20 @@ class SharedTable:
         on_store_error: str = "local",
         max_keys: int = 100_000,
     ) -> None:
-        if on_store_error not in ON_STORE_ERROR:
-            nearest = find_nearest(str(on_store_error), ON_STORE_ERROR)
-            hint = f" (did you mean '{nearest}'?)" if nearest else ""
-            text = f"on_store_error: {on_store_error!r} is not one of {', '.join(ON_STORE_ERROR)}{hint}"
-            raise SettingError(text)
-        self.trouble = 0
+        self._fallback = Fallback(limits, on_store_error, max_keys=max_keys)
         self._limits = tuple(limits)
         self._store = store
-        self._on_error = on_store_error
         self._prefixes = [f"{prefix}{limit.policy}:{_digest(limit)}:" for limit in limits]
         self._tuples = [isinstance(limit.counter.charge(None, 0, 1), tuple) for limit in limits]
-        self._local = Table([limit.counter for limit in limits], max_keys=max_keys)
-        self._alone_until = 0
+
+    @property
+    def trouble(self) -> int:
+        """How often the store failed."""
+        return self._fallback.trouble
 
     def decide(self, claims: Sequence[Claim], now: int) -> Outcome:
         """Let all *claims* pass, or none; see Table.decide.  1 update for each claim."""
-        if now >= self._alone_until:
-            try:
-                return self._decide(claims, now)
-            except StoreError:
-                self._leave_alone(now)
-        return self._without(claims, now)
+        return self._fallback.decide(claims, now, lambda: self._decide(claims, now))
 
     def decide_one(self, number: int, key: bytes, cost: int, now: int) -> tuple[int, State | None]:
         """Do the same for a single claim; see Table.decide_one."""
@@ -101,13 +88,15 @@ class SharedTable:
 
     def charge(self, claims: Sequence[Claim], now: int) -> None:
         """Count the costs of *claims* whatever the limits say."""
-        if not self._settled(now, lambda: self._charge_all(claims, now)):
-            self._local.charge(claims, now)
+        table = self._fallback.table
+        self._fallback.settle(now, lambda: self._charge_all(claims, now), lambda: table.charge(claims, now))
 
     def give_back(self, claims: Sequence[tuple[Claim, State]], now: int) -> None:
         """Give back the costs of claims, each with the state that its decision gave."""
-        if not self._settled(now, lambda: self._give_back_all(claims, now)):
-            self._local.give_back(claims, now)
+        table = self._fallback.table
+        self._fallback.settle(
+            now, lambda: self._give_back_all(claims, now), lambda: table.give_back(claims, now)
+        )
 
     def get(self, number: int, key: bytes) -> State | None:
         """Return the state of a key, None if there is none; raises StoreError."""
@@ -115,7 +104,7 @@ class SharedTable:
 
     def reset(self, number: int, key: bytes) -> bool:
         """Forget a key; return whether there was anything to forget.  Raises StoreError."""
-        self._local.reset(number, key)
+        self._fallback.table.reset(number, key)
         return self._store.delete(self._text(number, key))
 
     def _decide(self, claims: Sequence[Claim], now: int) -> Outcome:
@@ -173,28 +162,6 @@ class SharedTable:
 
     def _text(self, number: int, key: bytes) -> str:
         return self._prefixes[number] + key.hex()
-
-    def _settled(self, now: int, step: Callable[[], None]) -> bool:
-        if now < self._alone_until:
-            return False
-        try:
-            step()
-        except StoreError:
-            self._leave_alone(now)
-            return False
-        return True
-
-    def _leave_alone(self, now: int) -> None:
-        self.trouble += 1
-        self._alone_until = now + PAUSE_US
-
-    def _without(self, claims: Sequence[Claim], now: int) -> Outcome:
-        if self._on_error == "local":
-            return self._local.decide(claims, now)
-        states: list[State | None] = [None] * len(claims)
-        if self._on_error == "open" or not claims:
-            return -1, 0, states
-        return 0, CLOSED_WAIT_US, states
 
 
 def _digest(limit: Limit) -> str:

@@ -26,6 +26,8 @@ from wsgistack.errors import ArgumentError, Contended
 __all__ = [
     "LARGEST_COUNT",
     "MOST_TRIES",
+    "Addition",
+    "Appending",
     "Change",
     "Counted",
     "Found",
@@ -172,6 +174,31 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Give back what this object holds of the system; nothing may use it afterwards."""
+        ...
+
+
+class Addition(NamedTuple):
+    """One record of `append_many`: it goes behind what *key* holds, which begins empty.
+
+    The entry lives *ttl_s* from now on.  *instead*: (token, value) that takes the place of what is
+    there first, if that is still the one of the token.
+    """
+
+    key: str
+    record: bytes
+    ttl_s: float
+    instead: tuple[int, bytes] | None = None
+
+
+@runtime_checkable
+class Appending(Protocol):
+    """A store that can append, which one with a network offers: one round trip, whoever else writes."""
+
+    def append_many(self, additions: Sequence[Addition]) -> list[Found]:
+        """Append each record, atomically; return what its key holds afterwards, in order.  1 RT.
+
+        Others may have appended behind it by then.  Values are plain bytes, not what `set` stores.
+        """
         ...
 
 

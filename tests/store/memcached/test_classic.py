@@ -27,6 +27,10 @@ CALLS: list[Callable[[], Call]] = [
     lambda: requests.store("set", b"new", b"value", 9, 60),
     lambda: requests.get(b"new"),
     lambda: requests.store("add", b"a", b"value", 9, 60),
+    lambda: requests.append_many([requests.Append(b"log", b"x", 60, None)]),
+    lambda: requests.append_many(
+        [requests.Append(b"log", b"y", 60, (10**9, b"-")), requests.Append(b"log", b"z", 60, None)]
+    ),
     lambda: requests.store("replace", b"none", b"value", 9, 60),
     lambda: requests.store("append", b"a", b"+", 0, 0),
     lambda: requests.store("prepend", b"a", b"-", 0, 0),

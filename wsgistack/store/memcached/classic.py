@@ -161,6 +161,19 @@ def _count_many(client: Any, call: Call) -> Answer:
     return replies
 
 
+def _append_many(client: Any, call: Call) -> Answer:
+    replies = []
+    for key, record, ttl, instead in call.words[0]:
+        if instead is not None:
+            done = client.cas(key, (instead[1], 0), instead[0], ttl)
+            replies.append(Reply(b"EX" if done is False else STORED[done]))
+        replies.append(Reply(STORED[client.add(key, (b"", 0), ttl)]))
+        replies.append(Reply(STORED[client.append(key, (record, 0))]))
+        client.touch(key, ttl)
+        replies.append(_value(*client.gets(key)))
+    return replies
+
+
 def _line(client: Any, call: Call) -> Answer:
     code, _, words = client.raw_command(call.words[0]).partition(b" ")
     return [Reply(code, words)]
@@ -171,6 +184,7 @@ def _stats(client: Any, call: Call) -> Answer:
 
 
 VERBS: dict[str, Callable[[Any, Call], Answer]] = {
+    "append_many": _append_many,
     "get": _get,
     "lease": lambda client, call: [_value(*client.gets(call.keys[0]))],
     "get_many": _get_many,

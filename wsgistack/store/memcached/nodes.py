@@ -30,6 +30,7 @@ FAILURES = {
     "busy": "too much was waiting to be sent",
     "closed": "the ring was closed, or the process forked",
 }
+# A log that may or may not hold a record (append_many) is worth more than none: it stays.
 WRITES = frozenset(
     [
         *("store", "store_many", "delete_many", "invalidate", "release"),

@@ -193,6 +193,33 @@ class Operations:
                         answers[number] = reply  # type: ignore[assignment]  # of a call for lines
         return answers
 
+    def append_many(self, additions: Sequence[requests.Append]) -> list[Reply | None]:
+        """Append to the values of keys and read them; one round trip over all nodes.
+
+        None where nobody answered; where a record itself was refused, the value is without it.
+        Each goes to one node, and nothing is removed when a node returns: a log that lacks some
+        records says more than none.
+        """
+        groups: dict[Node, list[int]] = {}
+        made: list[requests.Append] = list(additions)
+        for number, one in enumerate(additions):
+            node = self.cluster.find_reader(one.key)
+            if node is not None:
+                groups.setdefault(node, []).append(number)
+                target = Target(node, node is not self.cluster.snapshot.owner(one.key))
+                made[number] = one._replace(ttl=self._ttl_on(target, one.ttl))
+        answers: list[Reply | None] = [None] * len(made)
+        pairs = [(node, requests.append_many([made[n] for n in numbers])) for node, numbers in groups.items()]
+        self.cluster.run(pairs)
+        for (node, call), numbers in zip(pairs, groups.values(), strict=True):
+            if type(call.answer) is list:
+                node.counters.writes += len(numbers)
+                end = -1
+                for number in numbers:
+                    end += requests.append_lines(made[number])
+                    answers[number] = call.answer[end]  # type: ignore[assignment]  # of a call for lines
+        return answers
+
     def _group_readers(self, keys: Iterable[bytes]) -> dict[Node, list[bytes]]:
         groups: dict[Node, list[bytes]] = {}
         find, known = self.cluster.find_reader, self.cluster.snapshot.known

@@ -19,7 +19,10 @@ from wsgistack.store.memcached.wire import write_stores
 
 __all__ = [
     "BULK_BYTES",
+    "Append",
     "Sum",
+    "append_lines",
+    "append_many",
     "arithmetic",
     "arithmetic_many",
     "count_many",
@@ -231,6 +234,47 @@ def count_many(keys: list[bytes], by: int, first: int, ttl: int) -> Call:
         [b"ma %b v N%d J%d D%d O%d\r\n" % (key, ttl, first, by, n) for n, key in enumerate(keys, opaque)]
     )
     return Call(payload, LINES, "count_many", (by, first, ttl), keys=keys, count=len(keys), opaque=opaque)
+
+
+class Append(NamedTuple):
+    """A record that goes behind the value of *key*, which begins empty and lives *ttl* from now on.
+
+    *instead*: (token, value) that takes the place of what is there first, if it is still that one.
+    """
+
+    key: bytes
+    record: bytes
+    ttl: int
+    instead: tuple[int, bytes] | None
+
+
+def append_many(additions: Sequence[Append]) -> Call:
+    """Return the request that appends records and reads what came of their keys.
+
+    Each is the making of an empty value, the record, and the read, behind the store in place of the
+    old value where there is one: `append_lines` lines answer it, the last one with the value.
+    """
+    count = sum(map(append_lines, additions))
+    opaque = next_ = _next_opaque(count)
+    parts = []
+    for key, record, ttl, instead in additions:
+        if instead is not None:
+            cas, value = instead
+            parts.append(b"ms %b %d T%d F0 C%d O%d\r\n%b\r\n" % (key, len(value), ttl, cas, next_, value))
+            next_ += 1
+        parts.append(b"ms %b 0 T%d F0 ME O%d\r\n\r\n" % (key, ttl, next_))
+        parts.append(b"ms %b %d MA O%d\r\n%b\r\n" % (key, len(record), next_ + 1, record))
+        parts.append(b"mg %b v f c t T%d O%d\r\n" % (key, ttl, next_ + 2))
+        next_ += 3
+    keys = [one.key for one in additions]
+    words = (additions,)
+    payload = b"".join(parts)
+    return Call(payload, LINES, "append_many", words, keys=keys, count=count, opaque=opaque, is_fatal=True)
+
+
+def append_lines(addition: Append) -> int:
+    """Return how many lines answer an addition."""
+    return 3 if addition.instead is None else 4
 
 
 def line(text: bytes) -> Call:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from wsgistack.errors import CounterError, StoreDown, StoreFull
 from wsgistack.store.base import (
     LARGEST_COUNT,
+    Addition,
     Change,
     Counted,
     Found,
@@ -115,6 +116,22 @@ class MemcachedStore:
     def update(self, key: str, change: Change, *, pinned: bool = False) -> bytes | None:
         """Replace the value by *change* of it, atomically.  2 RT, 2 more for each lost race."""
         return update_by_cas(self, key, change, pinned=pinned)
+
+    def append_many(self, additions: Sequence[Addition]) -> list[Found]:
+        """Append each record and return what its key holds afterwards; see Appending.  1 RT."""
+        replies = self._do.append_many(
+            [
+                requests.Append(
+                    self._wire(one.key).wire, one.record, requests.expiry(one.ttl_s, "ttl_s"), one.instead
+                )
+                for one in additions
+            ]
+        )
+        found = []
+        for reply, one in zip(replies, additions, strict=True):
+            answer = self._answered(reply, one.key)
+            found.append(Found(answer.value or b"", answer.cas))
+        return found
 
     def delete(self, key: str) -> bool:
         """Remove an entry; return whether it was there.  1 RT."""
