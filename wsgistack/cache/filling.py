@@ -1,0 +1,55 @@
+"""What the application sees while a page is made that others will get: only what the key carries.
+
+Ignored cookies and parameters are gone, hosts have one spelling, and the fields by which a request
+can be made to mean another one are withheld.  The environ that came is left as it is: a request that
+goes past the cache is untouched.
+"""
+
+from __future__ import annotations
+
+from wsgistack.cache.keys import RAW, Target
+from wsgistack.cache.personal import Anonymous, Visitors
+from wsgistack.wsgi import Environ
+
+__all__ = ["Filling"]
+
+CONTENT = {"CONTENT_LENGTH": "content-length", "CONTENT_TYPE": "content-type"}
+
+
+class Filling:
+    """Makes environs for one set of rules; *visitors* say what is withheld."""
+
+    def __init__(self, visitors: Visitors) -> None:
+        self._visitors = visitors
+        fields, variables = visitors.telling
+        self._telling = frozenset([_variable(name) for name in fields] + list(variables))
+
+    def tells_nothing(self, environ: Environ) -> bool:
+        """Tell whether the request has nothing of what `Visitors.telling` lists; one look for all."""
+        return environ.keys().isdisjoint(self._telling)
+
+    def environ(self, environ: Environ, target: Target, anonymous: Anonymous) -> Environ:
+        """Return the environ for the application; *anonymous* is what was decided about the request."""
+        made = {}
+        for name, value in environ.items():
+            if name[:5] == "HTTP_":
+                shown = self._visitors.shown(name[5:].lower().replace("_", "-"), str(value))
+                if shown is not None:
+                    made[name] = shown
+            else:
+                made[name] = value
+        for name in ("HTTP_COOKIE", "CONTENT_TYPE"):  # there is no content to have a type
+            made.pop(name, None)
+        if anonymous.cookie is not None:
+            made["HTTP_COOKIE"] = anonymous.cookie
+        made["HTTP_HOST"] = target.host
+        made["QUERY_STRING"] = target.query
+        for name in RAW:
+            if name in made:  # it may name a host of its own, which no key carries
+                made[name] = target.path + (f"?{target.query}" if target.query else "")
+        return made
+
+
+def _variable(field: str) -> str:
+    name = field.upper().replace("-", "_")
+    return name if name in CONTENT else "HTTP_" + name

@@ -1,0 +1,297 @@
+"""Who is anonymous, decided from the request alone, before anything is looked up or run.
+
+A page is shared only between requests that cannot be told apart: what could tell them apart is either
+personal (the request goes past the cache), part of the key, or withheld from the application while
+the page is made.  There is no fourth way, and what is in doubt is personal.
+
+Cookies are read by one strict parser, and the application gets what that parser made of them, not
+what came: nobody can say one thing to the cache and another to the application (CVE-2016-7401).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from wsgistack.cache.keys import Names
+from wsgistack.errors import ConfigurationError
+from wsgistack.http.request import RequestView
+
+__all__ = [
+    "IDENTITY_COOKIES",
+    "IDENTITY_FIELDS",
+    "IDENTITY_VARIABLES",
+    "IGNORED_COOKIES",
+    "KEYED_FIELDS",
+    "WITHHELD_FIELDS",
+    "Anonymous",
+    "Personal",
+    "Visitors",
+    "parse_cookies",
+]
+
+# Lower-case: their case does not count.
+IDENTITY_COOKIES = (
+    "sessionid",
+    "session",
+    "_session*",
+    "*sessid",
+    "jsessionid",
+    "remember_token",
+    "auth*",
+    "jwt*",
+    "wordpress_logged_in*",
+)
+# Analytics, advertising, consent banners and bot detection: no application makes a page by them.
+IGNORED_COOKIES = (
+    "_ga*",
+    "_gid",
+    "_gat*",
+    "_gcl*",
+    "__utm*",
+    "_fbp",
+    "_fbc",
+    "_hj*",
+    "_pk_*",
+    "_clck",
+    "_clsk",
+    "OptanonConsent",
+    "cookieconsent*",
+    "__cf_bm",
+)
+IDENTITY_FIELDS = (
+    "authorization",
+    "client-cert",  # RFC 9440
+    "x-forwarded-client-cert",
+    "x-client-cert",
+    "x-ssl-client-cert",
+    "ssl-client-cert",
+    "remote-user",
+    "x-remote-user",
+    "x-forwarded-user",
+    "x-auth-request-user",
+    "x-goog-iap-jwt-assertion",
+    "x-api-key",
+)
+IDENTITY_VARIABLES = ("REMOTE_USER", "SSL_CLIENT_CERT", "SSL_CLIENT_S_DN", "SSL_CLIENT_VERIFY")
+NO_CERTIFICATE = ("", "NONE")  # what Apache and nginx put into SSL_CLIENT_VERIFY
+# Fields by which pages are made without a Vary, and the values that count; others are withheld.
+KEYED_FIELDS = {"x-forwarded-proto": ("http", "https"), "x-requested-with": ("XMLHttpRequest",)}
+# Fields by which a request can be made to mean another one (cache poisoning by unkeyed input).
+WITHHELD_FIELDS = (
+    "forwarded",
+    "proxy*",
+    "x-forwarded-host",
+    "x-forwarded-path",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-scheme",
+    "x-forwarded-server",
+    "x-forwarded-uri",
+    "x-host",
+    "x-http-host-override",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-host",
+    "x-original-url",
+    "x-rewrite-url",
+)
+
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+# Several Cookie lines that a server joined by commas: RFC 9110 §5.3 does not allow it, some do it.
+JOINED = re.compile(r",[ \t]*[!#$%&'*+.^_`|~0-9A-Za-z-]+=")
+COOKIE_OCTETS = re.compile(r"[!#-+\x2d-:<-\[\]-~]*")  # RFC 6265 §4.1.1
+LONGEST_DETAIL = 64
+
+log = logging.getLogger("wsgistack.cache")
+
+
+class Anonymous(NamedTuple):
+    """The request can be answered by a shared page.
+
+    *dimensions*: what tells such pages apart beside the URL.  *cookie*: the Cookie field as the
+    application is to see it while the page is made, None for none.
+    """
+
+    dimensions: tuple[tuple[str, str | None], ...]
+    cookie: str | None
+
+
+class Personal(NamedTuple):
+    """The request goes past the cache.  *why*: a token for Cache-Status, such as `cookie:sessionid`."""
+
+    why: str
+
+
+def parse_cookies(value: str) -> list[tuple[str, str]] | None:
+    """Return the (name, value) pairs of a Cookie field, None where readers could disagree about it.
+
+    Only `;` separates and each part is `name=value`; a quote protects nothing.
+
+    >>> parse_cookies("a=1; _ga=GA1.2.3"), parse_cookies("a=1; nameless")
+    ([('a', '1'), ('_ga', 'GA1.2.3')], None)
+    """
+    if "," in value and JOINED.search(value):
+        return None
+    pairs = []
+    for part in value.split(";"):
+        part = part.strip(" \t")
+        if not part:
+            continue
+        name, equals, text = part.partition("=")
+        if not equals or TOKEN.fullmatch(name) is None:
+            return None
+        pairs.append((name, text))
+    return pairs
+
+
+class Visitors:
+    """The rules by which a request is anonymous or personal.  Pure; safe everywhere.
+
+    *strict*: a cookie that is neither ignored nor a key cookie is personal (the default); False: only
+    *identity_cookies* are, and the application sees no others while a page is made.
+    *key_cookies*, *keyed_fields*: {name: the values that count}; any other value is as none.
+    *is_personal(request)*: True or a reason for what only the application knows; what it raises is
+    logged, and the request is personal.
+    """
+
+    def __init__(
+        self,
+        *,
+        strict: bool = True,
+        identity_cookies: Iterable[str] = IDENTITY_COOKIES,
+        ignored_cookies: Iterable[str] = IGNORED_COOKIES,
+        key_cookies: Mapping[str, Iterable[str]] | None = None,
+        identity_fields: Iterable[str] = IDENTITY_FIELDS,
+        keyed_fields: Mapping[str, Iterable[str]] = KEYED_FIELDS,
+        withheld_fields: Iterable[str] = WITHHELD_FIELDS,
+        is_personal: Callable[[RequestView], object] | None = None,
+    ) -> None:
+        self._strict = strict
+        self._identity = Names([name.lower() for name in identity_cookies], setting="identity_cookies")
+        self._ignored = Names(ignored_cookies, setting="ignored_cookies")
+        self._key_cookies = _read_values(key_cookies or {}, setting="key_cookies")
+        for name in self._key_cookies:
+            if name.lower() in self._identity:
+                raise ConfigurationError(f"key_cookies: {name!r} is one of identity_cookies")
+        self._keyed_fields = {
+            name.lower(): values
+            for name, values in _read_values(keyed_fields, setting="keyed_fields").items()
+        }
+        self._fields = tuple(
+            [name.lower() for name in Names(identity_fields, setting="identity_fields").patterns]
+        )
+        patterns = [name.lower() for name in Names(withheld_fields, setting="withheld_fields").patterns]
+        self._withheld = Names(
+            [one for one in patterns if one not in self._keyed_fields], setting="withheld_fields"
+        )
+        self._is_personal = is_personal
+        self._nobody = tuple([("cookie:" + name, None) for name in self._key_cookies])
+
+    @property
+    def telling(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The fields and the variables of which any one is personal or must be looked at.
+
+        A request that has none of them is anonymous, so that an edge can ask for all at once.
+        """
+        fields = (*self._fields, *self._keyed_fields, "cookie", "content-length", "transfer-encoding")
+        return fields, IDENTITY_VARIABLES
+
+    def decide(self, request: RequestView, *, tells_nothing: bool = False) -> Anonymous | Personal:
+        """Return whether *request* is anybody's.
+
+        *tells_nothing*: the edge knows that it has none of what `telling` lists.
+        """
+        if tells_nothing:
+            dimensions: tuple[tuple[str, str | None], ...] = tuple(
+                [(name, None) for name in self._keyed_fields]
+            )
+            found: Anonymous | Personal = Anonymous((*dimensions, *self._nobody), None)
+        else:
+            found = self._look(request)
+        if self._is_personal is not None and isinstance(found, Anonymous):
+            return self._ask(request) or found
+        return found
+
+    def withholds(self, name: str) -> bool:
+        """Tell whether the application must not see the field of that lower-case name."""
+        return name in self._withheld
+
+    def shown(self, name: str, value: str) -> str | None:
+        """Return what the application may see of a field while a page is made, None for nothing."""
+        values = self._keyed_fields.get(name)
+        if values is not None:
+            return value if value in values else None
+        return None if name in self._withheld else value
+
+    def _look(self, request: RequestView) -> Anonymous | Personal:
+        for name in self._fields:
+            if request.field(name) is not None:
+                return Personal(_detail("field", name))
+        for name in IDENTITY_VARIABLES:
+            if request.variable(name) not in (None, *NO_CERTIFICATE):
+                return Personal(_detail("variable", name))
+        if request.field("content-length") not in (None, "", "0") or request.field("transfer-encoding"):
+            return Personal("body")
+        dimensions: list[tuple[str, str | None]] = []
+        for name, values in self._keyed_fields.items():
+            value = request.field(name)
+            dimensions.append((name, value if value in values else None))
+        cookies = request.field("cookie")
+        if cookies is None:
+            return Anonymous((*dimensions, *self._nobody), None)
+        return self._judge(cookies, dimensions)
+
+    def _judge(self, value: str, dimensions: list[tuple[str, str | None]]) -> Anonymous | Personal:
+        cookies = parse_cookies(value)
+        if cookies is None:
+            return Personal("cookie:malformed")
+        chosen: dict[str, str] = {}
+        for name, text in cookies:
+            if name.lower() in self._identity:
+                return Personal(_detail("cookie", name))
+            if name in self._key_cookies:
+                if name in chosen:
+                    return Personal(_detail("cookie", name))  # which one counts depends on who reads
+                chosen[name] = text
+            elif self._strict and name not in self._ignored:
+                return Personal(_detail("cookie", name))
+        shown = {name: text for name, text in chosen.items() if text in self._key_cookies[name]}
+        keyed = [("cookie:" + name, shown.get(name)) for name in self._key_cookies]
+        cookie = "; ".join([f"{name}={shown[name]}" for name in self._key_cookies if name in shown])
+        return Anonymous((*dimensions, *keyed), cookie or None)
+
+    def _ask(self, request: RequestView) -> Personal | None:
+        assert self._is_personal is not None
+        try:
+            answer = self._is_personal(request)
+        except Exception:
+            log.exception("is-personal-failed")
+            return Personal("callable-failed")
+        if isinstance(answer, str) and TOKEN.fullmatch(answer):
+            return Personal(_detail("callable", answer))
+        return Personal("callable") if answer else None
+
+
+def _detail(kind: str, name: str) -> str:
+    return f"{kind}:{name[:LONGEST_DETAIL]}"
+
+
+def _read_values(given: Mapping[str, Iterable[str]], *, setting: str) -> dict[str, frozenset[str]]:
+    """Return the values that count, by name; ConfigurationError for what no request could say."""
+    if not isinstance(given, Mapping):
+        raise ConfigurationError(f"{setting}: {given!r} is not {{name: the values that count}}")
+    known = {}
+    for name, values in given.items():
+        if TOKEN.fullmatch(name) is None:
+            raise ConfigurationError(f"{setting}: {name!r} is not a name")
+        if isinstance(values, str):
+            raise ConfigurationError(f"{setting}: the values of {name!r} are one text, expected a list")
+        known[name] = frozenset(values)
+        for value in known[name]:
+            if not isinstance(value, str) or not value or COOKIE_OCTETS.fullmatch(value) is None:
+                raise ConfigurationError(f"{setting}: {name!r} can not have the value {value!r}")
+    return known
