@@ -16,8 +16,8 @@ from wsgistack.ratelimit.clients import (
     everybody,
     first_of,
     header_key,
-    parse_networks,
 )
+from wsgistack.ratelimit.networks import parse_networks
 from wsgistack.wsgi import EnvironRequest
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 from wsgiref.validate import validator
 
@@ -115,6 +116,28 @@ def test_networks_are_exempt() -> None:
     assert statuses(app, 3) == [200, 200, 200]
     assert statuses(app, 2, peer="198.51.100.1") == [200, 429]
     assert "RateLimit" not in ask(app).headers
+
+
+def test_a_file_of_networks_is_exempt_and_another_denied(tmp_path: Path) -> None:
+    (tmp_path / "allow").write_text("192.0.2.0/24\n")
+    (tmp_path / "deny").write_text("192.0.2.1\n203.0.113.0/24  # scrapers\n")
+    files = {"allow_file": tmp_path / "allow", "deny_file": str(tmp_path / "deny")}
+    app = validator(limited(validator(hello), "1/minute", **files))
+    assert statuses(app, 3) == [200, 200, 200], "who is exempt is not denied"
+    assert statuses(app, 2, peer="198.51.100.1") == [200, 429]
+    denied = ask(app, peer="203.0.113.5")
+    assert (denied.status_int, denied.content_type) == (403, "application/problem+json")
+    assert denied.headers["Cache-Control"] == "no-store"
+    assert b"not served" in ask(app, peer="203.0.113.5", Accept="text/html").body
+    assert ask(app, peer="203.0.113.5", method="HEAD").body == b""
+    assert statuses(limited(hello, "9/minute", dry_run=True, **files), 1, peer="203.0.113.5") == [200]
+
+
+def test_a_denied_client_is_found_behind_a_trusted_proxy(tmp_path: Path) -> None:
+    (tmp_path / "deny").write_text("203.0.113.0/24\n")
+    app = limited(hello, "9/minute", trusted=["192.0.2.1"], deny_file=tmp_path / "deny")
+    assert ask(app, X_Forwarded_For="198.51.100.1, 203.0.113.5").status_int == 403
+    assert ask(app, X_Forwarded_For="203.0.113.5, 198.51.100.1").status_int == 200
 
 
 def test_a_dry_run_changes_no_response() -> None:
@@ -283,6 +306,7 @@ def test_a_servers_file_wrapper_reaches_the_server_untouched() -> None:
         (("5/minte",), {}, RateError, "did you mean 'minute'?"),
         (("5/s",), {"headers": "draft11"}, SettingError, "did you mean 'draft10'?"),
         (("5/s",), {"max_keys": 0}, SettingError, "max_keys: 0 is not a number"),
+        (("5/s",), {"deny_file": "/no/such/file"}, SettingError, "deny_file: /no/such/file: No such"),
         (("5/s",), {"exempt": ["x"]}, SettingError, "exempt: 'x' is not a network"),
         (("5/s",), {"trusted": ["x"]}, SettingError, "trusted: 'x' is not a network"),
         (("100000/s exact",), {}, RateError, "an exact limit keeps every stamp"),

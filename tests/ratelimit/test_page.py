@@ -35,6 +35,10 @@ def test_the_rules_of_the_page_do_what_it_says() -> None:
     assert [ask(application, "/api/export", **{"X-Api-Key": "sesame"}) for _ in range(5)] == [200] * 4 + [429]
 
 
+def test_the_shedding_of_the_page_serves_whom_it_can() -> None:
+    assert ask(read_page()["guarded"], "/pay") == 200
+
+
 def test_the_error_of_the_page_is_the_error() -> None:
     (block,) = re.findall(r"^```pycon\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     example = doctest.DocTestParser().get_doctest(block, read_page(), "page", "ratelimit.md", 0)

@@ -10,7 +10,7 @@ from wsgistack.ratelimit.algorithms import NEVER
 from wsgistack.ratelimit.fields import Fields, retry_after
 from wsgistack.ratelimit.limiter import Decision
 
-__all__ = ["make_answer", "prefers_html", "status_of"]
+__all__ = ["make_answer", "make_denial", "prefers_html", "status_of"]
 
 TYPES = "https://iana.org/assignments/http-problem-types#"
 QUOTA_EXCEEDED = ("quota-exceeded", "Request cannot be satisfied as assigned quota has been exceeded")
@@ -56,6 +56,19 @@ def make_answer(decision: Decision, accept: str, fields: Fields) -> tuple[str, F
     return f"{status} {HTTPStatus(status).phrase}", answer + fields, body
 
 
+def make_denial(accept: str) -> tuple[str, Fields, bytes]:
+    """Return status line, fields and body for who is on a list of those that are denied: 403."""
+    if prefers_html(accept):
+        kind, body = "text/html; charset=utf-8", _html("Forbidden", "This address is not served here.")
+    else:
+        kind, body = (
+            "application/problem+json",
+            b'{"type": "about:blank", "title": "Forbidden", "status": 403}',
+        )
+    fields = [("Content-Type", kind), ("Content-Length", str(len(body)))]
+    return "403 Forbidden", [*fields, ("Cache-Control", "no-store"), ("Vary", "Accept")], body
+
+
 def prefers_html(accept: str) -> bool:
     """Tell whether a client would rather have HTML than JSON: a browser, in short.  RFC 9110 §12.5.1
 
@@ -94,9 +107,12 @@ def _problem(status: int, code: str, title: str, decision: Decision) -> bytes:
 
 
 def _page(status: int, title: str, decision: Decision) -> bytes:
-    phrase = HTTPStatus(status).phrase
     again = "" if decision.wait_us == NEVER else f" Please try again in {retry_after(decision.wait_us)} s."
+    return _html(HTTPStatus(status).phrase, f"{title}.{again}")
+
+
+def _html(phrase: str, text: str) -> bytes:
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{phrase}</title>'
-        f"<h1>{phrase}</h1><p>{html.escape(title)}.{again}</p></html>"
+        f"<h1>{phrase}</h1><p>{html.escape(text)}</p></html>"
     ).encode()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from hashlib import blake2b
-from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Address
 
 from wsgistack.errors import SettingError
 from wsgistack.http.forwarded import (
@@ -21,61 +21,24 @@ from wsgistack.http.forwarded import (
     parse_hop,
 )
 from wsgistack.http.request import RequestView
+from wsgistack.ratelimit.networks import parse_networks
 from wsgistack.registry import find_nearest
 
 __all__ = [
     "Asker",
     "Key",
-    "Networks",
     "Trust",
     "client_ip",
     "environ_key",
     "everybody",
     "first_of",
     "header_key",
-    "parse_networks",
 ]
 
 KEY_BYTES = 16  # of a hash: 2**64 keys before two are alike by chance
 NOBODY = b"-"  # clients whose address is unknown share one bucket
 
-Network = IPv4Network | IPv6Network
 Key = Callable[["Asker"], tuple[bytes, ...]]
-
-
-class Networks:
-    """A set of networks, asked by address; an answer is remembered.
-
-    Asking costs a dictionary look-up for an address that was asked for lately, else O(networks).
-    """
-
-    def __init__(self, networks: Iterable[Network]) -> None:
-        self._networks = tuple(networks)
-        self._knows = lru_cache(maxsize=8192)(self._look)
-
-    def __contains__(self, address: Address | None) -> bool:
-        return address is not None and self._knows(address)
-
-    def __bool__(self) -> bool:
-        return bool(self._networks)
-
-    def _look(self, address: Address) -> bool:
-        return any(address in network for network in self._networks)
-
-
-def parse_networks(words: Iterable[str], *, setting: str) -> Networks:
-    """Return the networks that *words* name: `10.0.0.0/8`, `2001:db8::/32`, or a single address.
-
-    Raises SettingError that names the *setting* and the word.
-    """
-    networks = []
-    for word in words:
-        try:
-            networks.append(ip_network(word, strict=False))
-        except ValueError:
-            text = f"{setting}: {word!r} is not a network such as 10.0.0.0/8 or 2001:db8::/32"
-            raise SettingError(text) from None
-    return Networks(networks)
 
 
 HOPS = {

@@ -38,7 +38,7 @@ class Limit:
             ("counter", make_counter(rate) if ban is None else BanCounter(ban)),
             ("policy_item", policy_item(self.policy, rate)),
             ("prefix", limit_prefix(self.policy)),
-            ("tells", ban is None and not self.rule.dry_run),
+            ("tells", ban is None and self.rule.tell and not self.rule.dry_run),
             ("has_an_end", ban is None and settles),
         ):
             object.__setattr__(self, name, value)

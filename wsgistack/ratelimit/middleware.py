@@ -11,14 +11,16 @@ the application `environ["wsgistack.ratelimit"]` is the Decision: `.remaining`, 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 
 from wsgistack.clock import SteadyClock
 from wsgistack.errors import SettingError
-from wsgistack.ratelimit.answers import make_answer
-from wsgistack.ratelimit.clients import Key, Trust, client_ip, parse_networks
+from wsgistack.ratelimit.answers import make_answer, make_denial
+from wsgistack.ratelimit.clients import Key, Trust, client_ip
 from wsgistack.ratelimit.fields import find_form
 from wsgistack.ratelimit.limiter import Decision, Limiter
+from wsgistack.ratelimit.networks import NetworkFile, NetworkSet, parse_networks
 from wsgistack.ratelimit.rules import Rule
 from wsgistack.store.base import Store
 from wsgistack.store.url import make_store
@@ -43,7 +45,8 @@ class RateLimit:
     *rate*: the language of rates.py, for each client of the whole site; or leave it out and give
     *rules*, which are all looked at, in order.  *key*: whom *rate* counts by.
     *trusted*, *forwarded*, *ipv6_prefix*, *ipv4_prefix*: see clients.Trust.
-    *exempt*: networks that nothing here is about.  *headers*: `draft10`, `draft6`, `legacy` or `none`.
+    *exempt*: networks that nothing here is about; *allow_file* names a file with more of them.
+    *deny_file*: a file with networks that get 403, unless they are exempt; see networks.  *headers*: `draft10`, `draft6`, `legacy` or `none`.
     *dry_run*: refuse nobody.  *max_keys*: how many clients each limit remembers (about 100 bytes each);
     further ones are counted together, never forgiven.  *now*: microseconds that never go back.
     *store*: a store or its URL, whose users share the limits; without one each process has its own.
@@ -65,6 +68,8 @@ class RateLimit:
         ipv6_prefix: int = 64,
         ipv4_prefix: int = 32,
         exempt: Iterable[str] = (),
+        allow_file: str | os.PathLike[str] = "",
+        deny_file: str | os.PathLike[str] = "",
         headers: str = "draft10",
         dry_run: bool = False,
         max_keys: int = 100_000,
@@ -87,16 +92,24 @@ class RateLimit:
             store=make_store(store) if isinstance(store, str) else store,
             on_store_error=on_store_error,
         )
-        self._exempt = parse_networks(exempt, setting="exempt")
-        self._exempts = bool(self._exempt)
+        passes: list[NetworkSet] = [parse_networks(exempt, setting="exempt")]
+        if allow_file:
+            passes.append(NetworkFile(allow_file, setting="allow_file"))
+        self._exempt = [networks for networks in passes if networks]
+        self._denied = NetworkFile(deny_file, setting="deny_file") if deny_file else None
+        self._has_lists = bool(self._exempt) or self._denied is not None
         self._form = find_form(headers)
         self._dry_run = dry_run
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, or let the application do so."""
         request = EnvironRequest(environ)
-        if self._exempts and self.limiter.trust.address(request) in self._exempt:
-            return self.app(environ, start_response)
+        if self._has_lists:
+            address = self.limiter.trust.address(request)
+            if any(address in networks for networks in self._exempt):
+                return self.app(environ, start_response)
+            if self._denied is not None and address in self._denied and not self._dry_run:
+                return self._answer(request, start_response, *make_denial(request.field("accept") or ""))
         decision = self.limiter.hit(request)
         environ[ENVIRON_KEY] = decision
         if decision.refused is not None and not self._dry_run:
@@ -107,7 +120,17 @@ class RateLimit:
         self, request: EnvironRequest, decision: Decision, start_response: StartResponse
     ) -> Iterable[bytes]:
         accept = request.field("accept") or ""
-        status, fields, body = make_answer(decision, accept, self._form(decision.quotas()))
+        answer = make_answer(decision, accept, self._form(decision.quotas()))
+        return self._answer(request, start_response, *answer)
+
+    def _answer(
+        self,
+        request: EnvironRequest,
+        start_response: StartResponse,
+        status: str,
+        fields: Headers,
+        body: bytes,
+    ) -> Iterable[bytes]:
         start_response(status, fields)
         return [] if request.method == "HEAD" else [body]
 

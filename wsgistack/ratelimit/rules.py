@@ -37,6 +37,7 @@ class Rule:
     *ban*: shut out whom the rule refuses too often, in the language of bans.py; while the ban lasts
     nothing of the rule's other limits is looked at.
     *dry_run*: refuses nobody, but counts what it would have refused.
+    *tell*: clients read in the response's fields what is left for them.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Rule:
     count_refused: bool = False
     ban: str = ""
     dry_run: bool = False
+    tell: bool = True
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
