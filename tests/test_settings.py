@@ -176,6 +176,17 @@ texts = st.one_of(
     ),
 )
 
+OWN = Table(
+    "thing",
+    [
+        Setting("wait", settings.DURATION, 1.0, ""),
+        Setting("room", settings.SIZE, 1, ""),
+        Setting("on", settings.BOOL, True, ""),
+        Setting("words", settings.WORDS, (), ""),
+        Setting("text", settings.TEXT, "", ""),
+    ],
+)
+
 
 @given(texts)
 def test_what_is_shown_reads_back_as_the_same_value(pair: tuple[str, str]) -> None:
@@ -206,3 +217,41 @@ def test_a_kind_says_its_own_complaint() -> None:
     kind = Kind("odd", refuse, str, "{name} and {text}")
     with pytest.raises(SettingError, match="x and y"):
         Table("thing", [Setting("x", kind, 0, "")]).parse("x", "y")
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "value"),
+    [
+        ("wait", "200ms", 0.2),
+        ("wait", 5, 5.0),
+        ("wait", 0.25, 0.25),
+        ("room", "2k", 2048),
+        ("room", 4096, 4096),
+        ("on", False, False),
+        ("on", "off", False),
+        ("words", ["a", "b/*"], ("a", "b/*")),
+        ("words", "a, b/*", ("a", "b/*")),
+        ("words", (), ()),
+        ("text", "x", "x"),
+    ],
+)
+def test_a_value_is_read_as_text_or_as_itself(name: str, given: object, value: Value) -> None:
+    assert OWN.read(name, given) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("wait", True),
+        ("wait", [1]),
+        ("room", 1.5),
+        ("room", None),
+        ("on", 1),
+        ("words", 5),
+        ("text", 5),
+        ("wait", -1),
+    ],
+)
+def test_a_value_of_another_type_is_refused(name: str, given: object) -> None:
+    with pytest.raises(SettingError, match=name):
+        OWN.read(name, given)

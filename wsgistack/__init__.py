@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from wsgistack.ratelimit.middleware import RateLimit
+    from wsgistack.stack import wrap
     from wsgistack.store.memcached.ring import MemcacheRing
     from wsgistack.store.objects import ObjectCache
     from wsgistack.store.url import make_store
 
-__all__ = ["MemcacheRing", "ObjectCache", "RateLimit", "__version__", "make_store"]
+__all__ = ["MemcacheRing", "ObjectCache", "RateLimit", "__version__", "make_store", "wrap"]
 
 # name: the module that holds it
 PUBLIC: dict[str, str] = {
@@ -21,6 +22,7 @@ PUBLIC: dict[str, str] = {
     "ObjectCache": "wsgistack.store.objects",
     "RateLimit": "wsgistack.ratelimit.middleware",
     "make_store": "wsgistack.store.url",
+    "wrap": "wsgistack.stack",
 }
 
 try:

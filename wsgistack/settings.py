@@ -32,6 +32,7 @@ __all__ = [
     "STATUSES",
     "TARGET",
     "TEXT",
+    "WORDS",
     "Kind",
     "Setting",
     "Table",
@@ -127,6 +128,21 @@ class Table:
         if not row.available and value != row.default:
             raise SettingError(_not_available(row))
         return value
+
+    def read(self, name: str, value: object) -> Value:
+        """Return what *value* means for *name*: text as `parse` has it, or a value of the row's own type.
+
+        A list or tuple of words stands for the text with commas between them.  Raises as `parse` does.
+        """
+        row = self.get(name)
+        if isinstance(value, str):
+            return self.parse(name, value)
+        if isinstance(value, list | tuple | set | frozenset) and isinstance(row.default, tuple):
+            return self.parse(name, ", ".join(map(str, value)) or '""')
+        own = (int, float) if isinstance(row.default, float) else type(row.default)
+        if not isinstance(value, own) or isinstance(value, bool) is not isinstance(row.default, bool):
+            raise SettingError(row.kind.complaint.format(name=name, text=value) + f", not {value!r}")
+        return self.parse(name, row.kind.show(value))
 
     def show(self, name: str, value: Value) -> str:
         """Return the text that `parse` reads as *value*."""
@@ -276,6 +292,15 @@ def _show_networks(value: Value) -> str:
     return ", ".join(value) or '""'
 
 
+def _parse_words(text: str) -> tuple[str, ...]:
+    if text in EMPTY_WORDS:
+        return ()
+    words = tuple(re.split(r"[,\s]+", text.strip(", ")))
+    if not all(re.fullmatch(r"[!-~]{1,255}", word) for word in words):
+        raise ValueError(text)
+    return words
+
+
 def make_choice(words: Callable[[], Iterable[str]], complaint: str) -> Kind:
     """Return the kind of a setting that takes one of *words*, in any case."""
 
@@ -331,5 +356,11 @@ STATUSES = Kind(
     _parse_statuses_text,
     str,
     "Expecting statuses for parameter '{name}', such as 200-399 or 200,204",
+)
+WORDS = Kind(
+    "words",
+    _parse_words,
+    _show_networks,
+    "Expecting words of printable ASCII with commas between them for parameter '{name}'",
 )
 NETWORKS = Kind("networks", _parse_networks, _show_networks, "Expecting networks for parameter '{name}'")

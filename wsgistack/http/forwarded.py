@@ -11,7 +11,15 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-__all__ = ["Address", "find_client", "hops_of_forwarded", "hops_of_x_forwarded_for", "parse_hop"]
+__all__ = [
+    "Address",
+    "elements_of_forwarded",
+    "find_client",
+    "hops_of_forwarded",
+    "hops_of_x_forwarded_for",
+    "parse_hop",
+    "walk",
+]
 
 Address = IPv4Address | IPv6Address
 
@@ -65,24 +73,36 @@ def hops_of_forwarded(value: str) -> list[str]:
     >>> hops_of_forwarded('for="[2001:db8::1]:4711";proto=https, By=x;For=192.0.2.1')
     ['[2001:db8::1]:4711', '192.0.2.1']
     """
-    hops: list[str] = []
-    hop, at = "", 0
+    return [element.get("for", "") for element in elements_of_forwarded(value)]
+
+
+def elements_of_forwarded(value: str) -> list[dict[str, str]]:
+    """Return the pairs of each element of a combined Forwarded field, names in lower case, left to right.
+
+    An element that breaks the grammar, and all that follow, are one whose `for` is `?`.
+
+    >>> elements_of_forwarded('for=192.0.2.1;proto=https, Host="example.org"')
+    [{'for': '192.0.2.1', 'proto': 'https'}, {'host': 'example.org'}]
+    """
+    elements: list[dict[str, str]] = []
+    pairs: dict[str, str] = {}
+    at = 0
     while at < len(value):
         found = PAIR.match(value, at)
         if found is None:
-            return [*hops, "?"]
+            return [*elements, {"for": "?"}]
         name, text, end = found.groups()
-        if name is not None and name.lower() == "for":
-            hop = re.sub(r"\\(.)", r"\1", text[1:-1]) if text.startswith('"') else text
+        if name is not None:
+            pairs[name.lower()] = re.sub(r"\\(.)", r"\1", text[1:-1]) if text.startswith('"') else text
         if end != ";":
-            hops.append(hop)
-            hop = ""
+            elements.append(pairs)
+            pairs = {}
         at = found.end()
         if not end:
             break
     if value.rstrip().endswith(","):
-        hops.append("")
-    return hops
+        elements.append({})
+    return elements
 
 
 def find_client(
@@ -94,7 +114,15 @@ def find_client(
     the peer to the left as long as the hop at hand is trusted, and ends at the first that is not, or
     before the first that is no address: an invalid hop is never believed, nor stepped over.
     """
+    return walk(peer, hops, is_trusted)[0]
+
+
+def walk(
+    peer: str, hops: Iterable[str], is_trusted: Callable[[Address | None], bool]
+) -> tuple[Address | None, int]:
+    """Return what find_client does, and how many hops were believed: 0 if the peer is the client."""
     client = parse_hop(peer)
+    depth = 0
     for hop in list(hops)[: -MOST_HOPS - 1 : -1]:
         if not is_trusted(client):
             break
@@ -102,4 +130,5 @@ def find_client(
         if address is None:
             break
         client = address
-    return client
+        depth += 1
+    return client, depth

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from wsgistack.balancer.plane.identity import NAMES, PREFIXES
 from wsgistack.balancer.plane.wire import parse_trailers_bytes, rewrite_request, rewrite_response
+from wsgistack.http.identity import NAMES, PREFIXES
 
 OF_A_CLIENT = [
     "CF-Connecting-IP", "CF-Connecting-IPv6", "Client-Cert", "Client-Cert-Chain", "Client-IP", "Fastly-Client-IP",
@@ -67,5 +67,5 @@ def test_in_a_response_they_mean_nothing_and_pass(name: str) -> None:
 
 def test_the_documentation_names_all_of_them() -> None:
     page = (Path(__file__).parents[3] / "docs" / "forwarding.md").read_text().lower()
-    assert [name for name in NAMES if f"`{name.decode()}`" not in page] == []
-    assert [name for name in PREFIXES if f"`{name.decode()}`" not in page] == []
+    assert [name for name in NAMES if f"`{name}`" not in page] == []
+    assert [name for name in PREFIXES if f"`{name}`" not in page] == []

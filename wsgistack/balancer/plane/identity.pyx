@@ -1,26 +1,13 @@
 """Names of fields by which a proxy tells the next hop who is asking, and which way they came.
 
-Applications believe them, so those of a client that is not trusted go no further.  The plane
-writes X-Forwarded-For, -Host, -Proto and Forwarded itself; here are the others that somebody
-believes: Django, gunicorn, waitress, Werkzeug's ProxyFix, and what CDNs and older proxies set.
+Which they are stands in http/identity.py; here they are found quickly.
 """
 
 from libc.stdint cimport uint8_t, uint32_t
 
 from wsgistack.balancer.plane.octets cimport same_word
 
-# RFC 9440 4 asks for the removal of Client-Cert; X-Original-URL and X-Rewrite-URL replace the path
-# in some frameworks, behind the back of whoever decided by the path (Kettle 2018).
-NAMES = (
-    b"cf-connecting-ip", b"cf-connecting-ipv6", b"client-cert", b"client-cert-chain", b"client-ip",
-    b"fastly-client-ip", b"forwarded-for", b"front-end-https", b"proxy-client-ip", b"remote-user",
-    b"true-client-ip", b"wl-proxy-client-ip", b"x-client-cert", b"x-client-ip", b"x-cluster-client-ip",
-    b"x-envoy-external-address", b"x-host", b"x-http-host-override", b"x-original-forwarded-for",
-    b"x-original-host", b"x-original-url", b"x-originating-ip", b"x-proxyuser-ip", b"x-real-ip",
-    b"x-remote-addr", b"x-remote-ip", b"x-remote-user", b"x-rewrite-url", b"x-scheme", b"x-script-name",
-    b"x-url-scheme",
-)
-PREFIXES = (b"x-forwarded", b"x-ssl-")
+from wsgistack.http.identity import NAMES
 
 cdef enum:
     LONGEST = 31
@@ -29,7 +16,7 @@ cdef enum:
 # The names by length: those of n bytes are words[start[n]:start[n + 1]].
 cdef const char* words[ROOM]
 cdef uint8_t start[LONGEST + 2]
-_by_length = sorted(NAMES, key=len)
+_by_length = sorted((name.encode() for name in NAMES), key=len)
 
 
 cdef int index_names() except -1:

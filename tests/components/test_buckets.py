@@ -1,0 +1,158 @@
+"""Who is in which bucket: the right share, always the same, and nobody can choose."""
+
+from __future__ import annotations
+
+from http.cookies import SimpleCookie
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.wsgi_shapes import Seen, serve
+from wsgistack.components.buckets import Buckets, parse_splits
+from wsgistack.errors import SettingError
+
+SECRET = "0123456789abcdef"
+
+
+def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [environ["wsgistack.bucket"].encode()]
+
+
+def make(split: str = "beta 50%", **options: Any) -> Buckets:
+    return Buckets(app, split=split, **{"secret": SECRET, **options})
+
+
+def cookie_of(seen: Seen) -> str:
+    values = [value for name, value in seen.headers if name == "Set-Cookie"]
+    return values[0].partition(";")[0] if values else ""
+
+
+def test_a_visitor_stays_where_he_is() -> None:
+    buckets = make()
+    for _ in range(50):
+        first = serve(buckets)
+        again = [serve(buckets, {"HTTP_COOKIE": f"a=b; {cookie_of(first)}; c=d"}) for _ in range(3)]
+        assert [seen.body for seen in again] == [first.body] * 3
+        assert [cookie_of(seen) for seen in again] == [""] * 3
+
+
+def test_another_machine_with_the_same_secret_agrees() -> None:
+    first = serve(make())
+    assert serve(make(), {"HTTP_COOKIE": cookie_of(first)}).body == first.body
+
+
+@pytest.mark.parametrize(
+    "tampered", ["", "x", "{token}.{mark}0", "{token}0.{mark}", "{token}", ".{mark}", "{token}.é"]
+)
+def test_a_cookie_that_is_not_ours_is_replaced(tampered: str) -> None:
+    token, _, mark = cookie_of(serve(make())).partition("=")[2].partition(".")
+    value = tampered.format(token=token, mark=mark)
+    assert cookie_of(serve(make(), {"HTTP_COOKIE": f"wsgistack_bucket={value}"})) not in (
+        "",
+        f"wsgistack_bucket={value}",
+    )
+
+
+def test_another_secret_does_not_know_the_cookie() -> None:
+    assert (
+        cookie_of(serve(make(secret="another secret of ours"), {"HTTP_COOKIE": cookie_of(serve(make()))}))
+        != ""
+    )
+
+
+def test_the_cookie_is_kept_from_scripts_and_from_plain_http() -> None:
+    for scheme, secure in (("http", ""), ("https", True)):
+        (line,) = (v for n, v in serve(make(), {"wsgi.url_scheme": scheme}).headers if n == "Set-Cookie")
+        morsel = SimpleCookie(line)["wsgistack_bucket"]
+        assert (morsel["httponly"], morsel["samesite"], morsel["path"], morsel["secure"]) == (
+            True,
+            "Lax",
+            "/",
+            secure,
+        )
+        assert morsel["max-age"] == "1000000"
+
+
+def test_shares_are_kept() -> None:
+    (split,) = parse_splits("button: green 30%, red 0.5%, blue 20%")
+    found = [split.bucket(b"secret", str(number).encode()) for number in range(20_000)]
+    shares = {name: round(found.count(name) / 200, 1) for name in ("green", "red", "blue", "")}
+    assert shares == pytest.approx({"green": 30, "red": 0.5, "blue": 20, "": 49.5}, abs=1.0)
+
+
+@given(st.binary(max_size=20), st.integers(1, 99))
+def test_nobody_leaves_a_bucket_that_grows(visitor: bytes, share: int) -> None:
+    (small,), (large,) = parse_splits(f"beta {share}%"), parse_splits(f"beta {share + 1}%")
+    assert small.bucket(b"s", visitor) in ("", large.bucket(b"s", visitor))
+
+
+def test_splits_know_nothing_of_each_other() -> None:
+    one, two = parse_splits("one: a 50%; two: a 50%")
+    both = sum(one.bucket(b"s", n) == two.bucket(b"s", n) for n in (str(i).encode() for i in range(10_000)))
+    assert both / 100 == pytest.approx(50, abs=3)
+
+
+def test_all_are_in_and_all_are_out() -> None:
+    assert {serve(make("beta 100%")).body for _ in range(20)} == {b"beta"}
+    assert {serve(make("beta 0%")).body for _ in range(20)} == {b""}
+
+
+def test_a_known_user_needs_no_cookie() -> None:
+    seen = [serve(make(by="REMOTE_USER"), {"REMOTE_USER": "ann"}) for _ in range(5)]
+    assert len({one.body for one in seen}) == 1
+    assert [cookie_of(one) for one in seen] == [""] * 5
+    assert cookie_of(serve(make(by="REMOTE_USER"))) != ""
+
+
+def test_buckets_are_counted() -> None:
+    buckets = make("button: green 100%; beta 0%")
+    for _ in range(3):
+        serve(buckets)
+    assert buckets.counts == {("button", "green"): 3, ("beta", ""): 3}
+
+
+def test_every_split_is_told() -> None:
+    kept: list[dict[str, str]] = []
+
+    def look(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        kept.append(environ["wsgistack.buckets"])
+        return app(environ, start_response)
+
+    serve(Buckets(look, split="button: green 100%; beta 0%", secret=SECRET))
+    assert kept == [{"button": "green", "beta": ""}]
+
+
+@pytest.mark.parametrize(
+    ("split", "told"),
+    [
+        ("", "split: no bucket is given; it reads as 'beta 5%' or 'name: a 30%, b 30%'"),
+        ("beta", "split: 'beta' is not a bucket and its share, such as 'beta 5%'"),
+        ("beta 5", "split: 'beta 5' is not a bucket and its share, such as 'beta 5%'"),
+        ("beta 101%", "split: 'beta 101%' is not a bucket and its share, such as 'beta 5%'"),
+        ("a 60%, b 50%", "split 'a': its buckets take 110 %, more than all"),
+        ("a 5%, a 5%", "split 'a': a bucket stands there twice"),
+        ("a 5%; a 5%", "split: two splits have the same name"),
+        ("x: ", "split: '' is not a bucket and its share, such as 'beta 5%'"),
+    ],
+)
+def test_what_is_no_split_is_refused(split: str, told: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        parse_splits(split)
+    assert str(caught.value) == told
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"secret": "short"}, "secret: 5 characters; it takes 16 that nobody can guess"),
+        ({"cookie": "a b"}, "cookie: 'a b' is not a name of letters, digits, '_', '.' and '-'"),
+        ({"by": "HTTP_X_USER"}, "by: HTTP_X_USER is written by the client"),
+    ],
+)
+def test_settings_that_can_not_be_meant_are_refused(options: dict[str, str], told: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        make(**options)
+    assert str(caught.value) == told

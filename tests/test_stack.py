@@ -1,0 +1,150 @@
+"""A stack is put in order, and everything that is wrong with it is said at once."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from wsgiref.validate import validator
+
+import pytest
+from webob import Request
+
+from wsgistack.components import COMPONENTS
+from wsgistack.errors import ConfigurationError, UnknownName
+from wsgistack.ratelimit.middleware import RateLimit
+from wsgistack.ratelimit.rules import Rule
+from wsgistack.stack import wrap
+
+
+def hello(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"hello"]
+
+
+def names(stack: Any) -> list[str]:
+    return [name for name, _ in stack.layers]
+
+
+def ask(app: Any) -> Any:
+    response = Request.blank("/").get_response(app)
+    response.body  # noqa: B018 - reads and closes it, as a server does
+    return response
+
+
+def complaint(*arguments: Any, **parts: Any) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        wrap(hello, *arguments, **parts)
+    return str(caught.value)
+
+
+def test_components_stand_at_their_places() -> None:
+    stack = wrap(hello, rate_limit="2/minute", request_id=True, trust=["10.0.0.0/8"])
+    assert names(stack) == ["trust", "request_id", "rate_limit"]
+    assert repr(stack).startswith("<Stack trust, request_id, rate_limit around <function hello")
+
+
+def test_a_stack_answers() -> None:
+    stack = validator(wrap(validator(hello), rate_limit="1/minute", request_id="on"))
+    first, second = (ask(stack) for _ in range(2))
+    assert (first.status_int, first.body, len(first.headers["X-Request-Id"])) == (200, b"hello", 32)
+    assert (second.status_int, len(second.headers["X-Request-Id"])) == (429, 32)
+
+
+def test_nothing_around_an_application_is_the_application() -> None:
+    assert Request.blank("/").get_response(wrap(hello)).body == b"hello"
+
+
+@pytest.mark.parametrize("value", [False, None, "off", "no"])
+def test_a_part_that_is_off_is_left_out(value: object) -> None:
+    assert names(wrap(hello, {"request_id": value})) == []
+
+
+def test_a_list_is_in_its_own_order() -> None:
+    stack = wrap(hello, [("rate_limit", "1/s"), "request_id", {"access_log": {"format": "json"}}])
+    assert names(stack) == ["rate_limit", "request_id", "access_log"]
+
+
+def test_a_layer_is_found_by_its_name() -> None:
+    stack = wrap(hello, rate_limit="1/minute")
+    assert isinstance(stack.layer("rate_limit"), RateLimit)
+    with pytest.raises(UnknownName, match=r"the stack has no 'trust'; it has rate_limit"):
+        stack.layer("trust")
+
+
+def test_a_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "stack.toml"
+    path.write_text('[wsgistack]\nrate_limit = "1/minute"\n[wsgistack.compression]\nleast_bytes = "1k"\n')
+    assert names(wrap(hello, path)) == ["rate_limit", "compression"]
+    assert names(wrap(hello, str(path), request_id=True)) == ["request_id", "rate_limit", "compression"]
+
+
+def test_rules_come_as_objects_or_as_mappings() -> None:
+    rules = [Rule("all", "5/minute"), {"name": "login", "rate": "1/minute", "path": "/login"}]
+    stack = wrap(hello, rate_limit={"rules": rules})
+    statuses = [Request.blank("/login").get_response(stack).status_int for _ in range(2)]
+    assert statuses == [200, 429]
+
+
+def test_every_error_is_told_at_once(tmp_path: Path) -> None:
+    told = complaint(
+        {
+            "rate_limt": "1/minute",
+            "compression": {"level": 10, "lest_bytes": 5},
+            "request_id": {"respond": "maybe"},
+        },
+        buckets={"split": "beta 5%", "secret": "short"},
+    )
+    assert told.splitlines() == [
+        "wrap: 5 errors",
+        f"  component 'rate_limt' is not one of {', '.join(COMPONENTS.names())} (did you mean 'rate_limit'?)",
+        "  compression: level: 10 is above 9",
+        "  compression: Unknown compression parameter 'lest_bytes' (did you mean 'least_bytes'?)",
+        "  request_id: Expecting boolean value for parameter 'respond'",
+        "  buckets: secret: 5 characters; it takes 16 that nobody can guess",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ("/no/such.toml", "wrap: /no/such.toml: No such file or directory"),
+        (5, "wrap: 5 is no mapping, no list and no path of a TOML file"),
+        ([5], "wrap: 5 is neither a component's name nor a pair of name and value"),
+        (["trust", "trust"], "wrap: trust: stands there twice"),
+        (
+            ["rate_limit", "trust"],
+            "wrap: 2 errors\n  trust has to stand outside of rate_limit, else all clients of a proxy",
+        ),
+        ({"rate_limit": {"rules": [{"nam": "x"}]}}, "wrap: rate_limit: rules: {'nam': 'x'} is not a rule: "),
+        (
+            {"compression": {"level": True}},
+            "wrap: compression: Expecting integer value for parameter 'level', not True",
+        ),
+        ({"trust": {"trusted": ["10.0.0.0/33"]}}, "wrap: trust: trusted: '10.0.0.0/33' is not a network"),
+    ],
+)
+def test_what_can_not_be_meant_is_refused(config: object, told: str) -> None:
+    assert complaint(config).startswith(told)
+
+
+def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "stack.toml"
+    path.write_text("rate_limit = \n")
+    assert complaint(path).startswith(f"wrap: {path}: Invalid value (at line 1, column 14)")
+
+
+def test_only_a_callable_is_wrapped() -> None:
+    with pytest.raises(ConfigurationError, match=r"'app' is not a WSGI application"):
+        wrap("app")  # type: ignore[arg-type]
+
+
+def test_the_defaults_of_settings_are_those_of_the_components() -> None:
+    differing = []
+    for name, component in COMPONENTS:
+        signature = inspect.signature(component.make).parameters
+        for row in component.settings:
+            if row.name in signature and signature[row.name].default != row.default:
+                differing.append((name, row.name))
+    assert differing == []

@@ -1,0 +1,50 @@
+"""What a stack is made of: a family of WSGI middlewares, one file each.
+
+A file defines NAME, PLACE (the smaller, the further outside), HELP, SETTINGS (its settings table),
+MAIN (the setting that a bare value stands for, "" where there is none) and
+
+    make(app, **settings) -> WSGI application
+
+*settings*: any of the table by name, typed; what is left out has the table's default.  OBJECTS, where
+it has it, names further ones (and some of the table) that take Python objects as they are.  `make` raises
+ConfigurationError for settings that cannot be meant together.  It opens no socket and starts no
+thread: what it makes may be forked before the first request.
+
+Each is a plain WSGI middleware, and can stand alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from types import ModuleType
+
+from wsgistack.registry import Family
+from wsgistack.settings import Table
+from wsgistack.wsgi import WSGIApplication
+
+__all__ = ["COMPONENTS", "Component"]
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One member of the family."""
+
+    name: str
+    place: int
+    help: str
+    settings: Table
+    main: str
+    make: Callable[..., WSGIApplication]
+    objects: tuple[str, ...]
+
+
+def _parts(module: ModuleType) -> Iterable[tuple[str, Component]]:
+    objects = getattr(module, "OBJECTS", ())
+    yield (
+        module.NAME,
+        Component(module.NAME, module.PLACE, module.HELP, module.SETTINGS, module.MAIN, module.make, objects),
+    )
+
+
+COMPONENTS: Family[Component] = Family("component", __name__, _parts)

@@ -1,0 +1,189 @@
+"""`buckets`: which part of the visitors gets what (bucket tests, selective beta).
+
+    Buckets(app, split="beta 5%", secret="…")
+    Buckets(app, split="button: green 30%, red 30%; beta 5%", secret="…")
+
+Inside the application `environ["wsgistack.bucket"]` is the bucket of the first split, "" for the
+visitors that no bucket took, and `environ["wsgistack.buckets"]` maps each split to its bucket.
+
+A visitor stays in his bucket: it is a pure function of the secret, the split's name and his token,
+which lies in a signed cookie, or of a key that a middleware outside of this one knows (*by*).  When a
+share grows, nobody who is in leaves.  The page cache keeps a page for each bucket.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from hashlib import blake2b
+from threading import Lock
+
+from wsgistack.errors import SettingError
+from wsgistack.settings import DURATION, TEXT, Setting, Table
+from wsgistack.wsgi import Environ, ExcInfo, Headers, StartResponse, WSGIApplication
+
+__all__ = ["HELP", "MAIN", "NAME", "PLACE", "SETTINGS", "Buckets", "Split", "make", "parse_splits"]
+
+BUCKET = "wsgistack.bucket"
+ALL = "wsgistack.buckets"
+COOKIE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+WORD = r"[A-Za-z0-9_.-]{1,64}"
+SHARE = re.compile(rf"({WORD})\s+([0-9]{{1,3}}(?:\.[0-9]{{1,3}})?)\s*%")
+NAMED = re.compile(rf"\s*(?:({WORD})\s*:)?\s*(.*)", re.DOTALL)
+TOKEN_BYTES = 12
+MARK_CHARACTERS = 24
+ONE = 2**32
+
+NAME = "buckets"
+PLACE = 50
+HELP = "percentages of the visitors, each staying in its bucket; the page cache keeps them apart"
+MAIN = "split"
+SETTINGS = Table(
+    "buckets",
+    [
+        Setting("split", TEXT, "", "`beta 5%`, or `name: a 30%, b 30%; …`"),
+        Setting("secret", TEXT, "", "what signs the cookie: the same on every machine, and nobody else's"),
+        Setting("cookie", TEXT, "wsgistack_bucket", "the name of the cookie"),
+        Setting(
+            "by", TEXT, "", "an environ variable that names the visitor, such as REMOTE_USER; else the cookie"
+        ),
+        Setting("max_age", DURATION, 1_000_000.0, "how long a browser keeps the cookie"),
+    ],
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """One split: its name, and its buckets with the upper end of each in 32-bit fractions."""
+
+    name: str
+    buckets: tuple[tuple[str, int], ...]
+
+    def bucket(self, secret: bytes, visitor: bytes) -> str:
+        """Return the visitor's bucket, "" if none took him; always the same for the same arguments."""
+        digest = blake2b(visitor, digest_size=4, key=secret, person=_person(self.name)).digest()
+        at = int.from_bytes(digest, "big")
+        return next((name for name, end in self.buckets if at < end), "")
+
+
+def _person(name: str) -> bytes:
+    return blake2b(name.encode(), digest_size=16).digest()
+
+
+def parse_splits(text: str) -> tuple[Split, ...]:
+    """Return the splits of `beta 5%` or `button: green 30%, red 30%; beta 5%`.
+
+    A split without a name is called as its first bucket.  Raises SettingError with what was met.
+    """
+    splits: list[Split] = []
+    for part in filter(str.strip, text.split(";")):
+        found = NAMED.fullmatch(part)
+        assert found is not None  # it matches anything
+        shares = [_parse_share(share.strip()) for share in found[2].split(",")]
+        name = found[1] or shares[0][0]
+        total = sum(share for _, share in shares)
+        if total > 100:
+            raise SettingError(f"split '{name}': its buckets take {total:g} %, more than all")
+        if len({bucket for bucket, _ in shares}) < len(shares):
+            raise SettingError(f"split '{name}': a bucket stands there twice")
+        ends, taken = [], 0.0
+        for bucket, share in shares:
+            taken += share
+            ends.append((bucket, round(taken / 100 * ONE)))
+        splits.append(Split(name, tuple(ends)))
+    if not splits:
+        raise SettingError("split: no bucket is given; it reads as 'beta 5%' or 'name: a 30%, b 30%'")
+    if len({split.name for split in splits}) < len(splits):
+        raise SettingError("split: two splits have the same name")
+    return tuple(splits)
+
+
+def _parse_share(text: str) -> tuple[str, float]:
+    found = SHARE.fullmatch(text)
+    if found is None or float(found[2]) > 100:
+        raise SettingError(f"split: '{text}' is not a bucket and its share, such as 'beta 5%'")
+    return found[1], float(found[2])
+
+
+class Buckets:
+    """A WSGI application that tells *app* in which buckets the visitor is.  Settings: see SETTINGS.
+
+    `counts` maps (split, bucket) to the requests of this process.  A cookie that is missing, forged
+    or cut is replaced.  Safe for threads and greenlets.
+    """
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        *,
+        split: str = "",
+        secret: str = "",
+        cookie: str = "wsgistack_bucket",
+        by: str = "",
+        max_age: float = 1_000_000.0,
+    ) -> None:
+        if len(secret) < 16:
+            raise SettingError(f"secret: {len(secret)} characters; it takes 16 that nobody can guess")
+        if not COOKIE_NAME.fullmatch(cookie):
+            raise SettingError(f"cookie: {cookie!r} is not a name of letters, digits, '_', '.' and '-'")
+        if by.startswith("HTTP_"):
+            raise SettingError(f"by: {by} is written by the client")
+        self.app = app
+        self.splits = parse_splits(split)
+        self.counts: dict[tuple[str, str], int] = {}
+        self._secret = blake2b(secret.encode(), digest_size=32).digest()
+        self._cookie = cookie
+        self._read = re.compile(rf"(?:^|;)\s*{re.escape(cookie)}=([A-Za-z0-9_-]+)\.([0-9a-f]+)\s*(?:;|$)")
+        self._by = by
+        self._max_age = int(max_age)
+        self._lock = Lock()
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Find the visitor's buckets and pass the request on."""
+        named = environ.get(self._by) if self._by else None
+        visitor = f"by {named}" if named else self._visitor(environ.get("HTTP_COOKIE", ""))
+        made = not visitor
+        if made:
+            visitor = os.urandom(TOKEN_BYTES).hex()
+        buckets = {split.name: split.bucket(self._secret, visitor.encode()) for split in self.splits}
+        environ[ALL] = buckets
+        environ[BUCKET] = buckets[self.splits[0].name]
+        with self._lock:
+            for pair in buckets.items():
+                self.counts[pair] = self.counts.get(pair, 0) + 1
+        if not made:
+            return self.app(environ, start_response)
+        return self.app(environ, self._with_cookie(environ, start_response, visitor))
+
+    def _visitor(self, cookies: str) -> str:
+        found = self._read.search(cookies) if self._cookie in cookies else None
+        if found is None or not hmac.compare_digest(found[2], self._mark(found[1])):
+            return ""
+        return found[1]
+
+    def _mark(self, visitor: str) -> str:
+        return blake2b(visitor.encode(), key=self._secret, person=b"visitor").hexdigest()[:MARK_CHARACTERS]
+
+    def _with_cookie(self, environ: Environ, start_response: StartResponse, visitor: str) -> StartResponse:
+        cookie = f"{self._cookie}={visitor}.{self._mark(visitor)}; Path=/; Max-Age={self._max_age}; HttpOnly; SameSite=Lax"
+        if environ.get("wsgi.url_scheme") == "https":
+            cookie += "; Secure"
+
+        def start(
+            status: str, headers: Headers, exc_info: ExcInfo | None = None, /
+        ) -> Callable[[bytes], object]:
+            # A cookie of one's own makes a response nobody else's (RFC 9111 §7.3 leaves that to us).
+            headers = [*headers, ("Set-Cookie", cookie)]
+            return (
+                start_response(status, headers)
+                if exc_info is None
+                else start_response(status, headers, exc_info)
+            )
+
+        return start
+
+
+make = Buckets

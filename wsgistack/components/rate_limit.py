@@ -1,0 +1,81 @@
+"""`rate_limit`: at most so many requests, from one client or from all; see wsgistack.RateLimit.
+
+wrap(app, rate_limit="100/minute; 5/second")
+wrap(app, rate_limit={"rules": [{"name": "login", "rate": "5/minute", "path": "/login"}]})
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from wsgistack.errors import SettingError
+from wsgistack.ratelimit.fallback import ON_STORE_ERROR
+from wsgistack.ratelimit.fields import FORMS
+from wsgistack.ratelimit.middleware import RateLimit
+from wsgistack.ratelimit.rules import Rule
+from wsgistack.settings import BOOL, INT, NETWORKS, TEXT, Setting, Table, make_choice
+from wsgistack.wsgi import WSGIApplication
+
+__all__ = ["HELP", "MAIN", "NAME", "OBJECTS", "PLACE", "SETTINGS", "make"]
+
+NAME = "rate_limit"
+PLACE = 40
+HELP = "429 for a client that asks too often, before anything else is done for it"
+MAIN = "rate"
+OBJECTS = ("rules", "key", "store", "now")
+SETTINGS = Table(
+    "rate_limit",
+    [
+        Setting("rate", TEXT, "", "`100/minute; 5/second`, for each client"),
+        Setting(
+            "store", TEXT, "", "where the counts are shared, as a store's URL; without one in this process"
+        ),
+        Setting(
+            "on_store_error",
+            make_choice(lambda: ON_STORE_ERROR, "on_store_error: '{text}' is not known"),
+            "local",
+            "`local` counts in this process meanwhile, `open` lets pass, `closed` refuses",
+        ),
+        Setting(
+            "headers",
+            make_choice(lambda: FORMS, "headers: '{text}' is not a form of the fields"),
+            "draft10",
+            "how a client is told what is left",
+        ),
+        Setting("exempt", NETWORKS, (), "networks that nothing here is about"),
+        Setting(
+            "ipv6_prefix", INT, 64, "leading bits of an IPv6 address that are one client", least=1, most=128
+        ),
+        Setting(
+            "ipv4_prefix", INT, 32, "leading bits of an IPv4 address that are one client", least=1, most=32
+        ),
+        Setting("max_keys", INT, 100_000, "clients that each limit remembers", least=1, most=10**8),
+        Setting("dry_run", BOOL, False, "refuse nobody, only count"),
+    ],
+)
+
+
+def make(
+    app: WSGIApplication,
+    *,
+    rate: str = "",
+    store: Any = "",
+    rules: Iterable[Rule | Mapping[str, Any]] = (),
+    **settings: Any,
+) -> RateLimit:
+    """Return the limiter around *app*.  *rules*: Rule objects, or mappings of their arguments.
+
+    The client is whom REMOTE_ADDR names: put `trust` outside of it where proxies stand in front.
+    """
+    made = [_make_rule(rule) for rule in rules]
+    return RateLimit(app, rate or None, rules=made, store=store or None, **settings)
+
+
+def _make_rule(rule: Rule | Mapping[str, Any]) -> Rule:
+    if isinstance(rule, Rule):
+        return rule
+    try:
+        return Rule(**rule)
+    except TypeError as error:
+        raise SettingError(f"rules: {dict(rule)!r} is not a rule: {str(error).partition('() ')[2]}") from None

@@ -1,0 +1,208 @@
+"""`wrap`: the components of a stack around an application, checked before the first request.
+
+>>> def app(environ, start_response):
+...     start_response("200 OK", [("Content-Type", "text/plain")])
+...     return [b"hello"]
+>>> application = wrap(app, rate_limit="100/minute", trust=["10.0.0.0/8"])
+>>> [name for name, _ in application.layers]
+['trust', 'rate_limit']
+
+What may be asked of a component is one table, wsgistack/components/NAME.py; this module puts them
+in order and lists everything that is wrong at once.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from wsgistack.components import COMPONENTS, Component
+from wsgistack.errors import ConfigurationError, UnknownName
+from wsgistack.settings import EMPTY_WORDS, FALSE_WORDS, TRUE_WORDS
+from wsgistack.wsgi import Environ, StartResponse, WSGIApplication
+
+__all__ = ["ORDERS", "Stack", "wrap"]
+
+Parts = list[tuple[str, object]]
+
+# (what stands further outside, what stands inside of it, what would happen the other way round)
+ORDERS = (
+    ("trust", "access_log", "the log would name the proxy instead of the client"),
+    ("trust", "rate_limit", "all clients of a proxy would share one limit"),
+    ("trust", "page_cache", "pages would be kept under the host and scheme of the proxy's connection"),
+    ("trust", "buckets", "the cookie would be made for the scheme of the proxy's connection"),
+    ("request_id", "access_log", "lines would lack the request's name"),
+    ("rate_limit", "page_cache", "a stored page would carry the quota of whoever filled it"),
+    ("buckets", "page_cache", "a page made for one bucket would be given to the others"),
+    ("compression", "conditional", "no ETag would match: each compressed body differs"),
+    ("metrics", "rate_limit", "refused requests would not be counted"),
+)
+
+
+class Stack:
+    """A WSGI application: *app* inside of *layers*, (name, WSGI application) pairs, outermost first.
+
+    `layer(name)` gives a component, for its own interface (`purge`, `counts`, …).
+    """
+
+    def __init__(self, app: WSGIApplication, layers: Iterable[tuple[str, WSGIApplication]]) -> None:
+        self.app = app
+        self.layers = tuple(layers)
+        self._outermost = self.layers[0][1] if self.layers else app
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request."""
+        return self._outermost(environ, start_response)
+
+    def layer(self, name: str) -> Any:
+        """Return the component of that name; UnknownName if the stack has none."""
+        for found, layer in self.layers:
+            if found == name:
+                return layer
+        raise UnknownName(f"the stack has no '{name}'; it has {self._names()}", met=name, nearest=None)
+
+    def __repr__(self) -> str:
+        return f"<Stack {self._names()} around {self.app!r}>"
+
+    def _names(self) -> str:
+        return ", ".join(name for name, _ in self.layers) or "nothing"
+
+
+def wrap(
+    application: WSGIApplication,
+    config: Mapping[str, object] | Iterable[object] | str | os.PathLike[str] | None = None,
+    /,
+    **parts: object,
+) -> Stack:
+    """Return *application* inside of the components that *config* and *parts* name.
+
+    *config*: a mapping {component: value}, the path of a TOML file with such a table (or with one
+    below `[wsgistack]`), or a list of names and (name, value) pairs, whose order is then the order,
+    outermost first.  Else each component has a place of its own.  *parts* add to a mapping.
+
+    A value is True (the defaults), False or None (leave it out), a mapping of the component's
+    settings, or what its main setting takes: `rate_limit="100/minute"`.  Texts are read as they are
+    in files: "60s", "2m", "on".
+
+    Raises ConfigurationError that lists everything that is wrong, one line each.  Opens no socket,
+    starts no thread: a server may fork at any moment after.
+    """
+    if not callable(application):
+        raise ConfigurationError(f"wrap: {application!r} is not a WSGI application, which is a callable")
+    listed, ordered = _read_config(config)
+    errors: list[str] = []
+    for name, value in parts.items():
+        if any(name == one for one, _ in listed):
+            errors.append(f"{name}: stands there twice")
+        listed.append((name, value))
+    chosen = list(_choose(listed, errors))
+    if not ordered:
+        chosen.sort(key=lambda one: one[0].place)
+    errors += _find_disorder([component.name for component, _ in chosen])
+    # From the inside out; where something is wrong the others are made all the same, to hear of it.
+    layers: list[tuple[str, WSGIApplication]] = []
+    inner = application
+    for component, settings in reversed(chosen):
+        try:
+            inner = component.make(inner, **settings)
+            layers.append((component.name, inner))
+        except (ConfigurationError, TypeError) as error:
+            errors.append(f"{component.name}: {error}")
+    if errors:
+        _refuse(errors)
+    return Stack(application, reversed(layers))
+
+
+def _refuse(errors: list[str]) -> NoReturn:
+    if len(errors) == 1:
+        raise ConfigurationError(f"wrap: {errors[0]}")
+    raise ConfigurationError(f"wrap: {len(errors)} errors\n" + "\n".join(f"  {error}" for error in errors))
+
+
+def _read_config(config: object) -> tuple[Parts, bool]:
+    """Return the parts that *config* names, and whether their order is meant."""
+    if config is None:
+        return [], False
+    if isinstance(config, str | os.PathLike):
+        return list(_read_toml(Path(config)).items()), False
+    if isinstance(config, Mapping):
+        return list(config.items()), False
+    if isinstance(config, Iterable):
+        return [_read_item(item) for item in config], True
+    raise ConfigurationError(f"wrap: {config!r} is no mapping, no list and no path of a TOML file")
+
+
+def _read_toml(path: Path) -> Mapping[str, object]:
+    try:
+        read = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise ConfigurationError(f"wrap: {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"wrap: {path}: {error}") from None
+    below = read.get("wsgistack", read)
+    if not isinstance(below, dict):
+        raise ConfigurationError(f"wrap: {path}: wsgistack = {below!r} is not a table")
+    return below
+
+
+def _read_item(item: object) -> tuple[str, object]:
+    if isinstance(item, str):
+        return item, True
+    if isinstance(item, Mapping) and len(item) == 1:
+        ((name, value),) = item.items()
+        return str(name), value
+    if isinstance(item, tuple | list) and len(item) == 2 and isinstance(item[0], str):
+        return item[0], item[1]
+    raise ConfigurationError(f"wrap: {item!r} is neither a component's name nor a pair of name and value")
+
+
+def _choose(listed: Parts, errors: list[str]) -> Iterator[tuple[Component, dict[str, object]]]:
+    """Yield what is to be made, with its settings; what is wrong goes to *errors*."""
+    seen: set[str] = set()
+    for name, value in listed:
+        try:
+            component = COMPONENTS.get(name)
+        except UnknownName as error:
+            errors.append(str(error))
+            continue
+        if name in seen:
+            errors.append(f"{name}: stands there twice")
+            continue
+        seen.add(name)
+        if _is_off(value):
+            continue
+        settings = _settings_of(component, value)
+        yield component, dict(_read_settings(component, settings, errors))
+
+
+def _is_off(value: object) -> bool:
+    return value is None or value is False or (isinstance(value, str) and value.lower() in FALSE_WORDS)
+
+
+def _settings_of(component: Component, value: object) -> Mapping[str, object]:
+    if isinstance(value, Mapping):
+        return value
+    is_on = value is True or (isinstance(value, str) and value.lower() in (*TRUE_WORDS, *EMPTY_WORDS, ""))
+    return {} if is_on else {component.main: value}
+
+
+def _read_settings(
+    component: Component, settings: Mapping[str, object], errors: list[str]
+) -> Iterator[tuple[str, object]]:
+    for name, value in settings.items():
+        if name in component.objects and not (isinstance(value, str) and name in component.settings):
+            yield name, value
+            continue
+        try:
+            yield name, component.settings.read(name, value)
+        except ConfigurationError as error:
+            errors.append(f"{component.name}: {error}")
+
+
+def _find_disorder(names: list[str]) -> Iterator[str]:
+    for outer, inner, otherwise in ORDERS:
+        if outer in names and inner in names and names.index(outer) > names.index(inner):
+            yield f"{outer} has to stand outside of {inner}, else {otherwise}"
