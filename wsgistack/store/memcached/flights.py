@@ -7,18 +7,9 @@ import threading
 import weakref
 from typing import Any
 
-from wsgistack.store.memcached.hubs import find_hub
+from wsgistack.store.memcached.pauses import make_event
 
 __all__ = ["Flight", "Flights"]
-
-
-def _make_event() -> Any:
-    """Return an event that the running code can wait for without holding up others."""
-    if find_hub() is None:
-        return threading.Event()
-    from gevent.event import Event
-
-    return Event()
 
 
 class Flight:
@@ -38,7 +29,7 @@ class Flight:
 
     def wait(self, seconds: float) -> bool:
         """Wait until there is something to serve or it is over; return whether that came in time."""
-        event = _make_event()
+        event = make_event()
         with self._lock:
             if self.is_over or self.old is not None:
                 return True

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from typing import Any
 
 from wsgistack.store.memcached.hubs import find_hub
 
-__all__ = ["pause"]
+__all__ = ["make_event", "pause"]
 
 
 def pause(seconds: float) -> None:
@@ -17,3 +19,12 @@ def pause(seconds: float) -> None:
         from gevent import sleep
 
         sleep(seconds)
+
+
+def make_event() -> Any:
+    """Return an event that the running code can wait for without holding up others; anybody may set it."""
+    if find_hub() is None:
+        return threading.Event()
+    from gevent.event import Event
+
+    return Event()

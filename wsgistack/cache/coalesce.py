@@ -1,0 +1,269 @@
+"""One fill at a time: who asks for a page that is being made waits for it instead of making it again.
+
+In a process the first to `join` a key leads, the others follow its Flight: they take the blocks as
+they come, and go alone when the reply proves to be for one visitor, when its maker is gone, or when
+they waited long enough.  Over processes the leader holds a lease in the store; another process's
+leader polls until the page is there.
+
+A key whose reply could not be shared is remembered (Varnish: hit-for-miss): its requests do not wait
+for each other any more, until a reply can be shared again or *memory_s* are over.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from enum import Enum
+from typing import Any, Generic, TypeVar
+
+from wsgistack.errors import StoreError
+from wsgistack.store.base import Store
+from wsgistack.store.memcached.pauses import make_event, pause
+
+__all__ = ["Coalescer", "Flight", "Lease", "Left", "Stage"]
+
+Head = TypeVar("Head")
+Looked = TypeVar("Looked")
+
+FIRST_POLL_S, MOST_POLL_S = 0.005, 0.1
+REFUSED = b"refused"
+MOST_REMEMBERED = 10_000
+
+
+class Left(Exception):
+    """The maker of a page is gone, or stopped, when a part of it had been taken already."""
+
+
+class Stage(Enum):
+    """How far a flight is; only the first and the second are followed by others."""
+
+    DECIDING = "it is not known yet whether the reply can be shared"
+    SHARED = "its blocks come"
+    COMPLETE = "all of it is there"
+    REFUSED = "the reply is for one visitor"
+    LOST = "its maker is gone"
+
+
+class Flight(Generic[Head]):
+    """One page on its way; *head* is what the leader says of it.  For any thread and greenlet."""
+
+    def __init__(self) -> None:
+        self.stage = Stage.DECIDING
+        self.head: Head | None = None
+        self.followers = 0
+        self._blocks: list[bytes] = []
+        self._lock = threading.Lock()
+        self._events: list[Any] = []
+
+    # -- the leader's
+
+    def share(self, head: Head) -> None:
+        """Let others have what comes."""
+        self.head = head
+        self._move(Stage.SHARED)
+
+    def add(self, block: bytes) -> None:
+        """Give a block to the others."""
+        with self._lock:
+            self._blocks.append(block)
+        self._wake()
+
+    def complete(self) -> None:
+        """Say that this was all."""
+        self._move(Stage.COMPLETE)
+
+    def refuse(self) -> None:
+        """Let the others go alone: what comes is for one visitor."""
+        self._move(Stage.REFUSED)
+
+    def lose(self) -> None:
+        """Let the others go alone, if it did not come to an end before."""
+        if self.stage in (Stage.DECIDING, Stage.SHARED):
+            self._move(Stage.LOST)
+
+    # -- the followers'
+
+    def wait(self, seconds: float) -> Stage:
+        """Return the stage once it is decided, or DECIDING after *seconds*."""
+        self._wait(lambda: self.stage is not Stage.DECIDING, seconds)
+        return self.stage
+
+    def wait_for_all(self, seconds: float) -> bytes | None:
+        """Return the whole body, None if it does not come within *seconds*."""
+        self._wait(lambda: self.stage not in (Stage.DECIDING, Stage.SHARED), seconds)
+        return b"".join(self._blocks) if self.stage is Stage.COMPLETE else None
+
+    def blocks(self, seconds: float) -> Iterator[bytes]:
+        """Yield the blocks as they come; Left when none comes within *seconds* or its maker is gone."""
+        at = 0
+        while True:
+            self._wait(lambda at=at: len(self._blocks) > at or self.stage is not Stage.SHARED, seconds)  # type: ignore[misc]  # at is an int
+            if at < len(self._blocks):
+                yield self._blocks[at]
+                at += 1
+            elif self.stage is Stage.COMPLETE:
+                return
+            else:
+                raise Left(f"after {at} blocks: {self.stage.value}")
+
+    def _move(self, stage: Stage) -> None:
+        with self._lock:
+            self.stage = stage
+        self._wake()
+
+    def _wait(self, is_there: Callable[[], bool], seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not is_there():
+            event = make_event()
+            with self._lock:
+                if is_there():
+                    return
+                self._events.append(event)
+            left_s = deadline - time.monotonic()
+            if left_s <= 0 or not event.wait(left_s):
+                return
+
+    def _wake(self) -> None:
+        with self._lock:
+            events, self._events = self._events, []
+        for event in events:
+            event.set()
+
+
+class Lease(Enum):
+    """What the fleet says to a leader."""
+
+    OURS = "make the page"
+    OTHERS = "another process makes it"
+    REFUSED = "the reply could not be shared a moment ago"
+
+
+class Coalescer(Generic[Head]):
+    """The flights of one cache.
+
+    *wait_s*: how long anybody waits for anybody.  *lease_s*: how long other processes wait at most
+    when a leader dies.  *memory_s*: how long a key is known as one that cannot be shared.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        wait_s: float = 10.0,
+        lease_s: float = 30.0,
+        memory_s: float = 120.0,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.wait_s = wait_s
+        self._store = store
+        self._lease_s = lease_s
+        self._memory_s = memory_s
+        self._now = now
+        self._flights: dict[str, Flight[Head]] = {}
+        self._alone: dict[str, float] = {}
+        self._lock = threading.Lock()
+        _all.add(self)
+
+    def __len__(self) -> int:
+        return len(self._flights)
+
+    def join(self, key: str) -> tuple[Flight[Head], bool] | None:
+        """Return the flight of *key* and whether the caller leads it, None for who is to go alone.
+
+        Who leads says `share` or `refuse`, then `complete`, and in any case `leave`.
+        """
+        until = self._alone.get(key)
+        if until is not None:
+            if until > self._now():
+                return None
+            self.forgive(key)
+        with self._lock:
+            flight = self._flights.get(key)
+            if flight is not None:
+                flight.followers += 1
+                return flight, False
+            flight = self._flights[key] = Flight()
+            return flight, True
+
+    def leave(self, key: str, flight: Flight[Head]) -> None:
+        """End a flight that the caller leads: who comes now begins a new one."""
+        with self._lock:
+            if self._flights.get(key) is flight:
+                del self._flights[key]
+        flight.lose()
+
+    def remember(self, key: str) -> None:
+        """Let the requests for *key* go alone from now on."""
+        with self._lock:
+            while len(self._alone) >= MOST_REMEMBERED:
+                del self._alone[next(iter(self._alone))]
+            self._alone[key] = self._now() + self._memory_s
+
+    def forgive(self, key: str) -> None:
+        """Take note that the reply for *key* can be shared again."""
+        if key in self._alone:
+            with self._lock:
+                self._alone.pop(key, None)
+
+    # -- over processes
+
+    def take_lease(self, key: str) -> Lease:
+        """Return who makes the page of *key* in the fleet.  1 RT, 2 when somebody else does."""
+        if not self._store.shared or not self._lease_s:
+            return Lease.OURS
+        try:
+            if self._store.add(_lease_key(key), b"", self._lease_s):
+                return Lease.OURS
+            return Lease.REFUSED if self._store.get(_lease_key(key)) == REFUSED else Lease.OTHERS
+        except StoreError:
+            return Lease.OURS
+
+    def give_lease_back(self, key: str, *, refused: bool) -> None:
+        """Let other processes go on, alone if the reply was *refused*.  1 RT."""
+        if not self._store.shared or not self._lease_s:
+            return
+        try:
+            if refused:
+                self._store.set(_lease_key(key), REFUSED, self._memory_s)
+            else:
+                self._store.delete(_lease_key(key))
+        except StoreError:
+            return
+
+    def wait_for_fleet(self, key: str, look: Callable[[], Looked | None]) -> Looked | None:
+        """Return what *look* finds while another process makes the page; None: make it yourself.
+
+        Polls at growing distances, at most for wait_s; the lease may come to the caller meanwhile.
+        """
+        deadline, poll_s = time.monotonic() + self.wait_s, FIRST_POLL_S
+        while True:
+            pause(poll_s)
+            found = look()
+            if found is not None:
+                return found
+            if self.take_lease(key) is not Lease.OTHERS or time.monotonic() >= deadline:
+                return None
+            poll_s = min(poll_s * 1.5, MOST_POLL_S)
+
+    def forget(self) -> None:
+        """In a forked child: who led stayed in the parent."""
+        self._flights = {}
+        self._lock = threading.Lock()
+
+
+def _lease_key(key: str) -> str:
+    return "l:" + key
+
+
+_all: weakref.WeakSet[Coalescer[Any]] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for coalescer in list(_all):
+        coalescer.forget()
+
+
+os.register_at_fork(after_in_child=_after_fork)
