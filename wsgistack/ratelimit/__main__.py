@@ -1,15 +1,19 @@
-"""python -m wsgistack.ratelimit: try limits on real traffic before they refuse anybody."""
+"""python -m wsgistack.ratelimit: try limits on real traffic, and see what was metered."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from wsgistack.errors import ConfigurationError
 from wsgistack.ratelimit.clients import Trust
 from wsgistack.ratelimit.replay import replay, show
+from wsgistack.ratelimit.rows import merge, read_folder
 from wsgistack.ratelimit.rules import Rule
+from wsgistack.ratelimit.usage import FORMATS
 
 __all__ = ["main"]
 
@@ -18,17 +22,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; return the exit status: 2 for what cannot be meant or read."""
     options = _parser().parse_args(arguments)
     try:
-        rule = Rule(
-            "default", options.rates, path=options.path or (), methods=options.methods or (), ban=options.ban
-        )
-        trust = Trust(ipv6_prefix=options.ipv6_prefix)
-        with sys.stdin if options.log == "-" else open(options.log, errors="replace") as lines:
-            report = replay(lines, [rule], trust=trust)
+        text: str = options.run(options)
     except (ConfigurationError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
-    print("\n".join(show(report)))
+    sys.stdout.write(text)
     return 0
+
+
+def _replay(options: argparse.Namespace) -> str:
+    rule = Rule(
+        "default", options.rates, path=options.path or (), methods=options.methods or (), ban=options.ban
+    )
+    trust = Trust(ipv6_prefix=options.ipv6_prefix)
+    with sys.stdin if options.log == "-" else open(options.log, errors="replace") as lines:
+        report = replay(lines, [rule], trust=trust)
+    return "\n".join(show(report)) + "\n"
+
+
+def _usage(options: argparse.Namespace) -> str:
+    since = int(time.time()) // 3600 - options.hours + 1
+    rows = merge(row for folder in options.folder for row in read_folder(Path(folder), since=since))
+    _, show_rows = FORMATS[options.format]
+    return show_rows(rows)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -41,6 +57,12 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--methods", help="the methods that they are about")
     command.add_argument("--ban", default="", help="such as '10 in 1 hour for 15 minutes'")
     command.add_argument("--ipv6-prefix", type=int, default=64, help="bits of an IPv6 client (64)")
+    command.set_defaults(run=_replay)
+    command = commands.add_parser("usage", help="what was metered, over all processes")
+    command.add_argument("folder", metavar="FOLDER", nargs="+", help="that RateLimit(meter=...) names")
+    command.add_argument("--format", choices=list(FORMATS), default="csv")
+    command.add_argument("--hours", type=int, default=24, help="how many, this one included (24)")
+    command.set_defaults(run=_usage)
     return parser
 
 

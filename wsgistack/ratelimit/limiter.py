@@ -35,7 +35,17 @@ class Decision:
     had no room.  Safe to use from the greenlet or thread that has the request.
     """
 
-    __slots__ = ("_claims", "_limiter", "_now", "_states", "_taken", "refused", "wait_us", "would_refuse")
+    __slots__ = (
+        "_claims",
+        "_limiter",
+        "_missed",
+        "_now",
+        "_states",
+        "_taken",
+        "refused",
+        "wait_us",
+        "would_refuse",
+    )
 
     def __init__(
         self,
@@ -51,6 +61,7 @@ class Decision:
         self._now = now
         self._states = states
         self._taken: list[int] | None = None  # and not given back, once something was
+        self._missed: Sequence[Claim] = ()  # what rules in dry run would have refused
         self.refused = refused
         self.wait_us = wait_us
         self.would_refuse: list[Limit] = []
@@ -59,6 +70,29 @@ class Decision:
     def ok(self) -> bool:
         """Whether the request may pass."""
         return self.refused is None
+
+    @property
+    def decided_at(self) -> int:
+        """When this was decided, in microseconds since the epoch."""
+        return self._now
+
+    def about(self) -> list[tuple[str, bytes]]:
+        """Return (name of a rule, key) of all that the request counts under, those in dry run too."""
+        return self._places([*self._claims, *self._missed])
+
+    def refused_by(self) -> list[tuple[str, bytes]]:
+        """Return the rule that refused, with its key; none if the request may pass."""
+        if self.refused is None:
+            return []
+        return self._places([claim for claim in self._claims if claim[0] == self.refused.number][:1])
+
+    def would_be_refused_by(self) -> list[tuple[str, bytes]]:
+        """Return the rules in dry run that had no room, with their keys."""
+        return self._places(self._missed)
+
+    def _places(self, claims: Sequence[Claim]) -> list[tuple[str, bytes]]:
+        limits = self._limiter.limits
+        return list(dict.fromkeys([(limits[number].rule.name, key) for number, key, _ in claims]))
 
     @property
     def remaining(self) -> int | None:
@@ -114,6 +148,7 @@ class Decision:
         """Settle what a rule in dry run decided together with this one, and remember what it refused."""
         if watched.refused is not None:
             self.would_refuse.append(watched.refused)
+            self._missed = [*self._missed, *watched._claims]
         else:
             self._claims = [*self._claims, *watched._claims]
             self._states = [*self._states, *watched._states]

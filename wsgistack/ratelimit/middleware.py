@@ -20,8 +20,10 @@ from wsgistack.ratelimit.answers import make_answer, make_denial
 from wsgistack.ratelimit.clients import Key, Trust, client_ip
 from wsgistack.ratelimit.fields import find_form
 from wsgistack.ratelimit.limiter import Decision, Limiter
+from wsgistack.ratelimit.meter import Meter
 from wsgistack.ratelimit.networks import NetworkFile, NetworkSet, parse_networks
 from wsgistack.ratelimit.rules import Rule
+from wsgistack.ratelimit.usage_page import UsagePage
 from wsgistack.store.base import Store
 from wsgistack.store.url import make_store
 from wsgistack.wsgi import (
@@ -51,6 +53,8 @@ class RateLimit:
     further ones are counted together, never forgiven.  *now*: microseconds that never go back.
     *store*: a store or its URL, whose users share the limits; without one each process has its own.
     *on_store_error*: `local` (count in this process), `open` (let pass) or `closed` (refuse).
+    *meter*: count requests by rule, key, status and hour: True in this process, or the path of a folder
+    that all processes share, or a Meter; `usage_page` is the application that shows them.
 
     Raises SettingError and RateError at once for what cannot be meant.
     Safe for threads and greenlets; starts none.
@@ -75,6 +79,7 @@ class RateLimit:
         max_keys: int = 100_000,
         store: Store | str | None = None,
         on_store_error: str = "local",
+        meter: Meter | str | os.PathLike[str] | bool = False,
         now: Callable[[], int] | None = None,
     ) -> None:
         own = [] if rate is None else [Rule("default", rate, key=key)]
@@ -100,6 +105,8 @@ class RateLimit:
         self._has_lists = bool(self._exempt) or self._denied is not None
         self._form = find_form(headers)
         self._dry_run = dry_run
+        self.meter = _make_meter(meter)
+        self.usage_page = None if self.meter is None else UsagePage(self.meter)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, or let the application do so."""
@@ -112,9 +119,18 @@ class RateLimit:
                 return self._answer(request, start_response, *make_denial(request.field("accept") or ""))
         decision = self.limiter.hit(request)
         environ[ENVIRON_KEY] = decision
+        counted = None
+        if self.meter is not None:
+            counted = _Counted(self.meter, decision, start_response, dry_run=self._dry_run)
+            start_response = counted.start_response
         if decision.refused is not None and not self._dry_run:
             return self._refuse(request, decision, start_response)
-        return self._pass(environ, decision, start_response)
+        try:
+            return self._pass(environ, decision, start_response)
+        except BaseException:
+            if counted is not None:
+                counted.failed()
+            raise
 
     def _refuse(
         self, request: EnvironRequest, decision: Decision, start_response: StartResponse
@@ -155,6 +171,54 @@ def _with_fields(start_response: StartResponse, added: Headers) -> StartResponse
         return start_response(status, [*headers, *added], exc_info)
 
     return start
+
+
+def _make_meter(meter: Meter | str | os.PathLike[str] | bool) -> Meter | None:
+    if isinstance(meter, bool):
+        return Meter() if meter else None
+    return meter if isinstance(meter, Meter) else Meter(meter)
+
+
+class _Counted:
+    """One request that is metered when its response begins; a later word about its status corrects it."""
+
+    __slots__ = ("_about", "_at", "_meter", "_refused", "_start_response", "_status", "_would_refuse")
+
+    def __init__(
+        self, meter: Meter, decision: Decision, start_response: StartResponse, *, dry_run: bool
+    ) -> None:
+        self._meter = meter
+        self._start_response = start_response
+        self._at = decision.decided_at
+        self._about = decision.about()
+        refused = decision.refused_by()
+        self._refused = [] if dry_run else refused
+        self._would_refuse = decision.would_be_refused_by() + (refused if dry_run else [])
+        self._status = 0
+
+    def start_response(
+        self, status: str, headers: Headers, exc_info: ExcInfo | None = None, /
+    ) -> Callable[[bytes], object]:
+        """Count, and pass on what the application says."""
+        self._count(int(status[:3]))
+        if exc_info is None:
+            return self._start_response(status, headers)
+        return self._start_response(status, headers, exc_info)
+
+    def failed(self) -> None:
+        """Count an application that failed before it said anything."""
+        if not self._status:
+            self._count(500)
+
+    def _count(self, status: int) -> None:
+        if self._status:
+            self._meter.count(self._at, self._about, self._status, by=-1)
+            self._meter.count(self._at, self._about, status)
+        else:
+            self._meter.count(
+                self._at, self._about, status, refused=self._refused, would_refuse=self._would_refuse
+            )
+        self._status = status
 
 
 class _Passage:

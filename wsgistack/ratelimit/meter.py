@@ -1,0 +1,167 @@
+"""Metering: what each key asked for, by rule, status and hour.
+
+Every request counts once under each rule that was about it, for each key of that rule, in this
+process or in a file of this process (see rows): no store is asked, so it costs no round trip.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Iterable
+from pathlib import Path
+
+from wsgistack.ratelimit.hitters import Hitters
+from wsgistack.ratelimit.rows import COLUMNS, Row, RowFile, Usage, drop_old, make_folder, merge, read_folder
+
+__all__ = ["HOUR_US", "OTHERS", "Counted", "Meter"]
+
+HOUR_US = 3_600_000_000
+OTHERS = b"(others)"  # the key of those that came when max_keys were known
+REFUSED, WOULD_REFUSE = COLUMNS.index("refused"), COLUMNS.index("would_refuse")
+log = logging.getLogger(__name__)
+
+Counted = tuple[str, bytes]  # (name of the rule, key)
+
+
+class Meter:
+    """Counts in memory, or below *folder* if one is given, which processes and restarts share.
+
+    *max_keys*: rows of this process in one hour; further keys are counted together in a row OTHERS of
+    their rule, and the heaviest of them are known by estimate.  *keep_hours*: older ones are dropped.
+    Exact, for threads and greenlets; a fork has rows of its own.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str] | None = None,
+        *,
+        max_keys: int = 100_000,
+        keep_hours: int = 35 * 24,
+    ) -> None:
+        self._folder = None if folder is None else make_folder(folder)
+        self._max_keys = max_keys
+        self._keep_hours = keep_hours
+        self.trouble = ""  # why rows are kept in memory alone, "" where they are not
+        self._hours: dict[int, dict[Counted, Row]] = {}
+        self._hour = -1
+        self._rows: dict[Counted, Row] = {}
+        self._file: RowFile | None = None
+        self._hitters: Hitters[Counted] = Hitters()
+        self._lock = threading.Lock()
+        _meters.add(self)
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the files are, None if counts are in memory."""
+        return self._folder
+
+    def count(
+        self,
+        now_us: int,
+        about: Iterable[Counted],
+        status: int,
+        *,
+        refused: Iterable[Counted] = (),
+        would_refuse: Iterable[Counted] = (),
+        by: int = 1,
+    ) -> None:
+        """Count a response of *status* under what it was *about*; *by* -1 takes that back."""
+        hour = now_us // HOUR_US
+        column = min(max(status // 100, 1), 5) - 1
+        with self._lock:
+            if hour > self._hour:
+                self._begin(hour)
+            for one in about:
+                row = self._rows.get(one)
+                if row is None:
+                    row = self._add(one)
+                row[column] += by
+            for one in refused:
+                self._row(one)[REFUSED] += by
+            for one in would_refuse:
+                self._row(one)[WOULD_REFUSE] += by
+
+    def usage(self, *, since: int = 0) -> list[Usage]:
+        """Return what was counted from the hour *since* on, by all processes if there is a folder."""
+        rows = [] if self._folder is None else list(read_folder(self._folder, since=since))
+        with self._lock:
+            rows += [
+                Usage(hour, rule, key, tuple(row))
+                for hour, places in self._hours.items()
+                if hour >= since
+                for (rule, key), row in places.items()
+                if isinstance(row, list)  # what is in a file was read there
+            ]
+        return merge(rows)
+
+    def top(self, count: int) -> list[tuple[str, bytes, int]]:
+        """Return the *count* heaviest (rule, key, requests) of this hour, the heaviest first.
+
+        They are exact as long as there are at most max_keys; of further keys, those of this process
+        are estimated, never too low.
+        """
+        totals: dict[Counted, int] = {}
+        for _, rule, key, counts in self.usage(since=self._hour):
+            if key != OTHERS:
+                totals[rule, key] = totals.get((rule, key), 0) + sum(counts[:5])
+        with self._lock:
+            for (rule, key), estimate, _ in self._hitters.top(count):
+                totals[rule, key] = totals.get((rule, key), 0) + estimate
+        heaviest = sorted(totals.items(), key=lambda item: (-item[1], item[0]))[:count]
+        return [(rule, key, total) for (rule, key), total in heaviest]
+
+    def _row(self, one: Counted) -> Row:
+        return self._rows.get(one) or self._add(one)
+
+    def _add(self, one: Counted) -> Row:
+        if len(self._rows) >= self._max_keys and one[1] != OTHERS:
+            self._hitters.add(one)
+            return self._row((one[0], OTHERS))
+        row = self._rows[one] = self._make(one)
+        return row
+
+    def _make(self, one: Counted) -> Row:
+        if self._folder is not None and not self.trouble:
+            try:
+                if self._file is None:
+                    self._file = RowFile(self._folder, self._hour)
+                return self._file.add(*one)
+            except OSError as error:
+                self.trouble = f"meter: {self._folder}: {error.strerror}"
+                log.error("usage_in_memory reason=%r", self.trouble)
+        return [0] * len(COLUMNS)
+
+    def _begin(self, hour: int) -> None:
+        self._hour, self._rows, self._file, self.trouble = hour, {}, None, ""
+        self._hitters = Hitters()
+        oldest = hour - self._keep_hours
+        self._hours[hour] = self._rows
+        self._hours = {one: rows for one, rows in self._hours.items() if one > oldest}
+        if self._folder is not None:
+            # What is in files needs no place here.
+            for rows in [rows for one, rows in self._hours.items() if one != hour]:
+                for place in [place for place, row in rows.items() if not isinstance(row, list)]:
+                    del rows[place]
+            try:
+                drop_old(self._folder, oldest + 1)
+            except OSError as error:
+                log.error("usage_not_dropped reason=%r", error.strerror)
+
+    def _after_fork(self) -> None:
+        """In the child: the rows are the parent's."""
+        self._lock = threading.Lock()
+        self._hours, self._hour, self._rows, self._file = {}, -1, {}, None
+
+
+_meters: weakref.WeakSet[Meter] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for meter in list(_meters):
+        meter._after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork)
