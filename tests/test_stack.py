@@ -16,6 +16,7 @@ from wsgistack.errors import ConfigurationError, UnknownName
 from wsgistack.ratelimit.middleware import RateLimit
 from wsgistack.ratelimit.rules import Rule
 from wsgistack.stack import wrap
+from wsgistack.store.memory import MemoryStore
 
 
 def hello(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -54,6 +55,25 @@ def test_a_stack_answers() -> None:
 
 def test_nothing_around_an_application_is_the_application() -> None:
     assert Request.blank("/").get_response(wrap(hello)).body == b"hello"
+
+
+def test_a_store_is_shared_by_all_that_keep_something() -> None:
+    store = MemoryStore(1_000_000)
+    one, two = (wrap(hello, store=store, rate_limit="2/minute", metrics=True) for _ in range(2))
+    assert [ask(app).status_int for app in (one, two, one)] == [200, 200, 429]
+    one.layer("metrics").tally.bring()
+    assert two.layer("metrics").tally.read()["requests|GET|429"] == 1
+
+
+@pytest.mark.parametrize(
+    ("store", "told"),
+    [
+        ("shn:///x", "wrap: store: store 'shn' is not one of"),
+        (5, "wrap: store: 5 is neither a store nor the URL of one"),
+    ],
+)
+def test_what_is_no_store_is_refused(store: object, told: str) -> None:
+    assert complaint(store=store, rate_limit="1/minute").startswith(told)
 
 
 @pytest.mark.parametrize("value", [False, None, "off", "no"])

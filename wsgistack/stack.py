@@ -22,6 +22,8 @@ from typing import Any, NoReturn
 from wsgistack.components import COMPONENTS, Component
 from wsgistack.errors import ConfigurationError, UnknownName
 from wsgistack.settings import EMPTY_WORDS, FALSE_WORDS, TRUE_WORDS
+from wsgistack.store.base import Store
+from wsgistack.store.url import make_store
 from wsgistack.wsgi import Environ, StartResponse, WSGIApplication
 
 __all__ = ["ORDERS", "Stack", "wrap"]
@@ -83,6 +85,9 @@ def wrap(
     below `[wsgistack]`), or a list of names and (name, value) pairs, whose order is then the order,
     outermost first.  Else each component has a place of its own.  *parts* add to a mapping.
 
+    `store`, a store or its URL, is no component: it is given to each component that has such a setting
+    and none of its own, so that `store="shm:///mysite"` shares all their state over the processes.
+
     A value is True (the defaults), False or None (leave it out), a mapping of the component's
     settings, or what its main setting takes: `rate_limit="100/minute"`.  Texts are read as they are
     in files: "60s", "2m", "on".
@@ -98,7 +103,10 @@ def wrap(
         if any(name == one for one, _ in listed):
             errors.append(f"{name}: stands there twice")
         listed.append((name, value))
+    store, listed = _take_store(listed, errors)
     chosen = list(_choose(listed, errors))
+    if store is not None:
+        _share(store, chosen)
     if not ordered:
         chosen.sort(key=lambda one: one[0].place)
     errors += _find_disorder([component.name for component, _ in chosen])
@@ -157,6 +165,29 @@ def _read_item(item: object) -> tuple[str, object]:
     if isinstance(item, tuple | list) and len(item) == 2 and isinstance(item[0], str):
         return item[0], item[1]
     raise ConfigurationError(f"wrap: {item!r} is neither a component's name nor a pair of name and value")
+
+
+def _take_store(listed: Parts, errors: list[str]) -> tuple[Store | None, Parts]:
+    """Return the store of all components, None if there is none, and what else is listed."""
+    stores = [value for name, value in listed if name == "store" and value is not None]
+    rest = [(name, value) for name, value in listed if name != "store"]
+    if not stores:
+        return None, rest
+    try:
+        store = make_store(stores[0]) if isinstance(stores[0], str) else stores[0]
+    except ConfigurationError as error:
+        errors.append(f"store: {error}")
+        return None, rest
+    if not isinstance(store, Store):
+        errors.append(f"store: {store!r} is neither a store nor the URL of one")
+        return None, rest
+    return store, rest
+
+
+def _share(store: Store, chosen: Iterable[tuple[Component, dict[str, object]]]) -> None:
+    for component, settings in chosen:
+        if "store" in component.objects and not settings.get("store"):
+            settings["store"] = store
 
 
 def _choose(listed: Parts, errors: list[str]) -> Iterator[tuple[Component, dict[str, object]]]:

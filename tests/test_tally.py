@@ -1,0 +1,95 @@
+"""Counts are exact, are brought about once a second, and are never counted twice."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from wsgistack.errors import StoreDown
+from wsgistack.store.memory import MemoryStore
+from wsgistack.store.url import make_store
+from wsgistack.tally import MOST_NAMES, Tally
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_without_a_store_counts_are_the_process_s() -> None:
+    tally = Tally()
+    tally.add({"a": 1, "b": 5})
+    tally.add({"a": 2})
+    assert tally.read() == {"a": 3, "b": 5}
+
+
+def test_processes_add_up_in_a_store() -> None:
+    store, clock = MemoryStore(1_000_000), Clock()
+    one, two = (Tally(store, monotonic=clock) for _ in range(2))
+    one.add({"a": 1})
+    two.add({"a": 2, "b": 1})
+    assert two.read() == {"a": 2, "b": 1}
+    assert one.read() == {"a": 3, "b": 1}
+
+
+def test_counts_are_brought_once_a_second() -> None:
+    store, clock = MemoryStore(1_000_000), Clock()
+    tally = Tally(store, monotonic=clock)
+    tally.add({"a": 1})
+    assert store.get("wsgistack:tally:a") is None
+    clock.now += 1.0
+    tally.add({"a": 1})
+    assert store.get("wsgistack:tally:a") == b"2"
+
+
+class Failing(MemoryStore):
+    fails = 0
+
+    def incr_many(self, steps: Sequence[Any], *, pinned: bool = False) -> list[Any]:
+        self.fails -= 1
+        if self.fails == 0:
+            raise StoreDown("out for lunch")
+        return super().incr_many(steps, pinned=pinned)
+
+
+@pytest.mark.parametrize("fails", [1, 2, 3])
+def test_what_a_store_did_not_take_is_brought_later(fails: int) -> None:
+    store = Failing(1_000_000)
+    store.fails = fails
+    tally = Tally(store)
+    tally.add({"a": 1, "b": 2, "c": 3})
+    assert tally.read() == {"a": 1, "b": 2, "c": 3}
+    assert tally.read() == {"a": 1, "b": 2, "c": 3}
+    assert Tally(store).read() == {"a": 1, "b": 2, "c": 3}
+
+
+def test_a_fork_does_not_bring_what_is_its_parent_s() -> None:
+    store = make_store(f"shm:///tally-{os.getpid()}?size=1m")
+    try:
+        tally = Tally(store)
+        tally.add({"a": 1})
+        pid = os.fork()
+        if pid == 0:
+            tally.add({"a": 10})
+            tally.bring()
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        assert tally.read() == {"a": 11}
+    finally:
+        store.clear()
+        store.close()
+
+
+def test_names_do_not_grow_without_bound() -> None:
+    tally = Tally()
+    for number in range(MOST_NAMES + 500):
+        tally.add({str(number): 1})
+    counts = tally.read()
+    assert len(counts) == MOST_NAMES + 1
+    assert counts["others"] == 500

@@ -1,0 +1,209 @@
+"""`metrics`: what is answered, how fast, and by what, for Prometheus at a path of one's own.
+
+The page is given to who is allowed, by default this machine; for everybody else the path is the
+application's.  Where several processes serve, *store* adds their counts up: each brings its own
+about once a second, and when the page is read.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from wsgistack.errors import SettingError
+from wsgistack.http.forwarded import parse_hop
+from wsgistack.ratelimit.networks import parse_networks
+from wsgistack.settings import NETWORKS, TEXT, Setting, Table
+from wsgistack.store.base import Store
+from wsgistack.store.url import make_store
+from wsgistack.tally import Tally
+from wsgistack.wsgi import Environ, ExcInfo, Headers, StartResponse, Watched, WSGIApplication
+
+__all__ = ["HELP", "MAIN", "NAME", "OBJECTS", "PLACE", "SETTINGS", "Metrics", "make"]
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+BOUNDS_US = (
+    1000,
+    2500,
+    5000,
+    10_000,
+    25_000,
+    50_000,
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+)
+LOCAL = ("127.0.0.0/8", "::1/128")
+CACHE_WORD = re.compile(r";\s*(hit|fwd=[a-z-]+)")  # RFC 9211 §2
+
+NAME = "metrics"
+PLACE = 30
+HELP = "requests, bytes and durations at a path for Prometheus, added up over all processes"
+MAIN = "path"
+OBJECTS = ("store",)
+SETTINGS = Table(
+    "metrics",
+    [
+        Setting("path", TEXT, "/metrics", "the path of the page"),
+        Setting("allow", NETWORKS, LOCAL, "who may read it"),
+        Setting(
+            "store", TEXT, "", "where processes add up their counts, as a store's URL such as shm:///mysite"
+        ),
+    ],
+)
+
+
+class Metrics:
+    """A WSGI application that counts what *app* answers.  Settings: see SETTINGS.
+
+    A request costs some microseconds and no round trip.  Safe for threads, greenlets and forks.
+    """
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        *,
+        path: str = "/metrics",
+        allow: Iterable[str] = LOCAL,
+        store: Store | str = "",
+        monotonic_ns: Callable[[], int] = time.perf_counter_ns,
+    ) -> None:
+        if not path.startswith("/"):
+            raise SettingError(f"path: {path!r} does not begin with /")
+        self.app = app
+        self.tally = Tally((make_store(store) if isinstance(store, str) else store) if store else None)
+        self._path = path
+        self._allow = parse_networks(allow, setting="allow")
+        self._monotonic_ns = monotonic_ns
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer with the page, or pass the request on and count it at its end."""
+        if environ.get("PATH_INFO") == self._path and self._may_read(environ):
+            return self._page(environ, start_response)
+        passage = _Passage(self, environ, start_response)
+        try:
+            body = self.app(environ, passage.start_response)
+        except BaseException:
+            passage.at_end(0)
+            raise
+        return Watched(body, passage.at_end)
+
+    def _may_read(self, environ: Environ) -> bool:
+        return parse_hop(environ.get("REMOTE_ADDR") or "") in self._allow
+
+    def _page(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        text, content_type = render(self.tally.read(), environ.get("HTTP_ACCEPT", ""))
+        fields = [
+            ("Content-Type", content_type),
+            ("Content-Length", str(len(text))),
+            ("Cache-Control", "no-store"),
+        ]
+        start_response("200 OK", fields)
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [text]
+
+
+class _Passage:
+    """One request on its way through."""
+
+    __slots__ = ("_began", "_cache", "_environ", "_owner", "_start_response", "_status", "_written")
+
+    def __init__(self, owner: Metrics, environ: Environ, start_response: StartResponse) -> None:
+        self._owner = owner
+        self._environ = environ
+        self._start_response = start_response
+        self._began = owner._monotonic_ns()
+        self._status = "500"
+        self._cache = ""
+        self._written = 0
+
+    def start_response(
+        self, status: str, headers: Headers, exc_info: ExcInfo | None = None, /
+    ) -> Callable[[bytes], object]:
+        """Pass on what the application says, and remember it."""
+        self._status = status[:3]
+        self._cache = next((value for name, value in headers if name.lower() == "cache-status"), "")
+        write = (
+            self._start_response(status, headers)
+            if exc_info is None
+            else self._start_response(status, headers, exc_info)
+        )
+
+        def count(data: bytes) -> object:
+            self._written += len(data)
+            return write(data)
+
+        return count
+
+    def at_end(self, sent: int) -> None:
+        """Count the response."""
+        took_us = (self._owner._monotonic_ns() - self._began) // 1000
+        method = self._environ.get("REQUEST_METHOD", "")
+        counts = {
+            f"requests|{method if method in METHODS else 'other'}|{self._status}": 1,
+            f"duration|{bisect_left(BOUNDS_US, took_us)}": 1,
+            "duration_us": took_us,
+            "bytes": sent + self._written,
+        }
+        if self._cache:
+            found = CACHE_WORD.search(self._cache)
+            counts[f"cache|{found[1].removeprefix('fwd=') if found else 'other'}"] = 1
+        for split, bucket in self._environ.get("wsgistack.buckets", {}).items():
+            counts[f"bucket|{split}|{bucket}"] = 1
+        self._owner.tally.add(counts)
+
+
+def render(counts: dict[str, int], accept: str) -> tuple[bytes, str]:
+    """Return the page and its content type: OpenMetrics if *accept* names it, else Prometheus' own."""
+    from prometheus_client.exposition import choose_encoder
+    from prometheus_client.registry import Collector
+
+    class Exhibit(Collector):
+        def collect(self) -> Iterator[Any]:
+            return _families(counts)
+
+    wanted = "application/openmetrics-text; version=1.0.0" if "application/openmetrics-text" in accept else ""
+    encoder, content_type = choose_encoder(wanted)
+    return encoder(Exhibit()), content_type
+
+
+def _families(counts: dict[str, int]) -> Iterator[Any]:
+    from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+
+    requests = CounterMetricFamily(
+        "wsgistack_wsgi_requests", "Responses by method and status.", labels=["method", "status"]
+    )
+    cache = CounterMetricFamily(
+        "wsgistack_wsgi_cache", "Responses by what the page cache did.", labels=["result"]
+    )
+    buckets = CounterMetricFamily(
+        "wsgistack_wsgi_buckets", "Requests by split and bucket.", labels=["split", "bucket"]
+    )
+    for name, family in (("requests", requests), ("cache", cache), ("bucket", buckets)):
+        for key in sorted(counts):
+            kind, *labels = key.split("|")
+            if kind == name:
+                family.add_metric(labels, counts[key])
+        yield family
+    sent = CounterMetricFamily("wsgistack_wsgi_response_bytes", "Bytes of response bodies.")
+    sent.add_metric([], counts.get("bytes", 0))
+    yield sent
+    durations = HistogramMetricFamily(
+        "wsgistack_wsgi_duration_seconds", "From the request to the end of its response."
+    )
+    total, steps = 0, []
+    for number in range(len(BOUNDS_US) + 1):
+        total += counts.get(f"duration|{number}", 0)
+        bound = "+Inf" if number == len(BOUNDS_US) else str(BOUNDS_US[number] / 1e6)
+        steps.append((bound, total))
+    durations.add_metric([], steps, counts.get("duration_us", 0) / 1e6)
+    yield durations
+
+
+make = Metrics

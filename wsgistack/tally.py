@@ -1,0 +1,149 @@
+"""Counters by name that processes share: kept here, brought to a store about once a second.
+
+A request costs a dictionary look-up or two, and no store.  What a process counted since it last
+brought its counts is lost when it is killed; nothing is ever counted twice.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import math
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Mapping
+
+from wsgistack.errors import StoreError
+from wsgistack.store.base import Step, Store
+
+__all__ = ["Tally"]
+
+BRING_EVERY_S = 1.0
+MOST_NAMES = 2000  # further ones are counted under OTHERS: a label must not grow without bound
+OTHERS = "others"
+SEPARATOR = b"\n"
+
+log = logging.getLogger(__name__)
+
+
+class Tally:
+    """Counts by name.  *store*: where they are added up, None to keep them in this process.
+
+    *prefix*: of the store's keys.  Names have no newline.  Safe for threads and greenlets; a fork
+    begins with nothing that is not brought yet, so that it is not counted twice.
+    """
+
+    def __init__(
+        self,
+        store: Store | None = None,
+        *,
+        prefix: str = "wsgistack:tally:",
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._prefix = prefix
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._counts: dict[str, int] = {}  # not brought yet; everything, where there is no store
+        self._listed: set[str] = set()  # names that the store's list has
+        self._names: set[str] = set()
+        self._bring_at = monotonic() + BRING_EVERY_S
+        self._failed = False
+        _tallies.add(self)
+
+    def add(self, counts: Mapping[str, int]) -> None:
+        """Add *counts*, each at least 0; brings what is due."""
+        with self._lock:
+            for name, by in counts.items():
+                if name not in self._names:
+                    name = self._admit(name)
+                self._counts[name] = self._counts.get(name, 0) + by
+        if self._store is not None and self._monotonic() >= self._bring_at:
+            self.bring()
+
+    def _admit(self, name: str) -> str:
+        if len(self._names) >= MOST_NAMES:
+            name = OTHERS
+        self._names.add(name)
+        return name
+
+    def bring(self) -> None:
+        """Bring what was counted to the store; what it does not take is kept for the next time."""
+        if self._store is None:
+            return
+        with self._lock:
+            counts, self._counts = self._counts, {}
+            self._bring_at = self._monotonic() + BRING_EVERY_S
+        counts = {name: by for name, by in counts.items() if by}
+        try:
+            self._list(counts.keys() - self._listed)
+            while counts:
+                # One at a time: what was counted must not be brought again when the next one fails.
+                name = next(iter(counts))
+                self._store.incr_many([Step(self._prefix + name, counts[name], math.inf)], pinned=True)
+                del counts[name]
+            self._failed = False
+        except StoreError as error:
+            self._keep(counts)
+            if not self._failed:
+                log.warning("counts stay in process %s: %s", self._prefix, error)
+            self._failed = True
+
+    def _keep(self, counts: Mapping[str, int]) -> None:
+        with self._lock:
+            for name, by in counts.items():
+                self._counts[name] = self._counts.get(name, 0) + by
+
+    def _list(self, names: set[str]) -> None:
+        if not names:
+            return
+        assert self._store is not None
+
+        def with_names(value: bytes | None) -> tuple[bytes, float]:
+            known = set((value or b"").split(SEPARATOR)) | {name.encode() for name in names}
+            return SEPARATOR.join(sorted(known - {b""})), math.inf
+
+        self._store.update(self._prefix, with_names, pinned=True)
+        self._listed |= names
+
+    def read(self) -> dict[str, int]:
+        """Return all counts, of other processes as far as they were brought.  StoreError: only our own."""
+        self.bring()
+        with self._lock:
+            counts = dict(self._counts)
+        if self._store is None:
+            return counts
+        try:
+            names = (self._store.get(self._prefix) or b"").decode().split("\n")
+            found = self._store.get_many([self._prefix + name for name in names if name])
+        except StoreError:
+            return counts
+        for key, value in found.items():
+            name = key.removeprefix(self._prefix)
+            counts[name] = counts.get(name, 0) + int(value)
+        return counts
+
+    def forget(self) -> None:
+        """Begin anew in a fork: what was counted so far is its parent's to bring."""
+        self._lock = threading.Lock()
+        if self._store is not None:
+            self._counts = {}
+
+
+_tallies: weakref.WeakSet[Tally] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for tally in list(_tallies):
+        tally.forget()
+
+
+def _bring_all() -> None:
+    for tally in list(_tallies):
+        tally.bring()
+
+
+os.register_at_fork(after_in_child=_forget_all)
+atexit.register(_bring_all)
