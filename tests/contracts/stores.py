@@ -79,5 +79,14 @@ def memcached() -> Iterator[Stage]:
             store.close()
 
 
+@contextmanager
+def tiered() -> Iterator[Stage]:
+    with running(2) as servers:
+        places = ",".join(server.address for server in servers)
+        store = make_store(f"tiered://{places}?near_ttl=500ms&timeout=10&least_timeout=10")
+        yield Stage(store, store, time.sleep)  # another process may read what was for near_ttl
+        store.close()
+
+
 # By scheme; whatever wraps a store stands below its own name too.
-STAGES = {"memory": memory, "shm": shm, "guarded": guarded, "memcached": memcached}
+STAGES = {"memory": memory, "shm": shm, "guarded": guarded, "memcached": memcached, "tiered": tiered}

@@ -1,0 +1,177 @@
+"""What is peculiar to a memory over a shared store: how long a near copy is believed, and what it saves."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.contracts.stores import Clock
+from wsgistack.errors import ConfigurationError, StoreDown
+from wsgistack.store.memory import MemoryStore
+from wsgistack.store.tiered import Tiered
+from wsgistack.store.url import make_store
+
+
+class Far(MemoryStore):
+    """A store that others share; counts its reads."""
+
+    shared = True
+    reads = 0
+    is_down = False
+
+    def get(self, key: str) -> bytes | None:
+        self.reads += 1
+        if self.is_down:
+            raise StoreDown("no")
+        return super().get(key)
+
+    def set(self, key: str, value: bytes, ttl_s: float, *, pinned: bool = False) -> None:
+        if self.is_down:
+            raise StoreDown("no")
+        super().set(key, value, ttl_s, pinned=pinned)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def far(clock: Clock) -> Far:
+    return Far(1 << 20, clock=clock)
+
+
+@pytest.fixture
+def make(far: Far, clock: Clock) -> Callable[[], Tiered]:
+    return lambda: Tiered(MemoryStore(1 << 20, clock=clock), far, near_s=1.0)
+
+
+def test_what_was_read_is_not_asked_for_again(make: Callable[[], Tiered], far: Far) -> None:
+    store = make()
+    far.set("key", b"value", 60)
+    assert [store.get("key") for _ in range(5)] == [b"value"] * 5
+    assert far.reads == 1
+
+
+def test_what_was_written_is_not_asked_for(make: Callable[[], Tiered], far: Far) -> None:
+    store = make()
+    store.set("key", b"value", 60)
+    assert store.get("key") == b"value"
+    assert store.get_many(["key"]) == {"key": b"value"}
+    assert far.reads == 0
+
+
+def test_what_is_not_there_is_asked_for_each_time(make: Callable[[], Tiered], far: Far) -> None:
+    store = make()
+    assert store.get("key") is None
+    far.set("key", b"value", 60)
+    assert store.get("key") == b"value"
+
+
+def test_many_are_read_from_both(make: Callable[[], Tiered], far: Far) -> None:
+    store = make()
+    store.set("near", b"1", 60)
+    far.set("far", b"2", 60)
+    assert store.get_many(["near", "far", "none"]) == {"near": b"1", "far": b"2"}
+    assert far.reads == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda store: store.delete("key"),
+        lambda store: store.set("key", b"new", 60),
+        lambda store: store.update("key", lambda old: (b"new", 60)),
+        lambda store: store.clear(),
+    ],
+    ids=["delete", "set", "update", "clear"],
+)
+def test_what_another_process_changed_is_believed_for_near_s_and_no_longer(
+    make: Callable[[], Tiered], clock: Clock, change: Callable[[Tiered], Any]
+) -> None:
+    one, other = make(), make()
+    one.set("key", b"old", 60)
+    assert other.get("key") == b"old"
+    change(one)
+    now = one.get("key")
+    assert now != b"old"
+    assert other.get("key") == b"old"
+    clock.now += 1.0
+    assert other.get("key") == now
+
+
+def test_gets_always_asks_the_far_store(make: Callable[[], Tiered]) -> None:
+    one, other = make(), make()
+    one.set("key", b"old", 60)
+    assert other.get("key") == b"old"
+    one.set("key", b"new", 60)
+    found = other.gets("key")
+    assert found is not None
+    assert found.value == b"new"
+    assert other.get("key") == b"new"
+
+
+def test_a_copy_lives_no_longer_than_what_was_written(make: Callable[[], Tiered], clock: Clock) -> None:
+    store = make()
+    store.set("key", b"value", 0.25)
+    clock.now += 0.25
+    assert store.get("key") is None
+
+
+def test_what_the_far_store_did_not_take_is_not_read(make: Callable[[], Tiered], far: Far) -> None:
+    store = make()
+    store.set("key", b"old", 60)
+    far.is_down = True
+    with pytest.raises(StoreDown):
+        store.set("key", b"new", 60)
+    with pytest.raises(StoreDown):
+        store.get("key")
+
+
+def test_a_value_too_large_for_the_near_store_is_the_far_ones(far: Far, clock: Clock) -> None:
+    store = Tiered(MemoryStore(64 * 1024, clock=clock), far, near_s=1.0)
+    store.set("key", b"x" * 20_000, 60)
+    assert store.get("key") == b"x" * 20_000
+    assert far.reads == 1
+
+
+def test_its_counters_are_of_both(make: Callable[[], Tiered], far: Far) -> None:
+    store = make()
+    far.set("key", b"value", 60)
+    for _ in range(3):
+        store.get("key")
+    store.get("nothing")
+    stats = store.stats()
+    assert (stats["hits"], stats["misses"], stats["near_hits"], stats["items"]) == (3, 1, 2, 1)
+
+
+@pytest.mark.parametrize("near_s", [0, -1, True, "1", float("inf"), float("nan")], ids=repr)
+def test_a_time_that_cannot_be_meant_is_refused(far: Far, near_s: Any) -> None:
+    with pytest.raises(ConfigurationError, match="near_s"):
+        Tiered(MemoryStore(1 << 20), far, near_s=near_s)
+
+
+def test_the_near_store_is_of_this_process(far: Far) -> None:
+    with pytest.raises(ConfigurationError, match="near store"):
+        Tiered(far, far, near_s=1.0)
+
+
+def test_a_url_makes_one() -> None:
+    store = make_store("tiered://10.0.0.1,10.0.0.2:11212?near=1m&near_ttl=2s&on_down=miss")
+    assert isinstance(store, Tiered)
+    assert isinstance(store.near, MemoryStore)
+    assert store.shared
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("tiered://", "has no servers"),
+        ("tiered://10.0.0.1?near=1", "near"),
+        ("tiered://10.0.0.1?nera=1m", "did you mean 'near'"),
+    ],
+)
+def test_what_is_wrong_is_named(url: str, words: str) -> None:
+    with pytest.raises(ConfigurationError) as met:
+        make_store(url)
+    assert words in str(met.value)

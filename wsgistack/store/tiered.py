@@ -1,0 +1,156 @@
+"""`Tiered`: the memory of this process over a store that many share.
+
+Reads find what this process read or wrote within the last *near_s*; everything else, and every
+change, is the far store's.  So a value that another process changed or removed may be read here for
+*near_s* longer, never more; what is atomic is so over all processes, and `gets` always asks the far
+store.  Nothing is kept of what is not there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from wsgistack.errors import ConfigurationError, StoreError
+from wsgistack.store.base import Change, Counted, Found, Step, Store
+
+__all__ = ["Tiered"]
+
+Answer = TypeVar("Answer")
+
+
+class Tiered:
+    """*near* over *far*; see `wsgistack.store.base.Store`.  *near_s*: for how long a near copy is believed."""
+
+    def __init__(self, near: Store, far: Store, *, near_s: float) -> None:
+        if near.shared:
+            raise ConfigurationError("tiered: the near store is one of this process alone, such as memory://")
+        if isinstance(near_s, bool) or not isinstance(near_s, int | float) or not 0 < near_s < math.inf:
+            raise ConfigurationError(f"tiered: near_s: {near_s!r} is not a number of seconds above 0")
+        self.near = near
+        self.far = far
+        self._near_s = near_s
+        self._hits = self._misses = 0
+
+    @property
+    def shared(self) -> bool:
+        return self.far.shared
+
+    @property
+    def pins(self) -> bool:
+        return self.far.pins
+
+    def get(self, key: str) -> bytes | None:
+        value = self.near.get(key)
+        if value is None:
+            value = self.far.get(key)
+            if value is None:
+                self._misses += 1
+                return None
+            self._keep(key, value, self._near_s)
+        self._hits += 1
+        return value
+
+    def gets(self, key: str) -> Found | None:
+        found = self.far.gets(key)
+        if found is None:
+            self._misses += 1
+            self.near.delete(key)
+        else:
+            self._hits += 1
+            self._keep(key, found.value, self._near_s)
+        return found
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
+        wanted = list(dict.fromkeys(keys))
+        found = self.near.get_many(wanted)
+        missing = [key for key in wanted if key not in found]
+        if missing:
+            fetched = self.far.get_many(missing)
+            for key, value in fetched.items():
+                self._keep(key, value, self._near_s)
+            found.update(fetched)
+        self._hits += len(found)
+        self._misses += len(wanted) - len(found)
+        return found
+
+    def set(self, key: str, value: bytes, ttl_s: float, *, pinned: bool = False) -> None:
+        self.near.delete(key)
+        self.far.set(key, value, ttl_s, pinned=pinned)
+        self._keep(key, value, ttl_s)
+
+    def set_many(self, items: Mapping[str, bytes], ttl_s: float) -> None:
+        self.near.delete_many(items)
+        self.far.set_many(items, ttl_s)
+
+    def add(self, key: str, value: bytes, ttl_s: float, *, pinned: bool = False) -> bool:
+        self.near.delete(key)
+        return self.far.add(key, value, ttl_s, pinned=pinned)
+
+    def cas(self, key: str, value: bytes, ttl_s: float, token: int, *, pinned: bool = False) -> bool:
+        return self._change(key, lambda: self.far.cas(key, value, ttl_s, token, pinned=pinned))
+
+    def touch(self, key: str, ttl_s: float) -> bool:
+        return self._change(key, lambda: self.far.touch(key, ttl_s))
+
+    def incr(
+        self,
+        key: str,
+        by: int,
+        ttl_s: float,
+        *,
+        first: int | None = None,
+        refresh: bool = False,
+        pinned: bool = False,
+    ) -> int:
+        return self._change(
+            key, lambda: self.far.incr(key, by, ttl_s, first=first, refresh=refresh, pinned=pinned)
+        )
+
+    def incr_many(self, steps: Sequence[Step], *, pinned: bool = False) -> list[Counted]:
+        try:
+            return self.far.incr_many(steps, pinned=pinned)
+        finally:
+            self.near.delete_many([step.key for step in steps])
+
+    def update(self, key: str, change: Change, *, pinned: bool = False) -> bytes | None:
+        return self._change(key, lambda: self.far.update(key, change, pinned=pinned))
+
+    def delete(self, key: str) -> bool:
+        return self._change(key, lambda: self.far.delete(key))
+
+    def delete_many(self, keys: Iterable[str]) -> int:
+        wanted = list(keys)
+        try:
+            return self.far.delete_many(wanted)
+        finally:
+            self.near.delete_many(wanted)
+
+    def clear(self) -> None:
+        try:
+            self.far.clear()
+        finally:
+            self.near.clear()
+
+    def stats(self) -> dict[str, int]:
+        """Return the far store's, with the reads of this object over both, and `near_` of the near one."""
+        near = {f"near_{name}": number for name, number in self.near.stats().items()}
+        return {**self.far.stats(), "hits": self._hits, "misses": self._misses, **near}
+
+    def close(self) -> None:
+        self.near.close()
+        self.far.close()
+
+    def _change(self, key: str, change: Callable[[], Answer]) -> Answer:
+        """Let the far store change something, and forget the near copy whatever came of it."""
+        try:
+            return change()
+        finally:
+            self.near.delete(key)
+
+    def _keep(self, key: str, value: bytes, ttl_s: float) -> None:
+        try:
+            self.near.set(key, value, min(ttl_s, self._near_s))
+        except StoreError:  # too large for it: the far store has it all the same
+            return
