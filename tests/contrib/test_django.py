@@ -16,7 +16,7 @@ from wsgistack.contrib.django import MemcacheRingCache
 from wsgistack.errors import ArgumentError
 
 if not settings.configured:
-    settings.configure()
+    settings.configure(SECRET_KEY="of the tests")
     django.setup()
 
 

@@ -1,0 +1,67 @@
+"""What the application may say about the page that it makes: `environ["wsgistack.cache"]`.
+
+    voice = environ["wsgistack.cache"]
+    voice.tag("news", f"author:{author.id}")    # purge(tag="news") finds the page
+    voice.ttl(60, grace=300)                    # whatever its fields say of freshness
+    voice.private()                             # never stored, whatever its fields say
+
+It is there for every request that comes through the cache, also where nothing will be stored, so
+that nobody needs to ask.  `private` counts until the last byte of the body is made, and is never
+taken back; the others count until start_response is called.
+"""
+
+from __future__ import annotations
+
+import re
+
+from wsgistack.errors import ArgumentError
+
+__all__ = ["ENVIRON_KEY", "Voice"]
+
+ENVIRON_KEY = "wsgistack.cache"
+LONGEST_S = 31_536_000.0  # a year
+LONGEST_TAG = 256
+MOST_TAGS = 128
+WORD = re.compile(r"[A-Za-z][A-Za-z0-9:/._-]{0,63}")
+
+
+class Voice:
+    """What was said about one response.  *why*: a token, "" while nothing made it private."""
+
+    __slots__ = ("grace_s", "tags", "ttl_s", "why")
+
+    def __init__(self) -> None:
+        self.why = ""
+        self.tags: tuple[str, ...] = ()
+        self.ttl_s: float | None = None
+        self.grace_s: float | None = None
+
+    @property
+    def is_private(self) -> bool:
+        """True if the response is for this visitor alone."""
+        return bool(self.why)
+
+    def private(self, why: str = "application") -> None:
+        """Say that the response is for this visitor alone; *why* (a token) is told in Cache-Status."""
+        if not self.why:  # fails closed: a reason that cannot be told is still a reason
+            self.why = why if isinstance(why, str) and WORD.fullmatch(why) else "application"
+
+    def tag(self, *names: str) -> None:
+        """Add *names* by which the page can be purged.  ArgumentError for what is no name."""
+        for name in names:
+            if not isinstance(name, str) or not 0 < len(name) <= LONGEST_TAG or "\0" in name:
+                raise ArgumentError(f"tag: {name!r:.80} is not text of 1 to {LONGEST_TAG} characters")
+        tags = tuple(dict.fromkeys((*self.tags, *names)))
+        if len(tags) > MOST_TAGS:
+            raise ArgumentError(f"tag: {len(tags)} tags; a page has at most {MOST_TAGS}")
+        self.tags = tags
+
+    def ttl(self, seconds: float, *, grace: float | None = None) -> None:
+        """Say for how long the page is fresh, and for how long it may be used past that."""
+        for name, value in (("ttl", seconds), ("grace", grace)):
+            if value is None and name == "grace":
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LONGEST_S:
+                raise ArgumentError(f"{name}: {value!r} is not a number of seconds from 0 to a year")
+        self.ttl_s = float(seconds)
+        self.grace_s = None if grace is None else float(grace)
