@@ -13,6 +13,7 @@ from tests.store.memcached.stage import frozen, wait_until
 from tools.real_memcached import Memcached, listening
 from wsgistack.ratelimit import RateLimit, Rule
 from wsgistack.ratelimit.clients import header_key
+from wsgistack.ratelimit.journal import JournalTable
 from wsgistack.store.memcached.store import MemcachedStore
 from wsgistack.store.url import make_store
 
@@ -102,7 +103,9 @@ def test_a_window_of_a_month_or_a_year_counts(rate: str, memcached: Memcached, m
         site.now += SECOND
         statuses.append(site.ask())
     assert statuses == ["200"] * 3 + ["429"] * 3
-    (key,) = site.app.limiter.table._known  # type: ignore[union-attr]  # over memcached it is a JournalTable
+    table = site.app.limiter.table
+    assert isinstance(table, JournalTable)
+    (key,) = table._known
     left = int(memcached.ask(b"mg " + key.encode() + b" t").split(b"t")[1])
     assert left > 3 * 86_400, "and it is kept as long as it counts"
 
@@ -153,9 +156,9 @@ def test_a_decision_that_was_under_way_when_its_server_stopped_admits_nobody_twi
 
     def asks_again() -> bool:
         before = site.round_trips()
-        refused_here = site.app.limiter.table.trouble  # type: ignore[union-attr]  # over memcached
+        refused_here = site.app.limiter.table.trouble
         site.ask("192.0.2.2")
-        site.now += 2 * SECOND * (site.app.limiter.table.trouble - refused_here)  # type: ignore[union-attr]
+        site.now += 2 * SECOND * (site.app.limiter.table.trouble - refused_here)
         return site.round_trips() > before
 
     wait_until(asks_again)

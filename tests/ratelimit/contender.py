@@ -2,6 +2,8 @@
 
     python -m tests.ratelimit.contender URL RATE HITS
 
+URL is that of a store, or `workers:NAME` for what the children of one process share.
+
 Prints `ready`, waits for a line, then prints how many of HITS requests were admitted.
 """
 
@@ -20,7 +22,10 @@ NOW = 1_795_000_000_000_000
 
 def main(url: str, rate: str, hits: str) -> None:
     """Compete."""
-    limiter = Limiter([Rule("r", rate)], trust=Trust(), now=lambda: NOW, store=make_store(url))
+    store = None if url.startswith("workers:") else make_store(url)
+    limiter = Limiter([Rule("r", rate)], trust=Trust(), now=lambda: NOW, store=store)
+    if store is None:
+        limiter.share(url)
     request = EnvironRequest({"REMOTE_ADDR": "192.0.2.1"})
     print("ready", flush=True)
     sys.stdin.readline()

@@ -307,6 +307,7 @@ def test_a_servers_file_wrapper_reaches_the_server_untouched() -> None:
         (("5/s",), {"headers": "draft11"}, SettingError, "did you mean 'draft10'?"),
         (("5/s",), {"max_keys": 0}, SettingError, "max_keys: 0 is not a number"),
         (("5/s",), {"deny_file": "/no/such/file"}, SettingError, "deny_file: /no/such/file: No such"),
+        (("5/s",), {"store": "worker"}, SettingError, "did you mean 'workers'?"),
         (("5/s",), {"exempt": ["x"]}, SettingError, "exempt: 'x' is not a network"),
         (("5/s",), {"trusted": ["x"]}, SettingError, "trusted: 'x' is not a network"),
         (("100000/s exact",), {}, RateError, "an exact limit keeps every stamp"),
@@ -318,55 +319,6 @@ def test_what_cannot_be_meant_is_told_at_once(
     with pytest.raises(error) as caught:
         RateLimit(hello, *arguments, **options)
     assert complaint in str(caught.value)
-
-
-def rows(application: Any) -> dict[tuple[str, bytes], tuple[int, ...]]:
-    return {(row.rule, row.key): row.counts for row in application.meter.usage()}
-
-
-def test_requests_are_metered_by_rule_key_and_status(tmp_path: Path) -> None:
-    rules = [
-        Rule("site", "3/minute"),
-        Rule("login", "1/minute", path="/login"),
-        Rule("planned", "1/minute", dry_run=True),
-    ]
-    application = limited(validator(hello), rules=rules, meter=tmp_path)
-    app = validator(application)
-    for path in ("/login", "/login", "/", "/", "/"):
-        ask(app, path)
-    key = bytes([192, 0, 2, 1])
-    assert rows(application) == {
-        ("site", key): (0, 3, 0, 2, 0, 1, 0),
-        ("login", key): (0, 1, 0, 1, 0, 1, 0),
-        ("planned", key): (0, 3, 0, 2, 0, 0, 4),
-    }
-
-
-def test_a_status_that_is_taken_back_and_an_application_that_fails_are_metered() -> None:
-    def app(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
-        if environ["PATH_INFO"] == "/fails":
-            raise RuntimeError
-        start_response("200 OK", [])
-        try:
-            raise ValueError
-        except ValueError:
-            start_response("500 Oh", [], sys.exc_info())
-        return iter([b""])
-
-    application = limited(app, "9/minute", meter=True)
-    serve(application)
-    with pytest.raises(RuntimeError):
-        ask(application, "/fails")
-    assert list(rows(application).values()) == [(0, 0, 0, 0, 2, 0, 0)]
-
-
-def test_a_dry_run_of_all_is_metered_as_what_it_would_refuse() -> None:
-    application = limited(hello, "1/minute", dry_run=True, meter=True)
-    assert statuses(application, 3) == [200, 200, 200]
-    assert list(rows(application).values()) == [(0, 3, 0, 0, 0, 0, 2)]
-    assert application.usage_page is not None
-    assert '"would_refuse": 2' in ask(application.usage_page, "/?hours=87600").text
-    assert limited(hello, "1/s").usage_page is None
 
 
 def test_importing_it_imports_neither_gevent_nor_the_balancer() -> None:

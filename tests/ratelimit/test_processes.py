@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import uuid
@@ -33,7 +34,15 @@ def memcached() -> Iterator[str]:
         yield f"memcached://{','.join(one.address for one in servers)}?timeout=10&least_timeout=10"
 
 
-@pytest.fixture(params=[shm, memcached], ids=lambda place: str(place.__name__))
+@contextmanager
+def workers() -> Iterator[str]:
+    """What the children of this process share."""
+    yield f"workers:{uuid.uuid4().hex}"
+    for path in FOLDER.glob(f"wsgistack-limits-{os.getpid()}-*"):
+        path.unlink()
+
+
+@pytest.fixture(params=[shm, workers, memcached], ids=lambda place: str(place.__name__))
 def url(request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of a store that nobody else uses."""
     with request.param() as url:

@@ -14,12 +14,11 @@ from wsgistack.ratelimit.algorithms import NEVER, State
 from wsgistack.ratelimit.bans import parse_ban
 from wsgistack.ratelimit.clients import Asker, Key, Trust
 from wsgistack.ratelimit.fields import Quota
-from wsgistack.ratelimit.journal import AppendingStore, JournalTable
 from wsgistack.ratelimit.limits import Limit
 from wsgistack.ratelimit.rates import UNLIMITED, Rate
 from wsgistack.ratelimit.rules import Rule, policy_names
-from wsgistack.ratelimit.shared import SharedTable
-from wsgistack.ratelimit.table import Claim, Table
+from wsgistack.ratelimit.table import Claim
+from wsgistack.ratelimit.tables import make_table, make_workers_table
 from wsgistack.store.base import Store
 
 __all__ = ["Decision", "Limiter"]
@@ -253,7 +252,16 @@ class Limiter:
         self._bans: dict[Rule, Limit] = {}
         self._compiled = [self._compile(rule) for rule in rules]
         self.settles = any(limit.has_an_end for limit in self.limits)
-        self.table = _make_table(self.limits, store, on_store_error, max_keys)
+        self._on_store_error = on_store_error
+        self._max_keys = max_keys
+        self.table = make_table(self.limits, store, on_store_error, max_keys)
+
+    def share(self, place: str) -> None:
+        """Keep states from now on where the worker processes of this server share them, as *place*.
+
+        Raises StoreDown or ConfigurationError, with nothing changed, where that cannot be.
+        """
+        self.table = make_workers_table(self.limits, place, self._on_store_error, self._max_keys)
 
     def hit(self, request: RequestView) -> Decision:
         """Count one request and decide whether it may pass."""
@@ -324,13 +332,3 @@ class Limiter:
             self.limits.append(limit)
             limits.append(limit)
         return limits
-
-
-def _make_table(
-    limits: Sequence[Limit], store: Store | None, on_store_error: str, max_keys: int
-) -> Table | SharedTable | JournalTable:
-    if store is None:
-        return Table([limit.counter for limit in limits], max_keys=max_keys)
-    if isinstance(store, AppendingStore):
-        return JournalTable(limits, store, on_store_error=on_store_error, max_keys=max_keys)
-    return SharedTable(limits, store, on_store_error=on_store_error, max_keys=max_keys)

@@ -11,11 +11,14 @@ the application `environ["wsgistack.ratelimit"]` is the Decision: `.remaining`, 
 
 from __future__ import annotations
 
+import itertools
+import logging
 import os
+import threading
 from collections.abc import Callable, Iterable, Sequence
 
 from wsgistack.clock import SteadyClock
-from wsgistack.errors import SettingError
+from wsgistack.errors import ConfigurationError, SettingError, StoreError
 from wsgistack.ratelimit.answers import make_answer, make_denial
 from wsgistack.ratelimit.clients import Key, Trust, client_ip
 from wsgistack.ratelimit.fields import find_form
@@ -24,6 +27,7 @@ from wsgistack.ratelimit.meter import Meter
 from wsgistack.ratelimit.networks import NetworkFile, NetworkSet, parse_networks
 from wsgistack.ratelimit.rules import Rule
 from wsgistack.ratelimit.usage_page import UsagePage
+from wsgistack.registry import find_nearest
 from wsgistack.store.base import Store
 from wsgistack.store.url import make_store
 from wsgistack.wsgi import (
@@ -39,6 +43,9 @@ from wsgistack.wsgi import (
 __all__ = ["ENVIRON_KEY", "RateLimit"]
 
 ENVIRON_KEY = "wsgistack.ratelimit"
+WORKERS, PROCESS = "workers", "process"
+log = logging.getLogger(__name__)
+_made = itertools.count()
 
 
 class RateLimit:
@@ -51,7 +58,9 @@ class RateLimit:
     *deny_file*: a file with networks that get 403, unless they are exempt; see networks.  *headers*: `draft10`, `draft6`, `legacy` or `none`.
     *dry_run*: refuse nobody.  *max_keys*: how many clients each limit remembers (about 100 bytes each);
     further ones are counted together, never forgiven.  *now*: microseconds that never go back.
-    *store*: a store or its URL, whose users share the limits; without one each process has its own.
+    *store*: a store or its URL, whose users share the limits; `workers`: the worker processes of this
+    server do; `process`: nobody does.  By default `workers` where the server says that there are several
+    processes (wsgi.multiprocess, PEP 3333), which the first request tells.
     *on_store_error*: `local` (count in this process), `open` (let pass) or `closed` (refuse).
     *meter*: count requests by rule, key, status and hour: True in this process, or the path of a folder
     that all processes share, or a Meter; `usage_page` is the application that shows them.
@@ -94,9 +103,14 @@ class RateLimit:
             trust=trust,
             now=now or SteadyClock(),
             max_keys=max_keys,
-            store=make_store(store) if isinstance(store, str) else store,
+            store=_find_store(store),
             on_store_error=on_store_error,
         )
+        # Processes that are made alike make their limiters in the same order.
+        self._place = f"{next(_made)} {getattr(app, '__module__', '')} {getattr(app, '__qualname__', '')}"
+        self._is_placed = store not in (None, WORKERS)
+        self._wants_workers = store == WORKERS
+        self._placing = threading.Lock()
         passes: list[NetworkSet] = [parse_networks(exempt, setting="exempt")]
         if allow_file:
             passes.append(NetworkFile(allow_file, setting="allow_file"))
@@ -110,6 +124,8 @@ class RateLimit:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, or let the application do so."""
+        if not self._is_placed:
+            self._settle_place(environ)
         request = EnvironRequest(environ)
         if self._has_lists:
             address = self.limiter.trust.address(request)
@@ -131,6 +147,18 @@ class RateLimit:
             if counted is not None:
                 counted.failed()
             raise
+
+    def _settle_place(self, environ: Environ) -> None:
+        """Share the limits with other processes, if there are any: before the first decision."""
+        with self._placing:
+            if self._is_placed:
+                return
+            if self._wants_workers or environ.get("wsgi.multiprocess"):
+                try:
+                    self.limiter.share(self._place)
+                except (StoreError, ConfigurationError) as error:
+                    log.warning("limits_of_one_process reason=%r", str(error))
+            self._is_placed = True
 
     def _refuse(
         self, request: EnvironRequest, decision: Decision, start_response: StartResponse
@@ -171,6 +199,18 @@ def _with_fields(start_response: StartResponse, added: Headers) -> StartResponse
         return start_response(status, [*headers, *added], exc_info)
 
     return start
+
+
+def _find_store(store: Store | str | None) -> Store | None:
+    if not isinstance(store, str):
+        return store
+    if store in (WORKERS, PROCESS):
+        return None
+    if "://" not in store:
+        nearest = find_nearest(store, (WORKERS, PROCESS))
+        hint = f" (did you mean '{nearest}'?)" if nearest else ""
+        raise SettingError(f"store: {store!r} is neither a URL nor {WORKERS} or {PROCESS}{hint}")
+    return make_store(store)
 
 
 def _make_meter(meter: Meter | str | os.PathLike[str] | bool) -> Meter | None:

@@ -43,6 +43,8 @@ class Table:
     Keys are known by 60 bits of their hash, which is keyed anew in each process (PEP 456).
     """
 
+    trouble = 0  # there is no store that could fail
+
     def __init__(self, counters: Sequence[Counter], *, max_keys: int = 100_000) -> None:
         self._counters = tuple(counters)
         self._decide = tuple(counter.decide for counter in counters)
