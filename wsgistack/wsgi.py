@@ -10,7 +10,16 @@ from functools import lru_cache
 from types import TracebackType
 from typing import Any, Protocol
 
-__all__ = ["Environ", "EnvironRequest", "ExcInfo", "Headers", "StartResponse", "WSGIApplication", "Watched"]
+__all__ = [
+    "Environ",
+    "EnvironRequest",
+    "ExcInfo",
+    "Headers",
+    "StartResponse",
+    "WSGIApplication",
+    "Watched",
+    "watch",
+]
 
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
@@ -86,6 +95,13 @@ def _variable_of(field: str) -> str:
     return name if name in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + name
 
 
+def watch(body: Iterable[bytes], at_end: Callable[[int], None]) -> Watched:
+    """Return *body* watched; one that is watched already gets a further *at_end*, called after the others."""
+    if type(body) is Watched and body.also(at_end):
+        return body
+    return Watched(body, at_end)
+
+
 class Watched:
     """A response body that tells when it is over: *at_end(bytes sent)* is called exactly once.
 
@@ -93,13 +109,21 @@ class Watched:
     once, and is over when the server closes it, also after an error or when the client has left.
     """
 
-    __slots__ = ("_at_end", "_body", "_iterator", "_sent")
+    __slots__ = ("_at_end", "_body", "_iterator", "_others", "_sent")
 
     def __init__(self, body: Iterable[bytes], at_end: Callable[[int], None]) -> None:
         self._body = body
         self._iterator: Iterator[bytes] | None = None
         self._at_end: Callable[[int], None] | None = at_end
+        self._others: list[Callable[[int], None]] = []
         self._sent = 0
+
+    def also(self, at_end: Callable[[int], None]) -> bool:
+        """Tell *at_end* too; False if the body is over."""
+        if self._at_end is None:
+            return False
+        self._others.append(at_end)
+        return True
 
     def __iter__(self) -> Watched:
         return self
@@ -121,4 +145,11 @@ class Watched:
             if close is not None:
                 close()
         finally:
-            at_end(self._sent)
+            self._tell([at_end, *self._others])
+
+    def _tell(self, ends: list[Callable[[int], None]]) -> None:
+        try:
+            ends[0](self._sent)
+        finally:
+            if len(ends) > 1:
+                self._tell(ends[1:])

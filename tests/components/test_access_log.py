@@ -58,7 +58,7 @@ def test_a_line_is_combined(tmp_path: Path) -> None:
     (line,) = logged(tmp_path / "log", format="combined")
     assert line == (
         '192.0.2.1 - - [18/Nov/2026:11:06:40 +0000] "GET /page?a=1 HTTP/1.1" 200 5'
-        ' "http://a/\\x0d\\x0aforged" "curl/7 \\x22quoted\\x22" request_id="r1" total_us="5000"'
+        ' "http://a/\\x0d\\x0aforged" "curl/7 \\x22quoted\\x22" request_id="r1" total_us=5000'
     )
 
 

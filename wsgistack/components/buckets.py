@@ -18,6 +18,7 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from threading import Lock
 
@@ -36,6 +37,7 @@ NAMED = re.compile(rf"\s*(?:({WORD})\s*:)?\s*(.*)", re.DOTALL)
 TOKEN_BYTES = 12
 MARK_CHARACTERS = 24
 ONE = 2**32
+REMEMBERED = 8192  # visitors whose buckets need not be computed again
 
 NAME = "buckets"
 PLACE = 50
@@ -140,6 +142,11 @@ class Buckets:
         self._by = by
         self._max_age = int(max_age)
         self._lock = Lock()
+        self._find = lru_cache(maxsize=REMEMBERED)(self._find_buckets)
+        self._mark = lru_cache(maxsize=REMEMBERED)(self._mark_of)
+
+    def _find_buckets(self, visitor: str) -> tuple[tuple[str, str], ...]:
+        return tuple((split.name, split.bucket(self._secret, visitor.encode())) for split in self.splits)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Find the visitor's buckets and pass the request on."""
@@ -148,11 +155,11 @@ class Buckets:
         made = not visitor
         if made:
             visitor = os.urandom(TOKEN_BYTES).hex()
-        buckets = {split.name: split.bucket(self._secret, visitor.encode()) for split in self.splits}
-        environ[ALL] = buckets
-        environ[BUCKET] = buckets[self.splits[0].name]
+        buckets = self._find(visitor)
+        environ[ALL] = dict(buckets)
+        environ[BUCKET] = buckets[0][1]
         with self._lock:
-            for pair in buckets.items():
+            for pair in buckets:
                 self.counts[pair] = self.counts.get(pair, 0) + 1
         if not made:
             return self.app(environ, start_response)
@@ -164,7 +171,7 @@ class Buckets:
             return ""
         return found[1]
 
-    def _mark(self, visitor: str) -> str:
+    def _mark_of(self, visitor: str) -> str:
         return blake2b(visitor.encode(), key=self._secret, person=b"visitor").hexdigest()[:MARK_CHARACTERS]
 
     def _with_cookie(self, environ: Environ, start_response: StartResponse, visitor: str) -> StartResponse:

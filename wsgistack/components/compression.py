@@ -86,6 +86,7 @@ class Compression:
         words = {word.lower() for word in types}
         self._kinds = tuple(word[:-1] for word in words if word.endswith("/*"))
         self._types = frozenset(words)
+        self._is_text = lru_cache(maxsize=256)(self._is_of_types)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, compressed where that may and should be."""
@@ -93,17 +94,21 @@ class Compression:
 
     def wants(self, status: str, headers: Headers) -> bool:
         """Tell whether a response of that head is of a kind that is compressed at all."""
-        fields = {name.lower(): value for name, value in headers}
         if status[:3] in ("204", "205", "206", "304") or status[:1] in "13":
             return False
-        if "content-encoding" in fields or "content-range" in fields:
-            return False
-        if "no-transform" in fields.get("cache-control", "").lower():
-            return False
-        length = fields.get("content-length", "")
-        if length.isdigit() and int(length) < self._least_bytes:
-            return False
-        return self._is_text(fields.get("content-type", ""))
+        content_type = ""
+        for name, value in headers:
+            low = name.lower()
+            if low == "content-type":
+                content_type = value
+            elif low == "content-length":
+                if value.isdigit() and int(value) < self._least_bytes:
+                    return False
+            elif low in ("content-encoding", "content-range") or (
+                low == "cache-control" and "no-transform" in value.lower()
+            ):
+                return False
+        return self._is_text(content_type)
 
     def start(self) -> tuple[bytes, Callable[[bytes], bytes], Callable[[], bytes]]:
         """Return the first bytes, what compresses a block, and what ends it."""
@@ -122,7 +127,7 @@ class Compression:
         # RFC 1952 §2.3: FLG.FNAME; no time; the system is unknown.
         return b"\x1f\x8b\x08\x08\0\0\0\0\0\xff" + name.encode() + b"\0", block, end
 
-    def _is_text(self, content_type: str) -> bool:
+    def _is_of_types(self, content_type: str) -> bool:
         media = content_type.partition(";")[0].strip().lower()
         if media == "text/event-stream":
             return False

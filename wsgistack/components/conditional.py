@@ -99,13 +99,14 @@ class _Passage:
             self._send_head()
             return body if rest is body else _Blocks(rest, body)
         fields = {name.lower(): value for name, value in headers}
+        asked = "HTTP_IF_NONE_MATCH" in self._environ or "HTTP_IF_MODIFIED_SINCE" in self._environ
         if "etag" not in fields and self._environ["REQUEST_METHOD"] == "GET" and self._is_short(fields, rest):
             blocks = [block for block in rest if block]
             if self._write is not None:  # written through meanwhile
                 return _Blocks(blocks, body)
             headers.append(("ETag", '"' + blake2b(b"".join(blocks), digest_size=16).hexdigest() + '"'))
             rest = blocks
-        if self._is_known(headers):
+        if asked and self._is_known(headers):
             self._held = ("304 Not Modified", [(n, v) for n, v in headers if n.lower() not in OF_CONTENT])
             self._send_head()
             return _Blocks([], body)

@@ -11,6 +11,7 @@ import re
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 from wsgistack.errors import SettingError
@@ -20,7 +21,7 @@ from wsgistack.settings import NETWORKS, TEXT, Setting, Table
 from wsgistack.store.base import Store
 from wsgistack.store.url import make_store
 from wsgistack.tally import Tally
-from wsgistack.wsgi import Environ, ExcInfo, Headers, StartResponse, Watched, WSGIApplication
+from wsgistack.wsgi import Environ, ExcInfo, Headers, StartResponse, WSGIApplication, watch
 
 __all__ = ["HELP", "MAIN", "NAME", "OBJECTS", "PLACE", "SETTINGS", "Metrics", "make"]
 
@@ -40,6 +41,8 @@ BOUNDS_US = (
     5_000_000,
     10_000_000,
 )
+DURATIONS = tuple(f"duration|{number}" for number in range(len(BOUNDS_US) + 1))
+NOTHING: dict[str, str] = {}
 LOCAL = ("127.0.0.0/8", "::1/128")
 CACHE_WORD = re.compile(r";\s*(hit|fwd=[a-z-]+)")  # RFC 9211 §2
 
@@ -93,7 +96,7 @@ class Metrics:
         except BaseException:
             passage.at_end(0)
             raise
-        return Watched(body, passage.at_end)
+        return watch(body, passage.at_end)
 
     def _may_read(self, environ: Environ) -> bool:
         return parse_hop(environ.get("REMOTE_ADDR") or "") in self._allow
@@ -128,7 +131,9 @@ class _Passage:
     ) -> Callable[[bytes], object]:
         """Pass on what the application says, and remember it."""
         self._status = status[:3]
-        self._cache = next((value for name, value in headers if name.lower() == "cache-status"), "")
+        for name, value in headers:
+            if len(name) == 12 and name.lower() == "cache-status":
+                self._cache = value
         write = (
             self._start_response(status, headers)
             if exc_info is None
@@ -144,19 +149,23 @@ class _Passage:
     def at_end(self, sent: int) -> None:
         """Count the response."""
         took_us = (self._owner._monotonic_ns() - self._began) // 1000
-        method = self._environ.get("REQUEST_METHOD", "")
         counts = {
-            f"requests|{method if method in METHODS else 'other'}|{self._status}": 1,
-            f"duration|{bisect_left(BOUNDS_US, took_us)}": 1,
+            _request_name(self._environ.get("REQUEST_METHOD", ""), self._status): 1,
+            DURATIONS[bisect_left(BOUNDS_US, took_us)]: 1,
             "duration_us": took_us,
             "bytes": sent + self._written,
         }
         if self._cache:
             found = CACHE_WORD.search(self._cache)
             counts[f"cache|{found[1].removeprefix('fwd=') if found else 'other'}"] = 1
-        for split, bucket in self._environ.get("wsgistack.buckets", {}).items():
+        for split, bucket in self._environ.get("wsgistack.buckets", NOTHING).items():
             counts[f"bucket|{split}|{bucket}"] = 1
         self._owner.tally.add(counts)
+
+
+@lru_cache(maxsize=1024)
+def _request_name(method: str, status: str) -> str:
+    return f"requests|{method if method in METHODS else 'other'}|{status}"
 
 
 def render(counts: dict[str, int], accept: str) -> tuple[bytes, str]:

@@ -55,7 +55,10 @@ class RequestId:
         def start(
             status: str, headers: Headers, exc_info: ExcInfo | None = None, /
         ) -> Callable[[bytes], object]:
-            if not any(name.lower() == "x-request-id" for name, _ in headers):
+            for name, _ in headers:
+                if len(name) == 12 and name.lower() == "x-request-id":
+                    break
+            else:
                 headers = [*headers, ("X-Request-Id", given)]
             return (
                 start_response(status, headers)

@@ -14,7 +14,8 @@ dropped: an application that reads one cannot be lied to.  Who held the connecti
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 from wsgistack.errors import SettingError
 from wsgistack.http.forwarded import (
@@ -26,12 +27,12 @@ from wsgistack.http.forwarded import (
 from wsgistack.http.identity import tells_identity
 from wsgistack.ratelimit.networks import parse_networks
 from wsgistack.settings import BOOL, WORDS, Setting, Table, make_choice
-from wsgistack.wsgi import Environ, EnvironRequest, StartResponse, WSGIApplication
+from wsgistack.wsgi import Environ, StartResponse, WSGIApplication
 
 __all__ = ["HELP", "MAIN", "NAME", "PLACE", "SETTINGS", "Trust", "make"]
 
-FORWARDED = ("x-forwarded-for", "forwarded")
 HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+REMEMBERED = 4096  # what clients tell, and the sets of fields that they send: bounded
 
 NAME = "trust"
 PLACE = 10
@@ -43,7 +44,7 @@ SETTINGS = Table(
         Setting("trusted", WORDS, (), "networks of our proxies, and `unix` for peers on a Unix socket"),
         Setting(
             "forwarded",
-            make_choice(lambda: FORWARDED, "forwarded: '{text}' is not a field that proxies set"),
+            make_choice(lambda: READERS, "forwarded: '{text}' is not a field that proxies set"),
             "x-forwarded-for",
             "the field that they set: `x-forwarded-for` (with -proto and -host) or `forwarded`",
         ),
@@ -69,67 +70,85 @@ class Trust:
         host: bool = True,
     ) -> None:
         words = list(trusted)
-        if forwarded not in FORWARDED:
-            raise SettingError(f"forwarded: {forwarded!r} is not one of {', '.join(FORWARDED)}")
+        if forwarded not in READERS:
+            raise SettingError(f"forwarded: {forwarded!r} is not one of {', '.join(READERS)}")
         self.app = app
         self._unix = "unix" in words
         self._networks = parse_networks([word for word in words if word != "unix"], setting="trusted")
-        self._read = _read_forwarded if forwarded == "forwarded" else _read_x_forwarded
+        self._fields, self._read = READERS[forwarded]
+        self._learn = lru_cache(maxsize=REMEMBERED)(self._believe)
         self._host = host
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Correct the environ and pass it on."""
-        peer = str(environ.get("REMOTE_ADDR") or "")
+        peer = environ.get("REMOTE_ADDR") or ""
         environ["wsgistack.peer"] = peer
-        address = parse_hop(peer)
-        told: list[dict[str, str]] = []
-        if self._unix if address is None else address in self._networks:
-            told = self._read(EnvironRequest(environ))
-        for variable in [name for name in environ if name.startswith("HTTP_") and tells_identity(name)]:
+        told = self._learn(peer, *map(environ.get, self._fields))
+        for variable in _identity_of(tuple(environ)):
             del environ[variable]
-        if told:
-            self._believe(environ, peer, told)
+        if told is not None:
+            environ.update(told)
+            environ.setdefault("HTTP_X_FORWARDED_PROTO", environ["wsgi.url_scheme"])
+            if environ["REMOTE_ADDR"] != peer:
+                environ.pop("REMOTE_HOST", None)
+                environ.pop("REMOTE_PORT", None)
         return self.app(environ, start_response)
 
-    def _believe(self, environ: Environ, peer: str, told: list[dict[str, str]]) -> None:
+    def _believe(self, peer: str, *values: str | None) -> dict[str, str] | None:
+        """Return what becomes of the environ by the word of *peer*, None if it has none."""
+        address = parse_hop(peer)
+        told = self._read(*values) if self._is_trusted(address) else []
+        if not told:
+            return None
         client, depth = walk(peer, [element.get("for", "") for element in told], self._is_trusted)
         # What the proxy next to the client wrote: the element by which the walk came to the client.
         element = told[-depth] if depth else told[-1]
-        environ["REMOTE_ADDR"] = "" if client is None else str(client)
-        environ["HTTP_X_FORWARDED_FOR"] = environ["REMOTE_ADDR"] or "unknown"
-        if depth:
-            environ.pop("REMOTE_HOST", None)
-            environ.pop("REMOTE_PORT", None)
+        client_ip = "" if client is None else str(client)
+        variables = {"REMOTE_ADDR": client_ip, "HTTP_X_FORWARDED_FOR": client_ip or "unknown"}
         scheme = element.get("proto", "").lower()
         if scheme in ("http", "https"):
-            environ["wsgi.url_scheme"] = scheme
-            environ["SERVER_PORT"] = "443" if scheme == "https" else "80"
-        environ["HTTP_X_FORWARDED_PROTO"] = environ["wsgi.url_scheme"]
+            variables["wsgi.url_scheme"] = variables["HTTP_X_FORWARDED_PROTO"] = scheme
+            variables["SERVER_PORT"] = "443" if scheme == "https" else "80"
         host = element.get("host", "")
         if self._host and HOST.fullmatch(host):
-            environ["HTTP_HOST"] = environ["HTTP_X_FORWARDED_HOST"] = host
+            variables["HTTP_HOST"] = variables["HTTP_X_FORWARDED_HOST"] = host
+        return variables
 
     def _is_trusted(self, address: object) -> bool:
         return self._unix if address is None else address in self._networks  # type: ignore[operator]  # an Address
 
 
-def _read_forwarded(request: EnvironRequest) -> list[dict[str, str]]:
-    return elements_of_forwarded(request.field("forwarded") or "")
+@lru_cache(maxsize=REMEMBERED // 8)
+def _identity_of(variables: tuple[str, ...]) -> tuple[str, ...]:
+    """Return those of an environ's variables by which proxies tell who asks."""
+    return tuple(name for name in variables if name.startswith("HTTP_") and tells_identity(name))
 
 
-def _read_x_forwarded(request: EnvironRequest) -> list[dict[str, str]]:
+def _read_forwarded(forwarded: str | None) -> list[dict[str, str]]:
+    return elements_of_forwarded(forwarded or "")
+
+
+def _read_x_forwarded(addresses: str | None, proto: str | None, host: str | None) -> list[dict[str, str]]:
     """Return what Forwarded would say, from the three fields that say it apart.
 
     A list that is as long as that of the addresses was written hop by hop; a shorter one was set by
     a proxy of ours and stands for all hops, its last value first of all.
     """
-    elements = [{"for": hop} for hop in hops_of_x_forwarded_for(request.field("x-forwarded-for") or "")]
-    for name in ("proto", "host"):
-        values = [value.strip() for value in (request.field(f"x-forwarded-{name}") or "").split(",")]
+    elements = [{"for": hop} for hop in hops_of_x_forwarded_for(addresses or "")]
+    for name, told in (("proto", proto), ("host", host)):
+        values = [value.strip() for value in (told or "").split(",")]
         values = [values[-1]] * (len(elements) - len(values)) + values
         for element, value in zip(elements, values[-len(elements) :], strict=True):
             element[name] = value
     return elements
 
+
+READERS: dict[str, tuple[tuple[str, ...], Callable[..., list[dict[str, str]]]]] = {
+    "x-forwarded-for": (
+        ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST"),
+        _read_x_forwarded,
+    ),
+    "forwarded": (("HTTP_FORWARDED",), _read_forwarded),
+}
 
 make = Trust
