@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -82,8 +83,8 @@ def test_a_fork_does_not_bring_what_is_its_parent_s() -> None:
         assert os.waitpid(pid, 0)[1] == 0
         assert tally.read() == {"a": 11}
     finally:
-        store.clear()
         store.close()
+        Path(f"/dev/shm/wsgistack-tally-{os.getpid()}").unlink()
 
 
 def test_names_do_not_grow_without_bound() -> None:

@@ -63,6 +63,13 @@ class Tally:
         if self._store is not None and self._monotonic() >= self._bring_at:
             self.bring()
 
+    def share(self, store: Store) -> None:
+        """Add counts up in *store* from now on, those that are kept here too; a second store is ignored."""
+        with self._lock:
+            if self._store is None:
+                self._store = store
+                self._bring_at = self._monotonic()
+
     def _admit(self, name: str) -> str:
         if len(self._names) >= MOST_NAMES:
             name = OTHERS

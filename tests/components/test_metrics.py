@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -113,6 +115,35 @@ def test_processes_share_a_store() -> None:
         serve(metrics)
     one.tally.bring()
     assert samples(two)[("requests_total", "GET", "200")] == 3
+
+
+def test_the_workers_of_a_server_share_their_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # the working directory is part of the place's name
+    for number in range(3):
+        pid = os.fork()
+        if pid == 0:
+            metrics = Metrics(Application(Shape()))
+            serve(metrics, {"wsgi.multiprocess": True})
+            metrics.tally.bring()
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0, number
+    pid = os.fork()
+    if pid == 0:
+        metrics = Metrics(Application(Shape()))
+        serve(metrics, {"wsgi.multiprocess": True, **HERE})
+        os._exit(int(samples(metrics)[("requests_total", "GET", "200")]))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3
+    for path in Path("/dev/shm").glob(f"wsgistack-limits-{os.getpid()}-*6"):
+        path.unlink()
+
+
+def test_one_process_shares_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        metrics = Metrics(Application(Shape()))
+        serve(metrics, {"wsgi.multiprocess": False})
+        metrics.tally.bring()
+        assert samples(metrics)[("requests_total", "GET", "200")] == 1
 
 
 def test_a_path_begins_with_a_slash() -> None:

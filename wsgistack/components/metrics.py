@@ -1,22 +1,27 @@
 """`metrics`: what is answered, how fast, and by what, for Prometheus at a path of one's own.
 
 The page is given to who is allowed, by default this machine; for everybody else the path is the
-application's.  Where several processes serve, *store* adds their counts up: each brings its own
-about once a second, and when the page is read.
+application's.  Where several processes serve, their counts are added up in *store*, by default in
+memory that the workers of one server share: each brings its own about once a second, and when the
+page is read.
 """
 
 from __future__ import annotations
 
+import logging
+import os
 import re
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Any
 
-from wsgistack.errors import SettingError
+from wsgistack.errors import ConfigurationError, SettingError, StoreError
 from wsgistack.http.forwarded import parse_hop
 from wsgistack.ratelimit.networks import parse_networks
+from wsgistack.ratelimit.segment import workers_name
 from wsgistack.settings import NETWORKS, TEXT, Setting, Table
 from wsgistack.store.base import Store
 from wsgistack.store.url import make_store
@@ -43,8 +48,11 @@ BOUNDS_US = (
 )
 DURATIONS = tuple(f"duration|{number}" for number in range(len(BOUNDS_US) + 1))
 NOTHING: dict[str, str] = {}
+SHARED_BYTES = 1024 * 1024
 LOCAL = ("127.0.0.0/8", "::1/128")
 CACHE_WORD = re.compile(r";\s*(hit|fwd=[a-z-]+)")  # RFC 9211 §2
+
+log = logging.getLogger(__name__)
 
 NAME = "metrics"
 PLACE = 30
@@ -57,7 +65,10 @@ SETTINGS = Table(
         Setting("path", TEXT, "/metrics", "the path of the page"),
         Setting("allow", NETWORKS, LOCAL, "who may read it"),
         Setting(
-            "store", TEXT, "", "where processes add up their counts, as a store's URL such as shm:///mysite"
+            "store",
+            TEXT,
+            "",
+            "where processes add up their counts, as a store's URL; without one the workers of a server find each other",
         ),
     ],
 )
@@ -82,12 +93,15 @@ class Metrics:
             raise SettingError(f"path: {path!r} does not begin with /")
         self.app = app
         self.tally = Tally((make_store(store) if isinstance(store, str) else store) if store else None)
+        self._knows_place = bool(store)
         self._path = path
         self._allow = parse_networks(allow, setting="allow")
         self._monotonic_ns = monotonic_ns
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer with the page, or pass the request on and count it at its end."""
+        if not self._knows_place:
+            self._find_place(environ)
         if environ.get("PATH_INFO") == self._path and self._may_read(environ):
             return self._page(environ, start_response)
         passage = _Passage(self, environ, start_response)
@@ -97,6 +111,22 @@ class Metrics:
             passage.at_end(0)
             raise
         return watch(body, passage.at_end)
+
+    def _find_place(self, environ: Environ) -> None:
+        """Share counts with the other workers of this server, if it says that there are some."""
+        self._knows_place = True
+        if not environ.get("wsgi.multiprocess"):
+            return
+        code = blake2b(
+            f"{os.getcwd()}\n{self._path}".encode("utf-8", "surrogatepass"), digest_size=8
+        ).hexdigest()
+        try:
+            from wsgistack.store.shm.store import ShmStore
+
+            name = workers_name(f"{code}6").removeprefix("wsgistack-")
+            self.tally.share(ShmStore(name, SHARED_BYTES))
+        except (StoreError, ConfigurationError) as error:
+            log.warning("metrics: each process counts for itself: %s", error)
 
     def _may_read(self, environ: Environ) -> bool:
         return parse_hop(environ.get("REMOTE_ADDR") or "") in self._allow
