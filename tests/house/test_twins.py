@@ -13,6 +13,7 @@ from tests.house.source import ROOT, find_files, module_name
 COMPILED = find_files("*_cy.pyx", rooms=["wsgistack"])
 # Where the rest of the package finds whichever of the two is there.
 CHOOSERS = {
+    "wsgistack.store.memcached.batches_cy": "from wsgistack.store.memcached.wire import sort_names as chosen",
     "wsgistack.store.continuum_cy": "from wsgistack.store.circle import Continuum as chosen",
     "wsgistack.store.memcached.replies_cy": "from wsgistack.store.memcached.wire import Replies as chosen",
     "wsgistack.store.memcached.storing_cy": "from wsgistack.store.memcached.wire import write_stores as chosen",

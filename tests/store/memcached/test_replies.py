@@ -19,13 +19,15 @@ both = pytest.mark.parametrize("twin", TWINS, ids=["plain", "compiled"])
 
 
 def make_reader(twin: ModuleType, asks: list[Ask]) -> Any:
-    """Return a reader that expects ("get", keys), ("lines", (count, opaque, is_fatal)), ("stats", None)."""
+    """Return a reader that expects ("get", keys), ("lines", (count, opaque, is_fatal)), ("quiet", (count, opaque)), ("stats", None)."""
     reader = twin.Replies()
     for kind, what in asks:
         if kind == "get":
             reader.expect_values(what)
         elif kind == "lines":
             reader.expect_lines(*what)
+        elif kind == "quiet":
+            reader.expect_quiet(*what)
         else:
             reader.expect_stats()
     return reader
@@ -43,6 +45,7 @@ ONE = ("lines", (1, 7, False))
 STORE = ("lines", (1, 7, True))
 TEXT = ("lines", (1, 0, False))
 STATS = ("stats", None)
+QUIET = ("quiet", (3, 7))
 
 ANSWERS: dict[str, tuple[list[Ask], bytes, list[Any]]] = {
     "all values": (
@@ -83,6 +86,27 @@ ANSWERS: dict[str, tuple[list[Ask], bytes, list[Any]]] = {
         [{b"pid": b"7", b"version": b"1.6 x"}],
     ),
     "statistics that were reset": ([STATS], b"RESET\r\n", [{}]),
+    "quiet requests that all did well": ([QUIET], b"MN\r\n", [[Reply(b"HD")] * 3]),
+    "quiet requests of which one was refused": (
+        [QUIET],
+        b"NS O8\r\nMN\r\n",
+        [[Reply(b"HD"), Reply(b"NS"), Reply(b"HD")]],
+    ),
+    "quiet requests that were all refused": (
+        [QUIET],
+        b"NS O7\r\nEX O8\r\nNF O9\r\nMN\r\n",
+        [[Reply(b"NS"), Reply(b"EX"), Reply(b"NF")]],
+    ),
+    "quiet requests of which nobody knows which was refused": (
+        [QUIET],
+        b"NS O7\r\nSERVER_ERROR too large\r\nMN\r\n",
+        [Reply(b"SERVER_ERROR", b"too large")],
+    ),
+    "quiet requests between others": (
+        [ONE, QUIET, ONE],
+        b"HD O7\r\nMN\r\nEN O7\r\n",
+        [[Reply(b"HD")], [Reply(b"HD")] * 3, [Reply(b"EN")]],
+    ),
     "several requests": (
         [GET, STORE, ONE, TEXT],
         b"VALUE c 0 1\r\nC\r\nEND\r\nHD O7\r\nEN O7\r\nOK\r\n",
@@ -97,6 +121,23 @@ FAULTS: dict[str, tuple[list[Ask], bytes, str]] = {
         [("lines", (2, 7, True))],
         b"HD O8\r\nHD O7\r\n",
         "an answer to another request: 8 instead of 7",
+    ),
+    "a quiet request that nobody made": ([QUIET], b"NS O10\r\n", "an answer to another request: 10"),
+    "quiet requests in another order": (
+        [QUIET],
+        b"NS O8\r\nNS O7\r\n",
+        "an answer to another request: 7",
+    ),
+    "a quiet request without its number": ([QUIET], b"NS\r\n", "an answer to another request: 0"),
+    "a value for quiet requests": (
+        [QUIET],
+        b"VA 2 O7\r\nhi\r\n",
+        "not an answer to quiet requests: b'VA 2 O7'",
+    ),
+    "a quiet payload that was read as commands": (
+        [QUIET],
+        b"ERROR\r\n",
+        "the server did not understand: b'ERROR'",
     ),
     "a value of another key": (
         [GET],
@@ -198,7 +239,7 @@ WORDS = st.sampled_from(
 )
 BYTES = st.lists(st.one_of(WORDS, st.binary(max_size=6)), max_size=12).map(b"".join)
 ASKS = st.lists(
-    st.sampled_from([GET, ONE, STORE, TEXT, STATS, ("lines", (2, 7, False)), ("lines", (3, 7, True))]),
+    st.sampled_from([GET, ONE, STORE, TEXT, STATS, QUIET, ("lines", (2, 7, False)), ("lines", (3, 7, True))]),
     max_size=5,
 )
 PLACES = st.lists(st.integers(0, 10_000), max_size=8)

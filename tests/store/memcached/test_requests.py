@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import time
+from typing import Any
 
 import pytest
 
 from wsgistack.errors import ArgumentError
 from wsgistack.store.memcached import requests
 from wsgistack.store.memcached.calls import Call
+from wsgistack.store.memcached.replies import Reply
 
 CALLS: dict[str, tuple[Call, bytes]] = {
     "a value": (requests.get(b"k"), b"mg k v f c t O%d\r\n"),
@@ -54,13 +56,34 @@ def test_many_values_are_asked_for_at_once() -> None:
 
 
 def test_each_line_of_many_has_a_number_of_its_own() -> None:
-    call = requests.store_many([(b"a", b"1", 0), (b"b", b"", 2)], 60)
+    call = requests.store_many([(b"a", b"1", 0), (b"b", b"", 2)], 60, is_quiet=False)
     first = call.opaque
     assert call.payload == b"ms a 1 T60 F0 O%d\r\n1\r\nms b 0 T60 F2 O%d\r\n\r\n" % (first, first + 1)
     assert (call.count, call.keys) == (2, [b"a", b"b"])
     removal = requests.delete_many([b"a", b"b"])
     assert removal.payload == b"md a O%d\r\nmd b O%d\r\n" % (removal.opaque, removal.opaque + 1)
     assert removal.opaque == first + 2
+
+
+def test_quiet_stores_end_with_a_line_that_is_answered() -> None:
+    call = requests.store_many([(b"a", b"1", 0), (b"b", b"", 2)], 60)
+    first = call.opaque
+    assert call.payload == b"ms a 1 T60 F0 O%d q\r\n1\r\nms b 0 T60 F2 O%d q\r\n\r\nmn\r\n" % (
+        first,
+        first + 1,
+    )
+    assert (call.kind, call.count, call.is_fatal) == ("quiet", 2, True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_unclear"),
+    [([Reply(b"HD"), Reply(b"NS")], False), (Reply(b"SERVER_ERROR", b"no room"), True), (None, False)],
+    ids=["each has its own", "one of them", "nobody answered"],
+)
+def test_a_refusal_without_a_number_leaves_unclear_what_was_refused(answer: Any, is_unclear: bool) -> None:
+    call = requests.store_many([(b"a", b"1", 0), (b"b", b"", 2)], 60)
+    call.answer = answer
+    assert requests.is_unclear(call) is is_unclear
 
 
 def test_several_numbers_are_counted_at_once() -> None:

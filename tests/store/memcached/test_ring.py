@@ -15,6 +15,7 @@ from tests.store.memcached import solo
 from tests.store.memcached.stage import KINDS, owned_by, run_as, together
 from tools.real_memcached import Memcached, listening
 from wsgistack.errors import ArgumentError, ConfigurationError, CounterError, TooLarge
+from wsgistack.store.codec import Codec
 from wsgistack.store.memcached.ring import Looked, MemcacheRing
 
 kinds = pytest.mark.parametrize("kind", KINDS)
@@ -215,6 +216,50 @@ def test_a_value_above_the_servers_own_limit_is_named_and_its_key_holds_nothing(
             ring.set("a", os.urandom(600_000))
         assert ring.get("a") is None
         ring.close()
+
+
+@kinds
+def test_of_many_values_only_the_one_without_room_is_named(kind: str) -> None:
+    """The server says of a quiet request that something has no room, and not what."""
+    with listening("-l", "127.0.0.1", "-p", "-1", "-I", "512k") as server:
+        ring = MemcacheRing([server.address], timeout=5, least_timeout=5, codec=Codec(compress_from=None))
+        values = {f"key {number}".replace(" ", ":"): b"%d" % number for number in range(20)}
+        large = {**values, "key:7": os.urandom(600_000)}
+
+        def script() -> list[Any]:
+            return [
+                ring.set_many(values),  # the names are known from now on
+                ring.set_many(large),
+                ring.get_many(list(values)) == {name: values[name] for name in values if name != "key:7"},
+                ring.set_many({**large, "text": "more than bytes"}),
+            ]
+
+        assert run_as(kind, script) == [[], ["key:7"], True, ["key:7"]]
+        ring.close()
+
+
+@kinds
+def test_one_name_twice_and_as_text_and_bytes_is_one_value(kind: str, memcached_cluster: Cluster) -> None:
+    ring = MemcacheRing([server.address for server in memcached_cluster(3)], timeout=5, least_timeout=5)
+
+    def script() -> list[Any]:
+        ring.set("a", b"1")
+        return [ring.get_many(["a", "b", "a"]), ring.get_many([b"a", "a"])]
+
+    assert run_as(kind, script) == [{"a": b"1"}, {b"a": b"1", "a": b"1"}]
+    ring.close()
+
+
+@kinds
+def test_a_count_under_a_hashed_key_comes_back_among_many(kind: str, memcached_cluster: Cluster) -> None:
+    ring = MemcacheRing([server.address for server in memcached_cluster(3)], timeout=5, least_timeout=5)
+
+    def script() -> list[Any]:
+        ring.set_many({"with space": 41, "clean": b"1"})
+        return [ring.incr("with space", 1), ring.get_many(["with space", "clean"])]
+
+    assert run_as(kind, script) == [42, {"with space": 42, "clean": b"1"}]
+    ring.close()
 
 
 @pytest.mark.parametrize(

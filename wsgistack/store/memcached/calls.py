@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from wsgistack.store.memcached.replies import Answer
+from wsgistack.store.memcached.wire import Replies
 
-__all__ = ["LINES", "STATS", "VALUES", "Call", "Wait"]
+__all__ = ["LINES", "QUIET", "STATS", "VALUES", "Call", "Wait", "expect"]
 
-VALUES, LINES, STATS = "values", "lines", "stats"
+VALUES, LINES, STATS, QUIET = "values", "lines", "stats", "quiet"
 
 
 class Wait:
@@ -99,3 +100,15 @@ class Call:
             if not wait.missing and wait.wake is not None:
                 wake, wait.wake = wait.wake, None
                 wake()
+
+
+def expect(replies: Replies, call: Call) -> None:
+    """Tell the reader of a connection what will answer *call*."""
+    if call.kind is LINES:
+        replies.expect_lines(call.count, call.opaque, call.is_fatal)
+    elif call.kind is VALUES:
+        replies.expect_values(call.keys)
+    elif call.kind is QUIET:
+        replies.expect_quiet(call.count, call.opaque)
+    else:
+        replies.expect_stats()

@@ -18,6 +18,7 @@ from wsgistack.store.memcached.calls import Call
 from wsgistack.store.memcached.operations import Operations, Outcome
 from wsgistack.store.memcached.replies import Item, Reply
 from wsgistack.store.memcached.values import MISSING, Coding, Values
+from wsgistack.store.memcached.wire import find_refused
 
 __all__ = ["Commands", "Looked"]
 
@@ -79,18 +80,15 @@ class Commands:
 
     def get_many(self, keys: Iterable[K]) -> dict[K, Any]:
         """Return {key: value} of those that are there; one round trip over all nodes."""
-        names, wires, items = self._read_many(keys, with_cas=False)
-        values: dict[K, Any] = {}
-        load, is_plain = self._values.load, self._values.plain_below > 0
-        for name, wire in zip(names, wires, strict=True):
-            item = items.get(wire[0])
-            if item is None:
-                continue
-            body, flags, _ = item
-            if flags == 0 and is_plain and body and wire[1] is None:  # what load would find
-                values[name] = body
-                continue
-            value = load(wire, body, flags, MISSING)
+        names = keys if type(keys) is list else list(keys)
+        is_plain = self._values.plain_below > 0
+        try:
+            values, odd = self._do.read_named(names, self._made, self._wire, is_plain=is_plain)
+        except TypeError:  # of a key that is not hashable: _wire says so better
+            list(map(self._wire, names))
+            raise
+        for name, item in odd:
+            value = self._values.load(self._wire(name), item.value, item.flags, MISSING)
             if value is not MISSING:
                 values[name] = value
         return values
@@ -210,17 +208,17 @@ class Commands:
     ) -> list[K]:
         """Store all *values*; return the keys that were not stored.  One round trip over all nodes."""
         ttl = requests.expiry(expire)
+        if type(values) is dict:
+            below = self._values.plain_below
+            done = self._do.store_named(values, self._made, below, flags or 0, ttl)
+            if done is not None:
+                return [] if self._is_quiet(noreply) else done
         failed: list[K] = []
         names: list[K] = []
         items: list[tuple[bytes, bytes, int]] = []
-        made, dump, plain_below = self._made, self._values.dump, self._values.plain_below
         for name, value in values.items():
-            wire = made.get(name) or self._wire(name)
-            if type(value) is bytes and 0 < len(value) < plain_below and wire[1] is None:
-                names.append(name)  # what dump would say
-                items.append((wire[0], value, flags or 0))
-                continue
-            dumped = dump(wire, value, ttl)
+            wire = self._wire(name)
+            dumped = self._values.dump(wire, value, ttl)
             if dumped is None:
                 failed.append(name)
                 self.delete(name)
@@ -232,12 +230,7 @@ class Commands:
             lambda numbers, ttl: requests.store_many([items[number] for number in numbers], ttl),
             ttl,
         )
-        if self._is_quiet(noreply):
-            return []
-        for name, reply in zip(names, replies, strict=True):
-            if reply is None or reply[0] != b"HD":
-                failed.append(name)
-        return failed
+        return [] if self._is_quiet(noreply) else failed + find_refused(names, replies)  # type: ignore[arg-type]  # None is no reply
 
     def delete_many(self, keys: Iterable[UserKey], noreply: bool | None = None) -> bool:
         """Remove *keys*, in one round trip over all nodes; True as in pymemcache."""

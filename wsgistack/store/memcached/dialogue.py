@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from wsgistack.store.memcached import dialect
 from wsgistack.store.memcached.addresses import Address
-from wsgistack.store.memcached.calls import LINES, STATS, Call
+from wsgistack.store.memcached.calls import Call, expect
 from wsgistack.store.memcached.replies import Answer
 from wsgistack.store.memcached.wire import Replies
 
@@ -91,13 +91,9 @@ class Dialogue:
         self._sock.close()
 
     def ask(self, call: Call, timeout_s: float) -> Answer:
-        """Return the answer to a call of lines or of statistics."""
+        """Return the answer to *call*."""
         self._sock.settimeout(timeout_s)
-        if call.kind is STATS:
-            self._replies.expect_stats()
-        else:
-            assert call.kind is LINES
-            self._replies.expect_lines(call.count, call.opaque, call.is_fatal)
+        expect(self._replies, call)
         self._sock.sendall(call.payload)
         while True:
             data = self._sock.recv(PORTION)

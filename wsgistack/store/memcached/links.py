@@ -22,7 +22,7 @@ from gevent import getcurrent, spawn
 from gevent import socket as gevent_socket
 
 from wsgistack.store.memcached import sockets
-from wsgistack.store.memcached.calls import LINES, VALUES, Call
+from wsgistack.store.memcached.calls import LINES, Call, expect
 from wsgistack.store.memcached.dialogue import ask_dialect, open_socket
 from wsgistack.store.memcached.health import LEAST_PATIENCE_S
 from wsgistack.store.memcached.nodes import WRITES, Node
@@ -76,13 +76,10 @@ class Link:
         if self._sock is None and not self._is_connecting:
             self._is_connecting = True
             spawn(self._connect)
-        replies = self._replies
         if call.kind is LINES:
-            replies.expect_lines(call.count, call.opaque, call.is_fatal)
-        elif call.kind is VALUES:
-            replies.expect_values(call.keys)
+            self._replies.expect_lines(call.count, call.opaque, call.is_fatal)
         else:
-            replies.expect_stats()
+            expect(self._replies, call)
         call.started_at = time.monotonic()
         was_quiet = not self._sent
         self._sent.append(call)

@@ -7,17 +7,20 @@ Nothing in here raises because a node is away; `Outcome.state` tells what came o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from wsgistack.errors import CounterError, TooLarge
+from wsgistack.store.keys import WireKey
 from wsgistack.store.memcached import requests
 from wsgistack.store.memcached.calls import Call
 from wsgistack.store.memcached.cluster import Cluster, Target
 from wsgistack.store.memcached.nodes import Node
 from wsgistack.store.memcached.replies import Item, Reply
+from wsgistack.store.memcached.wire import collect, find_refused, sort_names, sort_values
 
 __all__ = ["Operations", "Outcome"]
 
+K = TypeVar("K", str, bytes)
 DONE, DOWN = "done", "down"
 TOO_LARGE = b"object too large for cache"
 
@@ -184,7 +187,7 @@ class Operations:
         parts = [*groups.items(), *others.items()]
         pairs = [(node, make(numbers, ttl)) for node, numbers in groups.items()]
         pairs += [(node, make(numbers, short)) for node, numbers in others.items()]
-        self.cluster.run(pairs)
+        self._run_clearly(pairs)
         for (node, call), (_, numbers) in zip(pairs, parts, strict=True):
             if type(call.answer) is list:
                 node.counters.writes += len(numbers)
@@ -219,6 +222,72 @@ class Operations:
                     end += requests.append_lines(made[number])
                     answers[number] = call.answer[end]  # type: ignore[assignment]  # of a call for lines
         return answers
+
+    def read_named(
+        self, names: list[K], made: dict[K, WireKey], make: Callable[[K], WireKey], *, is_plain: bool
+    ) -> tuple[dict[K, Any], list[tuple[K, Item]]]:
+        """Return {name: bytes} of those that are there, and (name, item) of what is more than bytes.
+
+        *made*: keys by their names, to which *make* adds.  *is_plain*: bytes without flags mean
+        themselves.  One round trip over all nodes.
+        """
+        cluster = self.cluster
+        groups, others = sort_names(names, made, cluster.snapshot.known)
+        for node in [node for node in groups if not node.may_read]:
+            others += groups.pop(node)[0]
+        hashed = []
+        for name in others:
+            wire = make(name)
+            reader = cluster.find_reader(wire.wire)
+            if reader is not None:
+                group = groups.setdefault(reader, ([], []))
+                group[0].append(name)
+                group[1].append(wire.wire)
+            if wire.full is not None:
+                hashed.append(name)
+        values: dict[K, Any] = {}
+        odd: list[tuple[K, Item]] = []
+        if not groups:
+            return values, odd
+        pairs = [(node, requests.get_many(keys)) for node, (_, keys) in groups.items()]
+        cluster.run(pairs)
+        for (node, call), (asked, _) in zip(pairs, groups.values(), strict=True):
+            if type(call.answer) is list:
+                hits = collect(asked, call.answer, is_plain, values, odd)  # type: ignore[arg-type]  # of values
+                node.counters.hits += hits
+                node.counters.misses += call.count - hits
+        odd += [(name, Item(values.pop(name), 0, 0)) for name in dict.fromkeys(hashed) if name in values]
+        return values, odd
+
+    def store_named(
+        self, values: dict[K, Any], made: dict[K, WireKey], plain_below: int, flags: int, ttl: int
+    ) -> list[K] | None:
+        """Store *values* and return the names of those that were not stored; one round trip over all nodes.
+
+        None, with nothing done: one of them is more than bytes, or goes to a node that is away.
+        """
+        cluster = self.cluster
+        groups = sort_values(values, made, cluster.snapshot.known, plain_below, flags)
+        if groups is None or cluster.policy == "replicate" or not all(node.may_read for node in groups):
+            return None
+        pairs = [(node, requests.store_many(items, ttl)) for node, (_, items) in groups.items()]
+        self._run_clearly(pairs)
+        failed: list[K] = []
+        for (node, call), (names, _) in zip(pairs, groups.values(), strict=True):
+            if call.answer is not None:
+                node.counters.writes += len(names)
+            failed += find_refused(names, call.answer)
+        return failed
+
+    def _run_clearly(self, pairs: list[tuple[Node, Call]]) -> None:
+        """Make all calls; of one that was quiet and refused without saying what, ask again, aloud."""
+        self.cluster.run(pairs)
+        again = [number for number, (_, call) in enumerate(pairs) if requests.is_unclear(call)]
+        for number in again:
+            node, call = pairs[number]
+            pairs[number] = node, requests.store_many(*call.words, is_quiet=False)
+        if again:
+            self.cluster.run([pairs[number] for number in again])
 
     def _group_readers(self, keys: Iterable[bytes]) -> dict[Node, list[bytes]]:
         groups: dict[Node, list[bytes]] = {}

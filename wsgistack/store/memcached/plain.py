@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from threading import Condition
 
 from wsgistack.store.memcached import sockets
-from wsgistack.store.memcached.calls import LINES, VALUES, Call
+from wsgistack.store.memcached.calls import Call, expect
 from wsgistack.store.memcached.classic import Classic
 from wsgistack.store.memcached.dialogue import ask_dialect
 from wsgistack.store.memcached.nodes import Node
@@ -206,7 +206,7 @@ class Plain:
             if abs(patience_s - connection.limit_s) > CHANGE * connection.limit_s:
                 connection.limit_s = patience_s
                 sockets.limit(connection.sock, patience_s)
-            _expect(connection.replies, call)
+            expect(connection.replies, call)
             connection.calls.append(call)
             _send(connection, call.payload)
         except (_Trouble, OSError) as trouble:
@@ -262,15 +262,6 @@ class Plain:
         else:
             connection.sock.close()
             pool.node.broke("garbage", ())
-
-
-def _expect(replies: Replies, call: Call) -> None:
-    if call.kind is LINES:
-        replies.expect_lines(call.count, call.opaque, call.is_fatal)
-    elif call.kind is VALUES:
-        replies.expect_values(call.keys)
-    else:
-        replies.expect_stats()
 
 
 def _give_up(pool: Pool, connection: _Connection, trouble: Exception) -> None:

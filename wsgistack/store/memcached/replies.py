@@ -18,7 +18,7 @@ __all__ = ["LARGEST_VALUE", "LONGEST_LINE", "Answer", "Item", "Replies", "Reply"
 LARGEST_VALUE = 2**30  # memcached's own limit of -I
 LONGEST_LINE = 8192  # a key has 250 bytes, the longest line of `stats` a few hundred
 
-VALUES, LINES, STATS = 1, 2, 3
+VALUES, LINES, STATS, QUIET = 1, 2, 3, 4
 META_CODES = frozenset([b"HD", b"EN", b"NS", b"EX", b"NF", b"VA"])
 TEXT_CODES = frozenset([b"MN", b"OK", b"VERSION", b"RESET"])
 ERROR_CODES = frozenset([b"ERROR", b"CLIENT_ERROR", b"SERVER_ERROR"])
@@ -47,6 +47,8 @@ class Reply(NamedTuple):
     marks: bytes = b""
 
 
+DONE = Reply(b"HD")  # what a quiet request came to that nothing was said of
+
 # An answer: one entry per key, one Reply per line, {name: value} of `stats`; or the error instead.
 Answer = list[Item | None] | list[Reply] | dict[bytes, bytes] | Reply
 
@@ -56,7 +58,7 @@ class _Fault(Exception):
 
 
 class _Expected:
-    __slots__ = ("count", "done", "is_fatal", "items", "keys", "kind", "opaque", "stats")
+    __slots__ = ("count", "done", "is_fatal", "items", "keys", "kind", "opaque", "refusal", "stats")
 
     def __init__(self, kind: int, keys: list[bytes], count: int, opaque: int, is_fatal: bool) -> None:
         self.kind = kind
@@ -67,6 +69,7 @@ class _Expected:
         self.done = 0
         self.items: list[Any] = []
         self.stats: dict[bytes, bytes] = {}
+        self.refusal: Reply | None = None
 
 
 class Replies:
@@ -97,6 +100,14 @@ class Replies:
         read as commands.
         """
         self._expected.append(_Expected(LINES, [], count, opaque, is_fatal))
+
+    def expect_quiet(self, count: int, opaque: int) -> None:
+        """Expect, of *count* requests that are quiet where all is well, those that are not, and `MN`.
+
+        The answer is that of `expect_lines`.  A refusal without a number is the answer to all:
+        nobody knows which of them it is about.
+        """
+        self._expected.append(_Expected(QUIET, [], count, opaque, True))
 
     def expect_stats(self) -> None:
         """Expect lines of `STAT name value` up to the end."""
@@ -143,6 +154,8 @@ class Replies:
             return self._read_line(buffer, position, end + 1, line, expected, answers)
         if expected.kind == VALUES:
             return self._read_value(buffer, position, end + 1, line, expected, answers)
+        if expected.kind == QUIET:
+            return self._read_quiet(end + 1, line, expected, answers)
         return self._read_stat(end + 1, line, expected, answers)
 
     def _finish(self, answer: Answer, answers: list[Answer]) -> None:
@@ -237,6 +250,25 @@ class Replies:
             self._finish(expected.items, answers)
         return start
 
+    def _read_quiet(self, start: int, line: bytes, expected: _Expected, answers: list[Answer]) -> int:
+        items = expected.items
+        if line == b"MN":
+            items.extend([DONE] * (expected.count - len(items)))
+            self._finish(items if expected.refusal is None else expected.refusal, answers)
+            return start
+        code, *tokens = line.split(b" ")
+        if code not in META_CODES or code == b"VA":
+            expected.refusal = self._read_error(line, expected)
+            if expected.refusal is None:
+                raise _Fault(f"not an answer to quiet requests: {line[:40]!r}")
+            return start
+        met = _find_opaque(tokens)
+        if not expected.opaque + len(items) <= met < expected.opaque + expected.count:
+            raise _Fault(f"an answer to another request: {met}")
+        items.extend([DONE] * (met - expected.opaque - len(items)))
+        items.append(Reply(code))
+        return start
+
     def _read_stat(self, start: int, line: bytes, expected: _Expected, answers: list[Answer]) -> int:
         if line.startswith(b"STAT "):
             name, _, value = line[5:].partition(b" ")
@@ -253,6 +285,11 @@ class Replies:
 
 def _opaque(expected: _Expected) -> int:
     return expected.opaque + expected.done if expected.opaque else 0
+
+
+def _find_opaque(tokens: list[bytes]) -> int:
+    numbers = [_number(token[1:], 2**64 - 1) for token in tokens if token[:1] == b"O"]
+    return numbers[-1] if numbers else 0
 
 
 def _number(text: bytes, most: int) -> int:

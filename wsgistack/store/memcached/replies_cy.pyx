@@ -6,8 +6,13 @@ tests/house/test_twins.py runs one suite over both; what the classes promise is 
 from collections import deque
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.list cimport PyList_GET_SIZE
+from cpython.object cimport PyTypeObject
 from libc.stdint cimport uint64_t
 from libc.string cimport memchr, memcmp
+
+from wsgistack.store.memcached.scanning cimport NO_NUMBER, TOO_LARGE, PyType_GenericAlloc, is_word
+from wsgistack.store.memcached.scanning cimport make_row, parse_number, put, split, word_end
 
 from wsgistack.store.memcached.replies import LARGEST_VALUE as _LARGEST_VALUE
 from wsgistack.store.memcached.replies import LONGEST_LINE as _LONGEST_LINE
@@ -19,14 +24,16 @@ cdef enum:
     VALUES = 1
     LINES = 2
     STATS = 3
+    QUIET = 4
 
 cdef Py_ssize_t LONGEST_LINE = _LONGEST_LINE
 cdef uint64_t LARGEST_VALUE = _LARGEST_VALUE
 cdef uint64_t LARGEST_FLAGS = 0xFFFFFFFFU
 cdef uint64_t LARGEST_CAS = 0xFFFFFFFFFFFFFFFFU
-cdef object new_tuple = tuple.__new__
 cdef tuple META_CODES = (b"HD", b"EN", b"NS", b"EX", b"NF", b"VA")
 cdef dict PLAIN = {code: Reply(code) for code in META_CODES}
+cdef bytes NO_MARKS = b""
+cdef object DONE = PLAIN[b"HD"]
 cdef tuple TEXT_CODES = (b"MN", b"OK", b"VERSION", b"RESET")
 cdef tuple ERROR_CODES = (b"ERROR", b"CLIENT_ERROR", b"SERVER_ERROR")
 
@@ -44,6 +51,7 @@ cdef class _Expected:
     cdef Py_ssize_t done
     cdef list items
     cdef dict stats
+    cdef object refusal
 
     def __cinit__(self, int kind, list keys, Py_ssize_t count, uint64_t opaque, bint is_fatal):
         self.kind = kind
@@ -84,6 +92,9 @@ cdef class Replies:
 
     def expect_lines(self, Py_ssize_t count, uint64_t opaque, bint is_fatal) -> None:
         self._expected.append(_Expected(LINES, None, count, opaque, is_fatal))
+
+    def expect_quiet(self, Py_ssize_t count, uint64_t opaque) -> None:
+        self._expected.append(_Expected(QUIET, None, count, opaque, True))
 
     def expect_stats(self) -> None:
         self._expected.append(_Expected(STATS, None, 0, 0, False))
@@ -143,6 +154,8 @@ cdef class Replies:
             return self.read_line(data, size, end + 1, line, length, expected)
         if expected.kind == VALUES:
             return self.read_value(data, size, end + 1, line, length, expected)
+        if expected.kind == QUIET:
+            return self.read_quiet(end + 1, line, length, expected)
         return self.read_stat(end + 1, line, length, expected)
 
     cdef int finish(self, object answer) except -1:
@@ -207,7 +220,7 @@ cdef class Replies:
             index += 1
         if index == count:
             raise _Fault(f"a value of a key that was not asked for: {words[1][:sizes[1]][:40]!r}")
-        items.append(new_tuple(Item, (value, flags, cas)))
+        items.append(make_row(Item, value, flags, cas))
         self._position = start + <Py_ssize_t>value_length + 2
         return 0
 
@@ -220,7 +233,7 @@ cdef class Replies:
         cdef bytes code = find_meta(line, code_length)
         cdef Py_ssize_t at = code_length + 1
         cdef Py_ssize_t end
-        cdef uint64_t value_length
+        cdef uint64_t value_length, opaque
         value = None
         if code is not None:
             if line[0] == b"V":
@@ -231,7 +244,8 @@ cdef class Replies:
                     return 0
                 start += <Py_ssize_t>value_length + 2
                 at = end + 1
-            reply = read_tokens(code, value, line, at, length, opaque_of(expected))
+            opaque = expected.opaque + <uint64_t>expected.done if expected.opaque else 0
+            reply = read_tokens(code, value, line, at, length, opaque)
         else:
             reply = self.read_text(line, length, code_length, expected)
         expected.items.append(reply)
@@ -254,6 +268,30 @@ cdef class Replies:
             raise _Fault(f"not an answer: {line[:length][:40]!r}")
         return error
 
+    cdef int read_quiet(self, Py_ssize_t start, const char* line, Py_ssize_t length, _Expected expected) except -1:
+        cdef list items = expected.items
+        cdef Py_ssize_t done = PyList_GET_SIZE(items)
+        cdef bytes code
+        cdef uint64_t met
+        self._position = start
+        if length == 2 and memcmp(line, b"MN", 2) == 0:
+            items.extend([DONE] * (expected.count - done))
+            self.finish(items if expected.refusal is None else expected.refusal)
+            return 0
+        cdef Py_ssize_t code_length = word_end(line, 0, length)
+        code = find_meta(line, code_length)
+        if code is None or line[0] == b"V":
+            expected.refusal = self.read_error(line, length, expected)
+            if expected.refusal is None:
+                raise _Fault(f"not an answer to quiet requests: {line[:length][:40]!r}")
+            return 0
+        met = find_opaque(line, code_length + 1, length)
+        if not expected.opaque + <uint64_t>done <= met < expected.opaque + <uint64_t>expected.count:
+            raise _Fault(f"an answer to another request: {met}")
+        items.extend([DONE] * (<Py_ssize_t>(met - expected.opaque) - done))
+        items.append(PLAIN[code])
+        return 0
+
     cdef int read_stat(self, Py_ssize_t start, const char* line, Py_ssize_t length, _Expected expected) except -1:
         cdef bytes text = line[:length]
         if text.startswith(b"STAT "):
@@ -270,12 +308,16 @@ cdef class Replies:
         return 0
 
 
-cdef inline uint64_t opaque_of(_Expected expected) noexcept:
-    return expected.opaque + <uint64_t>expected.done if expected.opaque else 0
-
-
-cdef inline bint is_word(const char* word, Py_ssize_t size, const char* wanted, Py_ssize_t wanted_size) noexcept:
-    return size == wanted_size and memcmp(word, wanted, size) == 0
+cdef uint64_t find_opaque(const char* line, Py_ssize_t at, Py_ssize_t length) except? 0xFFFFFFFFFFFFFFFFU:
+    # The last number among the words from `at` on, 0 if there is none.
+    cdef uint64_t met = 0
+    cdef Py_ssize_t end
+    while at <= length:
+        end = word_end(line, at, length)
+        if end > at and line[at] == b"O":
+            met = number(line + at + 1, end - at - 1, LARGEST_CAS)
+        at = end + 1
+    return met
 
 
 cdef inline bytes find_meta(const char* line, Py_ssize_t length):
@@ -287,49 +329,13 @@ cdef inline bytes find_meta(const char* line, Py_ssize_t length):
     return None
 
 
-cdef inline Py_ssize_t word_end(const char* line, Py_ssize_t at, Py_ssize_t length) noexcept:
-    # Where the word that begins at `at` ends; `at` may lie behind the line.
-    cdef Py_ssize_t end = at
-    while end < length and line[end] != 32:
-        end += 1
-    return end
-
-
-cdef int split(const char* line, Py_ssize_t length, const char** words, Py_ssize_t* sizes, int most) noexcept:
-    # The words between single spaces; their number, or most + 1 if there are more.
-    cdef int count = 0
-    cdef Py_ssize_t at = 0
-    cdef Py_ssize_t end
-    while True:
-        if count == most:
-            return most + 1
-        end = word_end(line, at, length)
-        words[count] = line + at
-        sizes[count] = end - at
-        count += 1
-        if end >= length:
-            return count
-        at = end + 1
-
-
 cdef uint64_t number(const char* text, Py_ssize_t size, uint64_t most) except? 0xFFFFFFFFFFFFFFFFU:
     # The number that the text is, of 1 to 20 digits and at most `most`.
-    cdef Py_ssize_t i
     cdef uint64_t value = 0
-    cdef bint is_number = 0 < size <= 20
-    cdef bint is_large = False
-    cdef unsigned int digit
-    for i in range(size if is_number else 0):
-        if not 48 <= text[i] <= 57:
-            is_number = False
-            break
-        digit = text[i] - 48
-        if value > (LARGEST_CAS - digit) // 10:
-            is_large = True
-        value = value * 10 + digit
-    if not is_number:
+    cdef int fault = parse_number(text, size, most, &value)
+    if fault == NO_NUMBER:
         raise _Fault(f"not a number: {text[:size if size > 0 else 0][:40]!r}")
-    if is_large or value > most:
+    if fault == TOO_LARGE:
         raise _Fault(f"a number that is too large: {int(text[:size])}")
     return value
 
@@ -374,5 +380,14 @@ cdef object read_tokens(
         raise _Fault(f"an answer to another request: {met} instead of {opaque}")
     if value is None and flags == 0 and cas == 0 and ttl == -2 and not (won or stale or taken):
         return PLAIN[code]
-    marks = (b"W" if won else b"") + (b"X" if stale else b"") + (b"Z" if taken else b"")
-    return new_tuple(Reply, (code, value, flags, cas, ttl, marks))
+    cdef bytes marks = NO_MARKS
+    if won or stale or taken:
+        marks = (b"W" if won else b"") + (b"X" if stale else b"") + (b"Z" if taken else b"")
+    cdef object reply = PyType_GenericAlloc(<PyTypeObject*>Reply, 6)
+    put(reply, 0, code)
+    put(reply, 1, value)
+    put(reply, 2, flags)
+    put(reply, 3, cas)
+    put(reply, 4, ttl)
+    put(reply, 5, marks)
+    return reply

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from wsgistack.errors import ArgumentError
-from wsgistack.store.memcached.calls import LINES, STATS, VALUES, Call
-from wsgistack.store.memcached.wire import write_stores
+from wsgistack.store.memcached.calls import LINES, QUIET, STATS, VALUES, Call
+from wsgistack.store.memcached.wire import Reply, write_stores
 
 __all__ = [
     "BULK_BYTES",
@@ -31,6 +31,7 @@ __all__ = [
     "get",
     "get_many",
     "invalidate",
+    "is_unclear",
     "lease",
     "line",
     "release",
@@ -138,16 +139,26 @@ def store(
     return call
 
 
-def store_many(items: list[tuple[bytes, bytes, int]], ttl: int) -> Call:
-    """Return the request that sets several (key, value, flags); one line answers each."""
+def store_many(items: list[tuple[bytes, bytes, int]], ttl: int, *, is_quiet: bool = True) -> Call:
+    """Return the request that sets several (key, value, flags).
+
+    *is_quiet*: the server says only what it refused, which is a quarter less work for it; it does
+    not say of which value it has no room for, so `is_unclear` tells to ask again, not quietly.
+    """
     opaque = _next_opaque(len(items))
-    payload = write_stores(items, ttl, opaque)
+    payload = write_stores(items, ttl, opaque, is_quiet)
     keys = [item[0] for item in items]
+    kind = QUIET if is_quiet else LINES
     call = Call(
-        payload, LINES, "store_many", (items, ttl), keys=keys, count=len(keys), opaque=opaque, is_fatal=True
+        payload, kind, "store_many", (items, ttl), keys=keys, count=len(keys), opaque=opaque, is_fatal=True
     )
     call.is_bulk = len(payload) > 4 * BULK_BYTES
     return call
+
+
+def is_unclear(call: Call) -> bool:
+    """Return whether something of a quiet request was refused, and nobody knows what."""
+    return call.kind is QUIET and isinstance(call.answer, Reply)
 
 
 def release(key: bytes, cas: int, *, stale_ttl: int | None) -> Call:

@@ -8,10 +8,16 @@ from __future__ import annotations
 __all__ = ["write_stores"]
 
 
-def write_stores(items: list[tuple[bytes, bytes, int]], ttl: int, opaque: int) -> bytes:
-    """Return the `ms` of each (key, value, flags), the i-th with the opaque number *opaque* + i."""
+def write_stores(items: list[tuple[bytes, bytes, int]], ttl: int, opaque: int, is_quiet: bool) -> bytes:
+    """Return the `ms` of each (key, value, flags), the i-th with the opaque number *opaque* + i.
+
+    *is_quiet*: only what is refused is answered, and `MN` at the end.
+    """
+    quiet = b" q" if is_quiet else b""
     parts = [
-        b"ms %b %d T%d F%d O%d\r\n%b\r\n" % (key, len(value), ttl, flags, number, value)
+        b"ms %b %d T%d F%d O%d%b\r\n%b\r\n" % (key, len(value), ttl, flags, number, quiet, value)
         for number, (key, value, flags) in enumerate(items, opaque)
     ]
+    if is_quiet:
+        parts.append(b"mn\r\n")
     return b"".join(parts)

@@ -37,9 +37,9 @@ cdef inline char* put_number(char* at, long long number) noexcept:
     return at
 
 
-def write_stores(list items, long long ttl, long long opaque) -> bytes:
+def write_stores(list items, long long ttl, long long opaque, bint is_quiet) -> bytes:
     """See the plain twin."""
-    cdef Py_ssize_t total = 0
+    cdef Py_ssize_t total = MOST_OF_A_LINE
     cdef bytes key, value
     cdef tuple item
     for item in items:
@@ -60,8 +60,10 @@ def write_stores(list items, long long ttl, long long opaque) -> bytes:
         at = put_number(at, item[2])
         at = put(at, b" O", 2)
         at = put_number(at, opaque)
-        at = put(at, b"\r\n", 2)
+        at = put(at, b" q\r\n", 4) if is_quiet else put(at, b"\r\n", 2)
         at = put(at, PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value))
         at = put(at, b"\r\n", 2)
         opaque += 1
+    if is_quiet:
+        at = put(at, b"mn\r\n", 4)
     return buffer[: at - start]

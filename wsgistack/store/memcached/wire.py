@@ -14,4 +14,19 @@ try:
 except ImportError:  # as above
     from wsgistack.store.memcached.storing import write_stores
 
-__all__ = ["Answer", "Item", "Replies", "Reply", "write_stores"]
+try:
+    from wsgistack.store.memcached.batches_cy import collect, find_refused, sort_names, sort_values
+except ImportError:  # as above
+    from wsgistack.store.memcached.batches import collect, find_refused, sort_names, sort_values
+
+__all__ = [
+    "Answer",
+    "Item",
+    "Replies",
+    "Reply",
+    "collect",
+    "find_refused",
+    "sort_names",
+    "sort_values",
+    "write_stores",
+]
