@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from wsgistack.errors import RateError, SettingError
-from wsgistack.ratelimit.rules import Rule, normal_path, policy_names
+from wsgistack.ratelimit.rules import Rule, policy_names
 from wsgistack.wsgi import EnvironRequest
 
 
@@ -17,28 +17,6 @@ def request(path: str = "/", method: str = "GET", host: str = "example.org") -> 
 
 def is_about(rule: Rule, asked: EnvironRequest) -> bool:
     return rule.is_about is None or rule.is_about(asked)
-
-
-@pytest.mark.parametrize(
-    ("path", "normal"),
-    [
-        ("/", "/"),
-        ("", "/"),
-        ("/login", "/login"),
-        ("//login", "/login"),
-        ("/./login", "/login"),
-        ("/a/../login", "/login"),
-        ("/../../login", "/login"),
-        ("/login;jsessionid=1", "/login"),
-        ("/login/", "/login/"),
-        ("/login//", "/login/"),
-        ("/login/.", "/login/"),
-        ("/Login", "/Login"),
-        ("/;x/;y", "/"),
-    ],
-)
-def test_one_place_has_one_path(path: str, normal: str) -> None:
-    assert normal_path(path) == normal
 
 
 @pytest.mark.parametrize(

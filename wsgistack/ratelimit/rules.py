@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 from wsgistack.errors import RateError, SettingError
+from wsgistack.http.paths import compile_globs, host_name, normal_path
 from wsgistack.http.request import RequestView
 from wsgistack.ratelimit.bans import parse_ban
 from wsgistack.ratelimit.clients import Key, client_ip
 from wsgistack.ratelimit.rates import UNLIMITED, Rate, parse_rates
 
-__all__ = ["Rule", "normal_path", "policy_names"]
+__all__ = ["Rule", "policy_names"]
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # it stands in fields, logs and stores
 METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token, RFC 9110 §5.6.2
@@ -134,33 +134,8 @@ def policy_names(rule: str, rates: Iterable[Rate]) -> list[str]:
     return [rule if number == 1 else f"{rule}-{number}" for number, _ in enumerate(rates, 1)]
 
 
-@lru_cache(maxsize=4096)
-def normal_path(path: str) -> str:
-    """Return the path as rules see it: without doubled slashes, dot segments and `;parameters`.
-
-    Applications and the servers before them take /login, //login, /./login and /login;x=1 for the
-    same place; a limit must too.  RFC 3986 §5.2.4
-    """
-    segments: list[str] = []
-    for segment in path.split("/"):
-        name = segment.partition(";")[0]
-        if name == "..":
-            segments[-1:] = []
-        elif name not in ("", "."):
-            segments.append(name)
-    # The last slash stays: /news and /news/ are two places, which one glob can name: /news*
-    return "/" + "/".join(segments) + ("/" if segments and path.endswith(("/", "/.", "/..")) else "")
-
-
 def _words(given: str | Iterable[str]) -> list[str]:
     return given.split() if isinstance(given, str) else [str(word) for word in given]
-
-
-def _glob(patterns: list[str]) -> re.Pattern[str]:
-    whole = [
-        "".join(".*" if part == "*" else re.escape(part) for part in re.split(r"(\*)", p)) for p in patterns
-    ]
-    return re.compile("|".join(f"(?:{one})" for one in whole), re.DOTALL)
 
 
 Test = Callable[[RequestView], bool]
@@ -169,16 +144,12 @@ Test = Callable[[RequestView], bool]
 def _path_test(patterns: list[str]) -> list[Test]:
     if not patterns:
         return []
-    fits = _glob(patterns).fullmatch
+    fits = compile_globs(patterns).fullmatch
     return [lambda request: fits(normal_path(request.path)) is not None]
 
 
 def _host_test(patterns: list[str]) -> list[Test]:
     if not patterns:
         return []
-    fits = _glob([pattern.lower() for pattern in patterns]).fullmatch
-    return [lambda request: fits(_host_name(request.host)) is not None]
-
-
-def _host_name(host: str) -> str:
-    return re.sub(r":[0-9]*$", "", host).lower().rstrip(".")
+    fits = compile_globs([pattern.lower() for pattern in patterns]).fullmatch
+    return [lambda request: fits(host_name(request.host)) is not None]

@@ -1,0 +1,40 @@
+"""Paths as rules name them: one form for all that mean the same place, and globs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+__all__ = ["compile_globs", "host_name", "normal_path"]
+
+
+@lru_cache(maxsize=4096)
+def normal_path(path: str) -> str:
+    """Return the path as rules see it: without doubled slashes, dot segments and `;parameters`.
+
+    Applications and the servers before them take /login, //login, /./login and /login;x=1 for the
+    same place; a rule must too.  RFC 3986 §5.2.4
+    """
+    segments: list[str] = []
+    for segment in path.split("/"):
+        name = segment.partition(";")[0]
+        if name == "..":
+            segments[-1:] = []
+        elif name not in ("", "."):
+            segments.append(name)
+    # The last slash stays: /news and /news/ are two places, which one glob can name: /news*
+    return "/" + "/".join(segments) + ("/" if segments and path.endswith(("/", "/.", "/..")) else "")
+
+
+def compile_globs(patterns: Iterable[str]) -> re.Pattern[str]:
+    """Return what matches any of *patterns* as a whole; `*` stands for anything, slashes included."""
+    whole = [
+        "".join(".*" if part == "*" else re.escape(part) for part in re.split(r"(\*)", p)) for p in patterns
+    ]
+    return re.compile("|".join(f"(?:{one})" for one in whole), re.DOTALL)
+
+
+def host_name(host: str) -> str:
+    """Return the name of a Host field, lower-case, without port and last dot."""
+    return re.sub(r":[0-9]*$", "", host).lower().rstrip(".")
