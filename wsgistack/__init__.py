@@ -8,18 +8,20 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from wsgistack.cache.middleware import PageCache
     from wsgistack.ratelimit.middleware import RateLimit
     from wsgistack.stack import wrap
     from wsgistack.store.memcached.ring import MemcacheRing
     from wsgistack.store.objects import ObjectCache
     from wsgistack.store.url import make_store
 
-__all__ = ["MemcacheRing", "ObjectCache", "RateLimit", "__version__", "make_store", "wrap"]
+__all__ = ["MemcacheRing", "ObjectCache", "PageCache", "RateLimit", "__version__", "make_store", "wrap"]
 
 # name: the module that holds it
 PUBLIC: dict[str, str] = {
     "MemcacheRing": "wsgistack.store.memcached.ring",
     "ObjectCache": "wsgistack.store.objects",
+    "PageCache": "wsgistack.cache.middleware",
     "RateLimit": "wsgistack.ratelimit.middleware",
     "make_store": "wsgistack.store.url",
     "wrap": "wsgistack.stack",

@@ -1,1 +1,26 @@
-"""The page cache: RFC 9111 as functions, and at its edges what carries them out."""
+"""The page cache: RFC 9111 as functions, and at its edges what carries them out.
+
+`PageCache` is the middleware, `Rule` one of its rules.  They are loaded when they are first used, so
+that the balancer, which shares the engine, loads nothing of WSGI.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wsgistack.cache.middleware import PageCache
+    from wsgistack.cache.rules import Rule
+
+__all__ = ["PageCache", "Rule"]
+
+MODULES = {"PageCache": "middleware", "Rule": "rules"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *MODULES})

@@ -1,0 +1,134 @@
+"""What happens on behalf of one request: failures, validation, refreshes."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
+from wsgiref.validate import validator
+
+import pytest
+from webob import Request
+
+from tests.cache.shop import FRESH, TEXT, Shop, ask, cached, page
+from wsgistack.cache.middleware import PageCache
+from wsgistack.store.memory import MemoryStore
+
+
+def stale_then(failing: Any) -> tuple[PageCache, Shop]:
+    shop = Shop(page(b"old", headers=[TEXT, ("Cache-Control", "max-age=0, stale-if-error=60")]), failing)
+    cache = cached(shop)
+    ask(cache)
+    return cache, shop
+
+
+def raises(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    raise ConnectionError("database is gone")
+
+
+def raises_late(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    start_response("200 OK", FRESH)
+    raise ConnectionError("database is gone")
+    yield b""
+
+
+def raises_at_first_block(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    def blocks() -> Iterator[bytes]:
+        raise ConnectionError("database is gone")
+        yield b""
+
+    start_response("200 OK", FRESH)
+    return blocks()
+
+
+def fails(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    start_response("503 Service Unavailable", [("Content-Type", "text/plain")])
+    return [b"sorry"]
+
+
+def fails_in_the_end(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    start_response("200 OK", FRESH)
+    try:
+        raise ValueError("no")
+    except ValueError:
+        return fails(environ, lambda status, headers: start_response(status, headers, sys.exc_info()))
+
+
+@pytest.mark.parametrize("failing", [raises, raises_late, raises_at_first_block, fails, fails_in_the_end])
+def test_a_stale_page_stands_in_for_an_application_that_fails(
+    failing: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache, shop = stale_then(failing)
+    with caplog.at_level(logging.ERROR):
+        response = ask(validator(cache))
+    assert (response.status, response.body) == ("200 OK", b"old")
+    assert "fwd=stale" in response.headers["Cache-Status"]
+    assert len(shop.asked) == 2
+
+
+def test_what_stands_in_is_logged_with_its_reason(caplog: pytest.LogCaptureFixture) -> None:
+    cache, _ = stale_then(raises)
+    ask(cache)
+    assert [record.message for record in caplog.records] == ["origin_failed"]
+    assert caplog.records[0].exc_info[0] is ConnectionError  # type: ignore[index]  # there is one
+
+
+def test_without_a_page_an_error_stays_the_applications_own() -> None:
+    cache = cached(raises)
+    with pytest.raises(ConnectionError, match="database is gone"):
+        ask(cache)
+    assert ask(cached(fails)).body == b"sorry"
+
+
+def test_an_error_in_the_middle_of_a_body_is_raised_and_nothing_stored() -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", FRESH)
+        yield b"hel"
+        raise ConnectionError("database is gone")
+
+    store = MemoryStore(1 << 20)
+    with pytest.raises(ConnectionError):
+        ask(cached(app, store=store))
+    assert store.stats()["items"] == 0
+
+
+def test_a_304_about_another_page_makes_the_application_answer_in_full() -> None:
+    shop = Shop(
+        page(b"old", headers=[("Cache-Control", "max-age=0"), ("ETag", '"a"')]),
+        page(status="304 Not Modified", headers=[("ETag", '"b"')]),
+        page(b"new", headers=[("Cache-Control", "max-age=0"), ("ETag", '"b"')]),
+    )
+    cache = cached(shop)
+    assert [ask(cache).body, ask(cache).body] == [b"old", b"new"]
+    assert [environ.get("HTTP_IF_NONE_MATCH") for environ in shop.asked] == [None, '"a"', None]
+
+
+def test_a_page_is_fetched_anew_when_its_reply_was_sent() -> None:
+    headers = [("Cache-Control", "max-age=0, stale-while-revalidate=60"), ("ETag", '"a"')]
+    shop = Shop(page(b"old", headers=headers), page(b"new"))
+    cache = cached(shop)
+    ask(cache)
+    body = cache(Request.blank("/", method="HEAD").environ, lambda *_: lambda block: None)
+    assert (list(body), len(shop.asked)) == ([], 1)
+    body.close()  # type: ignore[attr-defined]
+    body.close()  # type: ignore[attr-defined]
+    assert [environ["REQUEST_METHOD"] for environ in shop.asked] == ["GET", "GET"]
+    assert (ask(cache).body, len(shop.asked)) == (b"new", 2)
+
+
+def test_a_refresh_that_fails_is_logged_and_leaves_the_page(caplog: pytest.LogCaptureFixture) -> None:
+    headers = [("Cache-Control", "max-age=0, stale-while-revalidate=60")]
+    cache = cached(Shop(page(b"old", headers=headers), raises))
+    assert [ask(cache).body for _ in range(3)] == [b"old"] * 3
+    assert [record.message for record in caplog.records] == ["refresh_failed"] * 2
+
+
+def test_the_clients_environ_is_left_as_it_is() -> None:
+    shop = Shop(page(b"old", headers=[("Cache-Control", "max-age=0"), ("ETag", '"a"')]))
+    cache = cached(shop)
+    ask(cache)
+    environ = Request.blank("/").environ
+    before = dict(environ)
+    list(cache(environ, lambda *_: lambda block: None))
+    assert environ == before

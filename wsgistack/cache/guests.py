@@ -1,0 +1,54 @@
+"""A request of an anonymous visitor as the application sees it, and as pages are chosen for it."""
+
+from __future__ import annotations
+
+from wsgistack.cache.filling import Filling
+from wsgistack.cache.keys import Target
+from wsgistack.cache.personal import Anonymous, Personal, Visitors
+from wsgistack.cache.vary import Selecting
+from wsgistack.wsgi import Environ, EnvironRequest
+
+__all__ = ["Guest", "Guests"]
+
+
+class Guest(EnvironRequest):
+    """The request without what is withheld, so that a page that varies by Cookie fits every guest.
+
+    A cookie that is ignored is as none, for the application and for Vary alike.
+    """
+
+    __slots__ = ("_visitors", "anonymous")
+
+    def __init__(self, environ: Environ, visitors: Visitors, anonymous: Anonymous) -> None:
+        super().__init__(environ)
+        self._visitors = visitors
+        self.anonymous = anonymous
+
+    def field(self, name: str) -> str | None:
+        """Return the combined value of a field as far as it is shown."""
+        if name == "cookie":
+            return self.anonymous.cookie
+        value = super().field(name)
+        return None if value is None else self._visitors.shown(name, value)
+
+
+class Guests:
+    """Says who is a guest, and makes what the application sees of one."""
+
+    def __init__(self, visitors: Visitors) -> None:
+        self._visitors = visitors
+        self._filling = Filling(visitors)
+        nobody = visitors.decide(EnvironRequest({}), tells_nothing=True)
+        self.nobody: Selecting = nobody.dimensions if isinstance(nobody, Anonymous) else ()
+
+    def admit(self, request: EnvironRequest) -> Guest | Personal:
+        """Return the request of a guest, or why it is somebody's own."""
+        tells_nothing = self._filling.tells_nothing(request.environ)
+        found = self._visitors.decide(request, tells_nothing=tells_nothing)
+        if isinstance(found, Personal):
+            return found
+        return Guest(request.environ, self._visitors, found)
+
+    def environ(self, environ: Environ, target: Target, guest: Guest) -> Environ:
+        """Return the environ for the application."""
+        return self._filling.environ(environ, target, guest.anonymous)

@@ -1,0 +1,142 @@
+"""A stored response as the rules see it, and the replies that are made of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from wsgistack.cache.freshness import Terms
+from wsgistack.cache.head import ResponseHead
+from wsgistack.cache.vary import Selecting
+from wsgistack.http.conditional import evaluate, range_applies
+from wsgistack.http.dates import format_date, parse_date
+from wsgistack.http.fields import Fields, without
+from wsgistack.http.ranges import ContentRange, Span, parse_content_range, resolve_range
+from wsgistack.http.request import RequestView
+
+__all__ = ["Page", "Reply", "make_reply"]
+
+BODYLESS = frozenset((204, 304))
+# What a 304 tells: RFC 9110 §15.4.5.  Last-Modified only where there is no tag.
+TOLD_BY_304 = frozenset(("cache-control", "content-location", "date", "etag", "expires", "vary"))
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A response that is stored, whole or a part of it (206).
+
+    *selecting*: what the request that brought it said in the fields that it varies by.  *tags*: what
+    it can be purged by.  *ready*: its fields as they go out, without Age and Cache-Status.
+    """
+
+    head: ResponseHead
+    terms: Terms
+    selecting: Selecting = ()
+    tags: tuple[str, ...] = ()
+    body: bytes = b""
+    ready: Fields = field(init=False)
+    etag: str | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        fields = list(without(self.head.fields, ("age",)))
+        if self.head.field("date") is None:  # RFC 9110 §6.6.1
+            fields.append(("Date", format_date(int(self.terms.received_at))))
+        object.__setattr__(self, "ready", tuple(fields))
+        object.__setattr__(self, "etag", self.head.field("etag"))
+
+    @property
+    def part(self) -> ContentRange | None:
+        """Which part of the whole it is, None where it is the whole."""
+        return (
+            parse_content_range(self.head.field("content-range") or "") if self.head.status == 206 else None
+        )
+
+    def with_body(self, body: bytes) -> Page:
+        """Return the same with the body that has come meanwhile; a whole one gets its length."""
+        head = self.head
+        if head.field("content-length") is None and head.status not in BODYLESS:
+            head = head.with_fields((*head.fields, ("Content-Length", str(len(body)))))
+        return replace(self, head=head, body=body)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What goes to the client; *body* is empty for HEAD and 304."""
+
+    status: int
+    reason: str
+    fields: list[tuple[str, str]]
+    body: bytes
+
+
+def make_reply(page: Page, request: RequestView, *, age: float, cache_status: str) -> Reply | None:
+    """Return what *page* answers to a GET or HEAD: 200 (or what it is), 206, 304 or 416.
+
+    None where a part is stored and the request wants more than that.
+    """
+    added = [("Age", str(int(age))), ("Cache-Status", cache_status)]
+    if _is_not_modified(page, request):
+        return Reply(304, "Not Modified", [*_fields_of_304(page), *added], b"")
+    asked = request.field("range") if request.method == "GET" else None
+    if page.head.status == 206:
+        return _from_part(page, request, asked, added)
+    if asked is not None and page.head.status == 200 and _range_applies(page, request):
+        span = resolve_range(asked, len(page.body))
+        if isinstance(span, Span):
+            return _slice(page, page.body[span.first : span.last + 1], span, len(page.body), added)
+        if span is False:
+            length = [("Content-Range", f"bytes */{len(page.body)}"), ("Content-Length", "0")]
+            return Reply(416, "Range Not Satisfiable", [*length, *added], b"")
+    body = page.body if request.method == "GET" else b""
+    return Reply(page.head.status, page.head.reason, [*page.ready, *added], body)
+
+
+def _is_not_modified(page: Page, request: RequestView) -> bool:
+    none_match, since = request.field("if-none-match"), request.field("if-modified-since")
+    if (none_match is None and since is None) or page.head.status not in (200, 206):
+        return False
+    head = page.head
+    date = parse_date(head.field("date") or "") or int(page.terms.received_at)
+    return (
+        evaluate(
+            none_match=none_match,
+            modified_since=since,
+            etag=page.etag,
+            last_modified=head.field("last-modified"),
+            date=date,
+        )
+        == 304
+    )
+
+
+def _fields_of_304(page: Page) -> Fields:
+    told = TOLD_BY_304 if page.etag is not None else TOLD_BY_304 | {"last-modified"}
+    return tuple([(name, value) for name, value in page.ready if name.lower() in told])
+
+
+def _range_applies(page: Page, request: RequestView) -> bool:
+    return range_applies(
+        request.field("if-range"), etag=page.etag, last_modified=page.head.field("last-modified")
+    )
+
+
+def _from_part(
+    page: Page, request: RequestView, asked: str | None, added: list[tuple[str, str]]
+) -> Reply | None:
+    part = page.part
+    if asked is None or part is None or part.complete is None or not _range_applies(page, request):
+        return None
+    span = resolve_range(asked, part.complete)
+    if not isinstance(span, Span) or span.first < part.span.first or span.last > part.span.last:
+        return None
+    start = span.first - part.span.first
+    return _slice(page, page.body[start : start + span.length], span, part.complete, added)
+
+
+def _slice(page: Page, body: bytes, span: Span, complete: int, added: list[tuple[str, str]]) -> Reply:
+    fields = [
+        *without(page.ready, ("content-length", "content-range")),
+        ("Content-Range", f"bytes {span.first}-{span.last}/{complete}"),
+        ("Content-Length", str(len(body))),
+        *added,
+    ]
+    return Reply(206, "Partial Content", fields, body)

@@ -1,0 +1,228 @@
+"""One run of the application under watch: its head is judged, its body passes on and is kept.  PEP 3333
+
+Nothing is sent before the first block of the body (or the first write) is there, so that an
+application which fails until then can still be stood in for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from typing import Protocol
+
+from wsgistack.cache.answers import AfterResponse, Drop, Keep, Refresh
+from wsgistack.cache.head import ResponseHead
+from wsgistack.cache.page import Page, Reply
+from wsgistack.wsgi import ExcInfo, Headers, StartResponse
+
+__all__ = ["Captured", "Judge", "Run", "Then", "close_body", "send_reply"]
+
+
+class Judge(Protocol):
+    """What a run asks of the cache; one per request."""
+
+    def judge(self, head: ResponseHead) -> AfterResponse:
+        """Return what to do with the response."""
+        ...
+
+    def stand_in(self) -> Reply | None:
+        """Return a stale reply for an application that failed, if one is allowed."""
+        ...
+
+    def keep(self, page: Page) -> None:
+        """Store a page that is complete."""
+        ...
+
+
+class Run:
+    """What the application said, and what was sent of it.  Its `start` is the application's start_response."""
+
+    __slots__ = ("_judge", "_sink", "_start_response", "_write", "answer", "is_sent", "status")
+
+    def __init__(self, judge: Judge, start_response: StartResponse, largest: int) -> None:
+        self._judge = judge
+        self._start_response = start_response
+        self._write: Callable[[bytes], object] | None = None
+        self._sink = Sink(largest)
+        self.answer: AfterResponse | None = None
+        self.status = ""
+        self.is_sent = False
+
+    def start(
+        self, status: str, headers: Headers, exc_info: ExcInfo | None = None, /
+    ) -> Callable[[bytes], object]:
+        """Take the head; a second one counts only as PEP 3333 lets it, with exc_info."""
+        if self.is_sent or (self.answer is not None and exc_info is None):
+            # The server's own answer to that: it raises what exc_info tells, or says it was called twice.
+            self._sink.give_up()
+            if not self.is_sent:
+                self.send_head()
+            if exc_info is None:
+                return self._start_response(status, headers)
+            return self._start_response(status, headers, exc_info)
+        self.status = status
+        self.answer = self._judge.judge(ResponseHead(int(status[:3]), status[4:], headers))
+        return self.write
+
+    def write(self, block: bytes) -> object:
+        """Send a block in the old way, behind the head."""
+        if not isinstance(self.answer, Keep | Drop):
+            return None  # what is sent is another answer
+        first = not self.is_sent
+        if first:
+            self.send_head()
+        assert self._write is not None
+        if isinstance(self.answer, Keep):
+            if first and self.answer.before:
+                self.add(self.answer.before)
+                self._write(self.answer.before)
+            self.add(block)
+        return self._write(block)
+
+    def send_head(self) -> None:
+        """Send the head of the response that goes on."""
+        answer = self.answer
+        assert isinstance(answer, Keep | Drop | Refresh)
+        head = answer.reply if isinstance(answer, Refresh) else answer.head
+        self.is_sent = True
+        self._write = self._start_response(f"{head.status} {head.reason}", list(head.fields))
+
+    def refuse_to_keep(self, why: str) -> None:
+        """Turn Keep into Drop, for a reason that shows only now."""
+        assert isinstance(self.answer, Keep)
+        fields = [
+            (n, v.replace("; stored", f"; detail={why}")) if n == "Cache-Status" else (n, v)
+            for n, v in self.answer.head.fields
+        ]
+        self.answer = Drop(why, self.answer.head.with_fields(fields), self.answer.invalidates)
+
+    def add(self, block: bytes) -> None:
+        """Keep a block, as long as there is room."""
+        self._sink.add(block)
+
+    def finish(self) -> None:
+        """Store the page if its body is all there."""
+        answer = self.answer
+        if not isinstance(answer, Keep):
+            return
+        body = self._sink.take()
+        if body is None:
+            return
+        announced = answer.page.head.field("content-length")
+        length = int(announced) if announced is not None and announced.isdecimal() else len(body)
+        part = answer.page.part
+        if len(body) < length or (part is not None and part.span.length != min(len(body), length)):
+            return  # cut short: RFC 9111 §3.3
+        self._judge.keep(answer.page.with_body(body[:length]))
+
+    def stand_in(self) -> Reply | None:
+        """Return what stands in for an application that failed, None if it is too late or not allowed."""
+        return None if self.is_sent else self._judge.stand_in()
+
+    def send_instead(self, reply: Reply) -> None:
+        """Send the head of another answer."""
+        self.is_sent = True
+        self._sink.give_up()
+        self._start_response(f"{reply.status} {reply.reason}", reply.fields)
+
+
+class Sink:
+    """Blocks of a body, up to *largest* bytes; beyond that none."""
+
+    __slots__ = ("_blocks", "_room")
+
+    def __init__(self, largest: int) -> None:
+        self._blocks: list[bytes] | None = []
+        self._room = largest
+
+    def add(self, block: bytes) -> None:
+        if self._blocks is not None:
+            self._room -= len(block)
+            if self._room < 0:
+                self._blocks = None
+            else:
+                self._blocks.append(block)
+
+    def give_up(self) -> None:
+        self._blocks = None
+
+    def take(self) -> bytes | None:
+        """Return everything, None if it was too much; it is given back then."""
+        blocks, self._blocks = self._blocks, None
+        return None if blocks is None else b"".join(blocks)
+
+
+class Captured:
+    """The body of a response that is kept, block by block as the application gives it."""
+
+    __slots__ = ("_blocks", "_body", "_run")
+
+    def __init__(self, run: Run, keep: Keep, body: Iterable[bytes], blocks: Iterator[bytes]) -> None:
+        self._run = run
+        self._body: Iterable[bytes] | None = body
+        self._blocks = blocks if run.is_sent or not keep.before else chain((keep.before,), blocks)
+
+    def __iter__(self) -> Captured:
+        return self
+
+    def __next__(self) -> bytes:
+        run = self._run
+        try:
+            block = next(self._blocks)
+        except StopIteration:
+            if not run.is_sent:
+                run.send_head()
+            run.finish()
+            raise
+        except Exception:
+            reply = run.stand_in()
+            if reply is None:
+                raise
+            run.send_instead(reply)
+            self._blocks = iter(())
+            return reply.body
+        if not run.is_sent:
+            run.send_head()
+        run.add(block)
+        return block
+
+    def close(self) -> None:
+        """Close the application's body, once."""
+        body, self._body = self._body, None
+        if body is not None:
+            close_body(body)
+
+
+class Then:
+    """A whole reply; *afterwards* is called once, when the server closes it."""
+
+    __slots__ = ("_afterwards", "_blocks")
+
+    def __init__(self, blocks: list[bytes], afterwards: Callable[[], None]) -> None:
+        self._blocks = blocks
+        self._afterwards: Callable[[], None] | None = afterwards
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._blocks)
+
+    def __len__(self) -> int:
+        return len(self._blocks)
+
+    def close(self) -> None:
+        """Do what is to be done afterwards."""
+        afterwards, self._afterwards = self._afterwards, None
+        if afterwards is not None:
+            afterwards()
+
+
+def close_body(body: Iterable[bytes]) -> None:
+    """Close a body that has a close()."""
+    close = getattr(body, "close", None)
+    if close is not None:
+        close()
+
+
+def send_reply(reply: Reply, start_response: StartResponse) -> list[bytes]:
+    """Send a whole answer."""
+    start_response(f"{reply.status} {reply.reason}", reply.fields)
+    return [reply.body] if reply.body else []

@@ -1,0 +1,59 @@
+"""The settings of a page cache: one table for keyword arguments, files, SET and the documentation."""
+
+from __future__ import annotations
+
+from wsgistack.cache.policy import PROFILES
+from wsgistack.errors import SettingError
+from wsgistack.settings import BOOL, DURATION, SIZE, TEXT, Setting, Table, make_choice
+
+__all__ = ["SETTINGS", "check_number"]
+
+PROFILE = make_choice(lambda: PROFILES, "profile: '{text}' is no profile")
+
+SETTINGS = Table(
+    "page_cache",
+    [
+        Setting(
+            "profile",
+            PROFILE,
+            "anonymous",
+            "who shares pages: `anonymous` visitors, or what `rfc9111` allows",
+        ),
+        Setting(
+            "store", TEXT, "", "where pages are kept, as a store's URL; without one 64 MB in this process"
+        ),
+        Setting(
+            "max_object", SIZE, 1024 * 1024, "the largest body that is kept; larger ones only pass", least=1
+        ),
+        Setting(
+            "keep",
+            DURATION,
+            3600.0,
+            "how long a page that can be validated is kept past the time it may be used",
+        ),
+        Setting(
+            "stale_if_down",
+            DURATION,
+            3600.0,
+            "how long past its lifetime a page stands in for an application that raises, if it does not say itself",
+        ),
+        Setting(
+            "stale_if_error",
+            DURATION,
+            0.0,
+            "how long it stands in for an answer of 500, 502, 503 or 504, if it does not say itself",
+        ),
+        Setting(
+            "strict",
+            BOOL,
+            True,
+            "a cookie that is neither ignored nor a key cookie is personal; off: only identity cookies are",
+        ),
+    ],
+)
+
+
+def check_number(name: str, value: float, *, least: float) -> None:
+    """Raise SettingError unless *value* is a number from *least* up."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < float("inf"):
+        raise SettingError(f"{name}: {value!r} is not a number from {least:g} up")

@@ -1,0 +1,52 @@
+"""Cache-Status: what the cache did with a request, and why.  RFC 9211"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+__all__ = ["CACHE_NAME", "Forwarded", "forwarded", "hit"]
+
+CACHE_NAME = "wsgistack"
+
+# §2.2
+Forwarded = Literal["bypass", "method", "uri-miss", "vary-miss", "miss", "request", "stale", "partial"]
+
+
+def hit(ttl_s: float, *, detail: str = "") -> str:
+    """Return the member for a request answered from what is stored; *ttl_s* below 0: it was stale.  §2.1, §2.4
+
+    >>> hit(29.9)
+    'wsgistack; hit; ttl=29'
+    """
+    text = f"{CACHE_NAME}; hit; ttl={int(ttl_s // 1)}"
+    return f"{text}; detail={detail}" if detail else text
+
+
+def forwarded(
+    why: Forwarded,
+    *,
+    status: int | None = None,
+    ttl_s: float | None = None,
+    stored: bool = False,
+    collapsed: bool = False,
+    detail: str = "",
+) -> str:
+    """Return the member for a request that went to the origin.  §2.2 to §2.8
+
+    *status*: what the origin answered, where the client got another one.  *detail*: a token.
+
+    >>> forwarded("uri-miss", stored=True, ttl_s=60)
+    'wsgistack; fwd=uri-miss; ttl=60; stored'
+    """
+    words = [CACHE_NAME, f"fwd={why}"]
+    if status is not None:
+        words.append(f"fwd-status={status}")
+    if ttl_s is not None:
+        words.append(f"ttl={int(ttl_s // 1)}")
+    if stored:
+        words.append("stored")
+    if collapsed:
+        words.append("collapsed")
+    if detail:
+        words.append(f"detail={detail}")
+    return "; ".join(words)
