@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsgistack.balancer.plane.identity import NAMES
 from wsgistack.balancer.plane.wire import (
     WireFault,
     decode_chunked,
@@ -26,6 +25,7 @@ from wsgistack.balancer.plane.wire import (
     rewrite_request,
     rewrite_response,
 )
+from wsgistack.http.identity import NAMES
 
 Meaning = tuple[Any, ...]
 
@@ -208,7 +208,7 @@ OURS = (
     b"connection",
     b"upgrade",
     b"forwarded",
-    *NAMES,
+    *(name.encode() for name in NAMES),
 )
 
 
