@@ -15,6 +15,7 @@ from wsgistack.errors import ArgumentError
 from wsgistack.store.keys import Keys, WireKey
 from wsgistack.store.memcached import requests
 from wsgistack.store.memcached.calls import Call
+from wsgistack.store.memcached.named import read_named, store_named
 from wsgistack.store.memcached.operations import Operations, Outcome
 from wsgistack.store.memcached.replies import Item, Reply
 from wsgistack.store.memcached.values import MISSING, Coding, Values
@@ -48,12 +49,16 @@ class Commands:
 
     def get(self, key: UserKey, default: Any = None) -> Any:
         """Return the value of *key*, or *default*."""
-        return self._read(key, requests.get, default)
+        wire = self._wire(key)
+        reply = self._do.get(wire[0])
+        if reply is None or reply[1] is None:
+            return default
+        return self._values.load(wire, reply[1], reply[2], default)
 
     def get_ex(self, key: UserKey, default: Any = None) -> Looked:
         """Return the value of *key* with its state."""
         wire = self._wire(key)
-        reply = self._do.read(wire.wire, requests.get)
+        reply = self._do.get(wire.wire)
         if reply is None:
             return Looked(default, "down")
         value = MISSING
@@ -83,7 +88,7 @@ class Commands:
         names = keys if type(keys) is list else list(keys)
         is_plain = self._values.plain_below > 0
         try:
-            values, odd = self._do.read_named(names, self._made, self._wire, is_plain=is_plain)
+            values, odd = read_named(self._do, names, self._made, self._wire, is_plain=is_plain)
         except TypeError:  # of a key that is not hashable: _wire says so better
             list(map(self._wire, names))
             raise
@@ -210,7 +215,7 @@ class Commands:
         ttl = requests.expiry(expire)
         if type(values) is dict:
             below = self._values.plain_below
-            done = self._do.store_named(values, self._made, below, flags or 0, ttl)
+            done = store_named(self._do, values, self._made, below, flags or 0, ttl)
             if done is not None:
                 return [] if self._is_quiet(noreply) else done
         failed: list[K] = []
@@ -251,6 +256,7 @@ class Commands:
         """Remove everything on all nodes, in *delay* seconds; return whether all of them do."""
         seconds = requests.expiry(delay, "delay")
         calls = self._do.everywhere(lambda: requests.line(b"flush_all %d" % seconds))
+        self._do.forget()
         done = [node for node, call in calls.items() if _code(call) == b"OK"]
         return self._is_quiet(noreply) or len(done) == len(self._do.cluster.nodes())
 

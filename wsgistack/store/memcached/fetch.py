@@ -15,6 +15,7 @@ from wsgistack.store.memcached import requests
 from wsgistack.store.memcached.envelope import Envelope, open_envelope
 from wsgistack.store.memcached.flights import Flight, Flights
 from wsgistack.store.memcached.leases import Make, Outdated, Serve, Stored, Verdict, judge
+from wsgistack.store.memcached.near import Near, Promise
 from wsgistack.store.memcached.operations import Operations
 from wsgistack.store.memcached.pauses import pause
 from wsgistack.store.memcached.replies import Reply
@@ -76,7 +77,15 @@ class Fetcher:
 
     def fetch(self, key: WireKey, order: Order) -> Any:
         """Return the value, made by *order* if need be; what its build raises is raised."""
-        deadline = time.monotonic() + order.wait_s
+        now = time.monotonic()
+        deadline = now + order.wait_s
+        if self._do.near is not None:
+            kept = self._do.near.find(_near_name(key), now, order.tags)
+            value = (
+                MISSING if kept is None else self._values.load(key, kept.value or b"", kept.flags, MISSING)
+            )
+            if value is not MISSING:
+                return value
         while True:
             flight, leads = self.flights.join(key.wire)
             if leads:
@@ -99,7 +108,10 @@ class Fetcher:
 
     def _lead(self, key: WireKey, order: Order, flight: Flight, deadline: float) -> Any:
         poll_s = FIRST_POLL_S
+        near = self._do.near
         while True:
+            now = time.monotonic()
+            promise = self._promise(key, order, now)
             sight = self._look(key, order)
             verdict = sight.verdict
             if isinstance(verdict, Outdated):
@@ -109,6 +121,8 @@ class Fetcher:
                 value = self._load(key, verdict.stored)
                 if value is not MISSING:
                     flight.value = (value,)
+                    if near is not None and promise:
+                        _keep(near, key, promise, sight, order, now)
                     return value
                 verdict = Make(None, None, is_stub=False)
             if isinstance(verdict, Make):
@@ -118,6 +132,10 @@ class Fetcher:
                 return self._build(order, flight)
             pause(min(poll_s, left_s))
             poll_s = min(poll_s * 1.5, MOST_POLL_S)
+
+    def _promise(self, key: WireKey, order: Order, now: float) -> Promise | None:
+        near = self._do.near
+        return None if near is None else near.promise(_near_name(key), now, self._tags.wire(order.tags))
 
     # -- looking ----------------------------------------------------------------------
 
@@ -230,3 +248,19 @@ class Fetcher:
             key.wire, lambda ttl: requests.store("set", key.wire, body, flags, ttl, cas=task.cas), ttl
         )
         return outcome.reply is not None
+
+
+def _near_name(key: WireKey) -> bytes:
+    """Return the name of what `fetch` found, which `get` does not take for its own: it looks at no tag."""
+    return b" " + key.wire
+
+
+def _keep(near: Near, key: WireKey, promise: Promise, sight: _Sight, order: Order, now: float) -> None:
+    """Keep in this process what is fresh and rests on no tag but those that the promise is about."""
+    reply, stored = sight.reply, sight.stored
+    if reply is None or stored is None or reply.marks or not set(order.tags).issuperset(stored.envelope.tags):
+        return
+    left_s = reply.ttl - math.ceil(order.grace + order.early) if reply.ttl >= 0 else reply.ttl
+    if left_s > 0 or left_s == -1:  # -2: nobody knows
+        kept = Reply(b"VA", stored.body, stored.flags)
+        near.keep(_near_name(key), promise, kept, now, left_s=left_s, tags=stored.envelope.tags)

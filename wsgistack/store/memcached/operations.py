@@ -6,21 +6,20 @@ Nothing in here raises because a node is away; `Outcome.state` tells what came o
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
 from wsgistack.errors import CounterError, TooLarge
-from wsgistack.store.keys import WireKey
 from wsgistack.store.memcached import requests
 from wsgistack.store.memcached.calls import Call
 from wsgistack.store.memcached.cluster import Cluster, Target
+from wsgistack.store.memcached.near import Near
 from wsgistack.store.memcached.nodes import Node
 from wsgistack.store.memcached.replies import Item, Reply
-from wsgistack.store.memcached.wire import collect, find_refused, sort_names, sort_values
 
 __all__ = ["Operations", "Outcome"]
 
-K = TypeVar("K", str, bytes)
 DONE, DOWN = "done", "down"
 TOO_LARGE = b"object too large for cache"
 
@@ -39,11 +38,27 @@ Make = Callable[[int], Call]  # from the time to live as memcached is told it
 class Operations:
     """The operations of one cluster."""
 
-    def __init__(self, cluster: Cluster, *, gutter_ttl: int) -> None:
+    def __init__(self, cluster: Cluster, *, gutter_ttl: int, near: Near | None = None) -> None:
         self.cluster = cluster
+        self.near = near
         self._gutter_ttl = gutter_ttl
 
     # -- one key --------------------------------------------------------------------
+
+    def get(self, key: bytes) -> Reply | None:
+        """Return the item of *key*, which may be kept in this process; None: nobody answered."""
+        near = self.near
+        if near is None:
+            return self.read(key, requests.get)
+        now = time.monotonic()
+        kept = near.find(key, now)
+        if kept is not None:
+            return kept
+        promise = near.promise(key, now)
+        reply = self.read(key, requests.get)
+        if promise is not None and reply is not None and reply.code == b"VA":
+            near.keep(key, promise, reply, now, left_s=reply.ttl)
+        return reply
 
     def read(self, key: bytes, make: Callable[[bytes], Call]) -> Reply | None:
         """Ask the node of *key* with the call that *make* gives for it; None: nobody answered."""
@@ -72,6 +87,14 @@ class Operations:
         *builds*: what it does depends on what is there.  Raises TooLarge and CounterError, which
         say that the request can never succeed.
         """
+        if self.near is None:
+            return self._write(key, make, ttl, builds)
+        try:
+            return self._write(key, make, ttl, builds)
+        finally:
+            self.near.forget((key,))
+
+    def _write(self, key: bytes, make: Make, ttl: int, builds: bool) -> Outcome:
         cluster = self.cluster
         owner = cluster.snapshot.known.get(key)
         if owner is not None and owner.may_read and cluster.policy != "replicate":
@@ -123,6 +146,8 @@ class Operations:
 
     def post(self, key: bytes, call: Call) -> None:
         """Send a call to the node of *key* without waiting for what comes of it."""
+        if self.near is not None:
+            self.near.forget((key,))
         node = self.cluster.find_reader(key)
         if node is not None:
             self.cluster.lanes.current().post(node, call)
@@ -163,9 +188,19 @@ class Operations:
     ) -> list[Reply | None]:
         """Make the writes of *keys*, by numbers into *keys*; one round trip over all nodes.
 
-        *make* gives the call for some numbers and a time to live.  *builds* is that of `write`.  The answers are in the order of
-        *keys*; None where nobody answered.
+        *make* gives the call for some numbers and a time to live.  *builds* is that of `write`.  The
+        answers are in the order of *keys*; None where nobody answered.
         """
+        if self.near is None:
+            return self._write_many(keys, make, ttl, builds)
+        try:
+            return self._write_many(keys, make, ttl, builds)
+        finally:
+            self.near.forget(keys)
+
+    def _write_many(
+        self, keys: Sequence[bytes], make: Callable[[list[int], int], Call], ttl: int, builds: bool
+    ) -> list[Reply | None]:
         groups: dict[Node, list[int]] = {}
         others: dict[Node, list[int]] = {}
         find, known = self.cluster.find_writers, self.cluster.snapshot.known
@@ -187,7 +222,7 @@ class Operations:
         parts = [*groups.items(), *others.items()]
         pairs = [(node, make(numbers, ttl)) for node, numbers in groups.items()]
         pairs += [(node, make(numbers, short)) for node, numbers in others.items()]
-        self._run_clearly(pairs)
+        self.run_clearly(pairs)
         for (node, call), (_, numbers) in zip(pairs, parts, strict=True):
             if type(call.answer) is list:
                 node.counters.writes += len(numbers)
@@ -213,7 +248,11 @@ class Operations:
                 made[number] = one._replace(ttl=self._ttl_on(target, one.ttl))
         answers: list[Reply | None] = [None] * len(made)
         pairs = [(node, requests.append_many([made[n] for n in numbers])) for node, numbers in groups.items()]
-        self.cluster.run(pairs)
+        try:
+            self.cluster.run(pairs)
+        finally:
+            if self.near is not None:
+                self.near.forget([one.key for one in additions])
         for (node, call), numbers in zip(pairs, groups.values(), strict=True):
             if type(call.answer) is list:
                 node.counters.writes += len(numbers)
@@ -223,63 +262,7 @@ class Operations:
                     answers[number] = call.answer[end]  # type: ignore[assignment]  # of a call for lines
         return answers
 
-    def read_named(
-        self, names: list[K], made: dict[K, WireKey], make: Callable[[K], WireKey], *, is_plain: bool
-    ) -> tuple[dict[K, Any], list[tuple[K, Item]]]:
-        """Return {name: bytes} of those that are there, and (name, item) of what is more than bytes.
-
-        *made*: keys by their names, to which *make* adds.  *is_plain*: bytes without flags mean
-        themselves.  One round trip over all nodes.
-        """
-        cluster = self.cluster
-        groups, others = sort_names(names, made, cluster.snapshot.known)
-        for node in [node for node in groups if not node.may_read]:
-            others += groups.pop(node)[0]
-        hashed = []
-        for name in others:
-            wire = make(name)
-            reader = cluster.find_reader(wire.wire)
-            if reader is not None:
-                group = groups.setdefault(reader, ([], []))
-                group[0].append(name)
-                group[1].append(wire.wire)
-            if wire.full is not None:
-                hashed.append(name)
-        values: dict[K, Any] = {}
-        odd: list[tuple[K, Item]] = []
-        if not groups:
-            return values, odd
-        pairs = [(node, requests.get_many(keys)) for node, (_, keys) in groups.items()]
-        cluster.run(pairs)
-        for (node, call), (asked, _) in zip(pairs, groups.values(), strict=True):
-            if type(call.answer) is list:
-                hits = collect(asked, call.answer, is_plain, values, odd)  # type: ignore[arg-type]  # of values
-                node.counters.hits += hits
-                node.counters.misses += call.count - hits
-        odd += [(name, Item(values.pop(name), 0, 0)) for name in dict.fromkeys(hashed) if name in values]
-        return values, odd
-
-    def store_named(
-        self, values: dict[K, Any], made: dict[K, WireKey], plain_below: int, flags: int, ttl: int
-    ) -> list[K] | None:
-        """Store *values* and return the names of those that were not stored; one round trip over all nodes.
-
-        None, with nothing done: one of them is more than bytes, or goes to a node that is away.
-        """
-        cluster = self.cluster
-        groups = sort_values(values, made, cluster.snapshot.known, plain_below, flags)
-        if groups is None or cluster.policy == "replicate" or not all(node.may_read for node in groups):
-            return None
-        pairs = [(node, requests.store_many(items, ttl)) for node, (_, items) in groups.items()]
-        self._run_clearly(pairs)
-        failed: list[K] = []
-        for (node, call), (names, _) in zip(pairs, groups.values(), strict=True):
-            if call.answer is not None:
-                node.counters.writes += len(names)
-            failed += find_refused(names, call.answer)
-        return failed
-
-    def _run_clearly(self, pairs: list[tuple[Node, Call]]) -> None:
+    def run_clearly(self, pairs: list[tuple[Node, Call]]) -> None:
         """Make all calls; of one that was quiet and refused without saying what, ask again, aloud."""
         self.cluster.run(pairs)
         again = [number for number, (_, call) in enumerate(pairs) if requests.is_unclear(call)]
@@ -311,6 +294,14 @@ class Operations:
         calls = {node: make() for node in self.cluster.nodes() if node.may_write}
         self.cluster.run(list(calls.items()))
         return calls
+
+    def forget(self, *keys: bytes) -> None:
+        """Keep nothing of *keys* in this process; of any key if there are none."""
+        if self.near is not None:
+            if keys:
+                self.near.forget(keys)
+            else:
+                self.near.clear()
 
 
 def _only(call: Call) -> Reply | None:

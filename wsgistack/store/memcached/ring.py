@@ -20,6 +20,7 @@ from wsgistack.store.memcached.commands import Commands, Looked
 from wsgistack.store.memcached.fetch import Fetcher, Order
 from wsgistack.store.memcached.health import LEAST_PATIENCE_S
 from wsgistack.store.memcached.membership import Membership, MovePlan
+from wsgistack.store.memcached.near import Near
 from wsgistack.store.memcached.operations import Operations
 from wsgistack.store.memcached.tags import Tags
 from wsgistack.store.memcached.values import Coding, Serde
@@ -45,6 +46,8 @@ class MemcacheRing(Commands):
         least_timeout: float = LEAST_PATIENCE_S,
         connect_timeout: float = 0.2,
         gutter_ttl: float = 10,
+        near: int = 0,
+        near_ttl: float = 1.0,
         default_noreply: bool = False,
         prefix: str | bytes = b"",
         codec: Codec | None = None,
@@ -58,7 +61,10 @@ class MemcacheRing(Commands):
             least_timeout_s=_seconds(least_timeout, "least_timeout"),
             connect_timeout_s=_seconds(connect_timeout, "connect_timeout"),
         )
-        do = Operations(self._cluster, gutter_ttl=requests.expiry(_seconds(gutter_ttl, "gutter_ttl")))
+        self._near = _make_near(near, _seconds(near_ttl, "near_ttl"))
+        do = Operations(
+            self._cluster, gutter_ttl=requests.expiry(_seconds(gutter_ttl, "gutter_ttl")), near=self._near
+        )
         coding: Coding = Serde(serde) if serde is not None else codec or Codec()
         super().__init__(do, Keys(prefix), coding, default_noreply=default_noreply)
         self._members = Membership(self._cluster)
@@ -117,6 +123,13 @@ class MemcacheRing(Commands):
         """Return state and counters of each node; docs/memcached.md says what they mean."""
         return self._members.report()
 
+    def near_stats(self) -> dict[str, int]:
+        """Return what is kept in this process (`entries`, `bytes`), and what it was asked (`hits`, `misses`)."""
+        near = self._near
+        if near is None:
+            return {"entries": 0, "bytes": 0, "hits": 0, "misses": 0}
+        return {"entries": len(near), "bytes": near.size_bytes, "hits": near.hits, "misses": near.misses}
+
     def plan_add(self, server: Any) -> MovePlan:
         """Return which share of the keys would move, and from where, if *server* joined."""
         return self._members.plan_add(server)
@@ -139,6 +152,12 @@ class MemcacheRing(Commands):
 
     disconnect_all = close
     quit = close
+
+
+def _make_near(most_bytes: Any, ttl_s: float) -> Near | None:
+    if isinstance(most_bytes, bool) or not isinstance(most_bytes, int) or most_bytes < 0:
+        raise SettingError(f"near: {most_bytes!r} is not a number of bytes (0: nothing is kept)")
+    return Near(most_bytes, ttl_s) if most_bytes else None
 
 
 def _seconds(value: Any, name: str) -> float:
