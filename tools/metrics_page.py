@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from wsgistack.balancer.exposition import PREFIX
-from wsgistack.balancer.metrics import NODES, PROCESSES, SERVICES, Metric
+from wsgistack.balancer.metrics import LIMITS, NODES, PROCESSES, SERVICES, Metric
 
 __all__ = ["PAGE", "render"]
 
@@ -17,7 +17,7 @@ This page is written by `make docs` from the table in the code; a test compares 
 [monitoring.md](monitoring.md) says how to scrape them.
 Counters are sums over all workers and outlive them; a node that two pools share is counted once, under both names with a comma between them.
 """
-GROUPS = {"Nodes": NODES, "Services": SERVICES, "Processes": PROCESSES}
+GROUPS = {"Nodes": NODES, "Services": SERVICES, "Limits": LIMITS, "Processes": PROCESSES}
 COLUMNS = "\n| metric | kind | labels | meaning |\n|---|---|---|---|\n"
 
 

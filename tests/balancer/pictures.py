@@ -1,6 +1,7 @@
 """Pictures for tests: the site of the manual, never asked or asked a little."""
 
 from tests.balancer.stage import Stage, make_counts
+from wsgistack.balancer.ledger import no_counts
 from wsgistack.balancer.outside import Outcomes
 from wsgistack.balancer.picture import NodeRow, Picture, ProcessView, ServiceCounts
 
@@ -38,6 +39,7 @@ def make_picture(*lines: str) -> Picture:
     """Return a picture of the manual's site with one worker, after some more commands."""
     stage = Stage()
     stage.make_site()
+    stage.do("CREATE LIMIT api", "SET rate = 100/minute", "SET mysite.limit = api")
     stage.do(*lines)
     stage.do(f"SET admin.admin_token = {TOKEN}", "HEADER mysite INSERT X-A: b", "HEADER mysite REMOVE X-C")
     rows = stage.control.rows()
@@ -50,6 +52,7 @@ def make_picture(*lines: str) -> Picture:
         snapshot=stage.control.snapshot,
         nodes=dict.fromkeys(rows, counts),
         services={name: make_service_counts() for name in stage.control.snapshot.services},
+        limits=dict.fromkeys(stage.control.snapshot.limits, no_counts()),
         health={
             (pool.name, node.address): stage.control.health(pool.name, node.address)
             for pool in stage.control.snapshot.pools.values()

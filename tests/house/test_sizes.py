@@ -16,7 +16,6 @@ PLANE = "wsgistack/balancer/plane"
 ONE_MACHINE = "one state machine on the hot path: its steps call each other, across modules through pointers"
 LONG_MODULES: dict[str, tuple[int, str]] = {
     f"{PLANE}/downstream.pyx": (600, ONE_MACHINE),
-    f"{PLANE}/exchange.pyx": (600, ONE_MACHINE),
     f"{PLANE}/relay.pyx": (640, ONE_MACHINE),
     f"{PLANE}/upstream.pyx": (600, ONE_MACHINE),
 }

@@ -11,6 +11,7 @@ from typing import Any
 
 from tests.simulation.actors import Outcome, SimClient, SimNode
 from tests.simulation.network import Network
+from wsgistack.balancer.limit import Limit
 from wsgistack.balancer.model import Node, Pool
 from wsgistack.balancer.plane import simulated
 from wsgistack.balancer.plane.board import Board
@@ -39,6 +40,7 @@ class World:
         self.outcomes: list[Outcome] = []
         self.clients: list[SimClient] = []
         self.settings = settings
+        self.limits: dict[str, Limit] = {}  # all of them the service has
         self.pool_settings = {s.name: s.default for s in POOL_SETTINGS}
         self.nodes = [SimNode(self.net, f"n{i}", trouble) for i in range(nodes)]
         for i, node in enumerate(self.nodes):
@@ -80,6 +82,7 @@ class World:
         self.snapshot = {
             "version": self.version,
             "server": {"max_connections": 1000},
+            "limits": {name: limit.as_wire() for name, limit in self.limits.items()},
             "pools": {"mypool": Pool("mypool", 0, self.pool_settings, nodes).as_wire()},
             "services": {
                 "mysite": {
@@ -91,6 +94,7 @@ class World:
                     "settings": settings,
                     "insert": [],
                     "remove": [],
+                    "limits": list(self.limits),
                     "tokens": make_tokens(b"", "mypool", [node.address for node in nodes]),
                 }
             },

@@ -8,13 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
+from wsgistack.balancer.limits import Limits
 from wsgistack.balancer.pools import Pools
 from wsgistack.balancer.roster import Entry
 from wsgistack.balancer.services import Services
 from wsgistack.settings import Value
 
 __all__ = ["Blueprint", "PoolPlan", "ServicePlan", "draw"]
+
+
+class Wanted(Protocol):
+    """What a blueprint is drawn of: language.command.Estate."""
+
+    pools: Pools
+    services: Services
+    limits: Limits
+    server: dict[str, Value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +45,7 @@ class ServicePlan:
     enabled: bool
     pool: str | None
     listen: tuple[str, ...]
+    limits: tuple[str, ...]
     settings: Mapping[str, Value]
     chosen: frozenset[str]
     insert: tuple[tuple[str, str], ...]
@@ -48,12 +60,14 @@ class Blueprint:
     defaults: Mapping[str, Value]
     pools: Mapping[str, PoolPlan]
     services: Mapping[str, ServicePlan]
+    limits: Mapping[str, Mapping[str, Value]]  # their settings
 
 
-def draw(server: Mapping[str, Value], pools: Pools, services: Services) -> Blueprint:
+def draw(estate: Wanted) -> Blueprint:
     """Return the blueprint of what there is."""
+    pools, services = estate.pools, estate.services
     return Blueprint(
-        server=dict(server),
+        server=dict(estate.server),
         defaults=services.defaults(),
         pools={
             name: PoolPlan(pools.settings(name), tuple(pools.entries(name)), frozenset(pools.drained(name)))
@@ -65,6 +79,7 @@ def draw(server: Mapping[str, Value], pools: Pools, services: Services) -> Bluep
                 enabled=service.enabled,
                 pool=service.pool,
                 listen=service.listen,
+                limits=service.limits,
                 settings=service.settings,
                 chosen=frozenset(services.chosen(name)),
                 insert=service.insert,
@@ -72,4 +87,5 @@ def draw(server: Mapping[str, Value], pools: Pools, services: Services) -> Bluep
             )
             for name, service in services.publish().items()
         },
+        limits={name: limit.settings for name, limit in estate.limits.publish().items()},
     )

@@ -19,6 +19,8 @@ from wsgistack.balancer.language.dispatch import dispatch
 from wsgistack.balancer.language.grammar import parse_line
 from wsgistack.balancer.language.replies import Error, Reply, Silent
 from wsgistack.balancer.language.session import Session
+from wsgistack.balancer.ledger import EmptyLedger
+from wsgistack.balancer.limits import Limits
 from wsgistack.balancer.lookups import Lookup
 from wsgistack.balancer.model import (
     Fact,
@@ -30,7 +32,7 @@ from wsgistack.balancer.model import (
     Service,
     Snapshot,
 )
-from wsgistack.balancer.outside import Files, Ports, Stats
+from wsgistack.balancer.outside import Files, Ledger, Ports, Stats
 from wsgistack.balancer.pools import Pools
 from wsgistack.balancer.server_settings import SERVER_SETTINGS
 from wsgistack.balancer.services import Services
@@ -52,7 +54,8 @@ class Control:
 
     *workers*: how many there are, or will be when no SERVER line says otherwise.  *started_at*
     in seconds since the epoch.  *sticky_secret* makes the cookies of services that have no secret of
-    their own; whoever takes over takes it over, or every client changes its node.
+    their own; whoever takes over takes it over, or every client changes its node.  *ledger* is what limits
+    are counted in; without one nothing is.
     """
 
     def __init__(
@@ -64,13 +67,15 @@ class Control:
         workers: int,
         started_at: float,
         sticky_secret: bytes = b"",
+        ledger: Ledger | None = None,
     ) -> None:
         self.sticky_secret = sticky_secret
         pools = Pools(stats, files)
         self._care = Care(pools, stats)
         server = SERVER_SETTINGS.defaults() | {"workers": workers}
-        services = Services(pools, ports, stats, secret=sticky_secret)
-        self._estate = Estate(pools, services, server, stats, started_at)
+        limits = Limits(ledger or EmptyLedger())
+        services = Services(pools, limits, ports, stats, secret=sticky_secret)
+        self._estate = Estate(pools, limits, services, server, stats, started_at)
         self._snapshot = Snapshot(server=dict(server))
         self._may_differ = False  # something was done since the snapshot was made
 
@@ -104,11 +109,11 @@ class Control:
 
     def blueprint(self) -> Blueprint:
         """Return what commands and the file want, without what was observed."""
-        return draw(self._estate.server, self._estate.pools, self._estate.services)
+        return draw(self._estate)
 
     def export(self) -> dict[str, Any]:
         """Return what was observed as JSON, for a successor."""
-        return self._estate.pools.export()
+        return self._estate.pools.export() | {"limits": self._estate.limits.export()}
 
     def restore(self, exported: Mapping[str, Any]) -> None:
         """Know again what the balancer before observed; before any command."""
@@ -117,6 +122,7 @@ class Control:
     def restore_names(self, exported: Mapping[str, Any]) -> None:
         """Let names lead where they led; after the commands of the file."""
         self._estate.pools.restore_names(exported)
+        self._estate.limits.restore(exported.get("limits", {}))
         self._may_differ = True
 
     def arrange(self, blueprint: Blueprint) -> None:
@@ -202,7 +208,11 @@ class Control:
     def _publish(self) -> None:
         estate = self._estate
         fresh = Snapshot(
-            self._snapshot.version, dict(estate.server), estate.pools.publish(), estate.services.publish()
+            self._snapshot.version,
+            dict(estate.server),
+            estate.pools.publish(),
+            estate.services.publish(),
+            estate.limits.publish(),
         )
         if fresh != self._snapshot:
             self._snapshot = replace(fresh, version=fresh.version + 1)

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from wsgistack.balancer.blueprint import Blueprint, PoolPlan, ServicePlan
+from wsgistack.balancer.limit_settings import LIMIT_SETTINGS
 from wsgistack.balancer.pool_settings import POOL_SETTINGS
 from wsgistack.balancer.server_settings import SERVER_SETTINGS
 from wsgistack.balancer.service_settings import SERVICE_SETTINGS
 from wsgistack.balancer.services import given_with
 from wsgistack.settings import Value
 
-__all__ = ["dump", "field_lines", "pool_lines", "service_lines"]
+__all__ = ["dump", "field_lines", "limit_lines", "pool_lines", "service_lines"]
 
 
 def dump(blueprint: Blueprint) -> list[str]:
@@ -27,6 +28,8 @@ def dump(blueprint: Blueprint) -> list[str]:
         lines.append("")
     for name, pool in blueprint.pools.items():
         lines += [f"CREATE POOL {name}", *(f"  {line}" for line in pool_lines(name, pool)), ""]
+    for name, settings in blueprint.limits.items():
+        lines += [f"CREATE LIMIT {name}", *(f"  {line}" for line in limit_lines(settings)), ""]
     for name, service in blueprint.services.items():
         lines += [f"CREATE SERVICE {name}"]
         lines += [f"  {line}" for line in service_lines(name, service, defaults)]
@@ -52,6 +55,13 @@ def pool_lines(name: str, pool: PoolPlan) -> Iterator[str]:
         yield f"POOL DRAIN {name} {address}"
 
 
+def limit_lines(settings: Mapping[str, Value]) -> Iterator[str]:
+    """Yield what follows CREATE LIMIT; SET means the limit by the context."""
+    for row in LIMIT_SETTINGS:
+        if settings[row.name] != row.default:
+            yield f"SET {row.name} = {row.kind.show(settings[row.name])}"
+
+
 def service_lines(name: str, service: ServicePlan, defaults: Mapping[str, Value]) -> Iterator[str]:
     """Yield what lies between CREATE SERVICE and ENABLE; SET means the service by the context."""
     if service.role is not None:
@@ -60,6 +70,8 @@ def service_lines(name: str, service: ServicePlan, defaults: Mapping[str, Value]
         yield f"SET listen = {', '.join(service.listen)}"
     if service.pool is not None:
         yield f"SET pool = {service.pool}"
+    if service.limits:
+        yield f"SET limit = {', '.join(service.limits)}"
     given = given_with(defaults, service.role)
     for key, value in sorted(service.settings.items()):
         if value != given[key] or key in service.chosen:

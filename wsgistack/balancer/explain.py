@@ -7,10 +7,11 @@ hash_key.py, nodes by routing.py.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from wsgistack.balancer.algorithms import ALGORITHMS
+from wsgistack.balancer.foresight import Foreseen, show_wait
 from wsgistack.balancer.hash_key import find_cookie, find_key
 from wsgistack.balancer.model import Service, Snapshot
 from wsgistack.balancer.routing import Ranked, Row, rank_nodes
@@ -79,10 +80,26 @@ def choose_service(snapshot: Snapshot, name: str | None) -> Service:
 
 
 def explain(
-    snapshot: Snapshot, service: Service, question: Question, rows: Mapping[int, Row], *, now: float
+    snapshot: Snapshot,
+    service: Service,
+    question: Question,
+    rows: Mapping[int, Row],
+    *,
+    now: float,
+    foreseen: Sequence[Foreseen] = (),
 ) -> list[str]:
-    """Return the lines; *rows* by slot of the scoreboard, *now* in epoch seconds."""
+    """Return the lines; *rows* by slot of the scoreboard, *now* in epoch seconds.
+
+    *foreseen*: what the limits that are about it would say, in their order.
+    """
     lines = [f"request {question.method} {question.target}", _tell_service(service)]
+    lines += map(_tell_limit, foreseen)
+    refusing = next((one for one in foreseen if one.refused and not _is_dry(one, service)), None)
+    if refusing is not None:
+        return [
+            *lines,
+            f"answer {refusing.limit.settings['status']}: limit {refusing.limit.name} has no room",
+        ]
     if service.pool is None:
         return [*lines, "answer 503: the service has no pool"]
     pool = snapshot.pools[service.pool]
@@ -100,6 +117,20 @@ def explain(
         lines.append(f"session {service.settings['sticky_cookie']}: sticks to {node}")
     ranked = rank_nodes(snapshot, pool.name, rows, key=key, sticks_to=node, now=now, clock=0.0)
     return [*lines, *map(_tell_node, ranked), _conclude(ranked, method, service, node)]
+
+
+def _is_dry(one: Foreseen, service: Service) -> bool:
+    return bool(one.limit.settings["dry_run"] or service.settings["log_only"])
+
+
+def _tell_limit(one: Foreseen) -> str:
+    name = f"limit {one.limit.name}"
+    if one.refused is not None and one.refused.kind == "ban":
+        return f"{name}: banned, ends {show_wait(one.wait_us)}"
+    if one.refused is not None:
+        return f"{name}: {one.refused.engine.rate} has no room, more {show_wait(one.wait_us)}"
+    told = [f"{left.left} left of {left.step.engine.rate}" for left in one.left if left.step.kind != "ban"]
+    return f"{name}: {', '.join(told) or 'unlimited'}"
 
 
 def _tell_service(service: Service) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Literal
 
+from wsgistack.balancer.outside import LimitCounts
 from wsgistack.balancer.picture import NodeRow, Picture, ProcessView, ServiceCounts
 
 __all__ = ["METRICS", "Metric"]
@@ -126,6 +127,10 @@ def _proxies(picture: Picture) -> Iterator[tuple[str, ServiceCounts]]:
             yield name, picture.services[name]
 
 
+def _by_limit(value: Callable[[LimitCounts], int]) -> Callable[[Picture], Iterator[Sample]]:
+    return lambda picture: (((name,), value(counts)) for name, counts in picture.limits.items())
+
+
 def _by_worker(value: Callable[[ProcessView], float]) -> Callable[[Picture], Iterator[Sample]]:
     return lambda picture: (((str(one.number),), value(one)) for one in picture.workers)
 
@@ -156,7 +161,13 @@ def _build(picture: Picture) -> dict[str, str]:
     return {"version": picture.version, "python": platform.python_version()}
 
 
-NODE, MEMBER, SERVICE, WORKER = ("pool", "node"), ("pool", "node"), ("service",), ("worker",)
+NODE, MEMBER, SERVICE, LIMIT, WORKER = (
+    ("pool", "node"),
+    ("pool", "node"),
+    ("service",),
+    ("limit",),
+    ("worker",),
+)
 
 NODES = [
     Metric("node_requests", "counter", "responses of a node, complete ones", (*NODE, "code"), _by_code),
@@ -253,6 +264,34 @@ SERVICES = [
     ),
 ]
 
+LIMITS = [
+    Metric("limit_allowed", "counter", "requests it let pass", LIMIT, _by_limit(lambda n: n["allowed"])),
+    Metric(
+        "limit_refused",
+        "counter",
+        "requests it refused, bans included",
+        LIMIT,
+        _by_limit(lambda n: n["refused"]),
+    ),
+    Metric(
+        "limit_banned", "counter", "of them those of banned clients", LIMIT, _by_limit(lambda n: n["banned"])
+    ),
+    Metric(
+        "limit_would_refuse",
+        "counter",
+        "requests that it would have refused, were it no dry run",
+        LIMIT,
+        _by_limit(lambda n: n["watched"]),
+    ),
+    Metric(
+        "limit_uncounted",
+        "counter",
+        "requests let pass uncounted because a stopped process held a lock",
+        LIMIT,
+        _by_limit(lambda n: n["trouble"]),
+    ),
+]
+
 PROCESSES = [
     Metric("worker_starts", "counter", "processes started", WORKER, _by_worker(lambda w: w.starts)),
     Metric(
@@ -294,4 +333,4 @@ PROCESSES = [
     Metric("build", "info", "what runs", (), _once(_build)),
 ]
 
-METRICS = [*NODES, *SERVICES, *PROCESSES]
+METRICS = [*NODES, *SERVICES, *LIMITS, *PROCESSES]

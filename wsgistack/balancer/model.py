@@ -12,6 +12,7 @@ from typing import Any
 
 from wsgistack.balancer.algorithms import ALGORITHMS
 from wsgistack.balancer.discovery import Record
+from wsgistack.balancer.limit import Limit
 from wsgistack.balancer.ring import Ring, make_ring
 from wsgistack.settings import Value
 
@@ -94,6 +95,7 @@ class Service:
 
     *insert* and *remove* change a request's fields on the way to a node: removals first.
     *tokens* are what a sticky cookie says for each node of the pool, empty without such cookies.
+    *limits* name those that its requests must have room under.
     """
 
     name: str
@@ -106,6 +108,7 @@ class Service:
     insert: tuple[tuple[str, str], ...]
     remove: tuple[str, ...]
     tokens: Mapping[str, str] = field(default_factory=dict)
+    limits: tuple[str, ...] = ()
 
     def as_wire(self) -> Wire:
         """Return it as the plane wants it."""
@@ -119,6 +122,7 @@ class Service:
             "insert": [list(pair) for pair in self.insert],
             "remove": list(self.remove),
             "tokens": dict(self.tokens),
+            "limits": list(self.limits),
         }
 
 
@@ -130,6 +134,7 @@ class Snapshot:
     server: Mapping[str, Value] = field(default_factory=dict)
     pools: Mapping[str, Pool] = field(default_factory=dict)
     services: Mapping[str, Service] = field(default_factory=dict)
+    limits: Mapping[str, Limit] = field(default_factory=dict)
 
     def as_wire(self) -> Wire:
         """Return the JSON object that is sent to the workers."""
@@ -138,6 +143,7 @@ class Snapshot:
             "server": _as_json(self.server),
             "pools": {name: pool.as_wire() for name, pool in self.pools.items()},
             "services": {name: service.as_wire() for name, service in self.services.items()},
+            "limits": {name: limit.as_wire() for name, limit in self.limits.items()},
         }
 
 

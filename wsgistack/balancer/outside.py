@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol, TypedDict
 
-__all__ = ["Files", "NodeCounts", "Outcomes", "Ports", "ProcessCounts", "Stats"]
+__all__ = ["Files", "Ledger", "LimitCounts", "NodeCounts", "Outcomes", "Ports", "ProcessCounts", "Stats"]
 
 
 class NodeCounts(TypedDict):
@@ -86,6 +86,51 @@ class Stats(Protocol):
 
     def proc(self) -> ProcessCounts:
         """Return what the processes used since they started."""
+
+
+class LimitCounts(TypedDict):
+    """A limit's row of the scoreboard over all workers.
+
+    *banned* are part of *refused*; *watched* would have been refused, were it no dry run; *trouble*
+    passed uncounted, because a process that was stopped held a lock.
+    """
+
+    allowed: int
+    refused: int
+    banned: int
+    watched: int
+    trouble: int
+
+
+class Ledger(Protocol):
+    """The table of limits that the workers share; *step* is limit.Step.id, states are Words.
+
+    CommandError when a process that was stopped holds the lock.
+    """
+
+    def now(self) -> int:
+        """Return the time by which states are kept, in microseconds that never go back."""
+
+    def counts(self, slot: int) -> LimitCounts:
+        """Return a limit's row of the scoreboard."""
+
+    def top(self, slot: int) -> Mapping[bytes, int]:
+        """Return {key: refusals} of those whom a limit refuses most."""
+
+    def reset(self, slot: int) -> None:
+        """Zero a limit's counters, because its slot is given to another."""
+
+    def get(self, key: bytes, step: int) -> tuple[int, int, int]:
+        """Return the state of a key, zeros if there is none."""
+
+    def put(self, key: bytes, step: int, words: tuple[int, int, int]) -> bool:
+        """Set the state of a key; False if there is no room for it."""
+
+    def look_at_bans(self) -> None:
+        """Let workers look at bans where no limit makes any."""
+
+    def credential(self, value: str) -> bytes:
+        """Return the key under which a credential is counted."""
 
 
 class Files(Protocol):

@@ -8,7 +8,7 @@ from typing import Literal, TypedDict
 
 from wsgistack.balancer.health import NodeHealth
 from wsgistack.balancer.model import Snapshot
-from wsgistack.balancer.outside import NodeCounts, Outcomes
+from wsgistack.balancer.outside import LimitCounts, NodeCounts, Outcomes
 
 __all__ = ["NodeRow", "Picture", "ProcessView", "ServiceCounts", "WorkerState"]
 
@@ -83,6 +83,7 @@ class Picture:
     snapshot: Snapshot
     nodes: Mapping[str, NodeRow]
     services: Mapping[str, ServiceCounts]
+    limits: Mapping[str, LimitCounts]
     health: Mapping[tuple[str, str], NodeHealth]
     processes: tuple[ProcessView, ...]
     unready: str = ""

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
@@ -143,7 +142,7 @@ class Seat:
         self.acknowledged = -1
         self.complaint = ""
         self.draining = False
-        self._process, self.channel = spawn(self.number, self._board.fd, self._board.wakes)
+        self._process, self.channel = spawn(self.number, self._board)
         self.starts += 1
         self._log.info("worker_started", worker=self.number, pid=self._process.pid)
         self._duties.welcome(self)
@@ -187,21 +186,22 @@ class Seat:
             )
 
 
-def spawn(number: int, board: int, wakes: Sequence[int]) -> tuple[subprocess.Popen[bytes], Channel]:
-    """Start the process of worker *number*; *board* is the scoreboard's descriptor.
+def spawn(number: int, board: Board) -> tuple[subprocess.Popen[bytes], Channel]:
+    """Start the process of worker *number*.
 
-    *wakes* are the eventfds by which the workers wake each other, one for each.
-    It inherits these descriptors and its channel, and nothing else.  In a process group of its own, so that
+    It inherits the descriptors of the scoreboard, of the table of limits and of the eventfds by
+    which the workers wake each other, and its channel; nothing else.  In a process group of its own, so that
     Ctrl-C is for the supervisor, which ends the workers in order.
     """
     ours, theirs = socket.socketpair()
-    arguments: list[object] = ["--channel", theirs.fileno(), "--board", board, "--number", number]
-    arguments += ["--wakes", ",".join(str(wake) for wake in wakes)]
+    assert board.limits is not None
+    arguments: list[object] = ["--channel", theirs.fileno(), "--board", board.fd, "--number", number]
+    arguments += ["--limits", board.limits.fd, "--wakes", ",".join(str(wake) for wake in board.wakes)]
     try:
         process = subprocess.Popen(
             [*_python(), *(str(word) for word in arguments)],
             stdin=subprocess.DEVNULL,
-            pass_fds=(theirs.fileno(), board, *wakes),
+            pass_fds=(theirs.fileno(), board.fd, board.limits.fd, *board.wakes),
             process_group=0,
         )
     except BaseException:

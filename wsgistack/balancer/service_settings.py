@@ -196,6 +196,27 @@ QUEUE = [
     _proxy("low_priority_cookie_contents", TEXT, "", "text that its decoded value must contain"),
 ]
 
+# Perlbal's Throttle plugin: what delays is not built, what counts and bans is a limit's.
+THROTTLE = [
+    _proxy("log_only", BOOL, False, "let the service's limits refuse nobody, only count who would have been"),
+    _later("initial_delay", INT, 3, "seconds by which a client that comes too often is delayed at first"),
+    _later("max_delay", INT, 300, "and at most"),
+    _later("throttle_threshold_seconds", INT, 60, "between two requests that are not too often"),
+    _later("max_concurrent", INT, 2, "delayed requests of a client"),
+    _later("ban_threshold", INT, 0, "violations before a ban; see the ban of a limit"),
+    _later("ban_expiration", INT, 60, "seconds of a ban; see the ban of a limit"),
+    _later("default_action", TEXT, "throttle", "for who is on no list"),
+    _later("blacklist_action", TEXT, "deny", "for who is on the blacklist"),
+    _later("blacklist_file", TEXT, "", "networks that are shut out"),
+    _later("whitelist_file", TEXT, "", "networks that nothing limits; see exempt of a limit"),
+    _later("path_regex", TEXT, "", "paths that are throttled"),
+    _later("method_regex", TEXT, "", "methods that are throttled; see methods of a limit"),
+    _later("log_events", TEXT, "", "what is logged"),
+    _later("memcached_servers", TEXT, "", "where clients are counted"),
+    _later("memcached_async_clients", INT, 10, "connections to them"),
+    _later("instance_name", TEXT, "", "what names begin with there"),
+]
+
 LATER = [
     _later("connect_ahead", INT, 0, "node connections opened in advance"),
     _later("buffer_size_reproxy_url", SIZE, 50 * 1024, "buffer_size for reproxied URLs"),
@@ -241,6 +262,7 @@ SERVICE_SETTINGS = Table(
         *QUEUE,
         *IDENTITY,
         *ANSWERS,
+        *THROTTLE,
         *ADMIN_SETTINGS,
         *LATER,
     ],

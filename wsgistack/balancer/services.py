@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from wsgistack.balancer.address import parse_listen
 from wsgistack.balancer.admin_settings import TOKENS
+from wsgistack.balancer.limits import MOST_OF_A_SERVICE, Limits
 from wsgistack.balancer.model import Service
 from wsgistack.balancer.outside import Ports, Stats
 from wsgistack.balancer.pools import Pools
@@ -22,7 +23,9 @@ __all__ = ["ACTS", "LATER_ROLES", "ROLES", "SERVICE_SLOTS", "Services", "given_w
 SERVICE_SLOTS = 64  # plane/board.pxd
 ROLES = ("reverse_proxy", "management")
 LATER_ROLES = ("web_server", "selector", "upload_tracker")
-ACTS = ("role", "listen", "pool")  # keys of SET that do something; the others are settings
+ACTS = ("role", "listen", "pool", "limit")  # keys of SET that do something; the others are settings
+
+NO_LIMIT = ("none", '""', "''")
 
 # RFC 9110 §7.6.1 and the framing of RFC 9112 §6: these are ours alone on the way to a node.
 OUR_FIELDS = frozenset(
@@ -47,6 +50,7 @@ class _Service:
     role: str | None = None
     enabled: bool = False
     pool: str | None = None
+    limits: tuple[str, ...] = ()
     listen: tuple[str, ...] = ()
     settings: dict[str, Value] = field(default_factory=SERVICE_SETTINGS.defaults)
     chosen: set[str] = field(default_factory=set)  # settings given before the first role
@@ -57,8 +61,11 @@ class _Service:
 class Services:
     """All services by name, in the order of their creation."""
 
-    def __init__(self, pools: Pools, ports: Ports, stats: Stats, *, secret: bytes = b"") -> None:
+    def __init__(
+        self, pools: Pools, limits: Limits, ports: Ports, stats: Stats, *, secret: bytes = b""
+    ) -> None:
         self._pools = pools
+        self._limits = limits
         self._stats = stats
         self._ports = ports
         self._secret = secret
@@ -121,7 +128,12 @@ class Services:
     def set(self, name: str, key: str, text: str) -> None:
         """Do what `SET name.key = text` says."""
         service = self._get(name)
-        acts = {"role": self._set_role, "listen": self._set_listen, "pool": self._set_pool}
+        acts = {
+            "role": self._set_role,
+            "listen": self._set_listen,
+            "pool": self._set_pool,
+            "limit": self._set_limits,
+        }
         if key in acts:
             acts[key](service, text)
         else:
@@ -205,6 +217,7 @@ class Services:
             _check_guarded(role, service.listen, settings)
         if role == "management":
             service.pool = None
+            service.limits = ()
         service.settings = settings
         service.role = role
 
@@ -225,6 +238,17 @@ class Services:
             nearest = find_nearest(name, self._pools.names())
             raise CommandError(f"Pool '{name}' not found", met=text, nearest=nearest, because=name)
         service.pool = name
+
+    def _set_limits(self, service: _Service, text: str) -> None:
+        _check_role(service, "limit", "reverse_proxy")
+        names = [] if text in NO_LIMIT else re.split(r"[,\s]+", text.lower().strip(", "))
+        for name in names:
+            self._limits.get(name)
+            if names.count(name) > 1:
+                raise CommandError(f"limit '{name}' is listed twice")
+        if len(names) > MOST_OF_A_SERVICE:
+            raise CommandError(f"{len(names)} limits; a service has at most {MOST_OF_A_SERVICE}")
+        service.limits = tuple(names)
 
     def _set_setting(self, service: _Service, key: str, text: str) -> None:
         if "." in key:
@@ -281,6 +305,7 @@ def _as_value(service: _Service) -> Service:
         settings=dict(service.settings),
         insert=tuple(service.insert),
         remove=tuple(service.remove),
+        limits=service.limits,
     )
 
 

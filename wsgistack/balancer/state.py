@@ -37,6 +37,10 @@ def describe(picture: Picture, *, states: list[Row], silent: Iterable[int]) -> J
         "services": {
             name: _service(picture, service, states) for name, service in sorted(snapshot.services.items())
         },
+        "limits": {
+            name: {"settings": _settings(limit.settings), "counts": dict(picture.limits[name])}
+            for name, limit in sorted(snapshot.limits.items())
+        },
         "pools": {name: _pool(picture, pool) for name, pool in sorted(snapshot.pools.items())},
         "nodes": {address: _counts(counts) for address, counts in sorted(picture.nodes.items())},
         "silent_workers": sorted(silent),
@@ -63,6 +67,7 @@ def _service(picture: Picture, service: Service, states: list[Row]) -> Json:
         "enabled": service.enabled,
         "listen": list(service.listen),
         "pool": service.pool,
+        "limits": list(service.limits),
         "settings": _settings(service.settings),
         "insert": [list(pair) for pair in service.insert],
         "remove": list(service.remove),

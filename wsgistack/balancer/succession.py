@@ -38,6 +38,15 @@ class Succession:
         changes = state.get("changes")
         self.changes = None if changes is None else [Entry(*one) for one in changes]
 
+    def make_board(self, workers: int) -> Board:
+        """Return a new scoreboard, with the table of limits that the balancer before uses, if there is one."""
+        inherited = self._inheritance.limits if self._inheritance else None
+        try:
+            return Board.create(workers, inherited)
+        except ValueError as error:  # of another version
+            self._log.warn("limits_forgotten", error=error)
+            return Board.create(workers)
+
     def inherit(self, control: Control, listeners: Listeners) -> None:
         """Take over what was observed, and the sockets; before any command."""
         control.restore(self._observed)
@@ -62,7 +71,9 @@ class Succession:
         self.past.settle(Board.NODE_SLOTS)
         self._log.info("predecessor_ended")
 
-    def hand_over(self, control: Control, listeners: Listeners, operations: Operations, *, board: int) -> str:
+    def hand_over(
+        self, control: Control, listeners: Listeners, operations: Operations, *, board: Board
+    ) -> str:
         """Start a successor and wait until it is ready; return what went wrong, "" if we can go now."""
         self.is_under_way = True
         problem = self._start(control, listeners, operations, board)
@@ -71,7 +82,7 @@ class Succession:
             self._log.error("upgrade_failed", error=problem)
         return problem
 
-    def _start(self, control: Control, listeners: Listeners, operations: Operations, board: int) -> str:
+    def _start(self, control: Control, listeners: Listeners, operations: Operations, board: Board) -> str:
         try:
             successor = Successor()
         except OSError as error:
@@ -83,7 +94,8 @@ class Succession:
             "observed": control.export(),
             "counted": self.past.export(),
         }
-        successor.give(listeners.all_sockets(), board, state)
+        assert board.limits is not None
+        successor.give(listeners.all_sockets(), (board.fd, board.limits.fd), state)
         try:
             successor.wait(UPGRADE_TIMEOUT_S)
         except UpgradeError as error:

@@ -26,12 +26,12 @@ from wsgistack.balancer.journal_file import JournalError
 from wsgistack.balancer.language.commands import COMMANDS
 from wsgistack.balancer.language.replies import Ask, Error, Lines, Ok, Reply, Shutdown, Task
 from wsgistack.balancer.language.session import Session
+from wsgistack.balancer.ledger import BoardLedger
 from wsgistack.balancer.listeners import Listeners
 from wsgistack.balancer.lookout import Lookout
 from wsgistack.balancer.model import Fact, ProbeResult, Service
 from wsgistack.balancer.operations import Operations, Source
 from wsgistack.balancer.pidfile import Pidfile
-from wsgistack.balancer.plane.board import Board
 from wsgistack.balancer.probes import Probes
 from wsgistack.balancer.processes import Seat
 from wsgistack.balancer.publisher import Publisher
@@ -74,7 +74,7 @@ class Supervisor:
         self._ending = False
         self._succession = Succession(inheritance, log)
         self._pidfile = Pidfile()
-        self._board = Board.create(workers)
+        self._board = self._succession.make_board(workers)
         self._listeners = Listeners(workers, find=self._find_service, serve_admin=self._serve_admin)
         self._publisher = Publisher(self._listeners, self._changed)
         self._seats = [
@@ -88,6 +88,7 @@ class Supervisor:
             workers=workers,
             started_at=time.time(),
             sticky_secret=self._succession.sticky_secret or os.urandom(32),
+            ledger=BoardLedger(self._board),
         )
         window = Window(self._control, self._board, self._seats, self._publisher)
         self._desk = FrontDesk(
@@ -278,7 +279,7 @@ class Supervisor:
             return Error("it ends already")
         self._share(True)
         problem = self._succession.hand_over(
-            self._control, self._listeners, self._operations, board=self._board.fd
+            self._control, self._listeners, self._operations, board=self._board
         )
         if problem:
             self._share(False)

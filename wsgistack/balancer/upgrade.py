@@ -33,11 +33,14 @@ class UpgradeError(Exception):
 
 @dataclass(slots=True)
 class Inheritance:
-    """What a successor gets: listening sockets by address, a scoreboard, and what was known (JSON)."""
+    """What a successor gets: listening sockets by address, a scoreboard and table of limits, and
+    what was known (JSON).
+    """
 
     channel: Channel
     sockets: dict[str, list[socket.socket]] = field(default_factory=dict)
     board: int | None = None
+    limits: int | None = None
     state: Message = field(default_factory=dict)
 
     def take_over(self) -> None:
@@ -69,13 +72,13 @@ class Successor:
         """Its process."""
         return self._process.pid
 
-    def give(self, sockets: Mapping[str, Sequence[int]], board: int, state: Message) -> None:
-        """Send it everything: descriptors of listening sockets by address, the scoreboard's, and *state*."""
+    def give(self, sockets: Mapping[str, Sequence[int]], boards: tuple[int, int], state: Message) -> None:
+        """Send it everything: descriptors of listening sockets by address, of both *boards*, and *state*."""
         for address, descriptors in sockets.items():
             for start in range(0, len(descriptors), MOST_DESCRIPTORS):
                 part = descriptors[start : start + MOST_DESCRIPTORS]
                 self._channel.post({"type": "sockets", "address": address}, part)
-        self._channel.post({"type": "board"}, (board,))
+        self._channel.post({"type": "board"}, boards)
         self._channel.post({"type": "state", "state": state})
 
     def wait(self, timeout_s: float) -> None:
@@ -119,7 +122,9 @@ def receive(environment: Any) -> Inheritance | None:
                     given = [socket.socket(fileno=one) for one in message["descriptors"]]
                     inheritance.sockets.setdefault(message["address"], []).extend(given)
                 case "board":
-                    (inheritance.board,) = message["descriptors"]
+                    # A balancer from before there were limits sends its scoreboard alone.
+                    inheritance.board, *rest = message["descriptors"]
+                    inheritance.limits = rest[0] if rest else None
                 case "state":
                     inheritance.state = message["state"]
                     return inheritance

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import wsgistack
 from wsgistack.balancer.control import Control
+from wsgistack.balancer.outside import LimitCounts
 from wsgistack.balancer.picture import NodeRow, Picture, ProcessView, ServiceCounts
 from wsgistack.balancer.processes import Seat
 from wsgistack.balancer.publisher import Publisher
@@ -47,6 +48,10 @@ class Window:
             services={
                 name: cast(ServiceCounts, self._board.service(service.slot))
                 for name, service in snapshot.services.items()
+            },
+            limits={
+                name: cast(LimitCounts, self._board.limit(limit.slot))
+                for name, limit in snapshot.limits.items()
             },
             health={
                 (pool.name, node.address): control.health(pool.name, node.address)

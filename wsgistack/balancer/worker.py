@@ -200,9 +200,9 @@ def raise_limit() -> int:
 
 
 def main() -> None:
-    """Run worker --number over the inherited descriptors --channel, --board and --wakes."""
+    """Run worker --number over the inherited descriptors --channel, --board, --limits and --wakes."""
     parser = argparse.ArgumentParser(prog="wsgistack.balancer.worker")
-    for name in ("channel", "board", "number"):
+    for name in ("channel", "board", "limits", "number"):
         parser.add_argument(f"--{name}", type=int, required=True)
     parser.add_argument("--wakes", type=lambda text: [int(word) for word in text.split(",")], required=True)
     given = parser.parse_args()
@@ -212,10 +212,10 @@ def main() -> None:
     from wsgistack.balancer.plane.board import Board
     from wsgistack.balancer.plane.plane import Plane
 
-    for descriptor in (given.board, *given.wakes):
+    for descriptor in (given.board, given.limits, *given.wakes):
         os.set_inheritable(descriptor, False)
     channel = Channel.over(given.channel)
-    plane = Plane(Board.attach(given.board), given.number, channel.offer, wakes=given.wakes)
+    plane = Plane(Board.attach(given.board, given.limits), given.number, channel.offer, wakes=given.wakes)
     gc.collect()
     gc.freeze()  # what is here now stays: no collection looks at it again
     Worker(plane, channel, descriptors=descriptors).run()

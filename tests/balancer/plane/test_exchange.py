@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsgistack.balancer.plane.exchange import ExchangeEnded, ExchangeFace
+from wsgistack.balancer.plane.exchange_face import ExchangeEnded, ExchangeFace
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 OLD_GET = b"GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n"

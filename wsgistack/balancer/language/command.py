@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from wsgistack.balancer.language.grammar import Line
 from wsgistack.balancer.language.replies import Reply
 from wsgistack.balancer.language.session import Session
+from wsgistack.balancer.limits import Limits
 from wsgistack.balancer.outside import ProcessCounts, Stats
 from wsgistack.balancer.pools import Pools
 from wsgistack.balancer.services import Services
@@ -24,6 +25,7 @@ class Estate:
     """
 
     pools: Pools
+    limits: Limits
     services: Services
     server: dict[str, Value]
     stats: Stats

@@ -19,6 +19,7 @@ from wsgistack.balancer.plane.core cimport (
 from wsgistack.balancer.plane.downstream cimport down_close
 from wsgistack.balancer.plane.exchange cimport WHY_TOO_MANY_CONNECTIONS, reason_name
 from wsgistack.balancer.plane.net cimport real_net
+from wsgistack.balancer.plane.networks cimport networks_hold
 from wsgistack.balancer.plane.timers cimport timer_at_most
 
 cdef extern from "<sys/socket.h>" nogil:
@@ -95,8 +96,6 @@ cdef int address_text(const char* sockaddr, char* out, unsigned short* port, uns
 
 cdef int is_trusted(const Service* s, const char* sockaddr) noexcept nogil:
     cdef uint8_t address[16]
-    cdef uint32_t i
-    cdef int whole, rest
     if s.always_trusted:
         return 1
     if s.n_trusted == 0:
@@ -109,13 +108,7 @@ cdef int is_trusted(const Service* s, const char* sockaddr) noexcept nogil:
         memcpy(address, &(<sockaddr_in6*>sockaddr).sin6_addr, 16)
     else:
         return 0
-    for i in range(s.n_trusted):
-        whole = s.trusted[i].bits // 8
-        rest = s.trusted[i].bits % 8
-        if memcmp(address, s.trusted[i].net, whole) == 0 and (
-                rest == 0 or (address[whole] ^ s.trusted[i].net[whole]) >> (8 - rest) == 0):
-            return 1
-    return 0
+    return networks_hold(s.trusted, s.n_trusted, address)
 
 
 cdef void refuse_connection(Listener* listener, int fd) noexcept nogil:

@@ -21,7 +21,8 @@ from libc.time cimport gmtime_r, strftime, time_t, tm
 
 from wsgistack.balancer.plane.buf cimport buf_data, buf_len, buf_reserve, buf_tail
 from wsgistack.balancer.plane.core cimport LOG_BYTES, LOG_COMBINED, LOG_JSON, AccessLog, Client, Core, Node, node_unref
-from wsgistack.balancer.plane.exchange cimport RES_DONE, RES_TUNNEL, WHY_NONE, Exchange, why_name
+from wsgistack.balancer.plane.exchange cimport RES_DONE, RES_TUNNEL, WHY_NONE, Exchange
+from wsgistack.balancer.plane.own_answer cimport why_name
 from wsgistack.balancer.plane.retry cimport refusal_name
 from wsgistack.balancer.plane.wire cimport (
     F_REFERER,

@@ -1,8 +1,10 @@
 # The scoreboard: counters of all workers in one shared mapping.
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
+from wsgistack.balancer.plane.gates cimport KEY_BYTES
 from wsgistack.balancer.plane.learned cimport Learned
+from wsgistack.balancer.plane.limit_table cimport LimitTable
 
 cdef enum:
     NODE_SLOTS = 1024
@@ -10,6 +12,8 @@ cdef enum:
     MAX_WORKERS = 64
     LATENCY_BUCKETS = 64         # bucket i counts requests of [2**(i/2), 2**((i+1)/2)) microseconds
     BUDGET_MARKS = 11            # seconds, see budget.pyx
+    LIMIT_SLOTS = 64
+    TOP_KEYS = 32                # of a limit and worker, by refusals
 
 
 cdef struct NodeCount:           # one worker's view of one node
@@ -63,6 +67,22 @@ cdef struct ServiceCount:        # one worker's view of one service
     uint32_t pad
 
 
+cdef struct TopKey:              # who was refused, and at most how often
+    uint64_t hash
+    uint64_t count
+    uint8_t n
+    uint8_t text[KEY_BYTES]
+
+
+cdef struct LimitCount:          # one worker's view of one limit
+    uint64_t allowed
+    uint64_t refused             # those of bans included
+    uint64_t banned
+    uint64_t watched             # would have been, were it no dry run
+    uint64_t trouble             # let pass uncounted
+    TopKey top[TOP_KEYS]
+
+
 cdef struct SharedNode:          # requests in flight by worker: each writes its own cell
     uint32_t in_flight[MAX_WORKERS]
 
@@ -94,6 +114,7 @@ cdef struct WorkerBlock:
     ServiceCount services[SERVICE_SLOTS]
     NodeOutcome outcomes[NODE_SLOTS]
     NodeCount nodes[NODE_SLOTS]
+    LimitCount limits[LIMIT_SLOTS]
 
 
 cdef struct BoardView:           # what the plane holds
@@ -206,6 +227,7 @@ cdef class Board:
     cdef readonly int fd
     cdef readonly list wakes     # an eventfd for each worker, if this is where the board was made
     cdef readonly int workers
+    cdef readonly LimitTable limits      # None where nobody decides
     cdef char* mem
     cdef size_t size
     cdef object mapping

@@ -15,10 +15,11 @@ from libc.string cimport memcpy, memset
 
 from wsgistack.balancer.outside import Outcomes
 
-MAGIC = b"wsgistk4"
+MAGIC = b"wsgistk5"
 LANE_NAMES = ("normal", "highpri", "lowpri")  # as queues.pxd numbers them
 # The class body below would take the bare names for its own.
-SIZES = {"nodes": NODE_SLOTS, "services": SERVICE_SLOTS, "workers": MAX_WORKERS, "latency": LATENCY_BUCKETS}
+SIZES = {"nodes": NODE_SLOTS, "services": SERVICE_SLOTS, "workers": MAX_WORKERS, "latency": LATENCY_BUCKETS,
+         "limits": LIMIT_SLOTS}
 
 
 cdef enum:
@@ -48,10 +49,12 @@ cdef class Board:
     SERVICE_SLOTS = SIZES["services"]
     MAX_WORKERS = SIZES["workers"]
     LATENCY_BUCKETS = SIZES["latency"]
+    LIMIT_SLOTS = SIZES["limits"]
 
-    def __init__(self, fd: int):
+    def __init__(self, fd: int, limits: LimitTable | None = None):
         cdef Py_buffer buf
         self.fd = fd
+        self.limits = limits
         self.wakes = []
         size = os.fstat(fd).st_size
         if size < HEADER:
@@ -66,22 +69,25 @@ cdef class Board:
         self.workers = (<Header*>self.mem).workers
 
     @staticmethod
-    def create(workers: int) :
-        """Make a scoreboard for *workers* workers (1 to 64); ValueError outside of that."""
+    def create(workers: int, limits: int | None = None) :
+        """Make a scoreboard for *workers* workers (1 to 64); ValueError outside of that.
+
+        *limits*: the descriptor of a table of limits that goes on, or a new one is made.
+        """
         if not 1 <= workers <= MAX_WORKERS:
             raise ValueError(f"workers: {workers} is not between 1 and {MAX_WORKERS}")
         fd = os.memfd_create("wsgistack-board")
         os.ftruncate(fd, board_size(workers))
         os.pwrite(fd, MAGIC + int(workers).to_bytes(4, "little"), 0)
-        board = Board(fd)
+        board = Board(fd, LimitTable.create() if limits is None else LimitTable(limits))
         board.wakes = [os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in range(workers)]
         board.seed(os.urandom(16))
         return board
 
     @staticmethod
-    def attach(fd: int) :
-        """Map the scoreboard behind the inherited descriptor *fd*."""
-        return Board(fd)
+    def attach(fd: int, limits: int | None = None) :
+        """Map the scoreboard behind the inherited descriptor *fd*, and the table of limits behind *limits*."""
+        return Board(fd, None if limits is None else LimitTable(limits))
 
     cdef SharedNode* shared(self):
         return <SharedNode*>(self.mem + HEADER)
@@ -219,6 +225,42 @@ cdef class Board:
         out["queue"] = {name: self.lane(slot, i) for i, name in enumerate(LANE_NAMES)}
         return out
 
+    def limit(self, slot: int) -> dict:
+        """Return a limit's counters: `allowed`, `refused`, `banned`, `watched`, `trouble`."""
+        self._check(slot, LIMIT_SLOTS)
+        cdef LimitCount* n
+        cdef int w
+        out = dict.fromkeys(("allowed", "refused", "banned", "watched", "trouble"), 0)
+        for w in range(self.workers):
+            n = &self.block(w).limits[<int>slot]
+            out["allowed"] += n.allowed
+            out["refused"] += n.refused
+            out["banned"] += n.banned
+            out["watched"] += n.watched
+            out["trouble"] += n.trouble
+        return out
+
+    def top(self, slot: int) -> dict:
+        """Return {key: refusals} of those whom a limit refuses most; what is rare may be counted too high."""
+        self._check(slot, LIMIT_SLOTS)
+        cdef TopKey* key
+        cdef int w, i
+        out = {}
+        for w in range(self.workers):
+            for i in range(TOP_KEYS):
+                key = &self.block(w).limits[<int>slot].top[i]
+                if key.count:
+                    name = (<char*>key.text)[:key.n]
+                    out[name] = out.get(name, 0) + key.count
+        return out
+
+    def reset_limit(self, slot: int) -> None:
+        """Zero a limit's counters."""
+        self._check(slot, LIMIT_SLOTS)
+        cdef int w
+        for w in range(self.workers):
+            memset(&self.block(w).limits[<int>slot], 0, sizeof(LimitCount))
+
     cdef tuple lane(self, int slot, int lane):
         cdef QueueCell* q
         cdef uint32_t count = 0
@@ -288,6 +330,8 @@ cdef class Board:
             self.mapping.close()
             for fd in [self.fd, *self.wakes]:
                 os.close(fd)
+            if self.limits is not None:
+                self.limits.close()
             self.fd = -1
             self.wakes = []
 

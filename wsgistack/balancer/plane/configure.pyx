@@ -23,7 +23,6 @@ from wsgistack.balancer.plane.core cimport (
     TEXT_BYTES,
     TEXT_SIZE,
     TOKEN_BYTES,
-    Cidr,
     Core,
     Mark,
     Member,
@@ -35,6 +34,7 @@ from wsgistack.balancer.plane.core cimport (
 )
 from wsgistack.balancer.plane.kernels cimport Ring
 from wsgistack.balancer.plane.keys cimport KEY_COOKIE, KEY_HEADER, KEY_IP, KEY_URI
+from wsgistack.balancer.plane.networks cimport Cidr
 
 from wsgistack.settings import parse_statuses
 
@@ -158,20 +158,25 @@ cdef char* own_text(bytes text) except NULL:
     return p
 
 
+cdef int fill_cidr(Cidr* cidr, str text) except -1:
+    cdef bytes packed
+    net = ipaddress.ip_network(text, strict=False)
+    packed = net.network_address.packed
+    bits = net.prefixlen
+    if net.version == 4:
+        packed = b"\0" * 10 + b"\xff\xff" + packed
+        bits += 96
+    cidr.bits = bits
+    memcpy(cidr.net, <const char*>packed, 16)
+    return 0
+
+
 cdef int fill_trusted(Service* s, list networks) except -1:
     if len(networks) > MAX_CIDRS:
         raise ValueError(f"trusted_upstream_proxies: {len(networks)} networks, at most {MAX_CIDRS} fit")
     cdef int i
-    cdef bytes packed
     for i, text in enumerate(networks):
-        net = ipaddress.ip_network(text, strict=False)
-        packed = net.network_address.packed
-        bits = net.prefixlen
-        if net.version == 4:
-            packed = b"\0" * 10 + b"\xff\xff" + packed
-            bits += 96
-        s.trusted[i].bits = bits
-        memcpy(s.trusted[i].net, <const char*>packed, 16)
+        fill_cidr(&s.trusted[i], text)
     s.n_trusted = len(networks)
     return 0
 

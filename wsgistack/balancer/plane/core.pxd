@@ -5,8 +5,11 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from wsgistack.balancer.plane.board cimport LANES, MAX_WORKERS, SERVICE_SLOTS, BoardView
 from wsgistack.balancer.plane.buf cimport Buf
 from wsgistack.balancer.plane.exchange cimport Exchange
+from wsgistack.balancer.plane.gates cimport Gate
 from wsgistack.balancer.plane.kernels cimport Columns, Ring
+from wsgistack.balancer.plane.limit_table cimport TableView
 from wsgistack.balancer.plane.net cimport ADDRESS_BYTES, Net
+from wsgistack.balancer.plane.networks cimport Cidr
 from wsgistack.balancer.plane.timers cimport Timer, Wheel
 from wsgistack.balancer.plane.wire cimport Head
 
@@ -37,11 +40,6 @@ cdef struct Endpoint:            # first member of everything that epoll knows
     int fd
     Core* core
     Endpoint* next_dead
-
-
-cdef struct Cidr:
-    uint8_t bits                 # of the 128, IPv4 as ::ffff:a.b.c.d
-    uint8_t net[16]
 
 
 cdef struct Node:
@@ -144,6 +142,7 @@ cdef struct Service:
     uint32_t authority_len
     uint32_t n_trusted
     Cidr trusted[MAX_CIDRS]
+    Gate* gate                   # NULL: nothing limits it
 
 
 cdef struct Listener:
@@ -187,6 +186,8 @@ cdef struct Client:
     uint16_t port
     uint32_t scan                # see Head.scan
     char peer[46]
+    uint8_t peer_known           # 1: as peer_address, 2: it has none; 0: not looked at yet
+    uint8_t peer_address[16]     # IPv4 as ::ffff:a.b.c.d
     uint32_t requests
     uint64_t born_ms
     uint64_t since_ms            # beginning of the head, the idle time or the lingering
@@ -267,6 +268,7 @@ cdef struct Core:
     uint64_t rng
     const Net* net
     BoardView board
+    const TableView* limits
     Wheel wheel
     Head head
     Endpoint* dead

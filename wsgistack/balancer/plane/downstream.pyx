@@ -42,12 +42,14 @@ from wsgistack.balancer.plane.exchange cimport (
     WHY_WIRE,
     WHY_WRITE_TIMEOUT,
     Exchange,
-    ex_answer,
-    ex_begin,
+    ex_forward,
+    ex_take,
     exchange_new,
 )
+from wsgistack.balancer.plane.front cimport front_answers
 from wsgistack.balancer.plane.keys cimport set_key
 from wsgistack.balancer.plane.net cimport EV_ERR, EV_HUP, EV_IN, EV_OUT, EV_RDHUP
+from wsgistack.balancer.plane.own_answer cimport ex_answer
 from wsgistack.balancer.plane.queues cimport queue_class
 from wsgistack.balancer.plane.receive cimport client_read
 from wsgistack.balancer.plane.relay cimport (
@@ -193,9 +195,17 @@ cdef int begin_exchange(Client* c) noexcept nogil:
         identify(core, s.request_id, &core.head, buf_data(&c.inp), &r, request_id)
     if core.log.format:
         log_begin(c, &core.head, buf_data(&c.inp), &r)
+    why = ex_take(ex, &core.head)
+    if not s.persist_client or s.closing or core.draining:
+        ex.client_keep = 0
+    c.last_in_ms = core.now_ms
+    c.last_out_ms = core.now_ms
+    c.mark_ms = 0
+    if front_answers(c, &core.head, buf_data(&c.inp)):
+        return 1
     if s.sticky:
         sticky_begin(c, &core.head, buf_data(&c.inp), &r)
-    why = ex_begin(ex, &core.head, buf_data(&c.inp), &r)
+    why = why or ex_forward(ex, &core.head, buf_data(&c.inp), &r)
     ex.idempotent |= s.retry_keyed and core.head.seen >> F_IDEMPOTENCY_KEY & 1
     if ex.idempotent and s.retries_status:
         ex.watched = s.retry_status
@@ -204,14 +214,9 @@ cdef int begin_exchange(Client* c) noexcept nogil:
     if s.pool != NULL and s.pool.keyed:
         set_key(c, s.pool, &core.head, buf_data(&c.inp))
     ex.watch_error = s.n_delays > 0 and (ex.method_id == M_GET or ex.method_id == M_HEAD)
-    if not s.persist_client or s.closing or core.draining:
-        ex.client_keep = 0
     if why != WHY_NONE:
         relay_fail(c, 413 if why != WHY_NO_MEMORY else 503, why)
         return 1
-    c.last_in_ms = core.now_ms
-    c.last_out_ms = core.now_ms
-    c.mark_ms = 0
     if ex.send_continue and buf_len(&c.inp) == core.head.size:
         buf_append(&ex.down, b"HTTP/1.1 100 Continue\r\n\r\n", 25)
     return 1
@@ -237,7 +242,7 @@ cdef int read_head(Client* c) noexcept nogil:
                 return refuse_head(c, -r)
             if r > 0:
                 r = begin_exchange(c)
-                buf_consume(&c.inp, core.head.size)
+                buf_consume(&c.inp, core.head.size + (0 if r < 0 else c.ex.skip))
                 return r
         if c.eof:
             return -1

@@ -3,7 +3,7 @@
 from libc.string cimport memcpy, strncpy
 
 from wsgistack.balancer.plane.core cimport NAME_BYTES, Client, EventRecord, core_event
-from wsgistack.balancer.plane.exchange cimport why_name
+from wsgistack.balancer.plane.own_answer cimport why_name
 
 
 cdef void event_refused(Client* c, int status) noexcept nogil:

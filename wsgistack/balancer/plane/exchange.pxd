@@ -5,6 +5,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from wsgistack.balancer.plane.buf cimport Buf
 from wsgistack.balancer.plane.reasons cimport (
     WHY_BAD_RESPONSE,
+    WHY_BANNED,
     WHY_BODY_TIMEOUT,
     WHY_BODY_TOO_LARGE,
     WHY_BODY_TOO_SLOW,
@@ -22,6 +23,7 @@ from wsgistack.balancer.plane.reasons cimport (
     WHY_POOL_OPEN,
     WHY_QUEUE_FULL,
     WHY_QUEUE_TIMEOUT,
+    WHY_RATE_LIMITED,
     WHY_REQUEST_TIMEOUT,
     WHY_REQUEST_TRUNCATED,
     WHY_RESPONSE_TRUNCATED,
@@ -123,6 +125,8 @@ cdef struct Exchange:
     const char* learned          # its value, within the bytes that were fed last
     const char* insert           # ready lines for the final response head
     uint32_t insert_len
+    Buf told                     # and those that tell what limits leave; empty: nothing
+    uint32_t skip                # bytes behind the head that are passed over: the body of a refused request
     uint8_t queued               # waits in a queue, see queues.pyx
     uint8_t lane                 # queues.pxd
     uint8_t turn                 # it is its turn to look for a place
@@ -140,8 +144,10 @@ cdef struct Exchange:
 cdef Exchange* exchange_new() noexcept nogil
 cdef void exchange_free(Exchange* ex) noexcept nogil
 
-# Begin from a parsed request head: writes the head for the node into `up`. Return a Reason.
-cdef int ex_begin(Exchange* ex, const Head* h, const char* p, RequestRewrite* r) noexcept nogil
+# Begin from a parsed request head: what it says of connection and body. Return a Reason.
+cdef int ex_take(Exchange* ex, const Head* h) noexcept nogil
+# Write the head for the node into `up`. Return a Reason.
+cdef int ex_forward(Exchange* ex, const Head* h, const char* p, RequestRewrite* r) noexcept nogil
 # Take request body bytes; return how many were used. ex.why is set at a fault.
 cdef size_t ex_request_input(Exchange* ex, Head* scratch, const char* p, size_t n) noexcept nogil
 # Take response bytes; return how many were used; what is not used once res_state is RES_DONE
@@ -155,6 +161,3 @@ cdef void ex_rewind(Exchange* ex) noexcept nogil
 cdef void ex_let_pass(Exchange* ex) noexcept nogil
 # Note a node as tried; the one that was tried longest ago makes room.
 cdef void ex_tried(Exchange* ex, void* node) noexcept nogil
-# Answer the request ourselves. The client's connection is kept only if `keep`.
-cdef void ex_answer(Exchange* ex, int status, int why, int keep, int retry_after, int tokens) noexcept nogil
-cdef const char* why_name(const Exchange* ex) noexcept nogil

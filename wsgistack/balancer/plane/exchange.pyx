@@ -9,12 +9,10 @@ Each side is re-serialised: no byte of framing passes from one side to the other
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.stdio cimport snprintf
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy, memset, strlen
-from libc.time cimport gmtime_r, strftime, time, time_t, tm
+from libc.string cimport memcpy, memset
 
-from wsgistack.balancer.plane.buf cimport Buf, buf_append, buf_consume, buf_len, buf_release, buf_reserve, buf_tail
+from wsgistack.balancer.plane.buf cimport Buf, buf_append, buf_consume, buf_data, buf_len, buf_release, buf_reserve, buf_tail
 from wsgistack.balancer.plane.cookies cimport find_cookie_set
 from wsgistack.balancer.plane.wire cimport (
     BODY_AS_TOLD,
@@ -38,8 +36,6 @@ from wsgistack.balancer.plane.wire cimport (
     RequestRewrite,
     ResponseRewrite,
     chunk_next,
-    fault_name,
-    parse_request_head,
     parse_response_head,
     parse_trailers,
     write_chunk_size,
@@ -57,12 +53,6 @@ cdef enum:
 
 cdef Exchange* free_list = NULL
 cdef int free_count = 0
-
-cdef const char* why_name(const Exchange* ex) noexcept nogil:
-    if ex.fault != 0 and (ex.why == WHY_WIRE or ex.why == WHY_BAD_RESPONSE):
-        return fault_name(ex.fault)
-    return reason_name(ex.why)
-
 
 cdef Exchange* exchange_new() noexcept nogil:
     global free_list, free_count
@@ -83,6 +73,7 @@ cdef void exchange_free(Exchange* ex) noexcept nogil:
     buf_release(&ex.up)
     buf_release(&ex.down)
     buf_release(&ex.log)
+    buf_release(&ex.told)
     if free_count >= FREE_KEPT:
         free(ex)
         return
@@ -91,7 +82,7 @@ cdef void exchange_free(Exchange* ex) noexcept nogil:
     free_count += 1
 
 
-cdef int ex_begin(Exchange* ex, const Head* h, const char* p, RequestRewrite* r) noexcept nogil:
+cdef int ex_take(Exchange* ex, const Head* h) noexcept nogil:
     ex.method_id = h.method_id
     ex.client_minor = h.minor
     ex.client_keep = h.keep_alive
@@ -111,6 +102,10 @@ cdef int ex_begin(Exchange* ex, const Head* h, const char* p, RequestRewrite* r)
     # A body and an upgrade at once would leave it open which bytes belong to the tunnel.
     ex.websocket = ex.websocket and ex.req_done
     ex.send_continue = h.expect_continue and not ex.req_done and h.minor >= 1
+    return WHY_NONE
+
+
+cdef int ex_forward(Exchange* ex, const Head* h, const char* p, RequestRewrite* r) noexcept nogil:
     r.framing = ex.req_framing
     r.length = ex.req_left
     r.websocket = ex.websocket
@@ -220,7 +215,9 @@ cdef void write_head(Exchange* ex, const Head* h, const char* p, int framing, in
     r.length = <uint64_t>h.content_length if h.content_length >= 0 else 0
     r.insert = ex.insert
     r.insert_len = ex.insert_len if h.status >= 200 else 0
-    if buf_reserve(&ex.down, h.size + HEAD_RESERVE) != 0:
+    r.told = buf_data(&ex.told)
+    r.told_len = buf_len(&ex.told) if h.status >= 200 else 0
+    if buf_reserve(&ex.down, h.size + r.told_len + HEAD_RESERVE) != 0:
         ex.why = WHY_NO_MEMORY
         return
     ex.down.end += write_response_head(h, p, &r, buf_tail(&ex.down))
@@ -390,199 +387,3 @@ cdef void ex_tried(Exchange* ex, void* node) noexcept nogil:
     ex.n_tried_ever += 1
     if ex.n_tried < TRIED:
         ex.n_tried += 1
-
-
-cdef const char* phrase(int status) noexcept nogil:
-    if status == 400: return b"Bad Request"
-    if status == 405: return b"Method Not Allowed"
-    if status == 408: return b"Request Timeout"
-    if status == 413: return b"Content Too Large"
-    if status == 414: return b"URI Too Long"
-    if status == 417: return b"Expectation Failed"
-    if status == 431: return b"Request Header Fields Too Large"
-    if status == 501: return b"Not Implemented"
-    if status == 502: return b"Bad Gateway"
-    if status == 503: return b"Service Unavailable"
-    if status == 504: return b"Gateway Timeout"
-    if status == 505: return b"HTTP Version Not Supported"
-    return b"Error"
-
-
-cdef void ex_answer(Exchange* ex, int status, int why, int keep, int retry_after, int tokens) noexcept nogil:
-    cdef char body[256]
-    cdef char date[64]
-    cdef char retry[48]
-    cdef const char* connection = b""
-    cdef const char* allow = b""
-    cdef const char* server = b""
-    cdef int size, n
-    cdef time_t now = time(NULL)
-    cdef tm parts
-    ex.why = why
-    ex.own = 1
-    ex.status = status
-    ex.client_keep = ex.client_keep and keep
-    size = snprintf(body, sizeof(body), b"%d %s\n%s\n", status, phrase(status), why_name(ex))
-    gmtime_r(&now, &parts)
-    strftime(date, sizeof(date), b"%a, %d %b %Y %H:%M:%S GMT", &parts)
-    retry[0] = 0
-    if status == 503:
-        snprintf(retry, sizeof(retry), b"Retry-After: %d\r\n", retry_after)
-    buf_release(&ex.down)
-    ex.res_state = RES_DONE
-    ex.started = 1
-    if buf_reserve(&ex.down, 1024) != 0:
-        ex.client_keep = 0
-        return
-    if not ex.client_keep:
-        connection = b"Connection: close\r\n"
-    elif ex.client_minor == 0:
-        connection = b"Connection: keep-alive\r\n"
-    if status == 405:
-        allow = b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"
-    if tokens:
-        server = b"Server: wsgistack\r\n"
-    n = snprintf(
-        buf_tail(&ex.down), 1024,
-        b"HTTP/1.1 %d %s\r\nDate: %s\r\n%sContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n"
-        b"Cache-Control: no-store\r\n%s%s%s\r\n%s",
-        status, phrase(status), date, server, size, retry, allow, connection, body)
-    ex.own_body = size
-    if ex.method_id == M_HEAD:
-        n -= size
-        ex.own_body = 0
-    ex.down.end += n
-
-
-# -- the face for tests --------------------------------------------------------------------
-
-class ExchangeEnded(Exception):
-    """The exchange met a fault; its argument is the fixed word of the log."""
-
-
-cdef class ExchangeFace:
-    """One exchange, driven from Python: what a test feeds in and what would be sent.
-
-    `client(data)` takes the request (head first), `node(data)` the response, `node_eof()` its
-    end.  `to_node` and `to_client` are all bytes so far.  Not for production: it copies.
-    """
-
-    cdef Exchange* ex
-    cdef Head head
-    cdef bytes client_rest
-    cdef bytes node_rest
-    cdef bint begun
-    cdef uint32_t head_scan
-    cdef uint8_t bits[25]
-
-    def __cinit__(self, max_body: int = 0):
-        self.ex = exchange_new()
-        if self.ex == NULL:
-            raise MemoryError
-        self.ex.max_body = max_body
-        self.client_rest = b""
-        self.node_rest = b""
-
-    def __dealloc__(self):
-        if self.ex != NULL:
-            exchange_free(self.ex)
-
-    cdef check(self):
-        if self.ex.why != WHY_NONE:
-            raise ExchangeEnded(why_name(self.ex).decode())
-
-    def client(self, data: bytes) -> None:
-        """Feed bytes of the request; raises ExchangeEnded at a fault, before and ever after."""
-        cdef bytes rest = self.client_rest + data
-        cdef RequestRewrite r
-        cdef int n, why
-        self.check()
-        if not self.begun:
-            self.head.max_bytes = 32768
-            self.head.max_fields = 100
-            self.head.max_target = 16384
-            self.head.scan = self.head_scan
-            n = parse_request_head(rest, len(rest), &self.head)
-            self.head_scan = self.head.scan
-            if n < 0:
-                self.ex.why = WHY_WIRE
-                self.ex.fault = -n
-                self.check()
-            if n == 0:
-                self.client_rest = rest
-                return
-            memset(&r, 0, sizeof(r))
-            r.peer = b"192.0.2.1"
-            r.peer_len = 9
-            r.keep_alive = 1
-            r.insert = b""
-            r.remove = b""
-            r.authority = b"node.example"
-            r.authority_len = 12
-            self.ex.why = ex_begin(self.ex, &self.head, rest, &r)
-            self.begun = True
-            rest = rest[n:]
-            self.check()
-        self.feed_body(rest)
-
-    cdef feed_body(self, bytes rest):
-        cdef size_t used
-        while rest and not (self.ex.req_done and self.ex.res_state != RES_TUNNEL):
-            used = ex_request_input(self.ex, &self.head, rest, len(rest))
-            rest = rest[used:]
-            self.check()
-            if used == 0:
-                break
-        self.client_rest = rest
-
-    def node(self, data: bytes) -> None:
-        """Feed bytes of the response; raises ExchangeEnded at a fault."""
-        cdef bytes rest = self.node_rest + data
-        self.check()
-        self.node_rest = rest[ex_response_input(self.ex, &self.head, rest, len(rest)):]
-        self.check()
-
-    def node_eof(self) -> None:
-        """The node closed; raises ExchangeEnded where that cuts the response."""
-        ex_response_eof(self.ex)
-        self.check()
-
-    def answer(self, status: int) -> None:
-        """Let the exchange be answered by us."""
-        ex_answer(self.ex, status, WHY_NO_NODE, 1, 1, 1)
-
-    def watch(self, *statuses: int) -> None:
-        """Hold a response of one of these statuses (400 to 599) back."""
-        memset(self.bits, 0, sizeof(self.bits))
-        for status in statuses:
-            self.bits[(status - 400) // 8] |= 1 << (status - 400) % 8
-        self.ex.watched = self.bits
-
-    def let_pass(self) -> None:
-        """Pass on what is held."""
-        ex_let_pass(self.ex)
-        self.node(b"")
-
-    @property
-    def to_node(self) -> bytes:
-        return self.ex.up.p[self.ex.up.start:self.ex.up.end] if self.ex.up.p != NULL else b""
-
-    @property
-    def to_client(self) -> bytes:
-        return self.ex.down.p[self.ex.down.start:self.ex.down.end] if self.ex.down.p != NULL else b""
-
-    @property
-    def state(self) -> dict:
-        """The flags by name: request_done, response ("head", "body", "done", "tunnel"), keeps, rests."""
-        return {
-            "request_done": bool(self.ex.req_done),
-            "response": ("head", "body", "done", "tunnel")[self.ex.res_state],
-            "status": self.ex.status,
-            "held": bool(self.ex.held),
-            "client_keep": bool(self.ex.client_keep),
-            "node_keep": bool(self.ex.node_keep),
-            "idempotent": bool(self.ex.idempotent),
-            "send_continue": bool(self.ex.send_continue),
-            "client_rest": self.client_rest,
-            "node_rest": self.node_rest,
-        }

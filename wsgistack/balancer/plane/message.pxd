@@ -127,6 +127,8 @@ cdef struct ResponseRewrite:
     uint64_t length
     const char* insert           # ready lines, each ending in CRLF
     uint32_t insert_len
+    const char* told             # more of them
+    uint32_t told_len
 
 
 cdef struct Chunked:             # the place within a chunked body; all zero at its start

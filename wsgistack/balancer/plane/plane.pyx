@@ -169,6 +169,8 @@ cdef class Plane:
         self.version = 0
         self.core.net = simulated_net() if simulated else real_net()
         self.core.board = board.view(worker)
+        if board.limits is not None:
+            self.core.limits = &board.limits.view
         self.core.rng = 88172645463325252 if simulated else int.from_bytes(os.urandom(8), "little") | 1
         self.core.max_clients = 20000
         self.core.log.fd = -1

@@ -28,6 +28,8 @@ cdef enum Reason:                # their fixed words are in reasons.pyx
     WHY_QUEUE_FULL               # every node has its max_connections, and enough requests wait
     WHY_QUEUE_TIMEOUT            # none had room within queue_timeout
     WHY_POOL_OPEN                # its breaker lets few requests through, or none
+    WHY_RATE_LIMITED             # a limit of the service has no room for it
+    WHY_BANNED                   # it is shut out: it was refused too often, or somebody said so
     WHY_COUNT
 
 cdef const char* reason_name(int why) noexcept nogil

@@ -44,13 +44,13 @@ from wsgistack.balancer.plane.exchange cimport (
     WHY_STATUS,
     WHY_WIRE,
     Exchange,
-    ex_answer,
     ex_let_pass,
     ex_request_input,
     ex_response_eof,
     ex_response_input,
     exchange_free,
 )
+from wsgistack.balancer.plane.own_answer cimport ex_answer
 from wsgistack.balancer.plane.pipes cimport (
     SPLICE_OK,
     SPLICE_SINK_ERROR,

@@ -255,6 +255,8 @@ cdef size_t write_response_head(const Head* h, const char* p, const ResponseRewr
     out = put_fields(out, h, p, left_out, NULL, 0)
     if r.insert_len:
         out = put(out, r.insert, r.insert_len)
+    if r.told_len:
+        out = put(out, r.told, r.told_len)
     if r.framing == BODY_LENGTH:
         out = put_length(out, r.length)
     elif r.framing == BODY_CHUNKED or (r.framing == BODY_AS_TOLD and h.chunked and r.client_minor >= 1):

@@ -21,5 +21,6 @@ cdef class Tables:
     cdef set_algorithm(self, Pool* pool, str algorithm)
     cdef Node* find_or_make_node(self, dict spec) except NULL
     cdef drop_nodes(self, set wanted)
-    cdef put_service(self, str name, dict spec)
+    cdef put_service(self, str name, dict spec, dict limits)
+    cdef put_gate(self, Service* s, list limits, bint dry_run)
     cdef drop_services(self, set wanted)

@@ -31,6 +31,7 @@ from wsgistack.balancer.plane.core cimport (
 )
 from wsgistack.balancer.plane.downstream cimport down_retire
 from wsgistack.balancer.plane.exchange cimport Exchange
+from wsgistack.balancer.plane.gate_build cimport free_gate, make_gate
 from wsgistack.balancer.plane.pick cimport FOUND_NODE, give_place, prepare_pool, take_place
 from wsgistack.balancer.plane.upstream cimport up_close, up_close_idle
 
@@ -73,9 +74,10 @@ cdef class Tables:
         self.pools = {name: self.build_pool(name, spec) for name, spec in snapshot["pools"].items()}
         proxies = {n: s for n, s in snapshot["services"].items() if s["role"] == "reverse_proxy"}
         for name, spec in proxies.items():
-            self.put_service(name, spec)
+            self.put_service(name, spec, snapshot["limits"])
         for name in self.services.keys() - proxies.keys():
             self.service(name).pool = NULL
+            self.put_gate(self.service(name), [], False)
         self.drop_services({n for n, s in proxies.items() if s["enabled"]})
         for pointer in old.values():
             free_pool(<Pool*><size_t>pointer)
@@ -159,7 +161,7 @@ cdef class Tables:
             up_close_idle(node)
             node_unref(node)
 
-    cdef put_service(self, str name, dict spec):
+    cdef put_service(self, str name, dict spec, dict limits):
         cdef Service* s
         cdef Service* fresh
         if name in self.services:
@@ -178,7 +180,16 @@ cdef class Tables:
         if spec["pool"] is not None:
             s.pool = <Pool*><size_t>self.pools[spec["pool"]]
         fill_sticky(s, spec["settings"], spec["tokens"])
+        self.put_gate(s, [limits[one] for one in spec["limits"]], spec["settings"]["log_only"])
         s.closing = not spec["enabled"]
+
+    cdef put_gate(self, Service* s, list limits, bint dry_run):
+        if limits and self.core.limits == NULL:
+            raise ValueError("limits without a table")
+        free_gate(s.gate)
+        s.gate = NULL
+        if limits:
+            s.gate = make_gate(limits, dry_run)
 
     cdef drop_services(self, set wanted):
         cdef Service* s
@@ -228,5 +239,6 @@ cdef class Tables:
         self.drop_nodes(set())
         for pointer in self.services.values():
             self.core.services[(<Service*><size_t>pointer).slot] = NULL
+            self.put_gate(<Service*><size_t>pointer, [], False)
             service_unref(<Service*><size_t>pointer)
         self.services = {}

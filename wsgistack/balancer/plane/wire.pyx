@@ -223,6 +223,7 @@ def rewrite_response(bytes data, *, client_minor=1, keep_alive=True, websocket=F
     cdef ResponseRewrite r
     cdef Copy given = Copy(data), out
     cdef size_t size
+    memset(&r, 0, sizeof(r))
     _limit(**limits)
     if not step(RESPONSE, given):
         raise ValueError("the head is not complete")

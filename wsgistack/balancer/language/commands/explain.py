@@ -5,10 +5,11 @@ from __future__ import annotations
 import ipaddress
 
 from wsgistack.balancer.explain import Question, choose_service, explain, parse_fields
+from wsgistack.balancer.foresight import Foreseen, find_address, find_keys, foresee, is_about
 from wsgistack.balancer.language.command import Command, Desk
 from wsgistack.balancer.language.grammar import NAME, Line
 from wsgistack.balancer.language.replies import Lines, Reply
-from wsgistack.balancer.model import Snapshot
+from wsgistack.balancer.model import Service, Snapshot
 from wsgistack.balancer.routing import Row
 from wsgistack.errors import CommandError
 
@@ -30,7 +31,19 @@ def explain_(desk: Desk, line: Line) -> Reply:
         slot: Row(desk.estate.stats.node(slot)["in_flight"], outcome)
         for slot, outcome in zip(slots, outcomes, strict=True)
     }
-    return Lines(tuple(explain(snapshot, service, question, rows, now=desk.now)))
+    foreseen = foresee_all(desk, service, question)
+    return Lines(tuple(explain(snapshot, service, question, rows, now=desk.now, foreseen=foreseen)))
+
+
+def foresee_all(desk: Desk, service: Service, question: Question) -> list[Foreseen]:
+    """Return what the service's limits that are about a request would say."""
+    limits, ledger = desk.estate.limits, desk.estate.limits.ledger
+    address = find_address(service, question.peer, question.field("x-forwarded-for"))
+    return [
+        foresee(limit, find_keys(limit, service, ledger, address, question.field), ledger)
+        for limit in map(limits.get, service.limits)
+        if is_about(limit, question.method, address)
+    ]
 
 
 def _parse_peer(text: str) -> str:

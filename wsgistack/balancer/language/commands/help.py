@@ -9,6 +9,7 @@ from wsgistack.balancer.language.commands import COMMANDS as ALL
 from wsgistack.balancer.language.commands.absent import ABSENT
 from wsgistack.balancer.language.grammar import Line
 from wsgistack.balancer.language.replies import Lines, Reply
+from wsgistack.balancer.limit_settings import LIMIT_SETTINGS
 from wsgistack.balancer.pool_settings import POOL_SETTINGS
 from wsgistack.balancer.server_settings import SERVER_SETTINGS
 from wsgistack.balancer.service_settings import SERVICE_SETTINGS
@@ -18,8 +19,8 @@ from wsgistack.settings import Setting, Table
 
 __all__ = ["COMMANDS"]
 
-TABLES = (SERVICE_SETTINGS, POOL_SETTINGS, SERVER_SETTINGS)
-SET = {"service": "SET", "pool": "SET", "server": "SERVER"}
+TABLES = (SERVICE_SETTINGS, POOL_SETTINGS, LIMIT_SETTINGS, SERVER_SETTINGS)
+SET = {"service": "SET", "pool": "SET", "limit": "SET", "server": "SERVER"}
 
 
 def help_(desk: Desk, line: Line) -> Reply:
@@ -42,8 +43,9 @@ def _about_command(word: str) -> Iterator[str]:
     if command.example:
         yield f"example: {command.example}"
     if word == "set":
-        yield f"of a service: role, listen, pool, {_names(SERVICE_SETTINGS)}"
+        yield f"of a service: role, listen, pool, limit, {_names(SERVICE_SETTINGS)}"
         yield f"of a pool: {_names(POOL_SETTINGS)}"
+        yield f"of a limit: {_names(LIMIT_SETTINGS)}"
     if word == "server":
         yield f"parameters: {_names(SERVER_SETTINGS)}"
     if word == "default":

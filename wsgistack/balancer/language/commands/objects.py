@@ -1,4 +1,4 @@
-"""CREATE, DELETE, USE, SET, DEFAULT: making pools and services and giving them their settings."""
+"""CREATE, DELETE, USE, SET, DEFAULT: making pools, services and limits and giving them their settings."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import re
 from wsgistack.balancer.language.command import Command, Desk
 from wsgistack.balancer.language.grammar import NAME, Line
 from wsgistack.balancer.language.replies import Ok, Reply
+from wsgistack.balancer.limit_settings import LIMIT_SETTINGS
+from wsgistack.balancer.limits import Limits
 from wsgistack.balancer.pool_settings import POOL_SETTINGS
+from wsgistack.balancer.pools import Pools
 from wsgistack.balancer.service_settings import SERVICE_SETTINGS
-from wsgistack.balancer.services import ACTS
+from wsgistack.balancer.services import ACTS, Services
 from wsgistack.errors import CommandError
 from wsgistack.registry import find_nearest
 
@@ -19,45 +22,61 @@ CREATE_USAGE = "usage: CREATE {service|pool} <name>"
 USE_USAGE = "usage: USE <service_or_pool_name>"
 SET_USAGE = "usage: SET [<service>] <param> = <value>"
 DEFAULT_USAGE = "usage: DEFAULT <param> = <value>"
-DELETE_USAGE = "usage: DELETE {SERVICE|POOL} <name>"
+DELETE_USAGE = "usage: DELETE {SERVICE|POOL|LIMIT} <name>"
+KINDS = ("pool", "service", "limit")
+PARAMETERS = {
+    "service": frozenset([*(row.name for row in SERVICE_SETTINGS), *ACTS]),
+    "pool": frozenset(row.name for row in POOL_SETTINGS),
+    "limit": frozenset(row.name for row in LIMIT_SETTINGS),
+}
 KEY = r"\w[\w.-]*"
 SETTING = rf"(?:({NAME})[. ])?({KEY}) ?= ?(.+)"
 
 
 def create(desk: Desk, line: Line) -> Reply:
-    """Make a pool or a service; pools and services share one name space."""
+    """Make a pool, a service or a limit; they share one name space."""
     found = line.match(rf"(\w+) ({NAME})", CREATE_USAGE)
     kind, name = found[1].lower(), found[2].lower()
-    if kind not in ("pool", "service"):
-        raise CommandError(CREATE_USAGE, met=found[1], nearest=find_nearest(kind, ("pool", "service")))
-    for owner, names in (("pool", desk.estate.pools), ("service", desk.estate.services)):
+    if kind not in KINDS:
+        raise CommandError(CREATE_USAGE, met=found[1], nearest=find_nearest(kind, KINDS))
+    owners: dict[str, Pools | Services | Limits] = {
+        "pool": desk.estate.pools,
+        "service": desk.estate.services,
+        "limit": desk.estate.limits,
+    }
+    for owner, names in owners.items():
         if name in names:
             raise CommandError(f"{owner} '{name}' already exists")
-    if kind == "pool":
-        desk.estate.pools.create(name)
-    else:
-        desk.estate.services.create(name)
+    owners[kind].create(name)
     desk.session.last_created = name
     return Ok()
 
 
 def delete(desk: Desk, line: Line) -> Reply:
-    """Take a pool that nobody uses, or a service, away."""
+    """Take a pool or a limit that nobody uses, or a service, away."""
     found = line.match(rf"(\w+) ({NAME})", DELETE_USAGE)
     kind, name = found[1].lower(), found[2].lower()
-    if kind not in ("pool", "service"):
-        raise CommandError(DELETE_USAGE, met=found[1], nearest=find_nearest(kind, ("pool", "service")))
+    if kind not in KINDS:
+        raise CommandError(DELETE_USAGE, met=found[1], nearest=find_nearest(kind, KINDS))
+    services = desk.estate.services.publish().values()
     if kind == "pool":
         desk.estate.pools.check(name)
-        users = sorted(s.name for s in desk.estate.services.publish().values() if s.pool == name)
-        if users:
-            raise CommandError(f"pool '{name}' is used by service '{users[0]}'", because=name)
+        _check_unused(kind, name, [service.name for service in services if service.pool == name])
         desk.estate.pools.delete(name)
+    elif kind == "limit":
+        desk.estate.limits.get(name)
+        _check_unused(kind, name, [service.name for service in services if name in service.limits])
+        desk.estate.limits.delete(name)
     else:
         _delete_service(desk, name)
     if desk.session.last_created == name:
         desk.session.last_created = None
     return Ok()
+
+
+def _check_unused(kind: str, name: str, users: list[str]) -> None:
+    if users:
+        raise CommandError(f"{kind} '{name}' is used by service '{min(users)}'", because=name)
 
 
 def _delete_service(desk: Desk, name: str) -> None:
@@ -80,9 +99,9 @@ def complete(line: Line, context: str | None) -> Line:
 
 
 def use(desk: Desk, line: Line) -> Reply:
-    """Make a pool or a service the one that SET means."""
+    """Make a pool, a service or a limit the one that SET means."""
     name = line.match(rf"({NAME})", USE_USAGE)[1].lower()
-    names = [*desk.estate.pools.names(), *desk.estate.services.names()]
+    names = _all_names(desk)
     if name not in names:
         text = f"Non-existent pool or service '{name}'"
         raise CommandError(text, met=name, nearest=find_nearest(name, names), because=name)
@@ -90,30 +109,37 @@ def use(desk: Desk, line: Line) -> Reply:
     return Ok()
 
 
+def _all_names(desk: Desk) -> list[str]:
+    return [*desk.estate.pools.names(), *desk.estate.services.names(), *desk.estate.limits.names()]
+
+
 def set_(desk: Desk, line: Line) -> Reply:
-    """Set a parameter of a pool or a service."""
+    """Set a parameter of a pool, a service or a limit."""
     found = line.match(SETTING, SET_USAGE)
     key, text = found[2].lower(), found[3]
     name = (found[1] or desk.session.last_created or "").lower()
     if not name:
         raise CommandError("omitted service/pool name not implied from context", because="")
     if name in desk.estate.services:
-        _check_owner(key, name, "service", key in SERVICE_SETTINGS or key in ACTS, key in POOL_SETTINGS)
+        _check_owner(key, name, "service")
         desk.estate.services.set(name, key, text)
     elif name in desk.estate.pools:
-        _check_owner(key, name, "pool", key in POOL_SETTINGS, key in SERVICE_SETTINGS or key in ACTS)
+        _check_owner(key, name, "pool")
         desk.estate.pools.set(name, key, text)
+    elif name in desk.estate.limits:
+        _check_owner(key, name, "limit")
+        desk.estate.limits.set(name, key, text)
     else:
-        names = [*desk.estate.pools.names(), *desk.estate.services.names()]
+        names = _all_names(desk)
         error = f"service/pool '{name}' does not exist"
         raise CommandError(error, met=found[1], nearest=find_nearest(name, names), because=name)
     return Ok()
 
 
-def _check_owner(key: str, name: str, owner: str, here: bool, there: bool) -> None:
-    if there and not here:
-        other = "pool" if owner == "service" else "service"
-        text = f"Unknown {owner} parameter '{key}': '{name}' is a {owner}, {key} belongs to a {other}"
+def _check_owner(key: str, name: str, owner: str) -> None:
+    owners = [kind for kind, keys in PARAMETERS.items() if key in keys]
+    if owners and owner not in owners:
+        text = f"Unknown {owner} parameter '{key}': '{name}' is a {owner}, {key} belongs to a {owners[0]}"
         raise CommandError(text, because=name)
 
 
@@ -127,21 +153,23 @@ def default(desk: Desk, line: Line) -> Reply:
 COMMANDS = (
     Command(
         "create",
-        "CREATE {SERVICE|POOL} <name>",
-        "make a pool or a service, and mean it from now on",
+        "CREATE {SERVICE|POOL|LIMIT} <name>",
+        "make a pool, a service or a limit, and mean it from now on",
         create,
         example="CREATE POOL images",
         reads=False,
     ),
     Command(
         "delete",
-        "DELETE {SERVICE|POOL} <name>",
-        "take a service, or a pool that no service uses, away",
+        "DELETE {SERVICE|POOL|LIMIT} <name>",
+        "take a service, or a pool or limit that no service uses, away",
         delete,
         example="DELETE POOL images",
         reads=False,
     ),
-    Command("use", "USE <name>", "mean this pool or service in SET", use, example="USE mysite", reads=True),
+    Command(
+        "use", "USE <name>", "mean this pool, service or limit in SET", use, example="USE mysite", reads=True
+    ),
     Command(
         "set",
         "SET [<name>.]<param> = <value>",

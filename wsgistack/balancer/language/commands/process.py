@@ -92,8 +92,7 @@ def quit_(desk: Desk, line: Line) -> Reply:
 def dumpconfig(desk: Desk, line: Line) -> Reply:
     """Print the configuration as commands that bring it back."""
     line.take_nothing()
-    estate = desk.estate
-    return Lines(tuple(dump(draw(estate.server, estate.pools, estate.services))), end="OK")
+    return Lines(tuple(dump(draw(desk.estate))), end="OK")
 
 
 COMMANDS = (

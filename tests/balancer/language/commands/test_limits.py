@@ -1,0 +1,262 @@
+"""CREATE LIMIT, SET, and the limit command, over a table that tests look into."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.balancer.stage import FakePorts, FakeStats, Stage
+from tests.balancer.test_dump import dumped, replay
+from wsgistack.balancer.control import Control
+from wsgistack.balancer.difference import difference
+from wsgistack.balancer.language.session import Session
+from wsgistack.balancer.ledger import BoardLedger
+from wsgistack.balancer.plane.board import Board
+
+ADDRESS = b"a" + b"\0" * 10 + b"\xff\xff" + bytes([10, 9, 8, 7])
+
+
+class LimitedStage(Stage):
+    """A control plane over a real table of limits; `stage.board` is its scoreboard."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.board = Board.create(1)
+        self.ledger = BoardLedger(self.board)
+        self.control = Control(
+            ports=FakePorts(),
+            stats=FakeStats(),
+            files=self.files,
+            workers=1,
+            started_at=1000.0,
+            ledger=self.ledger,
+        )
+
+    def words(self, step: int = 1, limit: str = "api", key: bytes = ADDRESS) -> tuple[int, int, int]:
+        """Return what the table holds under a step of a limit."""
+        return self.ledger.get(key, self.control.snapshot.limits[limit].steps[step].id)
+
+    def use_up(self, used: int, limit: str = "api", key: bytes = ADDRESS) -> None:
+        """Let a key have used so many of a fixed window that ends in an hour."""
+        step = self.control.snapshot.limits[limit].steps[1]
+        self.ledger.put(key, step.id, (self.ledger.now() + 3_600_000_000, used, 0))
+
+
+@pytest.fixture
+def stage() -> Iterator[LimitedStage]:
+    stage = LimitedStage()
+    stage.make_site()
+    stage.do("CREATE LIMIT api", "SET rate = 100/hour fixed", "SET mysite.limit = api")
+    yield stage
+    stage.board.close()
+
+
+def test_a_limit_is_dumped_before_the_service_that_has_it_and_can_be_replayed(stage: LimitedStage) -> None:
+    stage.do(
+        "CREATE LIMIT slow",
+        "SET rate = 2/second",
+        "SET slow.key = header:X-Key",
+        "SET mysite.limit = slow, api",
+    )
+    lines = dumped(stage)
+    assert "CREATE LIMIT api" in lines
+    assert lines.index("  SET key = header:x-key") < lines.index("  SET limit = slow, api")
+    assert dumped(replay(lines)) == lines
+
+
+@pytest.mark.parametrize(
+    ("lines", "commands"),
+    [
+        (["SET api.rate = 5/second"], ["SET api.rate = 5/second"]),
+        (["limit set api 5/second"], ["SET api.rate = 5/second"]),
+        (["SET mysite.limit = none"], ["SET mysite.limit = none"]),
+        (["SET mysite.limit = none", "DELETE LIMIT api"], ["SET mysite.limit = none", "DELETE LIMIT api"]),
+        (
+            ["CREATE LIMIT x", "SET rate = 1/s", "SET mysite.limit = x api"],
+            ["CREATE LIMIT x", "SET x.rate = 1/second", "SET mysite.limit = x, api"],
+        ),
+        (["limit reset api"], []),
+    ],
+)
+def test_what_differs_is_told_as_commands(stage: LimitedStage, lines: list[str], commands: list[str]) -> None:
+    before = stage.control.blueprint()
+    stage.do(*lines)
+    assert difference(before, stage.control.blueprint()) == commands
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ("CREATE LIMIT api", "limit 'api' already exists"),
+        ("CREATE LIMIT mysite", "service 'mysite' already exists"),
+        ("CREATE LIMIT _x", "'_x': the name of a limit begins with a letter or a digit"),
+        ("SET mysite.limit = apo", "limit 'apo' does not exist (did you mean 'api'?)"),
+        ("SET mysite.limit = api, api", "limit 'api' is listed twice"),
+        ("SET admin.limit = api", "The 'limit' option can only be set on a 'reverse_proxy' service"),
+        ("DELETE LIMIT api", "limit 'api' is used by service 'mysite'"),
+        ("DELETE LIMIT apo", "limit 'apo' does not exist (did you mean 'api'?)"),
+        ("SET api.buffer_size = 1k", "'api' is a limit, buffer_size belongs to a service"),
+        ("SET mysite.rate = 1/s", "'mysite' is a service, rate belongs to a limit"),
+        ("limit shw", "limit shw: one of show, top, set, reset, ban, unban is meant (did you mean 'show'?)"),
+        ("limit ban api somebody", "'somebody' is not the IP address of a client"),
+        ("limit ban api 10.9.8.7 for ever", "'ever', column 1: met 'ever', expected a unit of time"),
+        ("limit reset apo", "limit 'apo' does not exist (did you mean 'api'?)"),
+    ],
+)
+def test_what_is_refused_says_why(stage: LimitedStage, line: str, error: str) -> None:
+    (said,) = stage.say(line)
+    assert said.startswith("ERROR: ")
+    assert error in said
+
+
+def test_a_service_has_at_most_four_limits(stage: LimitedStage) -> None:
+    for name in "bcde":
+        stage.do(f"CREATE LIMIT {name}")
+    assert stage.say("SET mysite.limit = api b c d e") == ["ERROR: 5 limits; a service has at most 4"]
+
+
+def test_the_list_has_rates_keys_and_counts(stage: LimitedStage) -> None:
+    stage.do("CREATE LIMIT all", "SET key = global", "SET rate = 9/s")
+    assert stage.say("limit show") == [
+        "all 9/second by global: allowed 0 refused 0 banned 0 watched 0",
+        "api 100/hour fixed by ip: allowed 0 refused 0 banned 0 watched 0",
+        ".",
+    ]
+
+
+def test_one_limit_is_shown_with_its_settings_counts_and_users(stage: LimitedStage) -> None:
+    lines = stage.say("limit show api")
+    assert lines[:3] == ["rate 100/hour fixed", "key ip", "status 429"]
+    assert lines[-3:] == ["trouble 0", "services mysite", "."]
+
+
+def test_a_client_is_shown_with_what_each_limit_leaves_it(stage: LimitedStage) -> None:
+    stage.use_up(97)
+    told = "api 10.9.8.7: 100/hour fixed: 3 left, more in 3.6e+03 s"
+    assert stage.say("limit show api 10.9.8.7") == ["api 10.9.8.7: not banned", told, "."]
+    assert stage.say("limit show 10.9.8.7") == ["api 10.9.8.7: not banned", told, "."]
+    assert stage.say("limit show api ::ffff:10.9.8.7") == ["api 10.9.8.7: not banned", told, "."]
+    assert stage.say("limit show api 2001:db8::1")[1] == "api 2001:db8::/64: 100/hour fixed: 100 left"
+
+
+def test_one_client_or_all_of_them_are_forgotten(stage: LimitedStage) -> None:
+    stage.use_up(100)
+    stage.do("limit reset api 10.9.8.7")
+    assert stage.words() == (0, 0, 0)
+    stage.use_up(100)
+    stage.do("limit reset api")
+    assert stage.words() == (0, 0, 0)
+    assert stage.control.snapshot.limits["api"].epoch == 1
+
+
+def test_who_is_banned_by_hand_is_until_then_or_until_somebody_ends_it(stage: LimitedStage) -> None:
+    stage.do("limit ban api 10.9.8.7 for 15 minutes")
+    (said, _, _) = stage.say("limit show api 10.9.8.7")
+    assert said == "api 10.9.8.7: banned, ends in 900 s"
+    stage.do("limit unban api 10.9.8.7")
+    assert stage.words(0) == (0, 0, 0)
+
+
+def test_a_credential_is_shown_by_its_hash_alone(stage: LimitedStage) -> None:
+    stage.do("CREATE LIMIT keyed", "SET key = header:X-Key", "SET rate = 1/hour", "limit ban keyed s3cret")
+    lines = stage.say("limit show keyed s3cret")
+    assert lines[0].startswith("keyed credential#")
+    assert "banned, ends in 3.6e+03 s" in lines[0]
+    assert "s3cret" not in "".join(lines)
+
+
+def test_who_is_counted_with_everybody_has_no_key_of_its_own(stage: LimitedStage) -> None:
+    stage.do(
+        "CREATE LIMIT all", "SET key = global", "CREATE LIMIT each", "SET key = service", "SET rate = 1/hour"
+    )
+    said = "ERROR: limit all counts everybody together: limit reset all"
+    assert stage.say("limit reset all 10.9.8.7") == [said]
+    assert stage.say("limit show each mysite")[1] == "each service#0: 1/hour: 1 left"
+
+
+def test_a_reader_may_look_but_change_nothing(stage: LimitedStage) -> None:
+    stage.session.readonly = True
+    assert stage.say("limit top") == ["."]
+    for line in (
+        "limit set api 1/s",
+        "limit reset api",
+        "limit ban api 10.9.8.7",
+        "limit unban api 10.9.8.7",
+    ):
+        action = line.split()[1]
+        assert stage.say(line) == [
+            f"ERROR: this session is read-only, and 'limit {action}' changes something"
+        ]
+
+
+def test_a_file_may_set_a_rate_and_ban_nobody(stage: LimitedStage) -> None:
+    stage.session = Session.of_file({})
+    assert stage.say("limit set api 1/s") == []
+    assert stage.say("limit ban api 10.9.8.7") == ["ERROR: 'limit ban' has no place in a file"]
+
+
+def test_a_successor_knows_which_states_were_reset(stage: LimitedStage) -> None:
+    stage.do("limit reset api")
+    other = LimitedStage()
+    other.control.restore(stage.control.export())
+    other.do("CREATE LIMIT api", "SET rate = 100/hour fixed")
+    other.control.restore_names(stage.control.export())
+    assert other.control.snapshot.limits["api"] == stage.control.snapshot.limits["api"]
+    other.board.close()
+
+
+def test_explain_says_what_a_limit_would_do(stage: LimitedStage) -> None:
+    stage.do("SET api.exempt = 10.1.0.0/16", "SET api.methods = GET")
+    stage.use_up(97)
+    assert "limit api: 3 left of 100/hour fixed" in stage.say("explain GET / from 10.9.8.7")
+    assert "limit api: 100 left of 100/hour fixed" in stage.say("explain HEAD / from 10.9.8.8")
+    for quiet in ("explain POST / from 10.9.8.7", "explain GET / from 10.1.2.3"):
+        assert [line for line in stage.say(quiet) if line.startswith("limit")] == []
+    stage.use_up(100)
+    lines = stage.say("explain GET / from 10.9.8.7")
+    assert lines[-3].startswith("limit api: 100/hour fixed has no room, more in ")
+    assert lines[-2:] == ["answer 429: limit api has no room", "."]
+    assert stage.words()[1] == 100  # nothing was counted
+    stage.do("SET mysite.log_only = on")
+    assert "answer 429: limit api has no room" not in stage.say("explain GET / from 10.9.8.7")
+    stage.do("limit ban api 10.9.8.7")
+    assert any(
+        line.startswith("limit api: banned, ends in ") for line in stage.say("explain GET / from 10.9.8.7")
+    )
+
+
+def test_explain_believes_the_proxies_that_the_service_trusts(stage: LimitedStage) -> None:
+    stage.use_up(97)
+    asked = "explain GET / from 10.0.0.1 X-Forwarded-For: 6.6.6.6, 10.9.8.7"
+    assert "limit api: 100 left of 100/hour fixed" in stage.say(asked)
+    stage.do("SET mysite.trusted_upstream_proxies = 10.0.0.1")
+    assert "limit api: 3 left of 100/hour fixed" in stage.say(asked)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("SET mysite.log_only = on", "OK"),
+        ("SET mysite.max_delay = 300", "OK"),
+        (
+            "SET mysite.max_delay = 60",
+            "ERROR: 'max_delay' is not available yet, only its default 300 is accepted",
+        ),
+        ("SET mysite.whitelist_file = conf/white", "ERROR: 'whitelist_file' is not available yet"),
+        (
+            "SET mysite.ban_threshold = 4",
+            "ERROR: 'ban_threshold' is not available yet, only its default 0 is accepted",
+        ),
+    ],
+)
+def test_the_tunables_of_perlbals_throttle_are_known(stage: LimitedStage, line: str, said: str) -> None:
+    assert stage.say(line) == [said]
+
+
+def test_who_asks_while_a_stopped_process_holds_the_lock_is_told_so(stage: LimitedStage) -> None:
+    assert stage.board.limits is not None
+    stage.board.limits.hold(ADDRESS)
+    (said,) = stage.say("limit show api 10.9.8.7")
+    assert said == "ERROR: the table of limits is locked by a process that is stopped: try again"
+    assert stage.say("limit unban api 10.9.8.7") == [said]
+    stage.board.limits.release(ADDRESS)
+    assert stage.say("limit unban api 10.9.8.7") == ["OK"]

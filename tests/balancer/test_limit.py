@@ -1,0 +1,50 @@
+"""One limit as a value: what workers are told of it."""
+
+from tests.simulation.limited import make_limit
+
+
+def test_workers_are_told_the_ban_first_and_then_each_rate() -> None:
+    wire = make_limit(
+        "api", 3, rate="100/minute; 5/second burst 7", key="header:x-key", methods="GET"
+    ).as_wire()
+    rates = wire.pop("rates")
+    assert wire == {
+        "slot": 3, "by": "header", "name": "x-key", "tells": True, "bans": False, "methods": ["GET"], "exempt": [],
+        "dry_run": False, "count_refused": False, "status": 429, "ipv4_prefix": 32, "ipv6_prefix": 64,
+    }  # fmt: skip
+    assert [rate["numbers"]["kind"] for rate in rates] == ["ban", "gcra", "gcra"]
+    assert rates[2]["numbers"] == {
+        "kind": "gcra", "amount": 5, "window_us": 1_000_000, "burst": 7, "cost": 1, "length_us": 0, "longest_us": 0,
+    }  # fmt: skip
+    assert rates[2]["policy"] == '"api-2";q=5;w=1;wsgistack-burst=7'
+    assert rates[2]["prefix"] == '"api-2";r='
+    assert rates[2]["status"] == "HTTP/1.1 429 Too Many Requests\r\n"
+
+
+def test_the_page_is_cut_where_the_wait_is_told() -> None:
+    rate = make_limit("api", rate="1/minute").as_wire()["rates"][1]
+    assert rate["page"].endswith("<p>Request cannot be satisfied as assigned quota has been exceeded.")
+    assert rate["page_end"] == "</p></html>"
+
+
+def test_a_ban_is_told_in_its_numbers() -> None:
+    ban = make_limit("api", ban="3 in 1 minute for 2 s up to 8 s").as_wire()["rates"][0]
+    assert ban["numbers"] == {
+        "kind": "ban", "amount": 3, "window_us": 60_000_000, "burst": 3, "cost": 1,
+        "length_us": 2_000_000, "longest_us": 8_000_000,
+    }  # fmt: skip
+    assert "abnormal-usage-detected" in ban["problem"]
+
+
+def test_states_are_kept_where_the_rate_is_the_same_and_bans_where_the_limit_is() -> None:
+    first, same = make_limit("api", rate="1/minute"), make_limit("api", 5, rate="1/minute", status="503")
+    assert [step.id for step in first.steps] == [step.id for step in same.steps]
+    faster = make_limit("api", rate="2/minute")
+    assert faster.steps[0].id == first.steps[0].id
+    assert faster.steps[1].id != first.steps[1].id
+    for other in (
+        make_limit("other", rate="1/minute"),
+        make_limit("api", rate="1/minute", key="global"),
+        make_limit("api", epoch=1, rate="1/minute"),
+    ):
+        assert not {step.id for step in other.steps} & {step.id for step in first.steps}

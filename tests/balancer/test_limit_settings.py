@@ -1,0 +1,61 @@
+"""What a limit's settings take, and what is said of the rest."""
+
+import pytest
+
+from wsgistack.balancer.limit_settings import LIMIT_SETTINGS
+from wsgistack.errors import SettingError
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "shown"),
+    [
+        ("rate", "100 per minute, 5/s burst 7", "100/minute; 5/second burst 7"),
+        ("rate", "3/2 hours sliding", "3/2 hours sliding"),
+        ("rate", "unlimited", "unlimited"),
+        ("key", "IP", "ip"),
+        ("key", "Header:X-Api-Key", "header:x-api-key"),
+        ("methods", "get, post post", "GET, POST"),
+        ("methods", "none", "none"),
+        ("exempt", "10.1.2.3/8 2001:db8::1", "10.0.0.0/8, 2001:db8::1/128"),
+        ("exempt", '""', "none"),
+        ("ban", "10 in 1 hour for 15 minutes", "10 in hour for 15 minutes up to day"),
+        ("ban", "none", "none"),
+        ("headers", "NONE", "none"),
+        ("status", "503", "503"),
+    ],
+)
+def test_a_value_is_read_and_shown_so_that_it_is_read_again(name: str, text: str, shown: str) -> None:
+    value = LIMIT_SETTINGS.parse(name, text)
+    assert LIMIT_SETTINGS.show(name, value) == shown
+    assert LIMIT_SETTINGS.parse(name, shown) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "complaint"),
+    [
+        ("rate", "100/minit", "column 5: met 'minit', expected a unit of time such as 'minute' (did you mean 'minute'?)"),
+        ("rate", "5 concurrent", "rate: '5 concurrent': the balancer counts by gcra, fixed, sliding, not by 'concurrent'"),
+        ("rate", "5/calendar day", "not by 'calendar'"),
+        ("rate", "5/minute exact", "not by 'exact'"),
+        ("rate", "5 mb/minute", "rate: '5 mb/minute': the balancer counts requests, not bytes"),
+        ("rate", "5/second; unlimited", "'unlimited' stands alone"),
+        ("rate", "1/s;2/s;3/s;4/s;5/s", "rate: 5 rates; at most 4 fit"),
+        ("rate", "1/year burst 101", "its burst takes more than 100 years to come back"),
+        ("key", "adress", "key: 'adress' is not one of ip, service, global or header:NAME"),
+        ("key", "globl", "(did you mean 'global'?)"),
+        ("key", "header:X_Api_Key", "key: 'header:X_Api_Key' is not one of"),
+        ("methods", "GET, PSOT", "methods: 'PSOT' is not one of GET, HEAD, POST, PUT, DELETE, OPTIONS, TRACE, PATCH (did you mean 'POST'?)"),
+        ("exempt", "10.0.0.0/99", "exempt: '10.0.0.0/99' is not a network such as 10.0.0.0/8 or 2001:db8::/32"),
+        ("exempt", " ".join(f"10.0.0.{n}" for n in range(65)), "exempt: 65 networks; at most 64 fit"),
+        ("ban", "often", "ban: 'often' is not like '10 in 1 hour for 15 minutes up to 1 day'"),
+        ("ban", "501 in 1 hour for 1 hour", "ban: 501 refusals; at most 500 are counted"),
+        ("status", "200", "status: 200 is below 400"),
+        ("cost", "0", "cost: 0 is below 1"),
+        ("ipv6_prefix", "129", "ipv6_prefix: 129 is above 128"),
+        ("headers", "draft6", "headers: 'draft6' is not known"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_meant_is_refused_with_what_was_expected(name: str, text: str, complaint: str) -> None:
+    with pytest.raises(SettingError) as error:
+        LIMIT_SETTINGS.parse(name, text)
+    assert complaint in str(error.value)

@@ -1,0 +1,120 @@
+"""The limits that workers count in compiled code say the same as the algorithms of the WSGI edge."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wsgistack.balancer.limit_settings import COUNTED_HERE
+from wsgistack.balancer.limit_states import pack_ban, read_state
+from wsgistack.balancer.plane.limit_kernels import KINDS, Kernel
+from wsgistack.ratelimit.algorithms import Counter, make_counter
+from wsgistack.ratelimit.bans import BanCounter, parse_ban
+from wsgistack.ratelimit.rates import UNLIMITED, Rate, parse_rates
+
+NOW = 1_000_000_000  # of CLOCK_MONOTONIC: a machine that is up for a quarter of an hour
+
+RATES = [
+    "5/second",
+    "7/second burst 3",
+    "100/7 seconds burst 2",
+    "1/year",
+    "1000000000000/day",
+    "3/100 years burst 3",
+    "5/second fixed",
+    "3/2 hours fixed",
+    "5/second sliding",
+    "10/ms sliding",
+    "1000000000000/year sliding",
+    "1/minute sliding",
+]
+BANS = [
+    "1 in 1 second for 1 second",
+    "3 in 10 s for 2 s up to 5 s",
+    "500 in 1 minute for 1 hour up to 1 week",
+]
+few = settings(max_examples=150, deadline=None)
+# thousandths of the window that pass, with some microseconds, before each request; whether it is charged
+traces = st.lists(
+    st.tuples(st.sampled_from([0, 0, 0, 1, 30, 200, 500, 1000, 2500]), st.integers(0, 3), st.booleans()),
+    max_size=40,
+)
+
+
+def make_kernel(rate: Rate, cost: int) -> Kernel:
+    numbers: dict[str, Any] = {"kind": rate.algorithm, "amount": rate.amount, "window_us": rate.window_us}
+    return Kernel(numbers | {"burst": rate.burst, "cost": cost, "length_us": 0, "longest_us": 0})
+
+
+def make_ban_kernel(text: str) -> Kernel:
+    ban = parse_ban(text)
+    numbers: dict[str, Any] = {"kind": "ban", "amount": ban.refusals, "window_us": ban.window_us}
+    lengths = {"length_us": ban.length_us, "longest_us": ban.longest_us}
+    return Kernel(numbers | lengths | {"burst": ban.refusals, "cost": 1})
+
+
+def test_all_that_is_counted_here_has_a_kernel() -> None:
+    assert (*COUNTED_HERE, "ban") == KINDS
+    assert {parse_rates(text)[0].algorithm for text in RATES} == set(COUNTED_HERE)
+
+
+@pytest.mark.parametrize("text", RATES)
+@few
+@given(trace=traces, cost=st.integers(1, 7), late=st.integers(0, 2))
+def test_a_kernel_says_what_its_algorithm_says(
+    text: str, trace: list[tuple[int, int, bool]], cost: int, late: int
+) -> None:
+    rate = parse_rates(text)[0]
+    counter, kernel = make_counter(rate), make_kernel(rate, cost)
+    state, now = None, NOW + late * rate.window_us // 3
+    for share, more, is_charged in trace:
+        now += share * rate.window_us // 1000 + more
+        if is_charged:
+            state = counter.charge(state, now, cost)
+            kernel.charge(now)
+        else:
+            wait, state = counter.decide(state, now, cost)
+            assert kernel.decide(now) == wait
+        check(rate.algorithm, rate, counter, state, kernel, now)
+
+
+@pytest.mark.parametrize("text", BANS)
+@few
+@given(trace=traces)
+def test_a_ban_lasts_as_long_here_and_there(text: str, trace: list[tuple[int, int, bool]]) -> None:
+    counter, kernel = BanCounter(parse_ban(text)), make_ban_kernel(text)
+    state, now = None, NOW
+    for share, more, is_refused in trace:
+        now += share * 4_000 + more
+        if is_refused:
+            state = counter.charge(state, now, 1)
+            kernel.charge(now)
+        wait, state = counter.decide(state, now, 0)
+        assert kernel.decide(now) == wait
+        assert read_state("ban", UNLIMITED, kernel.words, now) == (
+            state if state and counter.ends_at(state) > now else None
+        )
+
+
+def check(kind: str, rate: Rate, counter: Counter, state: Any, kernel: Kernel, now: int) -> None:
+    """Both know the same: what is left, and the state itself as far as it matters."""
+    assert kernel.quota(now) == counter.quota(state, now)
+    kept = state if state is not None and counter.ends_at(state) > now else None
+    assert read_state(kind, rate, kernel.words, now) == kept
+
+
+@pytest.mark.parametrize("text", RATES)
+def test_what_costs_more_than_there_ever_is_never_passes(text: str) -> None:
+    rate = parse_rates(text)[0]
+    assert make_kernel(rate, rate.burst + 1).decide(NOW) == -1
+
+
+def test_a_ban_by_hand_is_one_that_the_counter_knows() -> None:
+    ban = parse_ban("3 in 10 s for 2 s up to 5 s")
+    state = read_state("ban", UNLIMITED, pack_ban(NOW + 9, 2, ban.longest_us), NOW)
+    assert BanCounter(ban).decide(state, NOW, 0)[0] == 9
+    assert BanCounter(ban).decide(state, NOW + 9, 0)[0] == 0
+    assert BanCounter(ban).ends_at(state) == NOW + 9 + 5_000_000

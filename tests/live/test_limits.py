@@ -1,0 +1,146 @@
+"""Limits with real workers: exact over all of them, whoever dies and whoever takes over."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.live.conftest import StartBackend, StartBalancer
+from tests.live.processes import Backend, Balancer, eventually, get, site
+from tests.live.test_upgrade import Chain
+
+LIMIT = "CREATE LIMIT api\nSET rate = {rate}\nSET mysite.limit = api"
+
+
+def configure(node: Backend, rate: str, *, workers: int = 1, more: str = "") -> str:
+    """Return a site with a limit; its lines stand after the service's."""
+    return site([node], workers=workers) + LIMIT.format(rate=rate) + "\n" + more
+
+
+def ask(balancer: Balancer) -> int:
+    """Return the status, 0 for a connection that broke."""
+    try:
+        return get(balancer.site, "/")[0]
+    except OSError:
+        return 0
+
+
+def burst(balancer: Balancer, count: int) -> Counter[int]:
+    """Return the statuses of so many requests by sixteen clients at once, each on its own connection."""
+    with ThreadPoolExecutor(16) as threads:
+        return Counter(threads.map(lambda _: ask(balancer), range(count)))
+
+
+def allowed(balancer: Balancer) -> int:
+    (line,) = [line for line in balancer.admin("limit show") if line.startswith("api ")]
+    return int(line.split(" allowed ")[1].split()[0])
+
+
+@pytest.mark.parametrize("rate", ["50/hour fixed", "50/year", "50/week sliding"])
+def test_four_workers_let_no_more_pass_than_one_would(
+    rate: str, start_backend: StartBackend, start_balancer: StartBalancer
+) -> None:
+    balancer = start_balancer(configure(start_backend(), rate, workers=4))
+    assert burst(balancer, 250) == {200: 50, 429: 200}
+    assert allowed(balancer) == 50
+
+
+def test_killed_workers_take_no_count_with_them(
+    start_backend: StartBackend, start_balancer: StartBalancer
+) -> None:
+    balancer = start_balancer(configure(start_backend(), "40/year", workers=3))
+    assert burst(balancer, 20) == {200: 20}
+    for pid in balancer.worker_pids():
+        os.kill(pid, signal.SIGKILL)
+    balancer.wait_for_log(" worker_started ", count=6)
+    eventually(lambda: len(balancer.worker_pids()) == 3)
+    eventually(lambda: "40/year by ip" in balancer.admin("limit show")[0])
+    statuses = burst(balancer, 100)
+    assert statuses[200] + 20 <= 40
+    assert statuses[429] >= 80
+
+
+def test_workers_killed_at_work_let_nobody_pass_twice(
+    start_backend: StartBackend, start_balancer: StartBalancer
+) -> None:
+    balancer = start_balancer(configure(start_backend(), "60/year", workers=4))
+    with ThreadPoolExecutor(1) as thread:
+        running = thread.submit(burst, balancer, 300)
+        eventually(lambda: allowed(balancer) > 5)
+        os.kill(balancer.worker_pids()[0], signal.SIGKILL)
+        statuses = running.result()
+    balancer.wait_for_log(" worker_started ", count=5)
+    assert statuses[200] <= 60
+    assert burst(balancer, 80)[200] + statuses[200] <= 60
+
+
+def test_a_successor_goes_on_counting_where_the_balancer_before_stood(
+    start_backend: StartBackend, start_balancer: StartBalancer, tmp_path: Path
+) -> None:
+    pidfile = tmp_path / "pid"
+    more = f"SERVER pidfile = {pidfile}\nSERVER drain_timeout = 10"
+    balancer = start_balancer(configure(start_backend(), "30/year", workers=2, more=more))
+    chain = Chain(balancer, pidfile)
+    try:
+        assert burst(balancer, 20) == {200: 20}
+        assert balancer.admin("upgrade") == ["OK"]
+        chain.upgraded(1)
+        assert burst(balancer, 40) == {200: 10, 429: 30}
+        balancer.admin("limit reset api")
+        assert burst(balancer, 5) == {200: 5}
+        assert balancer.admin("upgrade") == ["OK"]
+        chain.upgraded(2)
+        assert burst(balancer, 40) == {200: 25, 429: 15}
+    finally:
+        chain.end()
+
+
+def test_an_operator_bans_looks_changes_and_forgets(
+    start_backend: StartBackend, start_balancer: StartBalancer
+) -> None:
+    balancer = start_balancer(configure(start_backend(), "3/hour fixed", workers=2))
+    assert balancer.admin("limit ban api 127.0.0.1 for 1 hour") == ["OK"]
+    assert burst(balancer, 4) == {429: 4}
+    assert balancer.admin("limit top")[0] == "api 127.0.0.1 4"
+    assert balancer.admin("limit unban api 127.0.0.1") == ["OK"]
+    assert burst(balancer, 4) == {200: 3, 429: 1}
+    assert "3/hour fixed has no room" in "\n".join(balancer.admin("explain GET / from 127.0.0.1"))
+    assert balancer.admin("limit set api 5/hour fixed") == ["OK"]
+    assert burst(balancer, 6) == {200: 5, 429: 1}
+    assert balancer.admin("limit reset api 127.0.0.1") == ["OK"]
+    assert ask(balancer) == 200
+    assert "SET api.rate = 5/hour fixed" in balancer.admin("diff")
+
+
+def test_a_line_of_the_access_log_says_that_a_limit_refused(
+    start_backend: StartBackend, start_balancer: StartBalancer, tmp_path: Path
+) -> None:
+    log = f"SERVER access_log = {tmp_path / 'log'}\nSERVER access_log_format = json"
+    balancer = start_balancer(configure(start_backend(), "1/year", more=log))
+    host, port = balancer.site.rsplit(":", 1)
+    request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    with socket.create_connection((host, int(port))) as sock, sock.makefile("rb") as answers:
+        for status in (200, 429, 429):
+            sock.sendall(request)
+            assert answers.readline().split()[1] == str(status).encode()
+            length = 0
+            while (line := answers.readline()) != b"\r\n":
+                length = int(found[1]) if (found := re.match(rb"(?i)content-length: (\d+)", line)) else length
+            answers.read(length)
+    balancer.admin("limit ban api 127.0.0.1")
+    ask(balancer)
+    eventually(lambda: (tmp_path / "log").read_text().count("\n") == 4)
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert [(line["status"], line.get("reason")) for line in lines] == [
+        (200, None), (429, "rate_limited"), (429, "rate_limited"), (429, "banned"),
+    ]  # fmt: skip
+    metrics = "\n".join(balancer.admin("limit show api"))
+    assert "refused 3" in metrics and "banned 1" in metrics

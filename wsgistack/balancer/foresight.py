@@ -1,0 +1,157 @@
+"""What limits would say of a request, and what they know of somebody: nothing is counted.
+
+The engine of the WSGI edge decides, on the states that the workers share.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from wsgistack.balancer.limit import Limit, Step
+from wsgistack.balancer.limit_states import read_state
+from wsgistack.balancer.model import Service
+from wsgistack.balancer.outside import Ledger
+from wsgistack.http.forwarded import Address, find_client, hops_of_x_forwarded_for
+from wsgistack.ratelimit.algorithms import NEVER
+from wsgistack.settings import Value
+
+__all__ = [
+    "Foreseen",
+    "Left",
+    "find_address",
+    "find_keys",
+    "foresee",
+    "is_about",
+    "key_of_address",
+    "look",
+    "show_key",
+    "show_wait",
+]
+
+UNKNOWN, EVERYBODY = b"-", b"*"
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What one step leaves a key: *left* units, more in *more_us*; of a ban for how long it lasts."""
+
+    step: Step
+    key: bytes
+    left: int
+    more_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What a limit would do: *refused* has no room, None if the request may pass."""
+
+    limit: Limit
+    refused: Step | None
+    wait_us: int
+    left: tuple[Left, ...]
+
+
+def find_address(service: Service, peer: str, told: str | None) -> Address | None:
+    """Return the client's address, as its proxies tell it if they are trusted."""
+    networks = [
+        ipaddress.ip_network(str(word)) for word in _words(service.settings["trusted_upstream_proxies"])
+    ]
+    everybody = bool(service.settings["always_trusted"])
+
+    def is_trusted(address: Address | None) -> bool:
+        return everybody or (address is not None and any(address in network for network in networks))
+
+    return find_client(peer, hops_of_x_forwarded_for(told) if told else (), is_trusted)
+
+
+def _words(value: Value) -> tuple[str, ...]:
+    assert isinstance(value, tuple)
+    return value
+
+
+def key_of_address(limit: Limit, address: Address | None) -> bytes:
+    """Return the key under which *limit* counts an address."""
+    if address is None:
+        return UNKNOWN
+    prefix = limit.settings["ipv4_prefix" if address.version == 4 else "ipv6_prefix"]
+    network = ipaddress.ip_network((address, int(str(prefix))), strict=False).network_address
+    mapped = b"\0" * 10 + b"\xff\xff" if address.version == 4 else b""
+    return b"a" + mapped + network.packed
+
+
+def find_keys(
+    limit: Limit,
+    service: Service,
+    ledger: Ledger,
+    address: Address | None,
+    field: Callable[[str], str | None],
+) -> list[bytes]:
+    """Return the keys of a request, as plane/asker.pyx has them."""
+    kind, name = limit.by
+    if kind == "service":
+        return [b"s" + service.slot.to_bytes(4, "little")]
+    if kind == "global":
+        return [EVERYBODY]
+    credential = field(name) if kind == "header" else None
+    own = [ledger.credential(credential)] if credential else []
+    return [*own, key_of_address(limit, address)]
+
+
+def is_about(limit: Limit, method: str, address: Address | None) -> bool:
+    """Tell whether *limit* is about a request; HEAD is GET without a body (RFC 9110 §9.3.2)."""
+    methods = _words(limit.settings["methods"])
+    if methods and method not in methods and not (method == "HEAD" and "GET" in methods):
+        return False
+    exempt = [ipaddress.ip_network(word) for word in _words(limit.settings["exempt"])]
+    return address is None or not any(address in network for network in exempt)
+
+
+def look(limit: Limit, keys: Sequence[bytes], ledger: Ledger) -> tuple[Left, ...]:
+    """Return what each step leaves each key now."""
+    now = ledger.now()
+    found = []
+    for key in keys:
+        for step in limit.steps:
+            state = read_state(step.kind, step.engine.rate, ledger.get(key, step.id), now)
+            found.append(Left(step, key, *step.engine.counter.quota(state, now)))
+    return tuple(found)
+
+
+def foresee(limit: Limit, keys: Sequence[bytes], ledger: Ledger) -> Foreseen:
+    """Return what the limit would say of a request with these keys."""
+    now = ledger.now()
+    for key in keys:
+        for step in limit.steps:
+            state = read_state(step.kind, step.engine.rate, ledger.get(key, step.id), now)
+            wait, _ = step.engine.counter.decide(state, now, limit.cost if step.kind != "ban" else 0)
+            if wait:
+                return Foreseen(limit, step, wait, look(limit, keys, ledger))
+    return Foreseen(limit, None, 0, look(limit, keys, ledger))
+
+
+def show_key(limit: Limit, key: bytes) -> str:
+    """Return a key as people write it; of a credential only that there is one, and which."""
+    if key == UNKNOWN:
+        return "unknown"
+    if key == EVERYBODY:
+        return "everybody"
+    if key[:1] == b"s":
+        return f"service#{int.from_bytes(key[1:], 'little')}"
+    if key[:1] == b"h":
+        return f"credential#{key[1:].hex()}"
+    address = ipaddress.ip_address(key[1:])
+    assert isinstance(address, ipaddress.IPv6Address)
+    shown = address.ipv4_mapped or address
+    prefix = int(str(limit.settings["ipv4_prefix" if shown.version == 4 else "ipv6_prefix"]))
+    return str(shown) if prefix == shown.max_prefixlen else f"{shown}/{prefix}"
+
+
+def show_wait(wait_us: int) -> str:
+    """Return a wait in words.
+
+    >>> show_wait(1_500_000)
+    'in 1.5 s'
+    """
+    return "never" if wait_us == NEVER else f"in {wait_us / 1e6:.3g} s"

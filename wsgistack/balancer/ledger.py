@@ -1,0 +1,103 @@
+"""What control may read and write of the limits' shared table and counters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
+
+from wsgistack.balancer.limit_states import NOTHING, Words
+from wsgistack.balancer.outside import LimitCounts
+from wsgistack.errors import CommandError
+
+if TYPE_CHECKING:
+    from wsgistack.balancer.plane.board import Board
+
+__all__ = ["BoardLedger", "EmptyLedger", "no_counts"]
+
+LOCKED = "the table of limits is locked by a process that is stopped: try again"
+
+
+def no_counts() -> LimitCounts:
+    """Return the row of a limit that nobody ever met."""
+    return LimitCounts(allowed=0, refused=0, banned=0, watched=0, trouble=0)
+
+
+class BoardLedger:
+    """The ledger of a balancer that runs."""
+
+    def __init__(self, board: Board) -> None:
+        assert board.limits is not None
+        self._board = board
+        self._table = board.limits
+
+    def now(self) -> int:
+        """Return the time by which states are kept, in microseconds."""
+        return self._table.now()
+
+    def counts(self, slot: int) -> LimitCounts:
+        """Return a limit's row of the scoreboard."""
+        return cast(LimitCounts, self._board.limit(slot))
+
+    def top(self, slot: int) -> Mapping[bytes, int]:
+        """Return {key: refusals} of those whom a limit refuses most."""
+        return self._board.top(slot)
+
+    def reset(self, slot: int) -> None:
+        """Zero a limit's counters."""
+        self._board.reset_limit(slot)
+
+    def get(self, key: bytes, step: int) -> Words:
+        """Return the state of a key."""
+        try:
+            return self._table.get(key, step, self.now())
+        except TimeoutError:
+            raise CommandError(LOCKED) from None
+
+    def put(self, key: bytes, step: int, words: Words) -> bool:
+        """Set the state of a key; False if there is no room for it."""
+        try:
+            return self._table.put(key, step, self.now(), words)
+        except TimeoutError:
+            raise CommandError(LOCKED) from None
+
+    def look_at_bans(self) -> None:
+        """Let workers look at bans where no limit makes any."""
+        self._table.look_at_bans()
+
+    def credential(self, value: str) -> bytes:
+        """Return the key under which a credential is counted."""
+        return self._table.credential(value.encode("latin-1", "replace"))
+
+
+class EmptyLedger:
+    """The ledger of a control plane that only reads a file: nobody was ever counted."""
+
+    def now(self) -> int:
+        """Return 0: no time passes."""
+        return 0
+
+    def counts(self, slot: int) -> LimitCounts:
+        """Return zeros."""
+        return no_counts()
+
+    def top(self, slot: int) -> Mapping[bytes, int]:
+        """Return nobody."""
+        return {}
+
+    def reset(self, slot: int) -> None:
+        """Reset nothing."""
+
+    def get(self, key: bytes, step: int) -> Words:
+        """Return no state."""
+        return NOTHING
+
+    def put(self, key: bytes, step: int, words: Words) -> bool:
+        """Keep nothing."""
+        return False
+
+    def look_at_bans(self) -> None:
+        """Do nothing."""
+
+    def credential(self, value: str) -> bytes:
+        """Return the key of a credential; here any will do."""
+        return b"h" + value.encode("latin-1", "replace")[:8].ljust(8)

@@ -1,0 +1,20 @@
+# Who is asking: the client's address, and the key under which a limit counts a request.
+
+from libc.stdint cimport uint8_t
+
+from wsgistack.balancer.plane.core cimport Client
+from wsgistack.balancer.plane.gates cimport AskerKey, GateLimit
+from wsgistack.balancer.plane.limit_table cimport TableView
+from wsgistack.balancer.plane.wire cimport Head
+
+
+cdef struct Asker:               # one request's client
+    uint8_t known
+    uint8_t address[16]
+
+
+# The address of the client: the peer's, or what trusted proxies say. http/forwarded.py is the twin.
+cdef void find_asker(Client* c, const Head* h, const char* p, Asker* who) noexcept nogil
+# Write the keys of a request under a limit, and return how many there are: one or two.
+cdef int find_keys(const TableView* t, const Client* c, const GateLimit* limit, const Asker* who,
+                   const Head* h, const char* p, AskerKey* keys) noexcept nogil

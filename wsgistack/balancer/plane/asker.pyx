@@ -1,0 +1,214 @@
+"""Who is asking: the client's address, and the key under which a limit counts a request.
+
+The twin of http/forwarded.py and ratelimit/clients.py: the walk goes from the peer to the left of
+X-Forwarded-For as long as the hop at hand is trusted.  A credential is counted by its hash, and
+its sender beside it: anybody could invent one for each request.
+"""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memchr, memcpy, memset
+
+from wsgistack.balancer.plane.core cimport Client, Service
+from wsgistack.balancer.plane.gates cimport BY_HEADER, BY_IP, BY_SERVICE, KEY_BYTES, AskerKey, GateLimit
+from wsgistack.balancer.plane.limit_table cimport TableView, table_hash
+from wsgistack.balancer.plane.networks cimport networks_hold
+from wsgistack.balancer.plane.octets cimport same_word
+from wsgistack.balancer.plane.wire cimport F_X_FORWARDED_FOR, Field, Head
+
+cdef extern from "<arpa/inet.h>" nogil:
+    int inet_pton(int af, const char* text, void* out)
+    enum:
+        AF_INET
+        AF_INET6
+
+cdef enum:
+    LONGEST_HOP = 80
+    MOST_HOPS = 64
+    V4_AT = 12                   # where the four bytes lie in ::ffff:a.b.c.d
+
+
+cdef void map_v4(uint8_t* out) noexcept nogil:
+    memset(out, 0, 10)
+    memset(out + 10, 0xff, 2)
+
+
+cdef int parse_address(const char* p, uint32_t n, int only_v4, uint8_t* out) noexcept nogil:
+    cdef char text[LONGEST_HOP + 1]
+    memcpy(text, p, n)
+    text[n] = 0
+    if inet_pton(AF_INET, text, out + V4_AT) == 1:
+        map_v4(out)
+        return 1
+    return not only_v4 and inet_pton(AF_INET6, text, out) == 1
+
+
+cdef int is_port(const char* p, uint32_t n) noexcept nogil:
+    # ":" and one to five digits, or nothing
+    cdef uint32_t i
+    if n == 0:
+        return 1
+    if p[0] != b":" or not 2 <= n <= 6:
+        return 0
+    for i in range(1, n):
+        if not b"0" <= p[i] <= b"9":
+            return 0
+    return 1
+
+
+cdef int has_blank(const char* p, uint32_t n) noexcept nogil:
+    cdef uint32_t i
+    for i in range(n):
+        if p[i] == 32 or 9 <= p[i] <= 13 or 28 <= p[i] <= 31 or <uint8_t>p[i] == 0x85 or <uint8_t>p[i] == 0xa0:
+            return 1
+    return 0
+
+
+cdef int parse_bracketed(const char* p, uint32_t n, uint8_t* out) noexcept nogil:
+    cdef const char* end = <const char*>memchr(p, b"]", n)
+    cdef const char* zone
+    cdef uint32_t size
+    if end == NULL or not is_port(end + 1, n - <uint32_t>(end - p) - 1):
+        return 0
+    size = <uint32_t>(end - p) - 1
+    zone = <const char*>memchr(p + 1, b"%", size)
+    return parse_address(p + 1, size if zone == NULL else <uint32_t>(zone - p) - 1, 0, out)
+
+
+cdef int parse_hop(const char* p, uint32_t n, uint8_t* out) noexcept nogil:
+    # 1 if it is an address. A port, brackets and an IPv6 zone are dropped.
+    cdef uint32_t digits = 0
+    cdef const char* zone
+    while n and (p[0] == b" " or p[0] == b"\t"):
+        p += 1
+        n -= 1
+    while n and (p[n - 1] == b" " or p[n - 1] == b"\t"):
+        n -= 1
+    if n == 0 or n > LONGEST_HOP:
+        return 0
+    if p[0] == b"[":
+        return parse_bracketed(p, n, out)
+    while digits < n and (b"0" <= p[digits] <= b"9" or p[digits] == b"."):
+        digits += 1
+    if digits and is_port(p + digits, n - digits):
+        return parse_address(p, digits, 1, out)
+    zone = <const char*>memchr(p, b"%", n)
+    if zone == NULL:
+        return parse_address(p, n, 0, out)
+    return not has_blank(zone, n - <uint32_t>(zone - p)) and parse_address(p, <uint32_t>(zone - p), 0, out)
+
+
+cdef int trusts(const Service* s, const Asker* who) noexcept nogil:
+    return s.always_trusted or (who.known and networks_hold(s.trusted, s.n_trusted, who.address))
+
+
+cdef void walk(const Client* c, const Head* h, const char* p, Asker* who) noexcept nogil:
+    cdef const Field* f
+    cdef const char* q
+    cdef uint32_t start, end, hops = 0
+    cdef uint8_t address[16]
+    cdef int i
+    for i in range(h.n_fields - 1, -1, -1):
+        f = &h.fields[i]
+        if f.id != F_X_FORWARDED_FOR:
+            continue
+        q = p + f.value
+        end = f.value_len
+        while True:
+            start = end
+            while start and q[start - 1] != b",":
+                start -= 1
+            # The first hop is the peer's word; Client.trusted knows whether it counts.
+            if hops == MOST_HOPS or (hops and not trusts(c.service, who)):
+                return
+            if not parse_hop(q + start, end - start, address):
+                return
+            memcpy(who.address, address, 16)
+            who.known = 1
+            hops += 1
+            if start == 0:
+                break
+            end = start - 1
+
+
+cdef void find_asker(Client* c, const Head* h, const char* p, Asker* who) noexcept nogil:
+    if c.peer_known == 0:
+        c.peer_known = 1 if parse_hop(c.peer, c.peer_len, c.peer_address) else 2
+    who.known = c.peer_known == 1
+    memcpy(who.address, c.peer_address, 16)
+    if c.trusted and h.seen >> F_X_FORWARDED_FOR & 1:
+        walk(c, h, p, who)
+
+
+# -- keys ----------------------------------------------------------------------------------
+
+cdef int is_v4(const uint8_t* address) noexcept nogil:
+    cdef int i
+    for i in range(10):
+        if address[i]:
+            return 0
+    return address[10] == 0xff and address[11] == 0xff
+
+
+cdef void key_of_address(const GateLimit* limit, const Asker* who, AskerKey* key) noexcept nogil:
+    cdef uint32_t bits, whole
+    key.n = 1
+    key.text[0] = b"-"           # clients whose address nobody knows share a key
+    if not who.known:
+        return
+    bits = limit.ipv4_bits if is_v4(who.address) else limit.ipv6_bits
+    whole = bits // 8
+    key.n = KEY_BYTES
+    key.text[0] = b"a"
+    memset(key.text + 1, 0, 16)
+    memcpy(key.text + 1, who.address, whole)
+    if bits % 8:
+        key.text[1 + whole] = who.address[whole] & <uint8_t>(0xff << (8 - bits % 8))
+
+
+cdef int key_of_field(const TableView* t, const GateLimit* limit, const Head* h, const char* p, AskerKey* key) noexcept nogil:
+    # 0 if the request has no such field, or an empty one.
+    cdef uint64_t words[2]
+    cdef const Field* f
+    cdef int i, found = 0
+    for i in range(h.n_fields):
+        f = &h.fields[i]
+        if f.name_len != limit.name_len or f.value_len == 0 or not same_word(<const uint8_t*>p + f.name, limit.name, f.name_len):
+            continue
+        words[found > 0] = table_hash(t, p + f.value, f.value_len)
+        if found:
+            words[0] = table_hash(t, <const char*>words, 16)
+        found += 1
+    if found:
+        key.n = 9
+        key.text[0] = b"h"
+        memcpy(key.text + 1, words, 8)
+    return found > 0
+
+
+cdef int find_keys(const TableView* t, const Client* c, const GateLimit* limit, const Asker* who,
+                   const Head* h, const char* p, AskerKey* keys) noexcept nogil:
+    cdef int n = 0, i
+    if limit.by == BY_HEADER:
+        n = key_of_field(t, limit, h, p, &keys[0])
+    if limit.by == BY_HEADER or limit.by == BY_IP:
+        key_of_address(limit, who, &keys[n])
+    else:
+        keys[n].n = 1
+        keys[n].text[0] = b"*"
+        if limit.by == BY_SERVICE:
+            keys[n].n = 5
+            keys[n].text[0] = b"s"
+            memcpy(keys[n].text + 1, &c.service.slot, 4)
+    for i in range(n + 1):
+        keys[i].hash = table_hash(t, <const char*>keys[i].text, keys[i].n)
+    return n + 1
+
+
+# -- the face for tests --------------------------------------------------------------------
+
+def parse_hop_text(text: bytes) -> bytes | None:
+    """Return the 16 bytes of the address that a hop names, None for anything else."""
+    cdef uint8_t address[16]
+    if not parse_hop(text, len(text), address):
+        return None
+    return (<char*>address)[:16]

@@ -1,0 +1,14 @@
+"""What may answer a request before a node is touched: an answer ends it here.
+
+In this order: the limits of its service.  Whoever answers sets what own_answer.pyx does (own, why,
+status, res_state, started, own_body) and writes the whole answer into ex.down; nothing was written
+for a node yet, so that a refusal costs none of that.
+"""
+
+from wsgistack.balancer.plane.core cimport Client
+from wsgistack.balancer.plane.gate cimport gate_answers
+from wsgistack.balancer.plane.wire cimport Head
+
+
+cdef int front_answers(Client* c, const Head* h, const char* p) noexcept nogil:
+    return c.service.gate != NULL and gate_answers(c, h, p)

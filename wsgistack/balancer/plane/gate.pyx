@@ -1,0 +1,233 @@
+"""The limits of a service, decided in the worker: the compiled twin of ratelimit/limiter.py.
+
+All limits of a request are granted together or not at all: the locks of all its keys are held
+while it is decided, in one order.  A limit that only watches (dry_run) is decided apart, so that it
+changes nothing for anybody.  A refused request consumes nothing unless its limit counts it.
+
+If the table can not be locked in time, because somebody who holds a lock is stopped, the request
+passes uncounted: our trouble is not the client's.
+"""
+
+from libc.stdint cimport int64_t, uint32_t
+from libc.string cimport memcpy
+
+from wsgistack.balancer.plane.asker cimport Asker, find_asker, find_keys
+from wsgistack.balancer.plane.board cimport TOP_KEYS, LimitCount
+from wsgistack.balancer.plane.core cimport Client, Core
+from wsgistack.balancer.plane.gate_answer cimport gate_refuse, gate_tell
+from wsgistack.balancer.plane.gates cimport KEY_BYTES, MAX_KEYS, AskerKey, Claim, Claims, Gate, GateLimit
+from wsgistack.balancer.plane.limit_kernels cimport LIMIT_BAN, LIMIT_NEVER, LimitState, limit_charge, limit_decide
+from wsgistack.balancer.plane.limit_table cimport (
+    STRIPES,
+    TableView,
+    table_lock,
+    table_read,
+    table_unlock,
+    table_write,
+)
+from wsgistack.balancer.plane.networks cimport networks_hold
+from wsgistack.balancer.plane.wire cimport M_GET, M_HEAD, Head
+
+cdef enum:
+    MOST_KEYS = 8                # MAX_LIMITS * MAX_KEYS
+
+cdef struct Locks:               # stripes in ascending order, each once
+    uint32_t n
+    uint32_t stripes[MOST_KEYS]
+
+
+cdef inline LimitCount* counts(Core* core, const GateLimit* limit) noexcept nogil:
+    return &core.board.mine.limits[limit.slot]
+
+
+# -- locks ---------------------------------------------------------------------------------
+
+cdef void gather(const Claims* all, Locks* locks) noexcept nogil:
+    cdef uint32_t i, at, stripe
+    locks.n = 0
+    for i in range(all.n):
+        stripe = all.claims[i].key.hash & (STRIPES - 1)
+        at = locks.n
+        while at and locks.stripes[at - 1] > stripe:
+            at -= 1
+        if at and locks.stripes[at - 1] == stripe:
+            continue
+        for_room(locks, at)
+        locks.stripes[at] = stripe
+        locks.n += 1
+
+
+cdef inline void for_room(Locks* locks, uint32_t at) noexcept nogil:
+    cdef uint32_t i = locks.n
+    while i > at:
+        locks.stripes[i] = locks.stripes[i - 1]
+        i -= 1
+
+
+cdef int lock_all(const TableView* t, const Locks* locks) noexcept nogil:
+    cdef uint32_t i
+    for i in range(locks.n):
+        if not table_lock(t, locks.stripes[i]):
+            while i:
+                i -= 1
+                table_unlock(t, locks.stripes[i])
+            return 0
+    return 1
+
+
+# -- one decision --------------------------------------------------------------------------
+
+cdef void settle(const TableView* t, Claims* all, int64_t now) noexcept nogil:
+    cdef Claim* claim
+    cdef uint32_t i
+    for i in range(all.n):
+        claim = &all.claims[i]
+        if claim.rate.rate.kind != LIMIT_BAN and not table_write(t, claim.key.hash, claim.rate.id, now, &claim.state):
+            all.refused = <int>i     # more rates than a stripe has shared places: who can not be counted can not pass
+            all.wait_us = 1000000
+            return
+
+
+cdef void note(const TableView* t, const Claim* claim, int64_t wait_us, int64_t now) noexcept nogil:
+    # Count a refusal where its limit says so: under its own rate, and towards a ban.
+    cdef LimitState state
+    if claim.limit.count_refused and wait_us != LIMIT_NEVER:
+        state = claim.state
+        limit_charge(&claim.rate.rate, &state, now)
+        table_write(t, claim.key.hash, claim.rate.id, now, &state)
+    if claim.limit.bans:
+        table_read(t, claim.key.hash, claim.limit.rates[0].id, now, &state)
+        limit_charge(&claim.limit.rates[0].rate, &state, now)
+        table_write(t, claim.key.hash, claim.limit.rates[0].id, now, &state)
+
+
+cdef void decide(const TableView* t, Claims* all, int64_t now) noexcept nogil:
+    cdef Claim* claim
+    cdef uint32_t i
+    all.refused = -1
+    for i in range(all.n):
+        claim = &all.claims[i]
+        table_read(t, claim.key.hash, claim.rate.id, now, &claim.state)
+        all.wait_us = limit_decide(&claim.rate.rate, &claim.state, now)
+        if all.wait_us:
+            all.refused = <int>i
+            break
+    if all.refused < 0:
+        settle(t, all, now)
+        return
+    for i in range(all.n):
+        claim = &all.claims[i]
+        table_read(t, claim.key.hash, claim.rate.id, now, &claim.state)
+    claim = &all.claims[all.refused]
+    if claim.rate.rate.kind != LIMIT_BAN:
+        note(t, claim, all.wait_us, now)
+
+
+cdef int decide_locked(Core* core, Claims* all) noexcept nogil:
+    # 0 if the table could not be locked.
+    cdef const TableView* t = core.limits
+    cdef Locks locks
+    cdef uint32_t i
+    gather(all, &locks)
+    if not lock_all(t, &locks):
+        return 0
+    decide(t, all, <int64_t>core.now_us)
+    for i in range(locks.n):
+        table_unlock(t, locks.stripes[i])
+    return 1
+
+
+# -- what is counted -----------------------------------------------------------------------
+
+cdef void count_top(LimitCount* n, const AskerKey* key) noexcept nogil:
+    # Space-Saving (Metwally, Agrawal, El Abbadi 2005): who is new takes the place of the rarest, and its count.
+    cdef uint32_t i, rarest = 0
+    for i in range(TOP_KEYS):
+        if n.top[i].hash == key.hash:
+            n.top[i].count += 1
+            return
+        if n.top[i].count < n.top[rarest].count:
+            rarest = i
+    n.top[rarest].hash = key.hash
+    n.top[rarest].count += 1
+    n.top[rarest].n = key.n
+    memcpy(n.top[rarest].text, key.text, KEY_BYTES)
+
+
+cdef void count(Core* core, const Claims* all, int watched) noexcept nogil:
+    cdef const Claim* claim
+    cdef const GateLimit* last = NULL
+    cdef LimitCount* n
+    cdef uint32_t i
+    if all.refused >= 0:
+        claim = &all.claims[all.refused]
+        n = counts(core, claim.limit)
+        if watched:
+            n.watched += 1
+        else:
+            n.refused += 1
+            n.banned += claim.rate.rate.kind == LIMIT_BAN
+        count_top(n, claim.key)
+        return
+    for i in range(all.n):
+        if all.claims[i].limit != last:
+            last = all.claims[i].limit
+            counts(core, last).allowed += 1
+
+
+# -- one request ---------------------------------------------------------------------------
+
+cdef inline int is_about(const GateLimit* limit, const Head* h, const Asker* who) noexcept nogil:
+    # HEAD is GET without a body (RFC 9110 9.3.2): it must not be a way around.
+    cdef int method = M_GET if h.method_id == M_HEAD and limit.methods >> M_GET & 1 else h.method_id
+    if limit.methods and not limit.methods >> method & 1:
+        return 0
+    return not (limit.n_exempt and who.known and networks_hold(limit.exempt, limit.n_exempt, who.address))
+
+
+cdef void claim_all(const TableView* t, const GateLimit* limit, const AskerKey* keys, int n_keys, Claims* all) noexcept nogil:
+    cdef uint32_t i
+    cdef int k
+    cdef uint32_t first = 0 if limit.bans or t.head.banned else 1
+    for k in range(n_keys):
+        for i in range(first, limit.n_rates):
+            all.claims[all.n].limit = limit
+            all.claims[all.n].rate = &limit.rates[i]
+            all.claims[all.n].key = &keys[k]
+            all.n += 1
+
+
+cdef int gate_answers(Client* c, const Head* h, const char* p) noexcept nogil:
+    cdef Core* core = c.ep.core
+    cdef const Gate* gate = c.service.gate
+    cdef const GateLimit* limit
+    cdef AskerKey keys[MOST_KEYS]
+    cdef Asker who
+    cdef Claims all, watched
+    cdef uint32_t i
+    cdef int n
+    find_asker(c, h, p, &who)
+    all.n = 0
+    for i in range(gate.n):
+        limit = &gate.limits[i]
+        if not is_about(limit, h, &who):
+            continue
+        n = find_keys(core.limits, c, limit, &who, h, p, &keys[i * MAX_KEYS])
+        if not limit.dry_run:
+            claim_all(core.limits, limit, &keys[i * MAX_KEYS], n, &all)
+            continue
+        watched.n = 0
+        claim_all(core.limits, limit, &keys[i * MAX_KEYS], n, &watched)
+        if decide_locked(core, &watched):
+            count(core, &watched, 1)
+    if all.n == 0:
+        return 0
+    if not decide_locked(core, &all):
+        counts(core, all.claims[0].limit).trouble += 1
+        return 0
+    count(core, &all, 0)
+    if all.refused >= 0:
+        gate_refuse(c, &all, h, p)
+        return 1
+    gate_tell(c.ex, &all, core.now_us)
+    return 0

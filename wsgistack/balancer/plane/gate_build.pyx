@@ -1,0 +1,109 @@
+"""From a snapshot's limits (Limit.as_wire) to what the workers decide by."""
+
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy
+
+from wsgistack.balancer.plane.configure cimport fill_cidr, own_text
+from wsgistack.balancer.plane.gates cimport KEY_NAME, MAX_LIMITS, MAX_RATES, Gate, GateLimit, GateRate, Text
+from wsgistack.balancer.plane.limit_kernels cimport limit_fill
+from wsgistack.balancer.plane.networks cimport Cidr
+from wsgistack.balancer.plane.wire cimport (
+    M_DELETE,
+    M_GET,
+    M_HEAD,
+    M_OPTIONS,
+    M_PATCH,
+    M_POST,
+    M_PUT,
+    M_TRACE,
+)
+
+KEYS = ("ip", "header", "service", "global")   # KeyBy
+METHODS = {"GET": M_GET, "HEAD": M_HEAD, "POST": M_POST, "PUT": M_PUT, "DELETE": M_DELETE,
+           "OPTIONS": M_OPTIONS, "TRACE": M_TRACE, "PATCH": M_PATCH}
+LONGEST_PAGE = 400               # of gate_answer's page, without the seconds
+
+
+cdef int fill_text(Text* text, str given) except -1:
+    cdef bytes raw = given.encode()
+    text.p = own_text(raw)
+    text.n = len(raw)
+    return 0
+
+
+cdef int fill_rate(GateRate* rate, dict spec) except -1:
+    if len(spec["page"]) + len(spec["page_end"]) > LONGEST_PAGE:
+        raise ValueError(f"a page of {len(spec['page'])} bytes")
+    limit_fill(&rate.rate, spec["numbers"])
+    rate.id = spec["id"]
+    fill_text(&rate.policy, spec["policy"])
+    fill_text(&rate.prefix, spec["prefix"])
+    fill_text(&rate.status, spec["status"])
+    fill_text(&rate.problem, spec["problem"])
+    fill_text(&rate.page, spec["page"])
+    fill_text(&rate.page_end, spec["page_end"])
+    return 0
+
+
+cdef int fill_limit(GateLimit* limit, dict spec, bint dry_run) except -1:
+    cdef int i
+    cdef bytes name = spec["name"].encode()
+    if len(name) >= KEY_NAME or len(spec["rates"]) > MAX_RATES:
+        raise ValueError(f"{len(spec['rates'])} rates by {spec['name']!r}")
+    limit.slot = spec["slot"]
+    limit.by = KEYS.index(spec["by"])
+    memcpy(limit.name, <const char*>name, len(name))
+    limit.name_len = len(name)
+    limit.dry_run = dry_run or spec["dry_run"]
+    limit.tells = spec["tells"] and not limit.dry_run
+    limit.bans = spec["bans"]
+    limit.count_refused = spec["count_refused"]
+    limit.status = spec["status"]
+    limit.methods = sum(1 << METHODS[word] for word in spec["methods"])
+    limit.ipv4_bits = 96 + spec["ipv4_prefix"]
+    limit.ipv6_bits = spec["ipv6_prefix"]
+    limit.exempt = <Cidr*>calloc(len(spec["exempt"]) + 1, sizeof(Cidr))
+    if limit.exempt == NULL:
+        raise MemoryError
+    for i, text in enumerate(spec["exempt"]):
+        fill_cidr(&limit.exempt[i], text)
+    limit.n_exempt = len(spec["exempt"])
+    for i, rate in enumerate(spec["rates"]):
+        limit.n_rates = i + 1
+        fill_rate(&limit.rates[i], rate)
+    return 0
+
+
+cdef Gate* make_gate(list limits, bint dry_run) except NULL:
+    cdef Gate* gate = <Gate*>calloc(1, sizeof(Gate))
+    cdef int i
+    if gate == NULL:
+        raise MemoryError
+    try:
+        if len(limits) > MAX_LIMITS:
+            raise ValueError(f"{len(limits)} limits, at most {MAX_LIMITS} fit")
+        for i, spec in enumerate(limits):
+            gate.n = i + 1
+            fill_limit(&gate.limits[i], spec, dry_run)
+    except BaseException:
+        free_gate(gate)
+        raise
+    return gate
+
+
+cdef void free_gate(Gate* gate) noexcept:
+    cdef GateRate* rate
+    cdef unsigned int i, j
+    if gate == NULL:
+        return
+    for i in range(gate.n):
+        for j in range(gate.limits[i].n_rates):
+            rate = &gate.limits[i].rates[j]
+            free(rate.policy.p)
+            free(rate.prefix.p)
+            free(rate.status.p)
+            free(rate.problem.p)
+            free(rate.page.p)
+            free(rate.page_end.p)
+        free(gate.limits[i].exempt)
+    free(gate)

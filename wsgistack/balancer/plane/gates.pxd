@@ -1,0 +1,81 @@
+# The limits of a service, as its workers hold them: made by gate_build.pyx, asked by gate.pyx.
+
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from wsgistack.balancer.plane.limit_kernels cimport LimitRate, LimitState
+from wsgistack.balancer.plane.networks cimport Cidr
+
+cdef enum:
+    MAX_LIMITS = 4               # of a service, see balancer/limits.py
+    MAX_RATES = 5                # of a limit, its bans included
+    MAX_KEYS = 2                 # of a limit: a credential, and whose it is
+    MAX_CLAIMS = 40
+    KEY_BYTES = 17               # a kind, and an address or a hash
+    KEY_NAME = 64
+
+
+cdef enum KeyBy:                 # in the order of KEYS in gate_build.pyx
+    BY_IP = 0
+    BY_HEADER
+    BY_SERVICE
+    BY_ALL
+
+
+cdef struct Text:                # ready bytes
+    char* p
+    uint32_t n
+
+
+cdef struct GateRate:
+    LimitRate rate
+    uint64_t id                  # of its states in the table
+    Text policy                  # its item of RateLimit-Policy
+    Text prefix                  # how its item of RateLimit begins
+    Text status                  # of a refusal: the status line
+    Text problem                 # the bodies
+    Text page
+    Text page_end                # the page is followed by when to try again, and by this
+
+
+cdef struct GateLimit:
+    uint32_t slot                # of the scoreboard
+    uint8_t by                   # KeyBy
+    uint8_t dry_run
+    uint8_t tells                # clients what is left
+    uint8_t bans                 # it shuts out who is refused too often
+    uint8_t count_refused
+    uint8_t n_rates
+    uint16_t status
+    uint16_t methods             # a bit for each MethodId; 0: all
+    uint8_t ipv4_bits            # of the 128
+    uint8_t ipv6_bits
+    char name[KEY_NAME]          # of the field, lower case
+    uint32_t name_len
+    uint32_t n_exempt
+    Cidr* exempt
+    GateRate rates[MAX_RATES]    # the first one is the ban
+
+
+cdef struct Gate:
+    uint32_t n
+    GateLimit limits[MAX_LIMITS]
+
+
+cdef struct AskerKey:            # whom a limit counts a request by
+    uint8_t n
+    uint8_t text[KEY_BYTES]
+    uint64_t hash
+
+
+cdef struct Claim:               # one rate under one key
+    const GateLimit* limit
+    const GateRate* rate
+    const AskerKey* key
+    LimitState state             # after the decision
+
+
+cdef struct Claims:
+    uint32_t n
+    int refused                  # which of them has no room; -1: the request may pass
+    int64_t wait_us              # until it would have; LIMIT_NEVER
+    Claim claims[MAX_CLAIMS]

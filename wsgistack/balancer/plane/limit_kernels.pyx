@@ -1,0 +1,266 @@
+"""How a limit counts: the compiled twins of ratelimit/algorithms/ and ratelimit/bans.py.
+
+All is integer arithmetic in microseconds; where a product may pass 64 bits it is made in 128.
+A state of zeros is none.  gcra keeps its arrival time as whole microseconds and a rest, so that
+each word can be written alone: whoever dies between two writes leaves less than a microsecond wrong.
+A ban packs four numbers into two words: times and end of its window, refusals and end of the ban.
+"""
+
+from libc.stdint cimport int64_t
+
+cdef extern from *:
+    ctypedef long long wide "__int128"
+
+KINDS = ("gcra", "fixed", "sliding", "ban")    # LimitKind
+
+cdef enum:
+    TIME_BITS = 54               # microseconds: 570 years
+    MOST_TIMES = 500
+
+cdef int64_t TIME_MASK = (<int64_t>1 << TIME_BITS) - 1
+BAN_MOST_REFUSALS = 500
+
+
+# -- gcra ----------------------------------------------------------------------------------
+
+cdef inline void gcra_step(const LimitRate* r, const LimitState* s, int64_t now, int64_t* a, int64_t* b) noexcept nogil:
+    a[0] = now if s.a < now else s.a
+    b[0] = (0 if s.a < now else s.b) + r.step_rest
+    a[0] += r.step_us
+    if b[0] >= r.amount:
+        b[0] -= r.amount
+        a[0] += 1
+
+
+cdef inline void gcra_put(LimitState* s, int64_t a, int64_t b) noexcept nogil:
+    s.a = a
+    s.b = b
+    s.ends_us = a + (b > 0)
+
+
+cdef int64_t gcra_decide(const LimitRate* r, LimitState* s, int64_t now) noexcept nogil:
+    cdef int64_t a, b, over_us, over_rest
+    gcra_step(r, s, now, &a, &b)
+    over_us = a - now - r.full_us
+    over_rest = b - r.full_rest
+    if over_us < 0 or (over_us == 0 and over_rest <= 0):
+        gcra_put(s, a, b)
+        return 0
+    return over_us + (over_rest > 0) if r.cost <= r.burst else LIMIT_NEVER
+
+
+cdef int64_t gcra_quota(const LimitRate* r, const LimitState* s, int64_t now, int64_t* more_us) noexcept nogil:
+    cdef wide ahead = <wide>(s.a - now) * r.amount + s.b
+    cdef wide full = <wide>r.burst * r.window_us
+    cdef wide left, missing
+    if s.ends_us <= now or ahead <= 0:
+        more_us[0] = 0
+        return r.burst
+    left = (full - ahead) // r.window_us if full > ahead else 0
+    missing = (left + 1) * r.window_us + ahead - full
+    more_us[0] = <int64_t>((missing + r.amount - 1) // r.amount)
+    return <int64_t>left
+
+
+# -- fixed ---------------------------------------------------------------------------------
+
+cdef int64_t fixed_decide(const LimitRate* r, LimitState* s, int64_t now) noexcept nogil:
+    if r.cost > r.amount:
+        return LIMIT_NEVER
+    if s.ends_us <= now:
+        s.a = r.cost
+        s.ends_us = now + r.window_us
+        return 0
+    if s.a + r.cost > r.amount:
+        return s.ends_us - now
+    s.a += r.cost
+    return 0
+
+
+cdef void fixed_charge(const LimitRate* r, LimitState* s, int64_t now) noexcept nogil:
+    if s.ends_us <= now:
+        s.a = 0
+        s.ends_us = now + r.window_us
+    s.a += r.cost
+
+
+cdef int64_t fixed_quota(const LimitRate* r, const LimitState* s, int64_t now, int64_t* more_us) noexcept nogil:
+    if s.ends_us <= now or s.a == 0:
+        more_us[0] = 0
+        return r.amount
+    more_us[0] = s.ends_us - now
+    return r.amount - s.a if r.amount > s.a else 0
+
+
+# -- sliding -------------------------------------------------------------------------------
+
+cdef inline int64_t sliding_turn(const LimitRate* r, const LimitState* s, int64_t now, int64_t* before, int64_t* used) noexcept nogil:
+    # Return the index of the window that counts, and what was used in the one before and in it.
+    cdef int64_t index = now // r.window_us
+    cdef int64_t kept = s.ends_us // r.window_us - 2
+    before[0] = 0
+    used[0] = 0
+    if s.ends_us == 0 or kept < index - 1:
+        return index
+    if kept >= index:
+        before[0] = s.a
+        used[0] = s.b
+        return kept
+    before[0] = s.b
+    return index
+
+
+cdef inline void sliding_put(const LimitRate* r, LimitState* s, int64_t index, int64_t before, int64_t used) noexcept nogil:
+    s.a = before
+    s.b = used
+    s.ends_us = (index + 2) * r.window_us
+
+
+cdef int64_t sliding_wait(const LimitRate* r, int64_t before, int64_t used, int64_t cost, int64_t passed) noexcept nogil:
+    cdef int64_t window = r.window_us, room = r.amount - cost, wait
+    if used <= room and before:
+        wait = window - <int64_t>(<wide>(room - used) * window // before) - passed
+        return wait if wait > 1 else 1
+    if not used:
+        return window - passed if window - passed > 1 else 1
+    wait = window - <int64_t>(<wide>room * window // used)
+    wait = window - passed + (wait if wait > 0 else 0)
+    return wait if wait else 1
+
+
+cdef int64_t sliding_decide(const LimitRate* r, LimitState* s, int64_t now) noexcept nogil:
+    cdef int64_t before, used
+    cdef int64_t index = sliding_turn(r, s, now, &before, &used)
+    cdef int64_t passed = now % r.window_us
+    cdef wide counted = <wide>before * (r.window_us - passed) + <wide>(used + r.cost) * r.window_us
+    if counted <= <wide>r.amount * r.window_us:
+        sliding_put(r, s, index, before, used + r.cost)
+        return 0
+    if r.cost > r.amount:
+        return LIMIT_NEVER
+    return sliding_wait(r, before, used, r.cost, passed)
+
+
+cdef void sliding_charge(const LimitRate* r, LimitState* s, int64_t now) noexcept nogil:
+    cdef int64_t before, used
+    cdef int64_t index = sliding_turn(r, s, now, &before, &used)
+    sliding_put(r, s, index, before, used + r.cost)
+
+
+cdef int64_t sliding_quota(const LimitRate* r, const LimitState* s, int64_t now, int64_t* more_us) noexcept nogil:
+    cdef int64_t before, used, left, passed = now % r.window_us
+    cdef wide room
+    sliding_turn(r, s, now, &before, &used)
+    room = <wide>(r.amount - used) * r.window_us - <wide>before * (r.window_us - passed)
+    left = <int64_t>(room // r.window_us) if room > 0 else 0
+    more_us[0] = sliding_wait(r, before, used, left + 1, passed) if left < r.amount else 0
+    return left
+
+
+# -- bans ----------------------------------------------------------------------------------
+
+cdef inline int64_t ban_until(const LimitState* s) noexcept nogil:
+    return s.b & TIME_MASK
+
+
+cdef void ban_charge(const LimitRate* r, LimitState* s, int64_t now) noexcept nogil:
+    cdef int64_t end = s.a & TIME_MASK, times = s.a >> TIME_BITS
+    cdef int64_t until = ban_until(s), refusals = s.b >> TIME_BITS
+    cdef wide length
+    if until > now:
+        return
+    if until and until + r.longest_us <= now:
+        times = 0
+    if end <= now:
+        end = now + r.window_us
+        refusals = 0
+    refusals += 1
+    if refusals >= r.amount:
+        length = <wide>r.length_us << (times if times < 40 else 40)
+        until = now + (<int64_t>length if length < r.longest_us else r.longest_us)
+        refusals = 0
+        times = times + 1 if times < MOST_TIMES else times
+    s.a = times << TIME_BITS | end
+    s.b = refusals << TIME_BITS | until
+    s.ends_us = until + r.longest_us if until and until + r.longest_us > end else end
+
+
+# -- all of them ---------------------------------------------------------------------------
+
+cdef int64_t limit_decide(const LimitRate* r, LimitState* s, int64_t now) noexcept nogil:
+    if r.kind == LIMIT_GCRA:
+        return gcra_decide(r, s, now)
+    if r.kind == LIMIT_FIXED:
+        return fixed_decide(r, s, now)
+    if r.kind == LIMIT_SLIDING:
+        return sliding_decide(r, s, now)
+    return ban_until(s) - now if ban_until(s) > now else 0
+
+
+cdef void limit_charge(const LimitRate* r, LimitState* s, int64_t now) noexcept nogil:
+    cdef int64_t a, b
+    if r.kind == LIMIT_GCRA:
+        gcra_step(r, s, now, &a, &b)
+        gcra_put(s, a, b)
+    elif r.kind == LIMIT_FIXED:
+        fixed_charge(r, s, now)
+    elif r.kind == LIMIT_SLIDING:
+        sliding_charge(r, s, now)
+    else:
+        ban_charge(r, s, now)
+
+
+cdef int64_t limit_quota(const LimitRate* r, const LimitState* s, int64_t now, int64_t* more_us) noexcept nogil:
+    if r.kind == LIMIT_GCRA:
+        return gcra_quota(r, s, now, more_us)
+    if r.kind == LIMIT_FIXED:
+        return fixed_quota(r, s, now, more_us)
+    if r.kind == LIMIT_SLIDING:
+        return sliding_quota(r, s, now, more_us)
+    more_us[0] = ban_until(s) - now if ban_until(s) > now else 0
+    return 0
+
+
+cdef int limit_fill(LimitRate* r, dict numbers) except -1:
+    r.kind = KINDS.index(numbers["kind"])
+    r.amount = numbers["amount"]
+    r.window_us = numbers["window_us"]
+    r.burst = numbers["burst"]
+    r.cost = numbers["cost"]
+    r.length_us = numbers["length_us"]
+    r.longest_us = numbers["longest_us"]
+    r.full_us, r.full_rest = divmod(numbers["burst"] * numbers["window_us"], numbers["amount"])
+    r.step_us, r.step_rest = divmod(numbers["cost"] * numbers["window_us"], numbers["amount"])
+    return 0
+
+
+# -- the face for tests --------------------------------------------------------------------
+
+cdef class Kernel:
+    """One rate with the state of one key, driven from Python; *numbers*: see LimitRate."""
+
+    cdef LimitRate rate
+    cdef LimitState state
+
+    def __init__(self, numbers: dict):
+        limit_fill(&self.rate, numbers)
+        self.state.ends_us = self.state.a = self.state.b = 0
+
+    def decide(self, now: int) -> int:
+        """Return 0 if a request may pass, else its wait."""
+        return limit_decide(&self.rate, &self.state, now)
+
+    def charge(self, now: int) -> None:
+        """Count one whatever the limit says."""
+        limit_charge(&self.rate, &self.state, now)
+
+    def quota(self, now: int) -> tuple:
+        """Return (units left, microseconds until there are more)."""
+        cdef int64_t more_us = 0
+        left = limit_quota(&self.rate, &self.state, now, &more_us)
+        return left, more_us
+
+    @property
+    def words(self) -> tuple:
+        """The state as it lies in memory: (ends_us, a, b)."""
+        return self.state.ends_us, self.state.a, self.state.b

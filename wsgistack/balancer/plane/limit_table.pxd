@@ -1,0 +1,59 @@
+# The states of all limits and keys, in memory that all workers share; see limit_table.pyx.
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from wsgistack.balancer.plane.limit_kernels cimport LimitState
+
+cdef enum:
+    STRIPES = 256                # each with a lock of its own
+    WINDOW = 16                  # places that a key may have
+    SHARED = 512                 # places of a stripe for those that found none, by rate
+
+
+cdef extern from "<pthread.h>" nogil:
+    ctypedef struct pthread_mutex_t:
+        pass
+
+
+cdef struct Place:               # 32 bytes
+    uint64_t mark                # 0: never used, 1: being written
+    LimitState state
+
+
+cdef union Stripe:
+    pthread_mutex_t lock
+    char line[64]                # of the cache
+
+
+cdef struct TableHead:
+    char magic[8]
+    uint64_t places              # of each stripe
+    uint64_t secret[2]           # of the hash of keys
+    uint64_t banned              # somebody was, by hand: bans are looked at where no rule has any
+
+
+cdef struct TableView:
+    TableHead* head
+    Stripe* stripes
+    Place* shared
+    Place* places
+    uint64_t n                   # places of a stripe
+
+
+# The hash of a key, by a secret of this table; its lowest byte names the stripe.
+cdef uint64_t table_hash(const TableView* t, const char* key, uint32_t n) noexcept nogil
+# Take a stripe's lock; 0 if its owner does not give it back in time, but is no more dead.
+cdef int table_lock(const TableView* t, uint32_t stripe) noexcept nogil
+cdef void table_unlock(const TableView* t, uint32_t stripe) noexcept nogil
+# With its lock held: read the state of the key with hash `key` under `rate`; zeros if there is none.
+cdef void table_read(const TableView* t, uint64_t key, uint64_t rate, int64_t now, LimitState* out) noexcept nogil
+# With its lock held: write it; 0 if the table can not hold it even together with others.
+cdef int table_write(const TableView* t, uint64_t key, uint64_t rate, int64_t now, const LimitState* state) noexcept nogil
+
+
+cdef class LimitTable:
+    cdef readonly int fd
+    cdef TableView view
+    cdef size_t size
+    cdef object mapping
+    cdef int change(self, bytes key, uint64_t rate, int64_t now, const LimitState* state) except -1

@@ -1,0 +1,277 @@
+"""The states of all limits and keys in one mapping of fixed size: exact over all workers.
+
+A key has WINDOW places to choose from, within one of 256 stripes.  Robust locks guard the stripes:
+the kernel gives back what a killed worker held, and a state is written so that each word stands by
+itself (limit_kernels.pyx).  No one sweeps: a place whose state has ended is free.
+
+A full table forgives nobody.  A key that finds no place is counted together with all others of its
+stripe that found none, and a key that finds a place later begins with what was counted there.
+"""
+
+import mmap
+import os
+import time
+
+from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
+
+from wsgistack.store.shm.hash cimport siphash
+
+cdef extern from "<pthread.h>" nogil:
+    ctypedef struct pthread_mutexattr_t:
+        pass
+    int PTHREAD_PROCESS_SHARED
+    int PTHREAD_MUTEX_ROBUST
+    int pthread_mutexattr_init(pthread_mutexattr_t*)
+    int pthread_mutexattr_setpshared(pthread_mutexattr_t*, int)
+    int pthread_mutexattr_setrobust(pthread_mutexattr_t*, int)
+    int pthread_mutexattr_destroy(pthread_mutexattr_t*)
+    int pthread_mutex_init(pthread_mutex_t*, const pthread_mutexattr_t*)
+    int pthread_mutex_trylock(pthread_mutex_t*)
+    int pthread_mutex_timedlock(pthread_mutex_t*, const timespec*)
+    int pthread_mutex_unlock(pthread_mutex_t*)
+    int pthread_mutex_consistent(pthread_mutex_t*)
+
+cdef extern from "<errno.h>" nogil:
+    int EOWNERDEAD, EBUSY
+
+cdef extern from *:
+    """
+    #if defined(__x86_64__) || defined(__i386__)
+    #define wsgistack_limit_pause() __builtin_ia32_pause()
+    #else
+    #define wsgistack_limit_pause() ((void)0)
+    #endif
+    #define wsgistack_store(p, v) __atomic_store_n(p, v, __ATOMIC_RELEASE)
+    """
+    void pause "wsgistack_limit_pause"() nogil
+    void store_word "wsgistack_store"(uint64_t* p, uint64_t v) nogil
+
+cdef enum:
+    HEADER = 4096
+    SPINS = 200                  # a decision takes 0.1 to 0.5 us
+    PATIENCE_NS = 5000000        # for an owner that is stopped, or has lost its processor
+    WRITING = 1
+
+MAGIC = b"wsgilim1"
+PLACES = 512                     # of each stripe: 131,072 keys in 4 MiB, of which only what is used is taken
+
+
+cdef size_t table_size(uint64_t places):
+    return HEADER + STRIPES * (sizeof(Stripe) + (SHARED + places) * sizeof(Place))
+
+
+cdef TableView table_view(char* base, uint64_t places):
+    cdef TableView t
+    t.head = <TableHead*>base
+    t.stripes = <Stripe*>(base + HEADER)
+    t.shared = <Place*>(t.stripes + STRIPES)
+    t.places = t.shared + STRIPES * SHARED
+    t.n = places
+    return t
+
+
+# -- locks ---------------------------------------------------------------------------------
+
+cdef inline int owned(pthread_mutex_t* lock, int r) noexcept nogil:
+    if r == EOWNERDEAD:
+        pthread_mutex_consistent(lock)   # each word stands by itself: there is nothing to mend
+        return 1
+    return r == 0
+
+
+cdef int table_lock(const TableView* t, uint32_t stripe) noexcept nogil:
+    cdef pthread_mutex_t* lock = &t.stripes[stripe].lock
+    cdef timespec until
+    cdef int r, i
+    for i in range(SPINS):
+        r = pthread_mutex_trylock(lock)
+        if r != EBUSY:
+            return owned(lock, r)
+        pause()
+    clock_gettime(CLOCK_REALTIME, &until)
+    until.tv_nsec += PATIENCE_NS
+    if until.tv_nsec >= 1000000000:
+        until.tv_nsec -= 1000000000
+        until.tv_sec += 1
+    return owned(lock, pthread_mutex_timedlock(lock, &until))
+
+
+cdef void table_unlock(const TableView* t, uint32_t stripe) noexcept nogil:
+    pthread_mutex_unlock(&t.stripes[stripe].lock)
+
+
+# -- places --------------------------------------------------------------------------------
+
+cdef uint64_t table_hash(const TableView* t, const char* key, uint32_t n) noexcept nogil:
+    return siphash(key, n, t.head.secret)
+
+
+cdef inline uint64_t mark_of(uint64_t key, uint64_t rate) noexcept nogil:
+    cdef uint64_t mark = key ^ rate
+    return mark if mark > WRITING else mark + 2
+
+
+cdef Place* find(Place* places, uint64_t n, uint64_t window, uint64_t mark, int64_t now, Place** free) noexcept nogil:
+    # The place of that mark, or NULL and the first that it could have, if any.
+    cdef uint64_t at = (mark >> 32) * n >> 32, i
+    cdef Place* place
+    free[0] = NULL
+    for i in range(window):
+        place = &places[at]
+        if place.mark == mark:
+            return place
+        if free[0] == NULL and place.state.ends_us <= now:
+            free[0] = place
+        if place.mark == 0:
+            return NULL          # nobody ever went past it
+        at = at + 1 if at + 1 < n else 0
+    return NULL
+
+
+cdef inline Place* find_own(const TableView* t, uint64_t key, uint64_t mark, int64_t now, Place** free) noexcept nogil:
+    return find(t.places + (key & (STRIPES - 1)) * t.n, t.n, WINDOW if WINDOW < t.n else t.n, mark, now, free)
+
+
+cdef inline Place* find_shared(const TableView* t, uint64_t key, uint64_t rate, int64_t now, Place** free) noexcept nogil:
+    return find(t.shared + (key & (STRIPES - 1)) * SHARED, SHARED, SHARED, mark_of(0, rate), now, free)
+
+
+cdef void table_read(const TableView* t, uint64_t key, uint64_t rate, int64_t now, LimitState* out) noexcept nogil:
+    cdef Place* free = NULL
+    cdef Place* place = find_own(t, key, mark_of(key, rate), now, &free)
+    if place == NULL or place.state.ends_us <= now:
+        place = find_shared(t, key, rate, now, &free)
+    if place == NULL or place.state.ends_us <= now:
+        memset(out, 0, sizeof(LimitState))
+    else:
+        out[0] = place.state
+
+
+cdef inline void put(Place* place, uint64_t mark, const LimitState* state) noexcept nogil:
+    # Another key's place bears no key while it is written, or a death would leave it the wrong state.
+    if place.mark != mark:
+        store_word(&place.mark, WRITING)
+    place.state = state[0]
+    store_word(&place.mark, mark)
+
+
+cdef int table_write(const TableView* t, uint64_t key, uint64_t rate, int64_t now, const LimitState* state) noexcept nogil:
+    cdef Place* free = NULL
+    cdef uint64_t mark = mark_of(key, rate)
+    cdef Place* place = find_own(t, key, mark, now, &free)
+    if place == NULL:
+        place = free
+    if place == NULL:
+        mark = mark_of(0, rate)
+        place = find_shared(t, key, rate, now, &free)
+        if place == NULL:
+            place = free
+    if place == NULL:
+        return 0
+    put(place, mark, state)
+    return 1
+
+
+# -- Python's side -------------------------------------------------------------------------
+
+cdef class LimitTable:
+    """The table behind the descriptor *fd*; `create` makes it, who inherits the descriptor attaches.
+
+    ValueError for something else.  The methods are for the supervisor and for tests; *now* is
+    CLOCK_MONOTONIC in microseconds, as `now` gives it, and *rate* the number that a snapshot has for a rate.
+    """
+
+    def __init__(self, fd: int):
+        cdef Py_buffer buf
+        size = os.fstat(fd).st_size
+        if size < HEADER:
+            raise ValueError(f"limits: {size} bytes is no table of limits")
+        self.mapping = mmap.mmap(fd, size)
+        PyObject_GetBuffer(self.mapping, &buf, PyBUF_WRITABLE)
+        self.view.head = <TableHead*>buf.buf
+        PyBuffer_Release(&buf)
+        if self.mapping[:8] != MAGIC or size != table_size(self.view.head.places):
+            raise ValueError("limits: wrong magic or size, made by another version")
+        self.view = table_view(<char*>self.view.head, self.view.head.places)
+        self.size = size
+        self.fd = fd
+
+    @staticmethod
+    def create(places: int = PLACES) :
+        """Make an empty table for 256 times *places* keys."""
+        cdef LimitTable table
+        cdef pthread_mutexattr_t attributes
+        cdef int i
+        if not 1 <= places <= 1 << 20:
+            raise ValueError(f"places: {places} is not from 1 to 2**20")
+        fd = os.memfd_create("wsgistack-limits")
+        os.ftruncate(fd, table_size(places))
+        os.pwrite(fd, MAGIC + int(places).to_bytes(8, "little") + os.urandom(16), 0)
+        table = LimitTable(fd)
+        pthread_mutexattr_init(&attributes)
+        pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED)
+        pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST)
+        for i in range(STRIPES):
+            pthread_mutex_init(&table.view.stripes[i].lock, &attributes)
+        pthread_mutexattr_destroy(&attributes)
+        return table
+
+    @staticmethod
+    def now() -> int:
+        """Return the time by which states are kept."""
+        return time.monotonic_ns() // 1000
+
+    def get(self, key: bytes, rate: int, now: int) -> tuple:
+        """Return (ends_us, a, b) of a key, zeros if nothing is known of it; TimeoutError if that is locked."""
+        cdef LimitState state
+        cdef uint64_t hashed = table_hash(&self.view, key, len(key)), mark = rate
+        cdef uint32_t stripe = hashed & (STRIPES - 1)
+        if not table_lock(&self.view, stripe):
+            raise TimeoutError
+        table_read(&self.view, hashed, mark, now, &state)
+        table_unlock(&self.view, stripe)
+        return state.ends_us, state.a, state.b
+
+    def put(self, key: bytes, rate: int, now: int, words: tuple) -> bool:
+        """Set the state of a key; False if there is no room."""
+        cdef LimitState state
+        state.ends_us, state.a, state.b = words
+        return self.change(key, rate, now, &state) == 1
+
+    cdef int change(self, bytes key, uint64_t rate, int64_t now, const LimitState* state) except -1:
+        cdef uint64_t hashed = table_hash(&self.view, key, len(key))
+        cdef uint32_t stripe = hashed & (STRIPES - 1)
+        cdef int done
+        if not table_lock(&self.view, stripe):
+            raise TimeoutError
+        done = table_write(&self.view, hashed, rate, now, state)
+        table_unlock(&self.view, stripe)
+        return done
+
+    def credential(self, value: bytes) -> bytes:
+        """Return the key under which a credential is counted, see asker.pyx."""
+        cdef uint64_t hashed = table_hash(&self.view, value, len(value))
+        return b"h" + (<char*>&hashed)[:8]
+
+    def look_at_bans(self) -> None:
+        """From now on workers look at bans where no limit makes any."""
+        self.view.head.banned = 1
+
+    def hold(self, key: bytes) -> None:
+        """Take the lock of a key's stripe and keep it, for the tests."""
+        if not table_lock(&self.view, table_hash(&self.view, key, len(key)) & (STRIPES - 1)):
+            raise TimeoutError
+
+    def release(self, key: bytes) -> None:
+        """Give it back."""
+        table_unlock(&self.view, table_hash(&self.view, key, len(key)) & (STRIPES - 1))
+
+    def close(self) -> None:
+        """Unmap it and close the descriptor; nothing may use it afterwards."""
+        if self.fd >= 0:
+            self.mapping.close()
+            os.close(self.fd)
+            self.fd = -1

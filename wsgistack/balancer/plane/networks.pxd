@@ -1,0 +1,21 @@
+# Networks, and whether an address is in one of them. IPv4 is ::ffff:a.b.c.d everywhere.
+
+from libc.stdint cimport uint8_t, uint32_t
+from libc.string cimport memcmp
+
+
+cdef struct Cidr:
+    uint8_t bits                 # of the 128
+    uint8_t net[16]
+
+
+cdef inline int networks_hold(const Cidr* networks, uint32_t n, const uint8_t* address) noexcept nogil:
+    cdef uint32_t i
+    cdef int whole, rest
+    for i in range(n):
+        whole = networks[i].bits // 8
+        rest = networks[i].bits % 8
+        if memcmp(address, networks[i].net, whole) == 0 and (
+                rest == 0 or (address[whole] ^ networks[i].net[whole]) >> (8 - rest) == 0):
+            return 1
+    return 0
