@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from wsgistack.cache.freshness import NOTHING_TOLD, Told
 from wsgistack.cache.head import ResponseHead
@@ -35,8 +36,7 @@ NO_CONDITIONS: Changes = dict.fromkeys(("if-none-match", "if-modified-since", "i
 WHOLE: Changes = {**NO_CONDITIONS, "range": None}
 
 
-@dataclass(frozen=True, slots=True)
-class Serve:
+class Serve(NamedTuple):
     """Answer by *reply*.  *refresh*: what to send to the origin afterwards, whose answer goes to nobody."""
 
     reply: Reply

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from wsgistack.cache.freshness import Terms
 from wsgistack.cache.head import ResponseHead
+from wsgistack.cache.status import hit
 from wsgistack.cache.vary import Selecting
 from wsgistack.http.conditional import evaluate, range_applies
 from wsgistack.http.dates import format_date, parse_date
@@ -13,7 +16,7 @@ from wsgistack.http.fields import Fields, without
 from wsgistack.http.ranges import ContentRange, Span, parse_content_range, resolve_range
 from wsgistack.http.request import RequestView
 
-__all__ = ["Page", "Reply", "make_reply"]
+__all__ = ["Page", "Reply", "make_hit", "make_reply"]
 
 BODYLESS = frozenset((204, 304))
 # What a 304 tells: RFC 9110 §15.4.5.  Last-Modified only where there is no tag.
@@ -26,6 +29,7 @@ class Page:
 
     *selecting*: what the request that brought it said in the fields that it varies by.  *tags*: what
     it can be purged by.  *ready*: its fields as they go out, without Age and Cache-Status.
+    *fresh_until*: until when `make_hit` answers a plain request with it, -inf if never.
     """
 
     head: ResponseHead
@@ -35,6 +39,7 @@ class Page:
     body: bytes = b""
     ready: Fields = field(init=False)
     etag: str | None = field(init=False)
+    fresh_until: float = field(init=False)
 
     def __post_init__(self) -> None:
         fields = list(without(self.head.fields, ("age",)))
@@ -42,6 +47,10 @@ class Page:
             fields.append(("Date", format_date(int(self.terms.received_at))))
         object.__setattr__(self, "ready", tuple(fields))
         object.__setattr__(self, "etag", self.head.field("etag"))
+        terms = self.terms
+        is_usable = not terms.asks_always and terms.lifetime_s is not None and self.head.status != 206
+        until = terms.received_at - terms.initial_age_s + (terms.lifetime_s or 0.0)
+        object.__setattr__(self, "fresh_until", until if is_usable else -math.inf)
 
     @property
     def part(self) -> ContentRange | None:
@@ -58,14 +67,28 @@ class Page:
         return replace(self, head=head, body=body)
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """What goes to the client; *body* is empty for HEAD and 304."""
 
     status: int
     reason: str
     fields: list[tuple[str, str]]
     body: bytes
+
+
+def make_hit(page: Page, now: float) -> Reply | None:
+    """Return what a fresh page answers to a GET that asks for nothing else, None where it is not fresh.
+
+    This is what `make_reply` would give to a request without conditions, range and Cache-Control.
+    """
+    terms = page.terms
+    left = page.fresh_until - now
+    if left <= 0.0 or now < terms.received_at:
+        return None
+    age = ("Age", str(int(terms.initial_age_s + now - terms.received_at)))
+    return Reply(
+        page.head.status, page.head.reason, [*page.ready, age, ("Cache-Status", hit(left))], page.body
+    )
 
 
 def make_reply(page: Page, request: RequestView, *, age: float, cache_status: str) -> Reply | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import floor
 from typing import Literal
 
 __all__ = ["CACHE_NAME", "Forwarded", "forwarded", "hit"]
@@ -12,14 +13,13 @@ CACHE_NAME = "wsgistack"
 Forwarded = Literal["bypass", "method", "uri-miss", "vary-miss", "miss", "request", "stale", "partial"]
 
 
-def hit(ttl_s: float, *, detail: str = "") -> str:
+def hit(ttl_s: float) -> str:
     """Return the member for a request answered from what is stored; *ttl_s* below 0: it was stale.  §2.1, §2.4
 
     >>> hit(29.9)
     'wsgistack; hit; ttl=29'
     """
-    text = f"{CACHE_NAME}; hit; ttl={int(ttl_s // 1)}"
-    return f"{text}; detail={detail}" if detail else text
+    return f"wsgistack; hit; ttl={floor(ttl_s)}"
 
 
 def forwarded(
@@ -42,7 +42,7 @@ def forwarded(
     if status is not None:
         words.append(f"fwd-status={status}")
     if ttl_s is not None:
-        words.append(f"ttl={int(ttl_s // 1)}")
+        words.append(f"ttl={floor(ttl_s)}")
     if stored:
         words.append("stored")
     if collapsed:

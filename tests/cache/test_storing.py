@@ -1,0 +1,94 @@
+"""May it be stored.  RFC 9111 §3"""
+
+from __future__ import annotations
+
+import pytest
+
+from wsgistack.cache.freshness import make_terms
+from wsgistack.cache.head import ResponseHead
+from wsgistack.cache.policy import PROFILES
+from wsgistack.cache.storing import REASONS, fields_to_store, find_refusal
+from wsgistack.wsgi import EnvironRequest
+
+TARGET = "http://example.org/page"
+FRESH = "max-age=60"
+
+
+def refusal(
+    profile: str = "rfc9111",
+    method: str = "GET",
+    status: int = 200,
+    asks: dict[str, str] | None = None,
+    **said: str,
+) -> str | None:
+    environ = {"REQUEST_METHOD": method, **(asks or {})}
+    head = ResponseHead(status, "Words", [(name.replace("_", "-"), value) for name, value in said.items()])
+    policy = PROFILES[profile]
+    terms = make_terms(head, policy, asked_at=0, received_at=0)
+    return find_refusal(EnvironRequest(environ), head, terms, policy, target=TARGET)
+
+
+@pytest.mark.parametrize(
+    ("asked", "word"),
+    [
+        ({"Cache_Control": FRESH}, None),
+        ({"ETag": '"a"'}, None),
+        ({"Last_Modified": "Sun, 06 Nov 1994 08:49:37 GMT"}, None),
+        ({}, "no-lifetime"),
+        ({"method": "HEAD", "Cache_Control": FRESH}, "method"),
+        ({"method": "PUT", "Cache_Control": FRESH}, "method"),
+        ({"method": "POST", "Cache_Control": FRESH}, "method"),
+        ({"method": "POST", "Cache_Control": FRESH, "Content_Location": "/page"}, None),
+        ({"method": "POST", "Cache_Control": FRESH, "Content_Location": TARGET}, None),
+        ({"method": "POST", "Content_Location": "/page"}, "method"),
+        ({"method": "POST", "Cache_Control": FRESH, "Content_Location": "/other"}, "method"),
+        ({"method": "POST", "Cache_Control": FRESH, "Content_Location": "http://[/"}, "method"),
+        ({"method": "POST", "status": 201, "Cache_Control": FRESH, "Content_Location": "/page"}, "method"),
+        ({"asks": {"HTTP_CACHE_CONTROL": "no-store"}, "Cache_Control": FRESH}, "request-no-store"),
+        ({"status": 103, "Cache_Control": FRESH}, "status"),
+        ({"status": 304, "Cache_Control": FRESH}, "status"),
+        ({"status": 412, "Cache_Control": FRESH}, "status"),
+        ({"status": 416, "Cache_Control": FRESH}, "status"),
+        ({"status": 599, "Cache_Control": FRESH}, None),
+        ({"status": 599, "Cache_Control": "max-age=60, no-store, must-understand"}, "status"),
+        ({"status": 200, "Cache_Control": "max-age=60, no-store, must-understand"}, None),
+        ({"status": 202, "ETag": '"a"'}, "status"),
+        ({"status": 202, "ETag": '"a"', "Cache_Control": "public"}, None),
+        ({"status": 206, "Cache_Control": FRESH}, "partial"),
+        ({"status": 206, "Cache_Control": FRESH, "Content_Range": "bytes 0-1/2"}, None),
+        ({"status": 206, "Cache_Control": FRESH, "Content_Range": "bytes 1-2/2"}, "partial"),
+        ({"Cache_Control": "no-store, max-age=60"}, "no-store"),
+        ({"Cache_Control": "PRIVATE, max-age=60"}, "private"),
+        ({"Cache_Control": 'private="x-a", max-age=60'}, None),
+        ({"Cache_Control": FRESH, "Vary": "Accept, *"}, "vary-star"),
+        ({"asks": {"HTTP_AUTHORIZATION": "x"}, "Cache_Control": FRESH}, "authorization"),
+        ({"asks": {"HTTP_AUTHORIZATION": "x"}, "Cache_Control": "max-age=60, public"}, None),
+        ({"asks": {"HTTP_AUTHORIZATION": "x"}, "Cache_Control": "max-age=60, must-revalidate"}, None),
+        ({"asks": {"HTTP_AUTHORIZATION": "x"}, "Cache_Control": "s-maxage=60"}, None),
+        (
+            {"asks": {"HTTP_AUTHORIZATION": "x"}, "Cache_Control": "public", "profile": "anonymous"},
+            "authorization",
+        ),
+        ({"Cache_Control": FRESH, "Set_Cookie": "a=b"}, None),
+        ({"Cache_Control": FRESH, "Set_Cookie": "a=b", "profile": "anonymous"}, "set-cookie"),
+    ],
+    ids=str,
+)
+def test_a_refusal_is_a_word_that_says_where_it_is_written(asked: dict[str, str], word: str | None) -> None:
+    assert refusal(**asked) == word  # type: ignore[arg-type]  # a table of keyword arguments
+    assert word is None or REASONS[word]
+
+
+def test_fields_of_the_hop_and_those_named_are_not_stored() -> None:
+    fields = [
+        ("Connection", "close, X-Hop"),
+        ("X-Hop", "1"),
+        ("Keep-Alive", "1"),
+        ("Cache-Control", 'private="X-User", no-cache="X-Token"'),
+        ("X-User", "me"),
+        ("x-token", "t"),
+        ("X-Kept", "1"),
+        ("X-Kept", "2"),
+    ]
+    stored = fields_to_store(ResponseHead(200, "OK", fields), PROFILES["rfc9111"])
+    assert [pair for pair in stored if pair[0] != "Cache-Control"] == [("X-Kept", "1"), ("X-Kept", "2")]
