@@ -47,7 +47,7 @@ def find(module: str) -> Any | None:
 
 def decisions() -> dict[str, Operation]:
     """Return what decides once for a key that is asked for all the time."""
-    table, now = Table([make_counter(parse_rates(ONE)[0])]), SteadyClock()
+    table, now = Table([make_counter(parse_rates(ONE)[0])]), SteadyClock().read
     found: dict[str, Operation] = {"wsgistack gcra": lambda: table.decide_one(0, b"\xc0\0\2\1", 1, now())}
     limits = find("limits")
     if limits:
@@ -63,7 +63,7 @@ def decisions() -> dict[str, Operation]:
 
 def many_keys() -> dict[str, Operation]:
     """Return what decides for a thousand keys in turn."""
-    table, now = Table([make_counter(parse_rates(ONE)[0])]), SteadyClock()
+    table, now = Table([make_counter(parse_rates(ONE)[0])]), SteadyClock().read
     keys = [number.to_bytes(4, "big") for number in range(1000)]
     turn = iter(keys * 10_000)
     found: dict[str, Operation] = {"wsgistack gcra": lambda: table.decide_one(0, next(turn), 1, now())}
@@ -147,7 +147,7 @@ def resident_bytes() -> int:
 
 def show_memory() -> None:
     """Print what a hundred thousand keys take, and the longest pause among their requests."""
-    table, now = Table([make_counter(parse_rates("100/minute")[0])]), SteadyClock()()
+    table, now = Table([make_counter(parse_rates("100/minute")[0])]), SteadyClock().read()
     keys = [number.to_bytes(4, "big") for number in range(MANY)]
     gc.collect()
     before = resident_bytes()

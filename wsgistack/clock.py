@@ -33,6 +33,10 @@ class SteadyClock:
 
     def __call__(self) -> int:
         """Return now, at least what any call before returned."""
+        return self.read()
+
+    def read(self) -> int:
+        """Do what a call of the clock does, in less time: a method is called without a detour."""
         now = self._monotonic_ns() // 1000
         if now >= self._look_at:
             self._look_at = now + FORWARD_STEP_US

@@ -14,6 +14,7 @@ COMPILED = find_files("*_cy.pyx", rooms=["wsgistack"])
 # Where the rest of the package finds whichever of the two is there.
 CHOOSERS = {
     "wsgistack.store.memcached.batches_cy": "from wsgistack.store.memcached.wire import sort_names as chosen",
+    "wsgistack.ratelimit.taking_cy": "from wsgistack.ratelimit.takers import Taker as chosen",
     "wsgistack.store.continuum_cy": "from wsgistack.store.circle import Continuum as chosen",
     "wsgistack.store.memcached.replies_cy": "from wsgistack.store.memcached.wire import Replies as chosen",
     "wsgistack.store.memcached.storing_cy": "from wsgistack.store.memcached.wire import write_stores as chosen",

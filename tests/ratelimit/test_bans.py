@@ -140,5 +140,5 @@ def test_places_of_a_dry_run_are_given_back() -> None:
     stage = Stage(Rule("new", "1 concurrent", dry_run=True))
     for _ in range(5):
         decision = stage.hit()
-        assert decision.would_refuse == []
+        assert decision.would_refuse == ()
         decision.release()

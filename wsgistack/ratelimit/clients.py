@@ -94,9 +94,9 @@ class Trust:
 
     def key(self, request: RequestView) -> bytes:
         """Return the key of the client's network; quick when no proxy has a say."""
-        if not self._believes:
-            return self._of_peer(request.peer)
-        return self._pack(self.address(request))
+        if self._believes:
+            return self._pack(self.address(request))
+        return self._of_peer(request.peer)
 
 
 def _pack(address: Address | None, ipv4_prefix: int, ipv6_prefix: int) -> bytes:
@@ -122,9 +122,10 @@ class Asker:
     @property
     def ip(self) -> bytes:
         """The key of the client's network."""
-        if self._ip is None:
-            self._ip = self.trust.key(self.request)
-        return self._ip
+        ip = self._ip
+        if ip is None:
+            ip = self._ip = self.trust.key(self.request)
+        return ip
 
 
 def client_ip(asker: Asker) -> tuple[bytes, ...]:

@@ -80,24 +80,22 @@ def limit_prefix(name: str) -> str:
 
 def draft10(quotas: Sequence[Quota]) -> Fields:
     """Return both fields for all *quotas*."""
-    return [
-        ("RateLimit-Policy", ", ".join([limit.policy_item for limit, _, _ in quotas])),
-        (
-            "RateLimit",
-            ", ".join(
-                [
-                    f"{limit.prefix}{left};t={-(-reset_us // SECOND_US)}"
-                    if reset_us
-                    else f"{limit.prefix}{left}"
-                    for limit, left, reset_us in quotas
-                ]
-            ),
-        ),
-    ]
+    policies, items = [], []
+    for limit, left, reset_us in quotas:
+        policies.append(limit.policy_item)
+        if reset_us:
+            items.append(f"{limit.prefix}{left};t={(reset_us + SECOND_US - 1) // SECOND_US}")
+        else:
+            items.append(f"{limit.prefix}{left}")
+    if not items:
+        return []
+    return [("RateLimit-Policy", ", ".join(policies)), ("RateLimit", ", ".join(items))]
 
 
 def draft6(quotas: Sequence[Quota]) -> Fields:
     """Return the three fields of draft 03 to 06, for the quota that is nearest to its end."""
+    if not quotas:
+        return []
     closest, left, reset_us = _closest(quotas)
     rates = [limit.rate for limit, _, _ in quotas]
     policies = [f"{rate.amount};w={max(rate.window_us // SECOND_US, 1)}" for rate in rates]
@@ -110,6 +108,8 @@ def draft6(quotas: Sequence[Quota]) -> Fields:
 
 def legacy(quotas: Sequence[Quota]) -> Fields:
     """Return the X-RateLimit fields, for the quota that is nearest to its end; Reset in seconds."""
+    if not quotas:
+        return []
     closest, left, reset_us = _closest(quotas)
     return [
         ("X-RateLimit-Limit", str(closest.rate.amount)),
@@ -140,8 +140,7 @@ def find_form(name: str) -> Callable[[Sequence[Quota]], Fields]:
         nearest = find_nearest(str(name), FORMS)
         hint = f" (did you mean '{nearest}'?)" if nearest else ""
         raise SettingError(f"headers: {name!r} is not one of {', '.join(FORMS)}{hint}")
-    form = FORMS[name]
-    return lambda quotas: form(quotas) if quotas else []
+    return FORMS[name]
 
 
 def _closest(quotas: Sequence[Quota]) -> Quota:

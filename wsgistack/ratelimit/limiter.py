@@ -34,36 +34,20 @@ class Decision:
     had no room.  Safe to use from the greenlet or thread that has the request.
     """
 
-    __slots__ = (
-        "_claims",
-        "_limiter",
-        "_missed",
-        "_now",
-        "_states",
-        "_taken",
-        "refused",
-        "wait_us",
-        "would_refuse",
-    )
+    # What few decisions have is not set for each of them.
+    refused: Limit | None = None
+    wait_us = 0
+    _taken: list[int] | None = None  # and not given back, once something was
+    _missed: Sequence[Claim] = ()  # what rules in dry run would have refused
+    would_refuse: Sequence[Limit] = ()
 
     def __init__(
-        self,
-        limiter: Limiter,
-        claims: Sequence[Claim],
-        now: int,
-        states: Sequence[State | None],
-        refused: Limit | None = None,
-        wait_us: int = 0,
+        self, limiter: Limiter, claims: Sequence[Claim], now: int, states: Sequence[State | None]
     ) -> None:
         self._limiter = limiter
         self._claims = claims
         self._now = now
         self._states = states
-        self._taken: list[int] | None = None  # and not given back, once something was
-        self._missed: Sequence[Claim] = ()  # what rules in dry run would have refused
-        self.refused = refused
-        self.wait_us = wait_us
-        self.would_refuse: list[Limit] = []
 
     @property
     def ok(self) -> bool:
@@ -102,10 +86,11 @@ class Decision:
         """Return (limit, units left, microseconds until there are more) as it was when this was decided."""
         limits, now = self._limiter.limits, self._now
         quotas: list[Quota] = []
-        for (number, _, _), state in zip(self._claims, self._states, strict=True):
+        for (number, _, _), state in zip(self._claims, self._states):  # noqa: B905 - strict costs 0.1 us
             limit = limits[number]
             if limit.tells:
-                quotas.append((limit, *limit.counter.quota(state, now)))
+                left, more_us = limit.quota(state, now)
+                quotas.append((limit, left, more_us))
         return quotas
 
     @property
@@ -146,7 +131,7 @@ class Decision:
     def join(self, watched: Decision) -> None:
         """Settle what a rule in dry run decided together with this one, and remember what it refused."""
         if watched.refused is not None:
-            self.would_refuse.append(watched.refused)
+            self.would_refuse = [*self.would_refuse, watched.refused]
             self._missed = [*self._missed, *watched._claims]
         else:
             self._claims = [*self._claims, *watched._claims]
@@ -267,39 +252,49 @@ class Limiter:
         """Count one request and decide whether it may pass."""
         asker = Asker(request, self.trust)
         claims: list[Claim] = []
-        watched: list[list[Claim]] = []
+        watched: list[list[Claim]] | None = None
         for compiled in self._compiled:
-            if compiled.is_about is not None and not compiled.is_about(request):
+            is_about = compiled.is_about
+            if is_about is not None and not is_about(request):
                 continue
-            steps = compiled.steps_for(request)
+            steps = compiled.steps
+            if steps is None:
+                steps = compiled.steps_for(request)
             if not steps:
                 break  # unlimited: the rules behind it do not matter
-            keys = compiled.key(asker)
-            found = [(number, key, cost) for key in keys for number, cost in steps]
+            found = [(number, key, cost) for key in compiled.key(asker) for number, cost in steps]
             if compiled.dry_run:
-                watched.append(found)
-            else:
+                watched = [*(watched or []), found]
+            elif claims:
                 claims += found
+            else:
+                claims = found
         decision = self.decide(claims)
-        for found in watched:
-            decision.join(self.decide(found))
+        if watched is not None:
+            for found in watched:
+                decision.join(self.decide(found))
         return decision
 
     def decide(self, claims: Sequence[Claim]) -> Decision:
         """Decide about *claims* of (number of a limit, key, cost)."""
         now = self.now()
         if len(claims) == 1:
-            ((number, key, cost),) = claims
+            number, key, cost = claims[0]
             wait, state = self.table.decide_one(number, key, cost, now)
-            index, states = (0 if wait else -1), [state]
+            decision = Decision(self, claims, now, (state,))
+            if not wait:
+                return decision
+            index = 0
         else:
             index, wait, states = self.table.decide(claims, now)
-        if index < 0:
-            return Decision(self, claims, now, states)
+            decision = Decision(self, claims, now, states)
+            if index < 0:
+                return decision
         refused = self.limits[claims[index][0]]
+        decision.refused, decision.wait_us = refused, wait
         if refused.ban is None:
             self._note(refused, claims, index, wait, now)
-        return Decision(self, claims, now, states, refused, wait)
+        return decision
 
     def _note(self, refused: Limit, claims: Sequence[Claim], index: int, wait: int, now: int) -> None:
         """Count a refusal where the rule says so: under its limit, and towards a ban."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from wsgistack.ratelimit.algorithms import Counter, make_counter
+from wsgistack.ratelimit.algorithms import Counter, State, make_counter
 from wsgistack.ratelimit.bans import Ban, BanCounter
 from wsgistack.ratelimit.fields import limit_prefix, policy_item
 from wsgistack.ratelimit.rates import Rate
@@ -26,6 +27,7 @@ class Limit:
     rule: Rule
     ban: Ban | None = None
     counter: Counter = field(init=False)
+    quota: Callable[[State | None, int], tuple[int, int]] = field(init=False)  # the counter's
     policy_item: str = field(init=False)
     prefix: str = field(init=False)
     tells: bool = field(init=False)  # clients what is left: not of a ban, nor of what is only watched
@@ -34,8 +36,10 @@ class Limit:
     def __post_init__(self) -> None:
         rate, ban = self.rate, self.ban
         settles = rate.in_bytes or rate.algorithm == "concurrent" or bool(self.rule.charge)
+        counter: Counter = make_counter(rate) if ban is None else BanCounter(ban)
         for name, value in (
-            ("counter", make_counter(rate) if ban is None else BanCounter(ban)),
+            ("counter", counter),
+            ("quota", counter.quota),
             ("policy_item", policy_item(self.policy, rate)),
             ("prefix", limit_prefix(self.policy)),
             ("tells", ban is None and self.rule.tell and not self.rule.dry_run),

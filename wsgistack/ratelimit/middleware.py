@@ -101,7 +101,7 @@ class RateLimit:
         self.limiter = Limiter(
             [*own, *rules],
             trust=trust,
-            now=now or SteadyClock(),
+            now=now or SteadyClock().read,
             max_keys=max_keys,
             store=_find_store(store),
             on_store_error=on_store_error,
@@ -180,7 +180,7 @@ class RateLimit:
 
     def _pass(self, environ: Environ, decision: Decision, start_response: StartResponse) -> Iterable[bytes]:
         added = [] if self._dry_run else self._form(decision.quotas())
-        if not decision.has_an_end:
+        if not (self.limiter.settles and decision.has_an_end):
             # The body is the application's own: a server recognises its file_wrapper.
             return self.app(environ, _with_fields(start_response, added))
         passage = _Passage(decision, start_response, added)
@@ -195,8 +195,8 @@ class RateLimit:
 def _with_fields(start_response: StartResponse, added: Headers) -> StartResponse:
     def start(status: str, headers: Headers, exc_info: ExcInfo | None = None, /) -> Callable[[bytes], object]:
         if exc_info is None:
-            return start_response(status, [*headers, *added])
-        return start_response(status, [*headers, *added], exc_info)
+            return start_response(status, headers + added)
+        return start_response(status, headers + added, exc_info)
 
     return start
 

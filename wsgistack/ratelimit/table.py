@@ -8,9 +8,12 @@ only be stricter.  A decision takes no system call and, under gevent, never swit
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from wsgistack.ratelimit.algorithms import Counter, State
+from wsgistack.ratelimit.algorithms.gcra import Gcra
+from wsgistack.ratelimit.takers import Taker
+from wsgistack.ratelimit.taking import HASH_BITS, Claim, Outcome, Shard
 
 __all__ = ["Claim", "Outcome", "Table"]
 
@@ -18,81 +21,35 @@ __all__ = ["Claim", "Outcome", "Table"]
 SHARD_KEYS = 1365
 USUAL_KEYS = 1200  # so that a full table's shards, which are not equally full, stay below that
 SHARED_ENTRIES = 256
-HASH_BITS = (
-    1 << 60
-) - 1  # an int of 60 bits takes 32 bytes; at a million keys two are alike once in 2 million
 FIRST_SWEEP = 64
-
-Claim = tuple[int, bytes, int]  # (number of the limit, key, cost)
-Outcome = tuple[int, int, list[State | None]]  # (index of the claim that refused or -1, wait, states)
-
-
-class _Shard(dict[int, State]):
-    """The states of some keys, by the hash of the key; *sweep_at*: how many there are before a sweep."""
-
-    __slots__ = ("sweep_at",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sweep_at = FIRST_SWEEP
 
 
 class Table:
     """The states of some limits, by number; *max_keys* for each.  Safe for threads and greenlets.
 
     Keys are known by 60 bits of their hash, which is keyed anew in each process (PEP 456).
+
+    *decide* and *decide_one* are those of taking.Taker.
     """
 
     trouble = 0  # there is no store that could fail
 
     def __init__(self, counters: Sequence[Counter], *, max_keys: int = 100_000) -> None:
         self._counters = tuple(counters)
-        self._decide = tuple(counter.decide for counter in counters)
         self._count = max(-(-max_keys // USUAL_KEYS), 1)
-        self._shards = [[_Shard() for _ in range(self._count)] for _ in self._counters]
+        self._shards = [[Shard(FIRST_SWEEP) for _ in range(self._count)] for _ in self._counters]
         self._shared: list[dict[int, State]] = [{} for _ in self._counters]
         self._lock = threading.Lock()
-
-    def decide(self, claims: Sequence[Claim], now: int) -> Outcome:
-        """Let all *claims* pass, or none: a refused request consumes nothing.
-
-        Returns the index of the first that has no room, -1 if all have; how long that one has to wait
-        (algorithms.NEVER: for ever), and the state of each claim after it.
-        """
-        count = self._count
-        with self._lock:
-            places = []
-            states = []
-            for index, (number, key, cost) in enumerate(claims):
-                mark = hash(key) & HASH_BITS
-                shard: dict[int, State] = self._shards[number][mark % count]
-                state = shard.get(mark)
-                if state is None:
-                    shard, mark = self._place(number, mark, now)
-                    state = shard.get(mark)
-                wait, state = self._decide[number](state, now, cost)
-                if wait:
-                    return index, wait, [self._get(number, key) for number, key, _ in claims]
-                places.append((shard, mark))
-                states.append(state)
-            for (shard, mark), state in zip(places, states, strict=True):
-                if state is not None:
-                    shard[mark] = state
-        return -1, 0, states
-
-    def decide_one(self, number: int, key: bytes, cost: int, now: int) -> tuple[int, State | None]:
-        """Do the same for a single claim, at half of the price; return the wait and the state."""
-        mark = hash(key) & HASH_BITS
-        shard: dict[int, State] = self._shards[number][mark % self._count]
-        with self._lock:
-            state = shard.get(mark)
-            if state is None:
-                shard, mark = self._place(number, mark, now)
-                state = shard.get(mark)
-            wait, state = self._decide[number](state, now, cost)
-            if not wait and state is not None:
-                shard[mark] = state
-        return wait, state
+        taker = Taker(
+            self._shards,
+            [counter.decide for counter in counters],
+            [counter.numbers if isinstance(counter, Gcra) else None for counter in counters],
+            self._lock,
+            self._place,
+            self._get,
+        )
+        self.decide: Callable[[Sequence[Claim], int], Outcome] = taker.decide
+        self.decide_one: Callable[[int, bytes, int, int], tuple[int, State | None]] = taker.decide_one
 
     def charge(self, claims: Sequence[Claim], now: int) -> None:
         """Count the costs of *claims* whatever the limits say."""

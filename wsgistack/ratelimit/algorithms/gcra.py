@@ -30,6 +30,11 @@ class Gcra:
         self._burst = rate.burst
         self._full = rate.burst * rate.window_us  # how far the TAT may lie ahead
 
+    @property
+    def numbers(self) -> tuple[int, int, int]:
+        """The units of a microsecond, of a token, and of the burst."""
+        return self._amount, self._step, self._full
+
     def decide(self, state: int | None, now: int, cost: int) -> tuple[int, int | None]:
         """See Counter."""
         now *= self._amount
@@ -54,11 +59,11 @@ class Gcra:
 
     def quota(self, state: int | None, now: int) -> tuple[int, int]:
         """See Counter; more means one whole token more."""
-        ahead = 0 if state is None else state - now * self._amount
-        if ahead <= 0:
+        room = self._full if state is None else self._full - state + now * self._amount
+        if room >= self._full:
             return self._burst, 0
-        left = max(self._full - ahead, 0) // self._step
-        return left, -((self._full - (left + 1) * self._step - ahead) // self._amount)
+        left, rest = divmod(room, self._step) if room > 0 else (0, room)
+        return left, -((rest - self._step) // self._amount)
 
     def ends_at(self, state: int) -> int:
         """See Counter."""

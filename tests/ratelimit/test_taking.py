@@ -1,0 +1,158 @@
+"""Decisions over states in memory, plain and compiled: the same answers."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wsgistack.ratelimit import taking, taking_cy
+from wsgistack.ratelimit.algorithms import NEVER, make_counter
+from wsgistack.ratelimit.algorithms.gcra import Gcra
+from wsgistack.ratelimit.rates import parse_rates
+from wsgistack.ratelimit.taking import Shard
+
+TWINS = [taking, taking_cy]
+BOTH = pytest.mark.parametrize("twin", TWINS, ids=["plain", "compiled"])
+NOW = 1_795_000_000_000_000
+SECOND = 1_000_000
+RATES = ["5/minute", "1000000000000/second", "7/second burst 3", "3/minute exact", "4/hour fixed"]
+
+
+class Stage:
+    """A taker over two shards for each of *rates*, whose slow way is counted."""
+
+    def __init__(self, twin: ModuleType, *rates: str, sweep_at: int = 100) -> None:
+        counters: list[Any] = [make_counter(parse_rates(rate)[0]) for rate in rates]
+        self.shards = [[Shard(sweep_at) for _ in range(2)] for _ in counters]
+        self.places = 0
+        self.lock = threading.Lock()
+        self.taker = twin.Taker(
+            self.shards,
+            [counter.decide for counter in counters],
+            [counter.numbers if isinstance(counter, Gcra) else None for counter in counters],
+            self.lock,
+            self.place,
+            self.get,
+        )
+        self.decide: Callable[..., Any] = self.taker.decide
+        self.decide_one: Callable[..., Any] = self.taker.decide_one
+
+    def place(self, number: int, mark: int, now: int) -> tuple[dict[int, Any], int]:
+        assert self.lock.locked()
+        self.places += 1
+        return self.shards[number][mark % 2], mark
+
+    def get(self, number: int, key: bytes) -> Any:
+        assert self.lock.locked()
+        mark = hash(key) & taking.HASH_BITS
+        return self.shards[number][mark % 2].get(mark)
+
+
+@BOTH
+def test_a_bucket_gives_its_burst_and_then_what_flows_in(twin: ModuleType) -> None:
+    stage = Stage(twin, "5/minute")
+    assert [stage.decide_one(0, b"k", 1, NOW)[0] for _ in range(7)] == [0] * 5 + [12 * SECOND] * 2
+    assert stage.decide_one(0, b"k", 1, NOW + 12 * SECOND) == (0, (NOW + 72 * SECOND) * 5)
+    assert stage.decide_one(0, b"other", 6, NOW)[0] == NEVER
+    assert stage.decide_one(0, b"other", 5, NOW)[0] == 0
+
+
+@BOTH
+def test_all_claims_pass_or_none_does(twin: ModuleType) -> None:
+    stage = Stage(twin, "5/minute", "1/hour", "3/minute exact")
+    assert stage.decide([(0, b"k", 1), (1, b"k", 1)], NOW)[:2] == (-1, 0)
+    index, wait, states = stage.decide([(0, b"k", 1), (1, b"k", 1)], NOW)
+    assert (index, wait, states) == (1, 3600 * SECOND, [(NOW + 12 * SECOND) * 5, NOW + 3600 * SECOND])
+    assert stage.decide([(0, b"k", 1), (2, b"k", 3)], NOW)[0] == -1
+    assert stage.decide([(0, b"k", 1), (2, b"k", 1)], NOW)[0] == 1
+    assert stage.decide([], NOW) == (-1, 0, [])
+
+
+@BOTH
+def test_a_shard_that_is_full_is_asked_for_a_place(twin: ModuleType) -> None:
+    stage = Stage(twin, "5/minute", sweep_at=0)
+    stage.decide_one(0, b"k", 1, NOW)
+    stage.decide([(0, b"k2", 1), (0, b"k3", 1)], NOW)
+    assert stage.places >= 3
+    before = stage.places
+    stage.decide_one(0, b"k", 1, NOW)
+    assert stage.places == before, "it has one"
+
+
+@BOTH
+def test_whoever_is_inside_is_waited_for(twin: ModuleType) -> None:
+    stage = Stage(twin, "5/minute", "1/hour")
+    done: list[int] = []
+    for call in (
+        lambda: stage.decide_one(0, b"k", 1, NOW),
+        lambda: stage.decide([(0, b"k", 1), (1, b"k", 1)], NOW),
+    ):
+        stage.lock.acquire()
+        thread = threading.Thread(target=lambda call=call: done.append(len(call())))
+        thread.start()
+        thread.join(0.05)
+        assert thread.is_alive()
+        stage.lock.release()
+        thread.join(30)
+        assert not thread.is_alive()
+    assert done == [2, 3]
+
+
+steps = st.lists(
+    st.tuples(st.integers(0, 2), st.integers(0, 40), st.integers(0, 4), st.integers(0, 3)), max_size=40
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(trace=steps)
+def test_both_give_the_same_answers(trace: list[tuple[int, int, int, int]]) -> None:
+    plain, compiled = (Stage(twin, *RATES, sweep_at=2) for twin in TWINS)
+    now = NOW
+    for kind, passed, number, who in trace:
+        now += passed * SECOND // 4
+        key, cost = b"k%d" % who, 1 + passed % 3
+        if kind == 0:
+            assert plain.decide_one(number, key, cost, now) == compiled.decide_one(number, key, cost, now)
+        else:
+            claims = [(one, key, cost) for one in range(number, 5 if kind == 1 else min(number + 2, 3))]
+            assert plain.decide(claims, now) == compiled.decide(claims, now)
+    assert plain.shards == compiled.shards
+
+
+@BOTH
+def test_threads_never_admit_too_many_nor_too_few(twin: ModuleType, request: pytest.FixtureRequest) -> None:
+    before = sys.getswitchinterval()
+    request.addfinalizer(lambda: sys.setswitchinterval(before))
+    sys.setswitchinterval(1e-6)
+    for round_ in range(30):
+        stage = Stage(twin, "10/hour", "1000000/hour", "1000/hour exact")
+        admitted: list[int] = []
+        barrier = threading.Barrier(8)
+
+        def race(
+            stage: Stage = stage, admitted: list[int] = admitted, barrier: threading.Barrier = barrier
+        ) -> None:
+            barrier.wait()
+            for i in range(12):
+                if i % 3 == 0:
+                    wait = stage.decide_one(0, b"k", 1, NOW)[0]
+                elif i % 3 == 1:
+                    wait = stage.decide([(1, b"k", 1), (0, b"k", 1)], NOW)[1]
+                else:
+                    wait = stage.decide([(0, b"k", 1), (2, b"k", 1)], NOW)[1]
+                if wait == 0:
+                    admitted.append(1)
+
+        threads = [threading.Thread(target=race) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(admitted) == 10, f"round {round_}"

@@ -1,0 +1,1 @@
+from wsgistack.ratelimit.taking import Taker as Taker
