@@ -42,12 +42,21 @@ class Decision:
     would_refuse: Sequence[Limit] = ()
 
     def __init__(
-        self, limiter: Limiter, claims: Sequence[Claim], now: int, states: Sequence[State | None]
+        self,
+        limiter: Limiter,
+        claims: Sequence[Claim],
+        now: int,
+        states: Sequence[State | None],
+        refused: Limit | None = None,
+        wait_us: int = 0,
     ) -> None:
         self._limiter = limiter
         self._claims = claims
         self._now = now
         self._states = states
+        if refused is not None:
+            self.refused = refused
+            self.wait_us = wait_us
 
     @property
     def ok(self) -> bool:
@@ -281,20 +290,17 @@ class Limiter:
         if len(claims) == 1:
             number, key, cost = claims[0]
             wait, state = self.table.decide_one(number, key, cost, now)
-            decision = Decision(self, claims, now, (state,))
             if not wait:
-                return decision
-            index = 0
+                return Decision(self, claims, now, (state,))
+            index, states = 0, [state]
         else:
             index, wait, states = self.table.decide(claims, now)
-            decision = Decision(self, claims, now, states)
             if index < 0:
-                return decision
+                return Decision(self, claims, now, states)
         refused = self.limits[claims[index][0]]
-        decision.refused, decision.wait_us = refused, wait
         if refused.ban is None:
             self._note(refused, claims, index, wait, now)
-        return decision
+        return Decision(self, claims, now, states, refused, wait)
 
     def _note(self, refused: Limit, claims: Sequence[Claim], index: int, wait: int, now: int) -> None:
         """Count a refusal where the rule says so: under its limit, and towards a ban."""
