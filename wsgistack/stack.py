@@ -107,6 +107,7 @@ def wrap(
     chosen = list(_choose(listed, errors))
     if store is not None:
         _share(store, chosen)
+    _tell_others(chosen, errors)
     if not ordered:
         chosen.sort(key=lambda one: one[0].place)
     errors += _find_disorder([component.name for component, _ in chosen])
@@ -182,6 +183,25 @@ def _take_store(listed: Parts, errors: list[str]) -> tuple[Store | None, Parts]:
         errors.append(f"store: {store!r} is neither a store nor the URL of one")
         return None, rest
     return store, rest
+
+
+def _tell_others(chosen: list[tuple[Component, dict[str, object]]], errors: list[str]) -> None:
+    """Add to each component's settings what others of the stack want it to know."""
+    wanted = {component.name: settings for component, settings in chosen}
+    for component, settings in chosen:
+        try:
+            told = component.for_others(settings)
+        except ConfigurationError:
+            continue  # `make` says it, in its own words
+        for name, additions in told.items():
+            if name not in wanted:
+                continue
+            if name == "page_cache" and wanted[name].get("profile") == "rfc9111":
+                errors.append(
+                    f"{component.name} needs the page cache's profile anonymous: rfc9111 has no key cookies"
+                )
+            for setting, added in additions.items():
+                wanted[name][setting] = {**(wanted[name].get(setting) or {}), **added}  # type: ignore[dict-item]
 
 
 def _share(store: Store, chosen: Iterable[tuple[Component, dict[str, object]]]) -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tests.wsgi_shapes import Seen, serve
 from wsgistack.components.buckets import Buckets, parse_splits
-from wsgistack.errors import SettingError
+from wsgistack.errors import ConfigurationError, SettingError
+from wsgistack.stack import wrap
 
 SECRET = "0123456789abcdef"
 
@@ -112,6 +113,67 @@ def test_buckets_are_counted() -> None:
     for _ in range(3):
         serve(buckets)
     assert buckets.counts == {("button", "green"): 3, ("beta", ""): 3}
+
+
+@pytest.mark.parametrize(
+    ("sent", "seen"),
+    [
+        ("", "wsgistack_bucket=green~-"),
+        ("a=b; c=d", "a=b; c=d; wsgistack_bucket=green~-"),
+        ("a=b; wsgistack_bucket=x.y; c=d", "a=b; c=d; wsgistack_bucket=green~-"),
+        ("wsgistack_bucket=red~beta; wsgistack_bucket; wsgistack_bucket=-", "wsgistack_bucket=green~-"),
+        ("wsgistack_bucket2=x", "wsgistack_bucket2=x; wsgistack_bucket=green~-"),
+    ],
+)
+def test_the_application_sees_the_buckets_in_the_place_of_the_signed_cookie(sent: str, seen: str) -> None:
+    kept: list[str] = []
+
+    def look(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        kept.append(environ["HTTP_COOKIE"])
+        return app(environ, start_response)
+
+    buckets = Buckets(look, split="button: green 100%; beta 0%", secret=SECRET)
+    serve(buckets, {"HTTP_COOKIE": sent})
+    assert kept == [seen]
+    assert set(buckets.labels) == {"green~beta", "green~-", "-~beta", "-~-"}
+
+
+def test_the_page_cache_keeps_a_page_for_each_bucket() -> None:
+    made: list[str] = []
+
+    def page(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        made.append(environ["wsgistack.bucket"])
+        start_response("200 OK", [("Content-Type", "text/plain"), ("Cache-Control", "max-age=60")])
+        return [environ["wsgistack.bucket"].encode() or b"none"]
+
+    stack = wrap(page, buckets={"split": "green 50%", "secret": SECRET}, page_cache=True)
+    for _ in range(40):
+        first = serve(stack)
+        again = serve(stack, {"HTTP_COOKIE": cookie_of(first)})
+        assert again.body == first.body
+        assert "hit" in dict(again.headers)["Cache-Status"]
+        assert cookie_of(again) == ""  # a stored page carries nobody's cookie
+    assert sorted(made) == ["", "green"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "told"),
+    [
+        (
+            {"page_cache": "rfc9111"},
+            "wrap: buckets needs the page cache's profile anonymous: rfc9111 has no key cookies",
+        ),
+        ({"page_cache": True}, None),
+    ],
+)
+def test_buckets_need_a_cache_with_key_cookies(parts: dict[str, Any], told: str | None) -> None:
+    config = {"buckets": {"split": "green 50%", "secret": SECRET}, **parts}
+    if told is None:
+        assert [name for name, _ in wrap(app, config).layers] == ["buckets", "page_cache"]
+        return
+    with pytest.raises(ConfigurationError) as caught:
+        wrap(app, config)
+    assert str(caught.value) == told
 
 
 def test_every_split_is_told() -> None:

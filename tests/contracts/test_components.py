@@ -26,6 +26,7 @@ ADDS = {
     "buckets": ["set-cookie"],
     "compression": ["vary"],
     "conditional": ["etag"],
+    "page_cache": ["cache-status"],
     "rate_limit": ["ratelimit", "ratelimit-policy"],
     "request_id": ["x-request-id"],
 }

@@ -10,14 +10,18 @@ it has it, names further ones (and some of the table) that take Python objects a
 ConfigurationError for settings that cannot be meant together.  It opens no socket and starts no
 thread: what it makes may be forked before the first request.
 
+`for_others(settings)`, where it has it, tells {component: {setting: mapping}} to be added to those of
+others in the same stack.
+
 Each is a plain WSGI middleware, and can stand alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
+from typing import Any
 
 from wsgistack.registry import Family
 from wsgistack.settings import Table
@@ -37,13 +41,28 @@ class Component:
     main: str
     make: Callable[..., WSGIApplication]
     objects: tuple[str, ...]
+    for_others: Callable[[Mapping[str, Any]], dict[str, dict[str, Any]]]
+
+
+def _nothing(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return {}
 
 
 def _parts(module: ModuleType) -> Iterable[tuple[str, Component]]:
     objects = getattr(module, "OBJECTS", ())
+    for_others = getattr(module, "for_others", _nothing)
     yield (
         module.NAME,
-        Component(module.NAME, module.PLACE, module.HELP, module.SETTINGS, module.MAIN, module.make, objects),
+        Component(
+            module.NAME,
+            module.PLACE,
+            module.HELP,
+            module.SETTINGS,
+            module.MAIN,
+            module.make,
+            objects,
+            for_others,
+        ),
     )
 
 

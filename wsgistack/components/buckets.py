@@ -8,7 +8,10 @@ visitors that no bucket took, and `environ["wsgistack.buckets"]` maps each split
 
 A visitor stays in his bucket: it is a pure function of the secret, the split's name and his token,
 which lies in a signed cookie, or of a key that a middleware outside of this one knows (*by*).  When a
-share grows, nobody who is in leaves.  The page cache keeps a page for each bucket.
+share grows, nobody who is in leaves.
+
+The application sees no signed cookie but one that tells the buckets, `wsgistack_bucket=green~beta`
+(`-` for none): it is a key cookie of the page cache, which keeps a page for each.
 """
 
 from __future__ import annotations
@@ -16,20 +19,34 @@ from __future__ import annotations
 import hmac
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import product
 from threading import Lock
+from typing import Any
 
 from wsgistack.errors import SettingError
 from wsgistack.settings import DURATION, TEXT, Setting, Table
 from wsgistack.wsgi import Environ, ExcInfo, Headers, StartResponse, WSGIApplication
 
-__all__ = ["HELP", "MAIN", "NAME", "PLACE", "SETTINGS", "Buckets", "Split", "make", "parse_splits"]
+__all__ = [
+    "HELP",
+    "MAIN",
+    "NAME",
+    "PLACE",
+    "SETTINGS",
+    "Buckets",
+    "Split",
+    "for_others",
+    "make",
+    "parse_splits",
+]
 
 BUCKET = "wsgistack.bucket"
 ALL = "wsgistack.buckets"
+COOKIE = "wsgistack_bucket"
 COOKIE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 WORD = r"[A-Za-z0-9_.-]{1,64}"
 SHARE = re.compile(rf"({WORD})\s+([0-9]{{1,3}}(?:\.[0-9]{{1,3}})?)\s*%")
@@ -37,6 +54,8 @@ NAMED = re.compile(rf"\s*(?:({WORD})\s*:)?\s*(.*)", re.DOTALL)
 TOKEN_BYTES = 12
 MARK_CHARACTERS = 24
 ONE = 2**32
+BETWEEN, NONE = "~", "-"
+MOST_LABELS = 64  # pages of one URL
 REMEMBERED = 8192  # visitors whose buckets need not be computed again
 
 NAME = "buckets"
@@ -48,7 +67,7 @@ SETTINGS = Table(
     [
         Setting("split", TEXT, "", "`beta 5%`, or `name: a 30%, b 30%; …`"),
         Setting("secret", TEXT, "", "what signs the cookie: the same on every machine, and nobody else's"),
-        Setting("cookie", TEXT, "wsgistack_bucket", "the name of the cookie"),
+        Setting("cookie", TEXT, COOKIE, "the name of the cookie"),
         Setting(
             "by", TEXT, "", "an environ variable that names the visitor, such as REMOTE_USER; else the cookie"
         ),
@@ -110,6 +129,28 @@ def _parse_share(text: str) -> tuple[str, float]:
     return found[1], float(found[2])
 
 
+def _label(buckets: Iterable[str]) -> str:
+    return BETWEEN.join(bucket or NONE for bucket in buckets)
+
+
+def _labels_of(splits: Iterable[Split]) -> tuple[str, ...]:
+    """Return every value of the cookie that the application sees."""
+    return tuple(map(_label, product(*[[*(name for name, _ in split.buckets), ""] for split in splits])))
+
+
+def for_others(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what other components of a stack have to know: the page cache, that the buckets are keys.
+
+    Raises SettingError for more combinations of buckets than a page is worth to be kept in.
+    """
+    labels = _labels_of(parse_splits(settings.get("split", "")))
+    if len(labels) > MOST_LABELS:
+        raise SettingError(
+            f"split: {len(labels)} combinations of buckets; the page cache keeps at most {MOST_LABELS}"
+        )
+    return {"page_cache": {"key_cookies": {settings.get("cookie", COOKIE): labels}}}
+
+
 class Buckets:
     """A WSGI application that tells *app* in which buckets the visitor is.  Settings: see SETTINGS.
 
@@ -123,7 +164,7 @@ class Buckets:
         *,
         split: str = "",
         secret: str = "",
-        cookie: str = "wsgistack_bucket",
+        cookie: str = COOKIE,
         by: str = "",
         max_age: float = 1_000_000.0,
     ) -> None:
@@ -135,10 +176,12 @@ class Buckets:
             raise SettingError(f"by: {by} is written by the client")
         self.app = app
         self.splits = parse_splits(split)
+        self.labels = _labels_of(self.splits)
         self.counts: dict[tuple[str, str], int] = {}
         self._secret = blake2b(secret.encode(), digest_size=32).digest()
         self._cookie = cookie
         self._read = re.compile(rf"(?:^|;)\s*{re.escape(cookie)}=([A-Za-z0-9_-]+)\.([0-9a-f]+)\s*(?:;|$)")
+        self._own = re.compile(rf"(?:^|;)\s*{re.escape(cookie)}\s*(?:=[^;]*)?(?=;|$)")
         self._by = by
         self._max_age = int(max_age)
         self._lock = Lock()
@@ -158,6 +201,9 @@ class Buckets:
         buckets = self._find(visitor)
         environ[ALL] = dict(buckets)
         environ[BUCKET] = buckets[0][1]
+        label = f"{self._cookie}={_label([bucket for _, bucket in buckets])}"
+        others = self._own.sub("", environ.get("HTTP_COOKIE", "")).strip("; ")
+        environ["HTTP_COOKIE"] = f"{others}; {label}" if others else label
         with self._lock:
             for pair in buckets:
                 self.counts[pair] = self.counts.get(pair, 0) + 1
