@@ -21,17 +21,19 @@ from typing import NamedTuple
 
 from wsgistack.errors import ConfigurationError
 from wsgistack.registry import find_nearest
-from wsgistack.store.memcached.addresses import Address
+from wsgistack.store.memcached.addresses import DEFAULT_PORT, Address
 from wsgistack.store.memcached.calls import Call
 from wsgistack.store.memcached.lanes import Lanes
 from wsgistack.store.memcached.nodes import Node
 from wsgistack.store.memcached.prober import Prober
+from wsgistack.store.memcached.watch import Watch
 from wsgistack.store.ring import LiveRing, Member, Ring, build
 
-__all__ = ["POLICIES", "Cluster", "Snapshot", "Target"]
+__all__ = ["NOBODY", "POLICIES", "Cluster", "Snapshot", "Target"]
 
 POLICIES = ("gutter", "miss", "rehash", "replicate")
 COPIES = 2
+NOBODY = Address("nobody.invalid", DEFAULT_PORT)  # RFC 2606 §2; the only node while none is known
 MOST_KNOWN = 20_000  # keys: about 3 MB
 
 
@@ -72,7 +74,9 @@ class Cluster:
         timeout_s: float,
         least_timeout_s: float,
         connect_timeout_s: float,
+        discover_s: float = 0.0,
     ) -> None:
+        """*discover_s*: *addresses* are not nodes but tell them, and are asked that often."""
         if on_down not in POLICIES:
             nearest = find_nearest(str(on_down), POLICIES)
             hint = f" (did you mean '{nearest}'?)" if nearest else ""
@@ -80,6 +84,11 @@ class Cluster:
         self.policy = on_down
         self.lanes = Lanes(connect_timeout_s=connect_timeout_s)
         self.prober = Prober(connect_timeout_s=connect_timeout_s, find_node=self.find)
+        self.watch: Watch | None = None
+        if discover_s:
+            wait_s = timeout_s + connect_timeout_s
+            self.watch = Watch(addresses, every_s=discover_s, timeout_s=wait_s, use=self.change)
+            addresses = self.watch.look() or [NOBODY]
         self._limits = {"limit_s": timeout_s, "least_s": min(least_timeout_s, timeout_s)}
         self._change = threading.Lock()
         self._live = LiveRing(layout, [_member(address) for address in addresses])
@@ -100,6 +109,8 @@ class Cluster:
     def find_reader(self, key: bytes) -> Node | None:
         """Return the node to ask for *key*, or None while there is none that may be believed."""
         snapshot = self.snapshot
+        if self.watch is not None:
+            self.watch.start()
         owner = snapshot.owner(key)
         return owner if owner.may_read else self._find_stand_in(snapshot, key, owner)
 
@@ -109,6 +120,8 @@ class Cluster:
         *builds*: the write depends on what is there, so a node must be fit to be read.
         """
         snapshot = self.snapshot
+        if self.watch is not None:
+            self.watch.start()
         if self.policy == "replicate":
             places = snapshot.ring.places(key, COPIES)
             nodes = [snapshot.nodes[place] for place in places]
@@ -131,13 +144,13 @@ class Cluster:
             with node.lock:
                 node.journal.add([key])
             return False
-        self.prober.start(node)
+        self._revive(node)
         return not node.divert([key], None if stand_in is None else stand_in.name)
 
     def _find_stand_in(self, snapshot: Snapshot, key: bytes, owner: Node) -> Node | None:
         owner.counters.refused += 1
         if not owner.may_write:
-            self.prober.start(owner)  # the one at work may have died with its thread, or with a fork
+            self._revive(owner)  # the one at work may have died with its thread, or with a fork
         if self.policy == "miss" or owner.may_write:  # returning: a stand-in is behind the node already
             return None
         most = COPIES if self.policy == "replicate" else len(snapshot.nodes)
@@ -146,6 +159,15 @@ class Cluster:
             if node is not owner and node.may_read:
                 return node
         return None
+
+    def _revive(self, node: Node) -> None:
+        if node.address is not NOBODY:
+            self.prober.start(node)
+
+    def _away(self, node: Node) -> None:
+        self.prober.start(node)
+        if self.watch is not None:
+            self.watch.hurry()
 
     # -- change ---------------------------------------------------------------------
 
@@ -173,6 +195,8 @@ class Cluster:
     def close(self) -> None:
         """Close all connections; a later call opens them again."""
         self.prober.stop()
+        if self.watch is not None:
+            self.watch.stop()
         for lane in self.lanes.all():
             lane.close()
 
@@ -191,7 +215,20 @@ class Cluster:
         return Snapshot(ring, tuple(self._nodes[_name(member)] for member in ring.members), {})
 
     def _make_node(self, address: Address) -> Node:
-        return Node(address, on_away=self.prober.start, **self._limits)
+        node = Node(address, on_away=self._away, **self._limits)
+        if address is NOBODY:
+            node.may_read = node.may_write = False
+            node.reason = "unknown"
+        return node
+
+    def forked(self) -> None:
+        """In the child: what watched stayed in the parent, and locks may have been held by threads that did."""
+        self.prober.stop()
+        if self.watch is not None:
+            self.watch.stop()
+            self.snapshot = self.snapshot._replace(known={})  # so that the next request starts it
+        for node in self.nodes():
+            node.lock = allocate_lock()
 
 
 def _member(address: Address) -> Member:
@@ -210,11 +247,8 @@ _clusters: weakref.WeakSet[Cluster] = weakref.WeakSet()
 
 
 def _after_fork() -> None:
-    """In the child: the probers stayed in the parent, and a lock may have been held by a thread that is not here."""
     for cluster in list(_clusters):
-        cluster.prober.stop()
-        for node in cluster.nodes():
-            node.lock = allocate_lock()
+        cluster.forked()
 
 
 os.register_at_fork(after_in_child=_after_fork)

@@ -9,7 +9,7 @@ from typing import Any
 from wsgistack.errors import ConfigurationError, UnknownName
 from wsgistack.registry import find_nearest
 from wsgistack.store.memcached.addresses import LARGEST_WEIGHT, Address, parse_address
-from wsgistack.store.memcached.cluster import Cluster
+from wsgistack.store.memcached.cluster import NOBODY, Cluster
 from wsgistack.store.memcached.nodes import Node
 from wsgistack.store.memcached.pauses import pause
 
@@ -36,10 +36,11 @@ class Membership:
 
     def report(self) -> list[dict[str, Any]]:
         """Return one dict per node, in the order of the ring."""
-        return [_report(node) for node in self._cluster.nodes()]
+        return [_report(node) for node in self._cluster.nodes() if node.address is not NOBODY]
 
     def add(self, server: Any) -> None:
         """Add one node; its share of the keys moves to it, nothing else moves."""
+        self._check_told()
         address = parse_address(server)
         if address.name in self._wanted:
             raise ConfigurationError(f"{address.name} is in the ring already; set_weight changes its share")
@@ -73,7 +74,14 @@ class Membership:
         per_node = {name: count / SAMPLE for name, count in sorted(moved.items())}
         return MovePlan(sum(moved.values()) / SAMPLE, per_node)
 
+    def _check_told(self) -> None:
+        if self._cluster.watch is not None:
+            raise ConfigurationError(
+                f"the nodes of this ring are those that {self._cluster.watch.names} tells"
+            )
+
     def _find(self, server: Any) -> str:
+        self._check_told()
         name = parse_address(server).name
         if name not in self._wanted:
             names = ", ".join(self._wanted)

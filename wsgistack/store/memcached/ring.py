@@ -33,7 +33,8 @@ T = TypeVar("T")
 class MemcacheRing(Commands):
     """A cache over *servers*: `"10.0.0.1:11211"`, `(host, port)`, `(host, port, weight)`, `/path`.
 
-    Safe in threads and greenlets and across a fork.  Nothing is connected before it is needed.
+    Safe in threads and greenlets and across a fork.  Nothing is connected before it is needed,
+    but where *servers* are endpoints that tell the nodes (*discover* seconds apart): they are asked here.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class MemcacheRing(Commands):
         least_timeout: float = LEAST_PATIENCE_S,
         connect_timeout: float = 0.2,
         gutter_ttl: float = 10,
+        discover: float = 0,
         near: int = 0,
         near_ttl: float = 1.0,
         default_noreply: bool = False,
@@ -60,6 +62,7 @@ class MemcacheRing(Commands):
             timeout_s=_seconds(timeout, "timeout"),
             least_timeout_s=_seconds(least_timeout, "least_timeout"),
             connect_timeout_s=_seconds(connect_timeout, "connect_timeout"),
+            discover_s=_seconds(discover, "discover") if discover else 0.0,
         )
         self._near = _make_near(near, _seconds(near_ttl, "near_ttl"))
         do = Operations(
@@ -129,6 +132,14 @@ class MemcacheRing(Commands):
         if near is None:
             return {"entries": 0, "bytes": 0, "hits": 0, "misses": 0}
         return {"entries": len(near), "bytes": near.size_bytes, "hits": near.hits, "misses": near.misses}
+
+    def discovery(self) -> dict[str, Any]:
+        """Return what the configuration endpoint told: `version`, `polls`, `failures`, and the last `trouble`."""
+        watch = self._cluster.watch
+        if watch is None:
+            return {}
+        told = {"version": watch.version, "polls": watch.polls, "failures": watch.failures}
+        return {**told, "trouble": watch.trouble}
 
     def plan_add(self, server: Any) -> MovePlan:
         """Return which share of the keys would move, and from where, if *server* joined."""

@@ -41,6 +41,14 @@ OPTIONS = Table(
             most=3600,
         ),
         Setting("connect_timeout", DURATION, 0.2, "how long a connection may take", least=0.001, most=3600),
+        Setting(
+            "discover",
+            DURATION,
+            0.0,
+            "the servers tell which nodes there are, as ElastiCache's do, and are asked that often; 0: they are the nodes",
+            least=0,
+            most=3600,
+        ),
         Setting("prefix", TEXT, "", "stands before every key"),
         Setting("compress_from", SIZE, 2048, "values from this size on are compressed"),
     ],
@@ -58,7 +66,7 @@ def make(place: str, options: Mapping[str, Value]) -> Store:
         raise ConfigurationError(f"memcached:// has no servers: expected {EXAMPLE}")
     seconds = {
         f"{name}_s": float(value)
-        for name in ("timeout", "least_timeout", "connect_timeout")
+        for name in ("timeout", "least_timeout", "connect_timeout", "discover")
         if isinstance(value := options[name], int | float)
     }
     gutter_ttl, compress_from = options["gutter_ttl"], options["compress_from"]
