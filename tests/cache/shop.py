@@ -8,8 +8,21 @@ from typing import Any
 from webob import Request
 
 from wsgistack.cache.middleware import PageCache
+from wsgistack.store.memory import MemoryStore
 
-__all__ = ["FRESH", "NOW", "TEXT", "Closing", "Shop", "ask", "cached", "guest", "heard_by", "page"]
+__all__ = [
+    "FRESH",
+    "NOW",
+    "TEXT",
+    "Closing",
+    "Shop",
+    "ask",
+    "cached",
+    "guest",
+    "heard_by",
+    "page",
+    "pages_in",
+]
 
 TEXT = ("Content-Type", "text/plain")
 FRESH = [TEXT, ("Cache-Control", "max-age=60")]
@@ -78,3 +91,8 @@ class Closing:
 
 def guest(app: Any, **options: Any) -> PageCache:
     return PageCache(app, now=lambda: NOW, **options)
+
+
+def pages_in(store: MemoryStore) -> int:
+    """Return how many pages there are; a store holds the ledger of purges beside them."""
+    return sum(key.startswith("p:") for key in store._entries)

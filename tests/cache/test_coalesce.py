@@ -251,14 +251,14 @@ def test_who_waits_for_the_fleet_makes_the_page_when_the_lease_is_free() -> None
     def look() -> None:
         one.give_lease_back("k", refused=False)
 
-    assert other.wait_for_fleet("k", look) is None
+    assert other.wait_for_fleet("k", look) is Lease.OURS
     assert one.take_lease("k") is Lease.OTHERS
 
 
 def test_who_waits_for_the_fleet_does_so_for_a_time() -> None:
     store = Shared(1 << 20)
     make(store).take_lease("k")
-    assert make(store, wait_s=AT_ONCE_S).wait_for_fleet("k", lambda: None) is None
+    assert make(store, wait_s=AT_ONCE_S).wait_for_fleet("k", lambda: None) is Lease.OTHERS
 
 
 def test_a_child_does_not_wait_for_its_parents_leaders() -> None:

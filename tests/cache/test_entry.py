@@ -21,7 +21,7 @@ PAGE = Entry(
     asked_at=1000.25,
     terms=(1000.5, 0.0, None, False, True, 30.0, 0.0, 3600.0),
     selecting=(("accept", "text/html"), ("accept-language", None), ("cookie", "")),
-    tags=(("news", 7), ("größe", 2**63)),
+    tags=("news", "größe"),
     generation=1_700_000_000_000_000_000,
 )
 
@@ -119,7 +119,7 @@ texts = st.text(st.characters(max_codepoint=255, exclude_characters="\0"), max_s
     fields=st.lists(st.tuples(texts, texts), max_size=6),
     selecting=st.lists(st.tuples(texts, st.none() | texts), max_size=4),
     body=st.binary(max_size=60),
-    tags=st.lists(st.tuples(texts, st.integers(0, 2**64 - 1)), max_size=4),
+    tags=st.lists(texts, max_size=4),
 )
 def test_every_page_comes_back(
     key: bytes,
@@ -127,7 +127,7 @@ def test_every_page_comes_back(
     fields: list[tuple[str, str]],
     selecting: list[tuple[str, str | None]],
     body: bytes,
-    tags: list[tuple[str, int]],
+    tags: list[str],
 ) -> None:
     page = Entry(key, "", 200, reason, tuple(fields), body, 1.5, PAGE.terms, tuple(selecting), tuple(tags), 9)
     assert open_entry(packed(page), key) == page

@@ -50,8 +50,8 @@ def test_a_poisoned_store_is_as_an_empty_one(poison: bytes) -> None:
     store = MemoryStore(1 << 20)
     cache = cached(shop, store=store)
     ask(cache)
-    (key,) = store._entries
-    store.set(key, poison, 60)
+    for key in list(store._entries):
+        store.set(key, poison, 60)
     assert ask(cache).body == b"hello"
     assert len(shop.asked) == 2
 
@@ -62,7 +62,7 @@ def test_another_pages_entry_is_nothing() -> None:
     cache = cached(shop, store=store)
     ask(cache, "/a")
     ask(cache, "/b")
-    one, other = store._entries
+    one, other = [key for key in store._entries if key.startswith("p:")]
     store.set(one, store.get(other) or b"", 60)
     assert (ask(cache, "/a").body, len(shop.asked)) == (b"b", 3)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from wsgistack.cache import verification
 from wsgistack.cache.verification import Checked, Verification, find_difference
-from wsgistack.errors import ArgumentError
+from wsgistack.errors import SettingError
 
 KEY = b"frame"
 
@@ -65,7 +65,7 @@ def test_what_is_verified_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("fills", [0, 1, 101, True, "2", 2.0], ids=repr)
 def test_a_number_that_cannot_be_meant_is_refused(fills: Any) -> None:
-    with pytest.raises(ArgumentError, match="verify: "):
+    with pytest.raises(SettingError, match="verify: "):
         Verification(fills)
 
 

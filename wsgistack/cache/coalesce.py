@@ -23,7 +23,7 @@ from wsgistack.errors import StoreError
 from wsgistack.store.base import Store
 from wsgistack.store.memcached.pauses import make_event, pause
 
-__all__ = ["Coalescer", "Flight", "Lease", "Left", "Stage"]
+__all__ = ["Coalescer", "Flight", "Lease", "Left", "Stage", "Turn"]
 
 Head = TypeVar("Head")
 Looked = TypeVar("Looked")
@@ -233,10 +233,10 @@ class Coalescer(Generic[Head]):
         except StoreError:
             return
 
-    def wait_for_fleet(self, key: str, look: Callable[[], Looked | None]) -> Looked | None:
-        """Return what *look* finds while another process makes the page; None: make it yourself.
+    def wait_for_fleet(self, key: str, look: Callable[[], Looked | None]) -> Looked | Lease:
+        """Return what *look* finds while another process makes the page, or who is to make it now.
 
-        Polls at growing distances, at most for wait_s; the lease may come to the caller meanwhile.
+        Polls at growing distances, at most for wait_s; OTHERS then, and the caller is not the only one.
         """
         deadline, poll_s = time.monotonic() + self.wait_s, FIRST_POLL_S
         while True:
@@ -244,14 +244,71 @@ class Coalescer(Generic[Head]):
             found = look()
             if found is not None:
                 return found
-            if self.take_lease(key) is not Lease.OTHERS or time.monotonic() >= deadline:
-                return None
+            lease = self.take_lease(key)
+            if lease is not Lease.OTHERS or time.monotonic() >= deadline:
+                return lease
             poll_s = min(poll_s * 1.5, MOST_POLL_S)
 
     def forget(self) -> None:
         """In a forked child: who led stayed in the parent."""
         self._flights = {}
         self._lock = threading.Lock()
+
+
+class Turn(Generic[Head]):
+    """What one fill owes to those who wait for it; settled once, whatever is said afterwards."""
+
+    __slots__ = ("_coalescer", "_flight", "_has_lease", "_is_open", "_key")
+
+    def __init__(
+        self, coalescer: Coalescer[Head], key: str, flight: Flight[Head], *, has_lease: bool
+    ) -> None:
+        self._coalescer = coalescer
+        self._key = key
+        self._flight = flight
+        self._has_lease = has_lease
+        self._is_open = True
+
+    @property
+    def is_followed(self) -> bool:
+        """True if somebody waits for the rest."""
+        return self._is_open and self._flight.followers > 0
+
+    def share(self, head: Head) -> None:
+        """Let the others have what comes."""
+        if self._is_open:
+            self._flight.share(head)
+
+    def add(self, block: bytes) -> None:
+        """Give a block to the others."""
+        if self._is_open:
+            self._flight.add(block)
+
+    def complete(self) -> None:
+        """Say that all is there, and in the store."""
+        if self._is_open:
+            self._flight.complete()
+        self.over()
+
+    def refuse(self, *, remember: bool) -> None:
+        """Let the others go alone, from now on if *remember*."""
+        if not self._is_open:
+            return
+        if remember:
+            self._coalescer.remember(self._key)
+        self._flight.refuse()
+        self._end(refused=remember)
+
+    def over(self) -> None:
+        """End it; the others look again if nothing else was said."""
+        if self._is_open:
+            self._end(refused=False)
+
+    def _end(self, *, refused: bool) -> None:
+        self._is_open = False
+        if self._has_lease:
+            self._coalescer.give_lease_back(self._key, refused=refused)
+        self._coalescer.leave(self._key, self._flight)
 
 
 def _lease_key(key: str) -> str:

@@ -57,8 +57,8 @@ class Entry:
     *key*: the whole framed key, compared when the entry is read.  *url*: absolute.  *fields*: in their
     order, as they came.  *selecting*: what the request said in the fields that the response varies by;
     None: it lacked the field, which is not the same as an empty one (CVE-2026-113593).  *terms*: the
-    numbers of the engine's Terms, in their order.  *tags*: (name, generation) as they were when
-    the request was sent.  *generation*: the purges that were known then.
+    numbers of the engine's Terms, in their order.  *tags*: what it can be purged by.  *generation*: the
+    purges that were known when the request was sent.
     """
 
     key: bytes
@@ -70,7 +70,7 @@ class Entry:
     asked_at: float
     terms: tuple[float | None, ...] = NO_TERMS
     selecting: Selecting = ()
-    tags: tuple[tuple[str, int], ...] = ()
+    tags: tuple[str, ...] = ()
     generation: int = 0
 
 
@@ -117,14 +117,10 @@ def open_entry(raw: bytes | None, key: bytes, *, secret: bytes = b"") -> Entry |
         return None
     status, fields, selecting, tags = opened.counts
     texts = opened.texts
-    if len(texts) != 2 + 2 * (fields + selecting + tags):
+    if len(texts) != 2 + 2 * (fields + selecting) + tags:
         return None
     at = 2 + 2 * fields
     then = at + 2 * selecting
-    try:
-        versions = tuple(zip(texts[then::2], map(int, texts[then + 1 :: 2]), strict=True))
-    except ValueError:
-        return None
     return Entry(
         opened.key,
         texts[1],
@@ -135,7 +131,7 @@ def open_entry(raw: bytes | None, key: bytes, *, secret: bytes = b"") -> Entry |
         opened.times[0],
         tuple([None if isnan(number) else number for number in opened.times[1:]]),
         tuple([(name, said[1:] if said[:1] == "=" else None) for name, said in _pairs(texts[at:then])]),
-        versions,
+        tuple(texts[then:]),
         opened.generation,
     )
 
@@ -180,8 +176,7 @@ def _texts_of(entry: Entry) -> list[str]:
         texts += (name, value)
     for name, said in entry.selecting:
         texts += (name, "-" if said is None else "=" + said)
-    for name, version in entry.tags:
-        texts += (name, str(version))
+    texts += entry.tags
     return texts
 
 

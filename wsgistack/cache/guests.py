@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from wsgistack.cache.filling import Filling
 from wsgistack.cache.keys import Target
 from wsgistack.cache.personal import Anonymous, Personal, Visitors
@@ -9,6 +11,8 @@ from wsgistack.cache.vary import Selecting
 from wsgistack.wsgi import Environ, EnvironRequest
 
 __all__ = ["Guest", "Guests"]
+
+MOST_KINDS = 64
 
 
 class Guest(EnvironRequest):
@@ -40,6 +44,11 @@ class Guests:
         self._filling = Filling(visitors)
         nobody = visitors.decide(EnvironRequest({}), tells_nothing=True)
         self.nobody: Selecting = nobody.dimensions if isinstance(nobody, Anonymous) else ()
+
+    def kinds(self) -> list[Selecting] | None:
+        """Return the dimensions of every kind of guest; None where there are too many to go through."""
+        kinds = list(islice(self._visitors.all_dimensions(), MOST_KINDS + 1))
+        return kinds if len(kinds) <= MOST_KINDS else None
 
     def admit(self, request: EnvironRequest) -> Guest | Personal:
         """Return the request of a guest, or why it is somebody's own."""

@@ -14,21 +14,33 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from wsgistack.cache.answers import Pass, Serve
+from wsgistack.cache.audit import Audit
+from wsgistack.cache.bans import Ban
+from wsgistack.cache.coalesce import Coalescer
 from wsgistack.cache.engine import PageCacheEngine
 from wsgistack.cache.guests import Guest, Guests
 from wsgistack.cache.keys import IGNORED_PARAMETERS, Names, Target, find_target
-from wsgistack.cache.personal import IDENTITY_COOKIES, IGNORED_COOKIES, Personal, Visitors
-from wsgistack.cache.policy import find_policy
+from wsgistack.cache.page import Page
+from wsgistack.cache.personal import IDENTITY_COOKIES, IGNORED_COOKIES, KEYED_FIELDS, Personal, Visitors
+from wsgistack.cache.policy import Policy, find_policy
+from wsgistack.cache.purge import Purges
 from wsgistack.cache.rules import Rule, RuleBook, bypass
 from wsgistack.cache.run import send_reply
 from wsgistack.cache.settings import check_number
 from wsgistack.cache.shelf import Place, Shelf
 from wsgistack.cache.status import forwarded
+from wsgistack.cache.together import COLLAPSED, send_together
+from wsgistack.cache.vary import Selecting
+from wsgistack.cache.verification import Verification
 from wsgistack.cache.visit import Visit, Works
+from wsgistack.cache.voice import ENVIRON_KEY, Voice
+from wsgistack.errors import StoreError
 from wsgistack.http.request import RequestView
 from wsgistack.store.base import Store
 from wsgistack.store.guarded import Guarded
@@ -50,8 +62,11 @@ class PageCache:
     *max_object*: bytes of the largest body that is kept.  *keep*, *stale_if_down*, *stale_if_error*:
     seconds, see settings.  *hosts*: those that are cached, patterns such as `*.example.org`; all by default.
     *ignored_parameters*: of the query, neither keyed nor shown to the application while a page is made.
-    *strict*, *identity_cookies*, *ignored_cookies*, *key_cookies*, *is_personal*: who is anonymous, see
-    personal.Visitors.  The profile `rfc9111` looks at none of these, nor at *ignored_parameters*.
+    *strict*, *identity_cookies*, *ignored_cookies*, *key_cookies*, *keyed_fields*, *is_personal*: who is
+    anonymous, see personal.Visitors.  The profile `rfc9111` looks at none of these, nor at *ignored_parameters*.
+    *coalesce*: requests for a page that is being made wait for it, at most *coalesce_wait* seconds.
+    *verify*: share a page only after so many fills were equal.  *audit*: see audit; the attribute `audit`
+    has what was found.
     *secret*: pages in the store are signed with it.  *now*: seconds since the epoch.
 
     Raises ConfigurationError at once for what cannot be meant.
@@ -75,19 +90,19 @@ class PageCache:
         identity_cookies: Iterable[str] = IDENTITY_COOKIES,
         ignored_cookies: Iterable[str] = IGNORED_COOKIES,
         key_cookies: Mapping[str, Iterable[str]] | None = None,
+        keyed_fields: Mapping[str, Iterable[str]] = KEYED_FIELDS,
         is_personal: Callable[[RequestView], object] | None = None,
+        coalesce: bool = True,
+        coalesce_wait: float = 10.0,
+        verify: int = 0,
+        audit: bool = False,
         secret: bytes = b"",
         now: Callable[[], float] = time.time,
     ) -> None:
-        for name, value in (
-            ("keep", keep),
-            ("stale_if_down", stale_if_down),
-            ("stale_if_error", stale_if_error),
-        ):
-            check_number(name, value, least=0)
         check_number("max_object", max_object, least=1)
-        policy = replace(
-            find_policy(profile), keep_s=keep, failure_grace_s=stale_if_down, error_grace_s=stale_if_error
+        check_number("coalesce_wait", coalesce_wait, least=0)
+        policy = _make_policy(
+            profile, keep_s=keep, failure_grace_s=stale_if_down, error_grace_s=stale_if_error
         )
         made = make_store(store) if isinstance(store, str) else store or MemoryStore(MEMORY_BYTES)
         visitors = Visitors(
@@ -95,23 +110,47 @@ class PageCache:
             identity_cookies=identity_cookies,
             ignored_cookies=ignored_cookies,
             key_cookies=key_cookies,
+            keyed_fields=keyed_fields,
             is_personal=is_personal,
         )
         self.app = app
         self.engine = PageCacheEngine(policy)
-        self.shelf = Shelf(
-            made if isinstance(made, MemoryStore) else Guarded(made),
-            reorders=policy.reorders_lists,
-            keep_s=policy.keep_s,
-            secret=secret,
-        )
+        # Not the guarded store: who purges must hear that it was not taken.
+        self.purges = Purges(made, now=now)
+        self.audit = Audit(keyed_fields, shown=lambda name: not visitors.withholds(name)) if audit else None
         self._now = now
         self._rules = RuleBook(rules)
         self._hosts = None if hosts is None else Names(hosts, setting="hosts")
         self._guests = Guests(visitors) if policy.is_for_guests else None
         ignored = ignored_parameters if policy.is_for_guests else ()
         self._ignored = Names(ignored, setting="ignored_parameters")
-        self._works = Works(app, self.engine, self.shelf, now, max_object, self._find_place)
+        self._kinds: list[Selecting] | None = [()] if self._guests is None else self._guests.kinds()
+        guarded = made if isinstance(made, MemoryStore) else Guarded(made)
+        self.shelf = self._make_shelf(guarded, secret)
+        self._coalescer: Coalescer[Page] | None = (
+            Coalescer(guarded, wait_s=coalesce_wait) if coalesce else None
+        )
+        self._works = self._make_works(max_object, verify)
+
+    def _make_shelf(self, store: Store, secret: bytes) -> Shelf:
+        policy = self.engine.policy
+        return Shelf(
+            store, purges=self.purges, reorders=policy.reorders_lists, keep_s=policy.keep_s, secret=secret
+        )
+
+    def _make_works(self, largest: int, fills: int) -> Works:
+        return Works(
+            self.app,
+            self.engine,
+            self.shelf,
+            self._now,
+            largest,
+            self._find_places,
+            self.purges,
+            self._coalescer,
+            Verification(fills) if fills else None,
+            self.audit,
+        )
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, or let the application do so."""
@@ -139,14 +178,37 @@ class PageCache:
             return send_reply(decision.reply, start_response)
         if guests is not None and isinstance(seen, Guest):
             environ = guests.environ(environ, target, seen)
-        visit = Visit(self._works, environ, seen, place, rule)
+        visit = Visit(self._works, environ, seen, place, rule, generation=found.generation)
         if isinstance(decision, Serve):
             return visit.serve(decision, start_response)
+        coalescer = self._coalescer
+        if coalescer is None or request.method != "GET" or isinstance(decision, Pass):
+            return visit.send(decision, start_response)
+        if decision.why in COLLAPSED:
+            return send_together(visit, decision, start_response, coalescer)
         return visit.send(decision, start_response)
+
+    def purge(self, **about: Any) -> None:
+        """Let pages not be used any more: all whose *about*, the arguments of bans.Ban, fit.
+
+        `purge(url="https://example.com/a")`, `purge(tag="news", soft=True)`, `purge(prefix=…)`,
+        `purge(host="*.example.com", path="/blog/*")`, `purge(header="Content-Type", value="image/*")`,
+        `purge(older_s=3600)`, `purge(everything=True)`.  It holds in all processes that share the store
+        when this returns, and costs the same for one page and for all.
+
+        TypeError for an unknown argument, ArgumentError for what cannot be meant, StoreError when the
+        store did not take it.
+        """
+        url = about.get("url")
+        if isinstance(url, str) and url:
+            target = self._find_target(url)
+            about["url"] = target.url if isinstance(target, Target) else url
+        self.purges.add([Ban(**about)])
 
     def _pass(self, environ: Environ, start_response: StartResponse, detail: str) -> Iterable[bytes]:
         """Let a request pass that is none of the cache's; the body is the application's own."""
         added = ("Cache-Status", forwarded("bypass", detail=detail))
+        environ[ENVIRON_KEY] = Voice()  # so that the application need not ask whether it is there
 
         def start(
             status: str, headers: Headers, exc_info: ExcInfo | None = None, /
@@ -157,17 +219,33 @@ class PageCache:
 
         return self.app(environ, start)
 
-    def _find_place(self, url: str, like: Place) -> Place | None:
-        """Return the place of an absolute URL with the other dimensions of *like*, None for no such URL."""
+    def _find_places(self, url: str) -> list[Place]:
+        """Return the places of an absolute URL for all kinds of guests; none for what is no such URL."""
+        target = self._find_target(url)
+        if not isinstance(target, Target):
+            return []
+        if self._kinds is None:  # too many: one ban is about all of them
+            with suppress(StoreError):
+                self.purges.add([Ban(url=target.url)])
+            return []
+        return [Place(target, kind) for kind in self._kinds]
+
+    def _find_target(self, url: str) -> Target | str:
         scheme, _, rest = url.partition("://")
         host, slash, path = rest.partition("/")
         path, _, query = (slash + path or "/").partition("?")
         environ = {
-            "wsgi.url_scheme": scheme,
+            "wsgi.url_scheme": scheme.lower(),
             "HTTP_HOST": host,
             "RAW_URI": path,
             "PATH_INFO": unquote_to_bytes(path.encode("latin-1", "replace")).decode("latin-1"),
             "QUERY_STRING": query,
         }
-        target = find_target(EnvironRequest(environ), ignored=self._ignored)
-        return Place(target, like.dimensions) if isinstance(target, Target) else None
+        return find_target(EnvironRequest(environ), ignored=self._ignored)
+
+
+def _make_policy(profile: str, **seconds: float) -> Policy:
+    names = {"keep_s": "keep", "failure_grace_s": "stale_if_down", "error_grace_s": "stale_if_error"}
+    for name, value in seconds.items():
+        check_number(names[name], value, least=0)
+    return replace(find_policy(profile), **seconds)  # type: ignore[arg-type]  # all of them are seconds

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import product
 from typing import NamedTuple
 
 from wsgistack.cache.keys import Names
@@ -199,6 +200,13 @@ class Visitors:
         """
         fields = (*self._fields, *self._keyed_fields, "cookie", "content-length", "transfer-encoding")
         return fields, IDENTITY_VARIABLES
+
+    def all_dimensions(self) -> Iterator[tuple[tuple[str, str | None], ...]]:
+        """Yield the dimensions of every kind of anonymous visitor there can be."""
+        keyed = [(name, values) for name, values in self._keyed_fields.items()]
+        keyed += [("cookie:" + name, values) for name, values in self._key_cookies.items()]
+        for chosen in product(*[(None, *sorted(values)) for _, values in keyed]):
+            yield tuple([(name, value) for (name, _), value in zip(keyed, chosen, strict=True)])
 
     def decide(self, request: RequestView, *, tells_nothing: bool = False) -> Anonymous | Personal:
         """Return whether *request* is anybody's.

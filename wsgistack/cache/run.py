@@ -7,6 +7,7 @@ application which fails until then can still be stood in for.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from itertools import chain
 from typing import Protocol
 
@@ -15,7 +16,7 @@ from wsgistack.cache.head import ResponseHead
 from wsgistack.cache.page import Page, Reply
 from wsgistack.wsgi import ExcInfo, Headers, StartResponse
 
-__all__ = ["Captured", "Judge", "Run", "Then", "close_body", "send_reply"]
+__all__ = ["Captured", "Chained", "Judge", "Run", "Then", "close_body", "send_reply", "to_nobody"]
 
 
 class Judge(Protocol):
@@ -33,17 +34,31 @@ class Judge(Protocol):
         """Store a page that is complete."""
         ...
 
+    def passed(self, block: bytes) -> None:
+        """Take note of a block of a page that is kept."""
+        ...
+
+    def over(self) -> None:
+        """Take note that nothing more comes."""
+        ...
+
+    @property
+    def is_followed(self) -> bool:
+        """True if others wait for the rest of the page."""
+        ...
+
 
 class Run:
     """What the application said, and what was sent of it.  Its `start` is the application's start_response."""
 
-    __slots__ = ("_judge", "_sink", "_start_response", "_write", "answer", "is_sent", "status")
+    __slots__ = ("_judge", "_passed", "_sink", "_start_response", "_write", "answer", "is_sent", "status")
 
     def __init__(self, judge: Judge, start_response: StartResponse, largest: int) -> None:
         self._judge = judge
         self._start_response = start_response
         self._write: Callable[[bytes], object] | None = None
         self._sink = Sink(largest)
+        self._passed = 0
         self.answer: AfterResponse | None = None
         self.status = ""
         self.is_sent = False
@@ -99,6 +114,24 @@ class Run:
     def add(self, block: bytes) -> None:
         """Keep a block, as long as there is room."""
         self._sink.add(block)
+        self._judge.passed(block)
+        self._passed += len(block)
+
+    @property
+    def is_complete(self) -> bool:
+        """True once as many bytes have passed as were announced: what follows is not the page's."""
+        answer = self.answer
+        announced = answer.page.head.field("content-length") if isinstance(answer, Keep) else None
+        return announced is not None and announced.isdecimal() and self._passed >= int(announced)
+
+    @property
+    def is_followed(self) -> bool:
+        """True if others wait for the rest, and it will be kept."""
+        return not self._sink.is_full and self._judge.is_followed
+
+    def over(self) -> None:
+        """Take note that nothing more comes."""
+        self._judge.over()
 
     def finish(self) -> None:
         """Store the page if its body is all there."""
@@ -143,6 +176,10 @@ class Sink:
             else:
                 self._blocks.append(block)
 
+    @property
+    def is_full(self) -> bool:
+        return self._blocks is None
+
     def give_up(self) -> None:
         self._blocks = None
 
@@ -184,7 +221,35 @@ class Captured:
         if not run.is_sent:
             run.send_head()
         run.add(block)
+        if run.is_complete:
+            run.finish()  # a client that reads slowly keeps nobody waiting for what is there
         return block
+
+    def close(self) -> None:
+        """Close the application's body, once; first take the rest if others wait for it."""
+        body, self._body = self._body, None
+        if body is None:
+            return
+        try:
+            with suppress(Exception):
+                while self._run.is_followed:
+                    next(self)
+        finally:
+            self._run.over()
+            close_body(body)
+
+
+class Chained:
+    """A body of which the first block was taken already."""
+
+    __slots__ = ("_blocks", "_body")
+
+    def __init__(self, body: Iterable[bytes], blocks: Iterator[bytes]) -> None:
+        self._body: Iterable[bytes] | None = body
+        self._blocks = blocks
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._blocks
 
     def close(self) -> None:
         """Close the application's body, once."""
@@ -226,3 +291,10 @@ def send_reply(reply: Reply, start_response: StartResponse) -> list[bytes]:
     """Send a whole answer."""
     start_response(f"{reply.status} {reply.reason}", reply.fields)
     return [reply.body] if reply.body else []
+
+
+def to_nobody(status: str, headers: Headers, exc_info: ExcInfo | None = None, /) -> Callable[[bytes], object]:
+    """Take the head of an answer that goes to nobody."""
+    if exc_info is not None and exc_info[1] is not None:
+        raise exc_info[1].with_traceback(exc_info[2])
+    return lambda block: None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wsgistack.cache.policy import PROFILES
 from wsgistack.errors import SettingError
-from wsgistack.settings import BOOL, DURATION, SIZE, TEXT, Setting, Table, make_choice
+from wsgistack.settings import BOOL, DURATION, INT, SIZE, TEXT, Setting, Table, make_choice
 
 __all__ = ["SETTINGS", "check_number"]
 
@@ -48,6 +48,18 @@ SETTINGS = Table(
             BOOL,
             True,
             "a cookie that is neither ignored nor a key cookie is personal; off: only identity cookies are",
+        ),
+        Setting("coalesce", BOOL, True, "requests for a page that nobody has yet wait for the first of them"),
+        Setting("coalesce_wait", DURATION, 10.0, "how long they wait at most, before they go on alone"),
+        Setting(
+            "verify",
+            INT,
+            0,
+            "share a page only after so many fills were equal byte for byte; 0: after the first",
+            most=100,
+        ),
+        Setting(
+            "audit", BOOL, False, "take note of request fields that the application reads and no key carries"
         ),
     ],
 )

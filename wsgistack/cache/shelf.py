@@ -1,22 +1,25 @@
 """Where pages lie: one value for a URL, or a list of what it varies by and a value for each variant.
 
 A look at a page that does not vary is one round trip, at one that does two.  What is read is checked
-(entry) and remembered in its read form as long as the store gives the same bytes.
+(entry), judged by the purges (bans), and remembered in its read form as long as the store gives the
+same bytes and no purge is new.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import astuple
+from dataclasses import astuple, dataclass, replace
 from typing import NamedTuple
 
+from wsgistack.cache.bans import Ledger
 from wsgistack.cache.entry import Entry, Variants, open_entry, open_variants, pack
 from wsgistack.cache.freshness import Terms
 from wsgistack.cache.head import ResponseHead
 from wsgistack.cache.keys import Key, Target, make_key
 from wsgistack.cache.page import Page
+from wsgistack.cache.purge import Purges
 from wsgistack.cache.vary import Selecting, selecting_of
 from wsgistack.errors import StoreError
 from wsgistack.store.base import Store
@@ -28,6 +31,7 @@ LONGEST_S = 30 * 86_400.0
 MEMO_ITEMS = 1024
 MEMO_BYTES = 16 * 1024 * 1024
 MEMO_LARGEST = 256 * 1024
+MOST_FORGOTTEN = 10_000
 
 
 class Place(NamedTuple):
@@ -43,13 +47,57 @@ class Place(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The pages that fit a request; *has_variants*: there are some that do not."""
+    """The pages that fit a request; *has_variants*: there are some that do not.
+
+    *generation*: of the purges that are known; what is stored after this look carries it.
+    """
 
     pages: Sequence[Page]
     has_variants: bool = False
+    generation: int = 0
 
 
-NOTHING = Found(())
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the store has, read: a page (None: purged, softly purged ones are old), or names of fields.
+
+    *generation*: of the page.  *serial*: of the purges by which *met* was judged.
+    """
+
+    raw: bytes
+    opened: Page | Variants
+    url: str
+    generation: int
+    serial: int
+    met: Page | Variants | None
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """See bans.Subject."""
+        return self.opened.tags if isinstance(self.opened, Page) else ()
+
+    @property
+    def received_at(self) -> float:
+        """See bans.Subject."""
+        return self.opened.terms.received_at if isinstance(self.opened, Page) else 0.0
+
+    def field(self, name: str) -> str | None:
+        """See bans.Subject."""
+        return self.opened.head.field(name) if isinstance(self.opened, Page) else None
+
+    def judged(self, ledger: Ledger) -> Stored:
+        """Return the same as it is by what *ledger* says."""
+        if not isinstance(self.opened, Page):
+            return replace(self, serial=ledger.serial)
+        verdict = ledger.judge(self, self.generation)
+        met: Page | None = self.opened
+        if verdict is not None and verdict.is_gone:
+            met = None
+        elif verdict is not None and verdict.old_at is not None:
+            terms = self.opened.terms
+            age = terms.age(verdict.old_at)
+            met = replace(self.opened, terms=replace(terms, lifetime_s=min(terms.lifetime_s or 0.0, age)))
+        return replace(self, serial=ledger.serial, met=met)
 
 
 class Shelf:
@@ -59,35 +107,53 @@ class Shelf:
     *secret*: see entry.
     """
 
-    def __init__(self, store: Store, *, reorders: bool, keep_s: float, secret: bytes = b"") -> None:
+    def __init__(
+        self, store: Store, *, purges: Purges, reorders: bool, keep_s: float, secret: bytes = b""
+    ) -> None:
         self._store = store
+        self._purges = purges
         self._reorders = reorders
         self._keep_s = keep_s
         self._secret = secret
-        self._memo: dict[str, tuple[bytes, Page | Variants]] = {}
+        self._memo: dict[str, Stored] = {}
         self._memo_bytes = 0
+        self._forgotten: dict[str, int] = {}
+        self.moment = 0  # grows whenever something is forgotten
         self._lock = threading.Lock()
 
     def find(self, place: Place, field: Callable[[str], str | None]) -> Found:
         """Return what is stored for *place* and fits the request whose fields *field* gives."""
-        met = self._read(place.key)
+        key, serial_key = place.key, self._purges.serial_key
+        raws = self._fetch((key.text, serial_key))
+        ledger = self._purges.learn(raws.get(serial_key))
+        met = self._read(key, raws.get(key.text), ledger)
         if met is None:
-            return NOTHING
+            return Found((), generation=ledger.serial)
         if isinstance(met, Page):
-            return Found((met,))
+            return Found((met,), generation=ledger.serial)
         pages = []
-        for names in met.names:
-            selecting = selecting_of(names, field, reorders=self._reorders)
-            page = self._read(self._variant_key(place, met, selecting))
+        sets = [selecting_of(names, field, reorders=self._reorders) for names in met.names]
+        keys = [self._variant_key(place, met, selecting) for selecting in sets]
+        raws = self._fetch([key.text for key in keys])
+        for selecting, key in zip(sets, keys, strict=True):
+            page = self._read(key, raws.get(key.text), ledger)
             if isinstance(page, Page) and page.selecting == selecting:
                 pages.append(page)
-        return Found(pages, has_variants=True)
+        return Found(pages, has_variants=True, generation=ledger.serial)
 
-    def put(self, place: Place, page: Page, *, asked_at: float) -> bool:
-        """Store *page*; return whether it was."""
-        key = place.key
+    def put(self, place: Place, page: Page, *, asked_at: float, generation: int, moment: int) -> bool:
+        """Store *page*; return whether it was.
+
+        *generation*: of the look that led to the request, *moment*: when it was sent; what was purged
+        or forgotten since is not stored.
+        """
+        key, serial_key = place.key, self._purges.serial_key
+        ledger = self._purges.learn(self._fetch((serial_key,)).get(serial_key))
+        stored = Stored(b"", page, place.target.url, generation, 0, page).judged(ledger)
+        if stored.met is None or self._forgotten.get(key.text, 0) > moment:
+            return False
         if page.selecting:
-            variants = self._with_names(place, page, asked_at)
+            variants = self._with_names(place, page, asked_at, ledger)
             key = self._variant_key(place, variants, page.selecting)
         entry = Entry(
             key.full,
@@ -99,7 +165,8 @@ class Shelf:
             asked_at,
             _numbers(page.terms),
             page.selecting,
-            tuple([(tag, 0) for tag in page.tags]),
+            page.tags,
+            generation,
         )
         raw = pack(entry, secret=self._secret)
         if raw is None:
@@ -108,15 +175,26 @@ class Shelf:
         ttl_s = page.terms.longest_s + (self._keep_s if has_validator else 0.0)
         return self._write(key, raw, ttl_s)
 
-    def forget(self, place: Place) -> None:
-        """Remove every page of a URL, variants included: what they lie under is not found any more."""
-        with suppress(StoreError):  # a store in trouble holds nothing; `guarded` counts it
-            self._store.delete(place.key.text)
+    def forget(self, places: Iterable[Place]) -> None:
+        """Remove every page of URLs, variants included: what they lie under is not found any more.
 
-    def _with_names(self, place: Place, page: Page, now: float) -> Variants:
+        What this process has asked for already is not stored any more.
+        """
+        texts = [place.key.text for place in places]
+        with self._lock:
+            self.moment += 1
+            for text in texts:
+                self._forgotten.pop(text, None)
+                self._forgotten[text] = self.moment
+            while len(self._forgotten) > MOST_FORGOTTEN:
+                del self._forgotten[next(iter(self._forgotten))]
+        with suppress(StoreError):  # a store in trouble holds nothing; `guarded` counts it
+            self._store.delete_many(texts)
+
+    def _with_names(self, place: Place, page: Page, now: float, ledger: Ledger) -> Variants:
         """Return the sets of names that the URL varies by, the page's first; stores them when that is new."""
         names = tuple([name for name, _ in page.selecting])
-        met = self._read(place.key)
+        met = self._read(place.key, self._fetch((place.key.text,)).get(place.key.text), ledger)
         if isinstance(met, Variants):
             if met.names[:1] == (names,):
                 return met
@@ -141,39 +219,47 @@ class Shelf:
             return False
         return True
 
-    def _read(self, key: Key) -> Page | Variants | None:
+    def _fetch(self, texts: Iterable[str]) -> dict[str, bytes]:
         try:
-            raw = self._store.get(key.text)
+            return self._store.get_many(texts)
         except StoreError:
-            return None
+            return {}
+
+    def _read(self, key: Key, raw: bytes | None, ledger: Ledger) -> Page | Variants | None:
         if raw is None:
             return None
-        known = self._memo.get(key.text)
-        if known is not None and (known[0] is raw or known[0] == raw):
-            return known[1]
-        met = self._open(raw, key)
-        if met is not None and len(raw) <= MEMO_LARGEST:
-            self._remember(key.text, raw, met)
-        return met
+        stored = self._memo.get(key.text)
+        if stored is None or (stored.raw is not raw and stored.raw != raw):
+            stored = self._open(raw, key)
+            if stored is None:
+                return None
+        elif stored.serial == ledger.serial:
+            return stored.met
+        stored = stored.judged(ledger)
+        if len(raw) <= MEMO_LARGEST:
+            self._remember(key.text, stored)
+        return stored.met
 
-    def _open(self, raw: bytes, key: Key) -> Page | Variants | None:
+    def _open(self, raw: bytes, key: Key) -> Stored | None:
         entry = open_entry(raw, key.full, secret=self._secret)
         if entry is None:
-            return open_variants(raw, key.full, secret=self._secret)
+            variants = open_variants(raw, key.full, secret=self._secret)
+            return None if variants is None else Stored(raw, variants, "", 0, 0, variants)
         terms = _terms(entry.terms)
         if terms is None:
             return None
         head = ResponseHead(entry.status, entry.reason, entry.fields)
-        return Page(head, terms, entry.selecting, tuple([tag for tag, _ in entry.tags]), entry.body)
+        page = Page(head, terms, entry.selecting, entry.tags, entry.body)
+        return Stored(raw, page, entry.url, entry.generation, 0, page)
 
-    def _remember(self, text: str, raw: bytes, met: Page | Variants) -> None:
+    def _remember(self, text: str, stored: Stored) -> None:
         with self._lock:
             old = self._memo.pop(text, None)
-            self._memo_bytes += len(raw) - (0 if old is None else len(old[0]))
-            self._memo[text] = (raw, met)
+            self._memo_bytes += len(stored.raw) - (0 if old is None else len(old.raw))
+            self._memo[text] = stored
             while len(self._memo) > MEMO_ITEMS or self._memo_bytes > MEMO_BYTES:
                 first = next(iter(self._memo))
-                self._memo_bytes -= len(self._memo.pop(first)[0])
+                self._memo_bytes -= len(self._memo.pop(first).raw)
 
 
 def _numbers(terms: Terms) -> tuple[float | None, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from typing import NamedTuple
 
-from wsgistack.errors import ArgumentError
+from wsgistack.errors import SettingError
 
 __all__ = ["Checked", "Verification"]
 
@@ -32,9 +32,7 @@ class Verification:
 
     def __init__(self, fills: int) -> None:
         if isinstance(fills, bool) or not isinstance(fills, int) or not 2 <= fills <= MOST_FILLS:
-            raise ArgumentError(
-                f"verify: {fills!r} is not a number of fills from 2 to {MOST_FILLS} (0: none)"
-            )
+            raise SettingError(f"verify: {fills!r} is not a number of fills from 2 to {MOST_FILLS} (0: none)")
         self._fills = fills
         self._waiting: dict[bytes, tuple[int, bytes]] = {}
         self._bytes = 0

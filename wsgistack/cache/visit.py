@@ -24,15 +24,24 @@ from wsgistack.cache.answers import (
     Trip,
     Validate,
 )
+from wsgistack.cache.audit import Audit, Reads
+from wsgistack.cache.bans import Ban
+from wsgistack.cache.coalesce import Coalescer, Lease, Turn
 from wsgistack.cache.engine import PageCacheEngine
-from wsgistack.cache.freshness import NOTHING_TOLD
+from wsgistack.cache.freshness import NOTHING_TOLD, Told
 from wsgistack.cache.head import ResponseHead
 from wsgistack.cache.page import Page, Reply
+from wsgistack.cache.purge import Purges
 from wsgistack.cache.rules import Rule
-from wsgistack.cache.run import Captured, Run, Then, close_body, send_reply
+from wsgistack.cache.run import Captured, Chained, Run, Then, close_body, send_reply, to_nobody
 from wsgistack.cache.shelf import Place, Shelf
+from wsgistack.cache.together import REMEMBERED, may_share
+from wsgistack.cache.vary import vary_names
+from wsgistack.cache.verification import Verification
+from wsgistack.cache.voice import ENVIRON_KEY, Voice
+from wsgistack.errors import StoreError
 from wsgistack.http.request import RequestView
-from wsgistack.wsgi import Environ, EnvironRequest, ExcInfo, Headers, StartResponse, WSGIApplication
+from wsgistack.wsgi import Environ, EnvironRequest, StartResponse, WSGIApplication
 
 __all__ = ["Visit", "Works"]
 
@@ -41,14 +50,21 @@ log = logging.getLogger("wsgistack.cache")
 
 @dataclass(slots=True)
 class Works:
-    """What all visits of one cache share.  *find_place*: the place of an absolute URL, None for none."""
+    """What all visits of one cache share.
+
+    *find_places*: where the pages of an absolute URL lie, for all kinds of visitors.
+    """
 
     app: WSGIApplication
     engine: PageCacheEngine
     shelf: Shelf
     now: Callable[[], float]
     largest: int
-    find_place: Callable[[str, Place], Place | None]
+    find_places: Callable[[str], list[Place]]
+    purges: Purges
+    coalescer: Coalescer[Page] | None
+    verification: Verification | None = None
+    audit: Audit | None = None
     refreshing: set[str] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -56,18 +72,57 @@ class Works:
 class Visit:
     """A request at *place*; *environ* is what the application is to see."""
 
-    __slots__ = ("_asked_at", "_environ", "_request", "_rule", "_sent", "_works", "place")
+    __slots__ = (
+        "_asked_at",
+        "_environ",
+        "_generation",
+        "_moment",
+        "_reads",
+        "_rule",
+        "_sent",
+        "_voice",
+        "place",
+        "request",
+        "turn",
+        "works",
+    )
 
     def __init__(
-        self, works: Works, environ: Environ, request: RequestView, place: Place, rule: Rule | None
+        self,
+        works: Works,
+        environ: Environ,
+        request: RequestView,
+        place: Place,
+        rule: Rule | None,
+        *,
+        generation: int = 0,
     ) -> None:
-        self._works = works
+        self.works = works
+        self.request = request
+        self.place = place
+        self.turn: Turn[Page] | None = None
         self._environ = environ
-        self._request = request
         self._rule = rule
+        self._generation = generation
         self._sent: Fetch | Validate | Pass = Pass("bypass")
         self._asked_at = 0.0
-        self.place = place
+        self._moment = 0
+        self._voice = Voice()
+        self._reads: Reads | None = None
+        environ[ENVIRON_KEY] = self._voice
+
+    def look(self) -> Serve | Fetch | Validate | Pass:
+        """Look again at what is stored, and return what is to be done now."""
+        works = self.works
+        found = works.shelf.find(self.place, self.request.field)
+        self._generation = found.generation
+        return works.engine.on_request(
+            self.request, found.pages, works.now(), has_variants=found.has_variants
+        )
+
+    def decide(self, page: Page) -> Serve | Fetch | Validate | Pass:
+        """Return what is to be done if *page* were stored."""
+        return self.works.engine.on_request(self.request, [page], self.works.now())
 
     def serve(self, decision: Serve, start_response: StartResponse) -> Iterable[bytes]:
         """Answer by what is stored; what is to be fetched anew is fetched when the reply was sent."""
@@ -77,9 +132,11 @@ class Visit:
 
     def send(self, sent: Fetch | Validate | Pass, start_response: StartResponse) -> Iterable[bytes]:
         """Let the application answer, and return what goes to the client."""
-        works = self._works
-        self._sent, self._asked_at = sent, works.now()
+        works = self.works
+        self._sent, self._asked_at, self._moment = sent, works.now(), works.shelf.moment
         environ = self._environ if isinstance(sent, Pass) else _changed(self._environ, sent.changes)
+        if works.audit is not None and not isinstance(sent, Pass):
+            environ = self._reads = Reads(environ)
         run = Run(self, start_response, works.largest)
         body: Iterable[bytes] = ()
         blocks: Iterator[bytes] | None = None
@@ -91,6 +148,7 @@ class Visit:
                 blocks = iterator if first is None else chain((first,), iterator)
         except Exception:
             close_body(body)
+            self._settle(None)
             reply = run.stand_in()
             if reply is None:
                 raise
@@ -108,10 +166,11 @@ class Visit:
         """Do what was decided when the application called start_response."""
         answer = run.answer
         if isinstance(answer, Keep):
-            why = _why_only_pass(answer, body, environ, self._works.largest)
+            why = _why_only_pass(answer, body, environ, self.works.largest)
             if not why:
                 return Captured(run, answer, body, iter(body) if blocks is None else blocks)
             run.refuse_to_keep(why)
+            self._settle(run.answer)
         elif isinstance(answer, Refetch):
             close_body(body)
             return self.send(answer.fetch, start_response)
@@ -125,54 +184,135 @@ class Visit:
 
     def judge(self, head: ResponseHead) -> AfterResponse:
         """Return what to do with the response, and do to the shelf what cannot wait."""
-        works, rule = self._works, self._rule
+        works, voice, rule = self.works, self._voice, self._rule
         trip = Trip(
-            self._request,
+            self.request,
             self._sent,
             self.place.target.url,
             self._asked_at,
-            NOTHING_TOLD if rule is None else rule.told,
-            () if rule is None else tuple(rule.tags),
+            _told(voice, rule),
+            (*(() if rule is None else rule.tags), *voice.tags),
+            voice.is_private,
         )
         answer = works.engine.on_response(trip, head, works.now())
         if isinstance(answer, Refresh):
             if answer.page is None:
-                works.shelf.forget(self.place)
+                works.shelf.forget([self.place])
             else:
-                works.shelf.put(self.place, answer.page, asked_at=self._asked_at)
+                self._put(answer.page)
         elif isinstance(answer, Keep | Drop) and answer.invalidates is not None:
             self._invalidate(answer.invalidates)
+            if isinstance(answer, Keep):  # what this very request brings is not worthless
+                self._moment, self._generation = works.shelf.moment, works.purges.read().serial
+        if works.audit is not None and self._reads is not None:
+            works.audit.take(self._reads, url=trip.target, varies_by=vary_names(head) or ())
+        self._settle(answer)
         return answer
+
+    def _settle(self, answer: AfterResponse | None) -> None:
+        """Tell those who wait for the same page what they may have; None: nothing will come."""
+        turn = self.turn
+        if turn is None or isinstance(answer, Refetch):
+            return
+        if isinstance(answer, Keep):
+            page, verification = answer.page, self.works.verification
+            if not may_share(page, self.works.now()):
+                turn.refuse(remember=True)
+            elif verification is None or verification.is_verified(self.place.key.full):
+                turn.share(page)
+        elif isinstance(answer, Refresh) and isinstance(answer.reply, Reply) and answer.page is not None:
+            turn.share(answer.page)
+            turn.add(answer.page.body)
+            turn.complete()
+        elif isinstance(answer, Drop):
+            turn.refuse(remember=answer.why in REMEMBERED)
+        elif answer is None:
+            turn.over()
+        else:
+            turn.refuse(remember=False)
 
     def stand_in(self) -> Reply | None:
         """Return a stale reply for an application that failed, and say so in the log."""
-        works = self._works
-        serve = works.engine.on_failure(self._request, self._sent, works.now())
+        works = self.works
+        serve = works.engine.on_failure(self.request, self._sent, works.now())
         if serve is None:
             return None
         log.warning("origin_failed", extra={"url": self.place.target.url}, exc_info=sys.exc_info())
         return serve.reply
 
+    def passed(self, block: bytes) -> None:
+        """Give a block of a page that is kept to those who wait for it."""
+        if self.turn is not None:
+            self.turn.add(block)
+
     def keep(self, page: Page) -> None:
-        """Store a page that is complete."""
-        self._works.shelf.put(self.place, page, asked_at=self._asked_at)
+        """Store a page that is complete, if nobody objected meanwhile."""
+        turn = self.turn
+        if self._voice.is_private or not self._is_verified(page):
+            if turn is not None:
+                turn.refuse(remember=self._voice.is_private)
+            return
+        self._put(page)
+        coalescer = self.works.coalescer
+        if coalescer is not None and may_share(page, self.works.now()):
+            coalescer.forgive(self.place.key.text)
+        if turn is not None:
+            turn.complete()
+
+    def over(self) -> None:
+        """Take note that nothing more comes."""
+        if self.turn is not None:
+            self.turn.over()
+
+    @property
+    def is_followed(self) -> bool:
+        """True if others wait for the rest of the page."""
+        return self.turn is not None and self.turn.is_followed
+
+    def _put(self, page: Page) -> None:
+        self.works.shelf.put(
+            self.place,
+            page,
+            asked_at=self._asked_at,
+            generation=self._generation,
+            moment=self._moment,
+        )
+
+    def _is_verified(self, page: Page) -> bool:
+        verification = self.works.verification
+        if verification is None:
+            return True
+        checked = verification.check(self.place.key.full, page.body)
+        if checked.differs_at is not None:
+            log.warning("fills_differ", extra={"url": self.place.target.url, "offset": checked.differs_at})
+        return checked.may_share
 
     def _invalidate(self, worthless: Invalidation) -> None:
-        self._works.shelf.forget(self.place)
-        for url in worthless.urls[1:]:
-            place = self._works.find_place(url, self.place)
-            if place is not None:
-                self._works.shelf.forget(place)
+        works, url = self.works, self.place.target.url
+        places = [place for one in worthless.urls for place in works.find_places(one)]
+        works.shelf.forget([self.place, *places])
+        if worthless.groups:
+            origin = "/".join(url.split("/", 3)[:3])
+            try:
+                works.purges.add([Ban(tag=group, origin=origin) for group in worthless.groups])
+            except StoreError:
+                log.warning("invalidation_failed", extra={"url": url}, exc_info=True)
 
     def _refresh(self, sent: Fetch | Validate) -> None:
         """Fetch the page anew, for nobody; one at a time for each key."""
-        works, text = self._works, self.place.key.text
+        works, text, coalescer = self.works, self.place.key.text, self.works.coalescer
         with works.lock:
             if text in works.refreshing:
                 return
             works.refreshing.add(text)
         try:
-            self._in_background().send_to_nobody(sent)
+            if coalescer is None:
+                self._in_background().sendto_nobody(sent)
+            elif coalescer.take_lease(text) is Lease.OURS:
+                try:
+                    self._in_background().sendto_nobody(sent)
+                finally:
+                    coalescer.give_lease_back(text, refused=False)
         except Exception:
             log.warning("refresh_failed", extra={"url": self.place.target.url}, exc_info=True)
         finally:
@@ -184,11 +324,18 @@ class Visit:
         environ.update({"REQUEST_METHOD": "GET", "wsgi.input": io.BytesIO()})
         for name in ("CONTENT_LENGTH", "CONTENT_TYPE", "wsgi.early_hints", "wsgi.input_terminated"):
             environ.pop(name, None)
-        return Visit(self._works, environ, EnvironRequest(environ), self.place, self._rule)
+        return Visit(
+            self.works,
+            environ,
+            EnvironRequest(environ),
+            self.place,
+            self._rule,
+            generation=self._generation,
+        )
 
-    def send_to_nobody(self, sent: Fetch | Validate) -> None:
+    def sendto_nobody(self, sent: Fetch | Validate) -> None:
         """Let the application answer a request that nobody waits for."""
-        body = self.send(sent, _to_nobody)
+        body = self.send(sent, to_nobody)
         try:
             for _ in body:
                 pass
@@ -196,23 +343,12 @@ class Visit:
             close_body(body)
 
 
-class Chained:
-    """A body of which the first block was taken already."""
-
-    __slots__ = ("_blocks", "_body")
-
-    def __init__(self, body: Iterable[bytes], blocks: Iterator[bytes]) -> None:
-        self._body: Iterable[bytes] | None = body
-        self._blocks = blocks
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self._blocks
-
-    def close(self) -> None:
-        """Close the application's body, once."""
-        body, self._body = self._body, None
-        if body is not None:
-            close_body(body)
+def _told(voice: Voice, rule: Rule | None) -> Told:
+    """Return what is said of freshness: by the application itself, else by a rule."""
+    told = NOTHING_TOLD if rule is None else rule.told
+    if voice.ttl_s is None:
+        return told
+    return Told(voice.ttl_s, told.grace_s if voice.grace_s is None else voice.grace_s)
 
 
 def _changed(environ: Environ, changes: Changes) -> Environ:
@@ -235,11 +371,3 @@ def _why_only_pass(keep: Keep, body: Iterable[bytes], environ: Environ, largest:
         return "file"
     announced = keep.head.field("content-length")
     return "too-large" if announced and announced.isdecimal() and int(announced) > largest else ""
-
-
-def _to_nobody(
-    status: str, headers: Headers, exc_info: ExcInfo | None = None, /
-) -> Callable[[bytes], object]:
-    if exc_info is not None and exc_info[1] is not None:
-        raise exc_info[1].with_traceback(exc_info[2])
-    return lambda block: None

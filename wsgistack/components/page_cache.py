@@ -29,6 +29,7 @@ OBJECTS = (
     "identity_cookies",
     "ignored_cookies",
     "key_cookies",
+    "keyed_fields",
     "is_personal",
     "secret",
     "now",

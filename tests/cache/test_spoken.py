@@ -1,0 +1,254 @@
+"""What operators and applications say of pages at the WSGI edge: purges, tags, lifetimes, privacy, audits."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+
+from tests.cache.shop import FRESH, NOW, Shop, ask, guest, page, pages_in
+from tests.contracts.stores import Clock
+from wsgistack.cache.middleware import PageCache
+from wsgistack.cache.rules import Rule
+from wsgistack.errors import ArgumentError, SettingError, StoreDown
+from wsgistack.store.memory import MemoryStore
+
+Speak = Callable[[Any], None]
+
+
+def speaking(speak: Speak, fields: list[tuple[str, str]] = FRESH) -> Callable[..., Iterable[bytes]]:
+    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        speak(environ["wsgistack.cache"])
+        start_response("200 OK", fields)
+        return [b"page"]
+
+    return app
+
+
+def told(cache: PageCache, path: str = "/", **headers: str) -> str:
+    return str(ask(cache, path, **headers).headers["Cache-Status"])
+
+
+STORED = "wsgistack; fwd=uri-miss; ttl=60; stored"
+HIT = "wsgistack; hit; ttl=60"
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"url": "http://localhost/a?b=1"},
+        {"url": "HTTP://LOCALHOST:80/a?utm_source=x&b=1"},
+        {"prefix": "http://localhost/"},
+        {"tag": "news"},
+        {"host": "local*"},
+        {"path": "/a"},
+        {"header": "Cache-Control", "value": "max-age=*"},
+        {"everything": True},
+    ],
+    ids=str,
+)
+def test_a_purged_page_is_made_anew(about: dict[str, Any]) -> None:
+    cache = guest(speaking(lambda voice: voice.tag("news")))
+    assert [told(cache, "/a?b=1") for _ in range(2)] == [STORED, HIT]
+    cache.purge(**about)
+    assert [told(cache, "/a?b=1") for _ in range(2)] == [STORED, HIT]
+
+
+@pytest.mark.parametrize(
+    "about",
+    [{"url": "http://localhost/a"}, {"tag": "sports"}, {"path": "/b"}, {"older_s": 1.0}, {"host": "other"}],
+    ids=str,
+)
+def test_a_purge_of_others_leaves_a_page_alone(about: dict[str, Any]) -> None:
+    cache = guest(speaking(lambda voice: voice.tag("news")))
+    told(cache, "/a?b=1")
+    cache.purge(**about)
+    assert told(cache, "/a?b=1") == HIT
+
+
+def test_a_purge_is_about_all_variants_and_all_kinds_of_visitors() -> None:
+    shop = Shop(page(b"x", headers=[*FRESH, ("Vary", "Accept-Language")]))
+    cache = guest(shop, key_cookies={"beta": ["on"]})
+    kinds: list[dict[str, str]] = [{}, {"Accept_Language": "de"}, {"Cookie": "beta=on"}]
+    for _ in range(2):
+        for kind in kinds:
+            ask(cache, "/", **kind)
+    assert len(shop.asked) == 3
+    cache.purge(url="http://localhost/")
+    for kind in kinds:
+        ask(cache, "/", **kind)
+    assert len(shop.asked) == 6
+
+
+def test_a_purge_holds_in_all_who_share_the_store() -> None:
+    store = MemoryStore(1 << 20)
+    one, other = (guest(speaking(lambda voice: None), store=store) for _ in range(2))
+    told(one)
+    assert told(other) == HIT
+    one.purge(everything=True)
+    assert told(other) == STORED
+
+
+def test_a_softly_purged_page_is_used_while_it_is_fetched_anew() -> None:
+    clock = Clock(NOW)
+    fields = [("Cache-Control", "max-age=60, stale-while-revalidate=30")]
+    shop = Shop(page(b"old", headers=fields), page(b"new", headers=fields))
+    cache = PageCache(shop, now=clock)
+    ask(cache)
+    clock.now += 10.0
+    cache.purge(url="http://localhost/", soft=True)
+    clock.now += 5.0
+    soft = ask(cache)
+    assert (soft.body, soft.headers["Cache-Status"]) == (b"old", "wsgistack; hit; ttl=-5")
+    assert ask(cache).body == b"new"
+
+
+def test_a_purge_counts_for_a_page_on_its_way() -> None:
+    cache: PageCache
+
+    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", FRESH)
+        cache.purge(everything=True)
+        yield b"page"
+
+    store = MemoryStore(1 << 20)
+    cache = guest(app, store=store)
+    ask(cache)
+    assert pages_in(store) == 0
+
+
+def test_a_change_counts_for_a_page_on_its_way() -> None:
+    cache: PageCache
+    calls: list[str] = []
+
+    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        calls.append(environ["REQUEST_METHOD"])
+        start_response("200 OK", FRESH)
+        if calls == ["GET"]:
+            ask(cache, method="POST")
+        yield b"page"
+
+    store = MemoryStore(1 << 20)
+    cache = guest(app, store=store)
+    ask(cache)
+    assert (calls, pages_in(store)) == (["GET", "POST"], 0)
+
+
+def test_a_change_by_anybody_is_about_all_kinds_of_visitors() -> None:
+    shop = Shop(page(b"x"))
+    cache = guest(shop, key_cookies={"beta": ["on"]})
+    ask(cache, Cookie="beta=on")
+    ask(cache, method="POST", Cookie="sessionid=1")
+    ask(cache, Cookie="beta=on")
+    assert len(shop.asked) == 3
+
+
+def test_a_group_is_invalidated_on_its_origin() -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        kind = "Cache-Groups" if environ["REQUEST_METHOD"] == "GET" else "Cache-Group-Invalidation"
+        start_response("200 OK", [*FRESH, (kind, '"shop"')])
+        return [b"page"]
+
+    cache = guest(app)
+    told(cache, "/a")
+    told(cache, "http://other.example/a")
+    ask(cache, "/cart", method="POST")
+    assert told(cache, "/a") == STORED
+    assert told(cache, "http://other.example/a") == HIT
+
+
+@pytest.mark.parametrize(
+    ("about", "error"),
+    [
+        ({}, ArgumentError),
+        ({"url": ""}, ArgumentError),
+        ({"older_s": -1}, ArgumentError),
+        ({"uri": "x"}, TypeError),
+    ],
+    ids=str,
+)
+def test_a_purge_that_cannot_be_meant_is_refused(about: dict[str, Any], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        guest(speaking(lambda voice: None)).purge(**about)
+
+
+def test_whoever_purges_hears_that_the_store_did_not_take_it() -> None:
+    class Down(MemoryStore):
+        shared = True
+
+        def update(self, *words: Any, **more: Any) -> bytes | None:
+            raise StoreDown("no")
+
+    with pytest.raises(StoreDown):
+        guest(speaking(lambda voice: None), store=Down(1 << 20)).purge(tag="news")
+
+
+def test_the_application_says_for_how_long() -> None:
+    cache = guest(speaking(lambda voice: voice.ttl(5, grace=10), [("Content-Type", "text/plain")]))
+    assert told(cache) == "wsgistack; fwd=uri-miss; ttl=5; stored"
+
+
+def test_the_application_knows_better_than_a_rule() -> None:
+    cache = guest(speaking(lambda voice: voice.ttl(5)), rules=[Rule("/*", ttl=600)])
+    assert told(cache) == "wsgistack; fwd=uri-miss; ttl=5; stored"
+
+
+def test_the_application_says_that_a_page_is_private() -> None:
+    store = MemoryStore(1 << 20)
+    cache = guest(speaking(lambda voice: voice.private("session")), store=store)
+    assert told(cache) == "wsgistack; fwd=uri-miss; detail=private"
+    assert pages_in(store) == 0
+
+
+@pytest.mark.parametrize("headers", [{}, {"Cookie": "sessionid=1"}], ids=["anonymous", "personal"])
+def test_the_application_may_always_speak(headers: dict[str, str]) -> None:
+    heard: list[Any] = []
+    for method in ("GET", "POST"):
+        ask(guest(speaking(heard.append)), method=method, **headers)
+    assert [type(voice).__name__ for voice in heard] == ["Voice", "Voice"]
+
+
+def test_a_page_is_shared_after_so_many_equal_fills() -> None:
+    shop = Shop(page(b"page"))
+    cache = guest(shop, verify=3)
+    bodies = [ask(cache).body for _ in range(5)]
+    assert bodies == [b"page"] * 5
+    assert len(shop.asked) == 3
+
+
+def test_a_page_with_a_token_is_never_shared_and_the_place_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    shop = Shop(*[page(b"<input value=%d>" % number) for number in range(9)])
+    cache = guest(shop, verify=2)
+    with caplog.at_level(logging.WARNING):
+        assert [ask(cache).body for _ in range(4)] == [b"<input value=%d>" % number for number in range(4)]
+    assert [record.offset for record in caplog.records] == [13, 13, 13]  # type: ignore[attr-defined]  # our field
+    assert caplog.records[0].url == "http://localhost/"  # type: ignore[attr-defined]  # our field
+
+
+@pytest.mark.parametrize("verify", [1, 101, True], ids=repr)
+def test_a_number_of_fills_that_cannot_be_meant_is_refused(verify: Any) -> None:
+    with pytest.raises(SettingError, match="verify: "):
+        guest(Shop(), verify=verify)
+
+
+def test_an_audit_lists_what_was_read_and_is_in_no_key() -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        for name in ("USER_AGENT", "ACCEPT_LANGUAGE", "X_FORWARDED_HOST", "X_FORWARDED_PROTO", "HOST"):
+            environ.get(f"HTTP_{name}")
+        start_response("200 OK", [*FRESH, ("Vary", "Accept-Language")])
+        return [b"page"]
+
+    cache = guest(app, audit=True)
+    assert told(cache) == STORED
+    assert cache.audit is not None
+    assert [(found.name, found.url) for found in cache.audit.report()] == [
+        ("user-agent", "http://localhost/")
+    ]
+
+
+def test_without_audit_the_environ_is_a_plain_dict() -> None:
+    shop = Shop(page(b"page"))
+    ask(guest(shop))
+    assert type(shop.asked[0]) is dict

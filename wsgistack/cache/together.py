@@ -1,0 +1,156 @@
+"""Requests for one page that nobody has yet: one makes it, the others take it as it comes.  PEP 3333
+
+Who follows takes over what its leader may share with everybody, by the same rules as if it came from
+the store; where it may not, or does not come, it goes alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from wsgistack.cache.answers import Fetch, Serve, Validate
+from wsgistack.cache.coalesce import Coalescer, Flight, Lease, Left, Stage, Turn
+from wsgistack.cache.page import Page, Reply
+from wsgistack.cache.status import forwarded
+from wsgistack.cache.vary import selecting_of
+from wsgistack.wsgi import StartResponse
+
+if TYPE_CHECKING:
+    from wsgistack.cache.visit import Visit
+
+__all__ = ["COLLAPSED", "REMEMBERED", "may_share", "send_together"]
+
+# Why a request goes to the application so that others may have waited for the same.
+COLLAPSED = frozenset(("uri-miss", "vary-miss", "stale"))
+# Refusals that are about the page, not about one request: the next response will be refused too.
+REMEMBERED = frozenset(
+    (
+        "authorization",
+        "file",
+        "no-lifetime",
+        "no-store",
+        "private",
+        "set-cookie",
+        "status",
+        "too-large",
+        "vary-star",
+    )
+)
+OF_ITS_OWN = ("range", "if-none-match", "if-modified-since", "if-range")
+
+log = logging.getLogger("wsgistack.cache")
+
+
+def may_share(page: Page, now: float) -> bool:
+    """Tell whether others may have the page without asking the application."""
+    return not page.terms.asks_always and page.terms.freshness(now) > 0
+
+
+def send_together(
+    visit: Visit, decision: Fetch | Validate, start_response: StartResponse, coalescer: Coalescer[Page]
+) -> Iterable[bytes]:
+    """Return the response: of the application if this is the first who asks, else what that one gets."""
+    key = visit.place.key.text
+    deadline = time.monotonic() + coalescer.wait_s
+    while True:
+        joined = coalescer.join(key)
+        if joined is None:
+            return visit.send(decision, start_response)
+        flight, leads = joined
+        if leads:
+            return _lead(visit, decision, start_response, coalescer, flight)
+        body = _follow(visit, decision, start_response, flight, max(deadline - time.monotonic(), 0.0))
+        if body is not None:
+            return body
+        if flight.stage is not Stage.LOST or time.monotonic() >= deadline:
+            return visit.send(decision, start_response)
+        again = visit.look()
+        if isinstance(again, Serve):
+            return visit.serve(again, start_response)
+
+
+def _lead(
+    visit: Visit,
+    decision: Fetch | Validate,
+    start_response: StartResponse,
+    coalescer: Coalescer[Page],
+    flight: Flight[Page],
+) -> Iterable[bytes]:
+    key = visit.place.key.text
+    turn = Turn(coalescer, key, flight, has_lease=False)
+    try:
+        found: Serve | Lease = _serve(visit) or coalescer.take_lease(key)
+        if found is Lease.OTHERS:
+            found = coalescer.wait_for_fleet(key, lambda: _serve(visit))
+        if isinstance(found, Serve):  # it came between our look and our turn, or another process made it
+            turn.over()
+            return visit.serve(found, start_response)
+        if found is Lease.REFUSED:
+            turn.refuse(remember=True)
+            return visit.send(decision, start_response)
+        visit.turn = turn = Turn(coalescer, key, flight, has_lease=found is Lease.OURS)
+        return visit.send(decision, start_response)
+    except BaseException:
+        turn.over()
+        raise
+
+
+def _serve(visit: Visit) -> Serve | None:
+    decision = visit.look()
+    return decision if isinstance(decision, Serve) else None
+
+
+def _follow(
+    visit: Visit,
+    decision: Fetch | Validate,
+    start_response: StartResponse,
+    flight: Flight[Page],
+    seconds: float,
+) -> Iterable[bytes] | None:
+    """Return what the leader gets, None where that may not be had or does not come."""
+    flight.wait(seconds)
+    page = flight.head
+    if page is None or flight.stage not in (Stage.SHARED, Stage.COMPLETE) or not _fits(visit, page):
+        return None
+    if not _is_plain(visit, page):
+        body = flight.wait_for_all(seconds)
+        found = None if body is None else visit.decide(page.with_body(body))
+        if not isinstance(found, Serve):
+            return None
+        return visit.serve(Serve(_collapsed(found.reply, decision)), start_response)
+    blocks = flight.blocks(seconds)
+    try:
+        first = next(blocks, b"")
+    except Left:
+        return None
+    reply = _collapsed(Reply(page.head.status, page.head.reason, list(page.ready), b""), decision)
+    start_response(f"{reply.status} {reply.reason}", reply.fields)
+    return chain((first,), blocks)
+
+
+def _fits(visit: Visit, page: Page) -> bool:
+    names = tuple([name for name, _ in page.selecting])
+    field, reorders = visit.request.field, visit.works.engine.policy.reorders_lists
+    return selecting_of(names, field, reorders=reorders) == page.selecting and isinstance(
+        visit.decide(page), Serve
+    )
+
+
+def _is_plain(visit: Visit, page: Page) -> bool:
+    """Tell whether all that comes can be passed on as it comes: it is wanted whole, and will be kept."""
+    announced = page.head.field("content-length")
+    return (
+        announced is not None
+        and page.head.status != 206
+        and all(visit.request.field(name) is None for name in OF_ITS_OWN)
+    )
+
+
+def _collapsed(reply: Reply, decision: Fetch | Validate) -> Reply:
+    fields = [(name, value) for name, value in reply.fields if name != "Cache-Status"]
+    added = ("Cache-Status", forwarded(decision.why, stored=True, collapsed=True))
+    return Reply(reply.status, reply.reason, [*fields, added], reply.body)
