@@ -1,12 +1,14 @@
 """`make demo`: start the backends and the balancer, say what to try, clean up; --once: play the story."""
 
 import argparse
+import os
 import signal
 import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from demo.backend import shared_name
 from demo.processes import Backend, Balancer, Trouble, choose_ports, stop_all
 from demo.story import Stage, play
 
@@ -15,10 +17,12 @@ PORTS = {"site": 8080, "admin": 60000, "Django": 8001, "Flask": 8002, "bare": 80
 RESTART_AFTER_S = 10.0
 HINTS = """
    curl -i http://{site}/    some times: Django, Flask and the bare callable answer
+   curl -i http://{site}/news    a page that is kept: Cache-Status says hit, and who made it stays
    telnet {port}             the admin port; there, for instance:
        nodes                              what each backend got and answered
        pool mypool add {spare}     a fourth backend, which runs already, joins
        pool mypool remove {spare}  and leaves; no visitor notices
+       limit show votes                   POST more than five times a minute (curl -d vote=1 ...) and see
        show service mysite                help lists the other commands
    .venv/bin/wsgistack admin {admin} nodes    the same without telnet
    kill -9 {victim}    Flask dies and no request fails; it comes back {after:.0f} s later
@@ -52,6 +56,7 @@ def main() -> int:
             print("\n-- demo: ending", flush=True)
         finally:
             stop_all([stage.balancer, *stage.pool, stage.spare])
+            Path("/dev/shm", f"wsgistack-{shared_name(os.getpid())}").unlink(missing_ok=True)
     return 0
 
 

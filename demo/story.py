@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from demo.processes import Backend, Balancer, Trouble
 from demo.telnet import Telnet
-from demo.visitors import Load, visit
+from demo.visitors import Load, ask, visit
 
 __all__ = ["Stage", "play"]
 
 VISITS = 60
+READERS = 20
+VOTES, ADMITTED = 8, 5  # see the limit in demo.conf
 PATIENCE_S = 15.0  # for what health checks must notice first
 CALM_S = 1.0
 STORM_S = 3.0
@@ -29,7 +31,7 @@ class Stage:
 
 def play(stage: Stage, say: Callable[[str], None]) -> None:
     """Play all steps in order."""
-    for step in (reach_all, add_by_telnet, lose_one, end):
+    for step in (reach_all, share_the_news, limit_votes, add_by_telnet, lose_one, end):
         step(stage, say)
 
 
@@ -44,6 +46,31 @@ def reach_all(stage: Stage, say: Callable[[str], None]) -> None:
             raise Trouble(f"{VISITS} requests, and none reached {backend.name}: {seen}")
     counts = ", ".join(f"{who} {count}" for who, count in sorted(seen.items()))
     say(f"{VISITS} requests through {stage.site}: {counts}")
+
+
+def share_the_news(stage: Stage, say: Callable[[str], None]) -> None:
+    """A page that may be kept is made once, for the visitors of all three backends."""
+    answers = [ask(stage.site, "GET", "/news") for _ in range(READERS)]
+    bodies = {answer.body for answer in answers}
+    hits = sum("; hit" in answer.fields.get("Cache-Status", "") for answer in answers)
+    names = {answer.fields.get("X-Request-Id") for answer in answers}
+    say(f"{READERS} visitors of /news: {hits} hits, all have the page of {answers[0].body.partition(':')[0]}")
+    if len(bodies) != 1 or hits != READERS - 1:
+        raise Trouble(f"{READERS} visitors of /news: {hits} hits, {len(bodies)} different pages: {bodies}")
+    if None in names or len(names) != READERS:
+        raise Trouble(f"{READERS} requests have the names {names}")
+
+
+def limit_votes(stage: Stage, say: Callable[[str], None]) -> None:
+    """Who votes too often is refused before a backend hears of it."""
+    answers = [ask(stage.site, "POST", "/") for _ in range(VOTES)]
+    statuses = [answer.status for answer in answers]
+    say(f"{VOTES} votes, of which {ADMITTED} a minute are admitted: {' '.join(map(str, statuses))}")
+    if statuses != [200] * ADMITTED + [429] * (VOTES - ADMITTED):
+        raise Trouble(f"{VOTES} votes were answered {statuses}")
+    say(f"the refused are told: Retry-After {answers[-1].fields.get('Retry-After')}")
+    if not 0 < int(answers[-1].fields.get("Retry-After", "0")) <= 60:
+        raise Trouble(f"the fields of a refusal are {answers[-1].fields}")
 
 
 def add_by_telnet(stage: Stage, say: Callable[[str], None]) -> None:

@@ -3,11 +3,12 @@
 import http.client
 import time
 from collections import Counter
+from dataclasses import dataclass
 from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import Self
 
-__all__ = ["Load", "visit"]
+__all__ = ["Answer", "Load", "ask", "visit"]
 
 TIMEOUT_S = 10.0
 PAUSE_S = 0.01  # steady load, not a benchmark: the machine has other things to do
@@ -18,6 +19,26 @@ def visit(address: str) -> str:
     connection = http.client.HTTPConnection(address, timeout=TIMEOUT_S)
     try:
         return _ask(connection, "/")
+    finally:
+        connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One response, whatever its status."""
+
+    status: int
+    fields: dict[str, str]
+    body: str
+
+
+def ask(address: str, method: str, path: str) -> Answer:
+    """Return the answer to one request on a connection of its own."""
+    connection = http.client.HTTPConnection(address, timeout=TIMEOUT_S)
+    try:
+        connection.request(method, path)
+        response = connection.getresponse()
+        return Answer(response.status, dict(response.getheaders()), response.read().decode())
     finally:
         connection.close()
 

@@ -18,9 +18,10 @@ settings.configure(
 
 
 def answer(request: HttpRequest) -> HttpResponse:
-    """Answer every request with the name and the process of this backend."""
+    """Answer every request with the name and the process of this backend; the news may be kept."""
     text = f"Django, process {os.getpid()}: you asked for {request.path}\n"
-    return HttpResponse(text, content_type="text/plain")
+    kept = {"Cache-Control": "max-age=60"} if request.path == "/news" else None
+    return HttpResponse(text, content_type="text/plain", headers=kept)
 
 
 urlpatterns = [re_path(r"", answer)]
