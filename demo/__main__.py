@@ -1,14 +1,12 @@
 """`make demo`: start the backends and the balancer, say what to try, clean up; --once: play the story."""
 
 import argparse
-import os
 import signal
 import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from demo.backend import shared_name
 from demo.processes import Backend, Balancer, Trouble, choose_ports, stop_all
 from demo.story import Stage, play
 
@@ -56,7 +54,6 @@ def main() -> int:
             print("\n-- demo: ending", flush=True)
         finally:
             stop_all([stage.balancer, *stage.pool, stage.spare])
-            Path("/dev/shm", f"wsgistack-{shared_name(os.getpid())}").unlink(missing_ok=True)
     return 0
 
 

@@ -14,14 +14,10 @@ from importlib import import_module
 from gevent import socket
 from gevent.pywsgi import WSGIServer
 
+from demo.processes import shared_name
 from wsgistack import wrap
 
-__all__ = ["serve", "shared_name"]
-
-
-def shared_name(demo: int) -> str:
-    """Return the name of the memory that the backends of the process *demo* share."""
-    return f"demo-{demo}"
+__all__ = ["serve"]
 
 
 def serve(site: str, address: str) -> None:
