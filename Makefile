@@ -45,6 +45,9 @@ bench-ring: $(STAMPS)/dev build installed  ## MemcacheRing beside pymemcache, py
 bench-ratelimit: $(STAMPS)/dev build installed  ## the rate limiter beside limits and Flask-Limiter, those that are here
 	@$(PY) -m bench.ratelimit $(ARGS)
 
+race-limits: $(STAMPS)/dev build installed  ## how many a limit admits when 8 processes ask at once, 10^5 rounds (an hour; ARGS='--rounds 1000')
+	@$(PY) -m bench.races $(ARGS)
+
 conformance-django: $(STAMPS)/dev build installed  ## Django's own cache tests over our backend
 	@$(PY) -m tools.django_conformance
 
@@ -81,5 +84,5 @@ $(STAMPS)/installed: pyproject.toml | build
 		--no-build-isolation --no-deps -e .
 	@mkdir -p $(STAMPS) && touch $@
 
-.PHONY: help demo test lint build sanitize chaos bench-proxy bench-ring bench-ratelimit bench-store conformance-ring conformance-django docs lock installed
+.PHONY: help demo test lint build sanitize chaos bench-proxy bench-ring bench-ratelimit race-limits bench-store conformance-ring conformance-django docs lock installed
 .SUFFIXES:

@@ -10,6 +10,7 @@ Prints `ready`, waits for a line, then prints how many of HITS requests were adm
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 from wsgistack.ratelimit.clients import Trust
 from wsgistack.ratelimit.limiter import Limiter
@@ -20,12 +21,18 @@ from wsgistack.wsgi import EnvironRequest
 NOW = 1_795_000_000_000_000
 
 
-def main(url: str, rate: str, hits: str) -> None:
-    """Compete."""
+def open_limiter(url: str, rate: str, now: Callable[[], int] = lambda: NOW) -> Limiter:
+    """Return a limiter of one rule whose states are where *url* says."""
     store = None if url.startswith("workers:") else make_store(url)
-    limiter = Limiter([Rule("r", rate)], trust=Trust(), now=lambda: NOW, store=store)
+    limiter = Limiter([Rule("r", rate)], trust=Trust(), now=now, store=store)
     if store is None:
         limiter.share(url)
+    return limiter
+
+
+def main(url: str, rate: str, hits: str) -> None:
+    """Compete."""
+    limiter = open_limiter(url, rate)
     request = EnvironRequest({"REMOTE_ADDR": "192.0.2.1"})
     print("ready", flush=True)
     sys.stdin.readline()

@@ -249,7 +249,7 @@ class JournalTable:
     def _find_denied(self, claims: Sequence[Claim], now: int) -> Outcome | None:
         for index, (number, key, cost) in enumerate(claims):
             known = self._denied.get((number, key))
-            if known is not None and now < known.until and cost >= known.cost:
+            if known is not None and now < known.until and cost == known.cost:
                 if known.claims == tuple(claims):
                     return index, known.passes_at - now, known.states
                 states = [known.state if at == index else None for at in range(len(claims))]

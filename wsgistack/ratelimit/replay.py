@@ -124,7 +124,7 @@ def _in_order(requests: Iterable[Logged]) -> Iterator[Logged]:
 
 def _client(key: bytes, peer: str) -> str:
     if key == NOBODY:
-        return peer
+        return ascii(peer)[1:-1]  # a log's words are not to reach a terminal as they are
     if len(key) == 4:
         return str(ip_address(key))
     return f"{ip_address(key.ljust(16, bytes(1)))}/{len(key) * 8}"
