@@ -23,6 +23,7 @@ from pathlib import Path
 
 from bench.report import machine, number, write_between_markers
 from bench.ring_peers import PEERS
+from tools.leash import die_with_parent
 from tools.real_memcached import Memcached, listening
 
 __all__ = ["main"]
@@ -68,6 +69,10 @@ FIGURES = [
         more_is_better=True,
     ),
 ]
+OURS = [  # what no other client here does
+    Figure("50 greenlets at one outdated value", "stampede", "ms_49", gevent=True, servers=1, aim=1.0),
+    Figure("a node joins and leaves a ring of 100", "change", "gap_ms", gevent=True, servers=1, aim=2.0),
+]
 FAILURES = [
     Figure("one of three nodes killed, 50 greenlets, 200 ms limit", "kill", "exceptions", gevent=True, aim=0),
     Figure(
@@ -88,7 +93,7 @@ class Bench:
         """Yield running servers on the core."""
         with ExitStack() as stack:
             options = ("-l", "127.0.0.1", "-p", "-1", "-t", "1")
-            servers = [stack.enter_context(listening(*options)) for _ in range(count)]
+            servers = [stack.enter_context(listening(*options, is_leashed=True)) for _ in range(count)]
             for server in servers:
                 for task in Path("/proc", str(server.process.pid), "task").iterdir():
                     os.sched_setaffinity(int(task.name), {self.core})
@@ -122,6 +127,7 @@ class Bench:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - no thread runs yet
         )
         assert process.stdin
         assert process.stdout
@@ -147,7 +153,12 @@ class Bench:
 @contextmanager
 def _delay(port: int) -> Iterator[int]:
     command = [sys.executable, "-m", "bench.delay", str(port), str(DELAY_S)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=die_with_parent,  # noqa: PLW1509 - no thread runs yet
+    ) as process:
         try:
             assert process.stdout
             yield int(process.stdout.readline())
@@ -238,13 +249,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--write", type=Path, metavar="PAGE", help="renew the result in docs/performance.md")
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     wanted = options.only.split(",") if options.only else list(PEERS)
     unknown = [name for name in wanted if name not in PEERS]
     if unknown:
         parser.error(f"{', '.join(unknown)}: choose from {', '.join(PEERS)}")
     peers = [name for name in wanted if PEERS[name].find()]
     words = options.figures.split(",") if options.figures else [""]
-    figures = [one for one in [*FIGURES, *FAILURES] if any(word in one.title for word in words)]
+    figures = [one for one in [*FIGURES, *OURS, *FAILURES] if any(word in one.title for word in words)]
     bench = Bench(options.core, options.seconds)
     results = [(figure, measure(bench, figure, _fit(figure, peers), options.rounds)) for figure in figures]
     command = shlex.join(["python", "-m", "bench.ring", *(sys.argv[1:] if arguments is None else arguments)])
@@ -270,6 +282,8 @@ def _fit(figure: Figure, peers: Sequence[str]) -> list[str]:
     """Return the clients that the figure makes sense for: greenlets need one that they may share."""
     if figure.name in ("kill", "hang"):
         return [name for name in peers if PEERS[name].cooperates and PEERS[name].shared]
+    if figure in OURS:
+        return [name for name in peers if name == US]
     if figure.name == "greenlets":
         return [name for name in peers if PEERS[name].shared]
     return list(peers)

@@ -22,6 +22,7 @@ VALUE = b"x" * 200
 KEYS = [f"page:/articles/{number}" for number in range(100)]
 GREENLETS = 50
 BATCH_S = 0.002
+FREEZES_AFTER_S = 0.25
 WINDOW = 500  # operations
 
 
@@ -93,6 +94,7 @@ def hang(client: Any, seconds: float) -> dict[str, float]:
     client.set_many(dict.fromkeys(KEYS, VALUE))
     lost_s = exceptions = operations = 0.0
     latencies: list[float] = []
+    before: list[float] = []  # until the parent freezes it
 
     def work(number: int) -> None:
         nonlocal lost_s, exceptions, operations
@@ -106,13 +108,16 @@ def hang(client: Any, seconds: float) -> dict[str, float]:
                 took = time.perf_counter() - began
                 operations += 1
                 latencies.append(took)
+                if began < start + FREEZES_AFTER_S:
+                    before.append(took)
                 if took > 0.010:
                     lost_s += took
                 gevent.sleep(0.02)  # far below what one core serves: what is lost is not queueing
 
     print("ready", flush=True)
     sys.stdin.readline()
-    end = time.perf_counter() + seconds
+    start = time.perf_counter()
+    end = start + seconds
     gevent.joinall([gevent.spawn(work, number) for number in range(GREENLETS)])
     latencies.sort()
     return {
@@ -120,8 +125,83 @@ def hang(client: Any, seconds: float) -> dict[str, float]:
         "exceptions": exceptions,
         "operations": operations,
         "max_ms": latencies[-1] * 1e3,
+        "p99_before_ms": sorted(before)[int(len(before) * 0.99)] * 1e3,
         "p99_ms": latencies[int(len(latencies) * 0.99)] * 1e3,
     }
+
+
+def stampede(client: Any, seconds: float) -> dict[str, float]:
+    """Return what fifty greenlets wait for one value that was outdated, while one of them makes it.
+
+    `ms_49`: the longest of the 49 who are given the old one; `builds`: how often it was made a round.
+    """
+    import gevent
+
+    builds = rounds = 0
+    slowest: list[float] = []
+    waits: list[float] = []
+
+    def build() -> bytes:
+        nonlocal builds
+        builds += 1
+        gevent.sleep(0.05)
+        return VALUE
+
+    def ask() -> None:
+        began = time.perf_counter()
+        value = client.fetch(KEYS[0], build, 60, grace=60)
+        waits.append(time.perf_counter() - began)
+        assert value == VALUE
+
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        client.set(KEYS[0], VALUE, 120)
+        client.invalidate(KEYS[0], soft=True, grace=60)
+        waits.clear()
+        gevent.joinall([gevent.spawn(ask) for _ in range(GREENLETS)], raise_error=True)
+        slowest.append(sorted(waits)[GREENLETS - 2])
+        rounds += 1
+    slowest.sort()
+    return {"ms_49": slowest[len(slowest) // 2] * 1e3, "builds": builds / rounds}
+
+
+def change(client: Any, seconds: float) -> dict[str, float]:
+    """Return for how long the loop stands still while a node joins and leaves a ring of a hundred.
+
+    `cold_ms`: what making such a ring takes.
+    """
+    import gevent
+
+    servers = [f"10.0.0.{number}:11211" for number in range(1, 101)]
+    gaps: list[float] = []
+    ring = type(client)(servers)
+    cold_s = min(_time(lambda: type(client)(servers)) for _ in range(5))
+
+    def tick() -> None:
+        last = time.perf_counter()
+        while True:
+            gevent.sleep(0)
+            now = time.perf_counter()
+            gaps.append(now - last)
+            last = now
+
+    ticker = gevent.spawn(tick)
+    changes: list[float] = []
+    for number in range(20):
+        wanted = 101 - number % 2
+        gaps.clear()
+        (ring.remove_node if number % 2 else ring.add_node)("10.0.1.1")
+        while len(ring.nodes()) != wanted:
+            gevent.sleep(0.001)
+        changes.append(max(gaps))
+    ticker.kill()
+    return {"gap_ms": max(changes) * 1e3, "median_gap_ms": sorted(changes)[10] * 1e3, "cold_ms": cold_s * 1e3}
+
+
+def _time(function: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    function()
+    return time.perf_counter() - began
 
 
 FIGURES: dict[str, Callable[[Any, float], dict[str, float]]] = {
@@ -132,6 +212,8 @@ FIGURES: dict[str, Callable[[Any, float], dict[str, float]]] = {
     "greenlets": greenlets,
     "hang": hang,
     "kill": hang,
+    "stampede": stampede,
+    "change": change,
 }
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tools import debian
+from tools.leash import die_with_parent
 
 __all__ = ["Memcached", "Program", "find_memcached", "listening", "running"]
 
@@ -82,16 +83,19 @@ def running(count: int = 1, *, program: Program | None = None) -> Iterator[list[
 
 
 @contextmanager
-def listening(*options: str) -> Iterator[Memcached]:
-    """Yield one server that is started with *options*; its port is 0 where it listens on a path."""
-    server = _start(find_memcached(), *options)
+def listening(*options: str, is_leashed: bool = False) -> Iterator[Memcached]:
+    """Yield one server that is started with *options*; its port is 0 where it listens on a path.
+
+    *is_leashed*: it also ends when this process is killed.
+    """
+    server = _start(find_memcached(), *options, is_leashed=is_leashed)
     try:
         yield server
     finally:
         server.kill()
 
 
-def _start(program: Program, *options: str) -> Memcached:
+def _start(program: Program, *options: str, is_leashed: bool = False) -> Memcached:
     with tempfile.TemporaryDirectory() as folder:
         ports = Path(folder, "ports")
         place = options or ("-l", "127.0.0.1", "-p", "-1")
@@ -101,7 +105,12 @@ def _start(program: Program, *options: str) -> Memcached:
         environment = os.environ | {"MEMCACHED_PORT_FILENAME": str(ports)}
         if program.library_path:
             environment["LD_LIBRARY_PATH"] = program.library_path
-        process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            preexec_fn=die_with_parent if is_leashed else None,  # noqa: PLW1509 - of benches, without threads
+        )
         try:
             if "-s" in options:
                 _await_path(Path(options[options.index("-s") + 1]), process)

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from bench.ring import FIGURES, Bench, Figure, _delay, _table, _verdicts
+from bench.ring import FIGURES, OURS, Bench, Figure, _delay, _table, _verdicts
 from bench.ring_peers import PEERS
 from tools.real_memcached import Memcached
 
@@ -28,6 +28,15 @@ def test_a_measurement_gives_a_number() -> None:
     with bench.servers(1) as servers:
         found = bench.ask("wsgistack", FIGURES[0], [servers[0].address])
     assert found["us"] > 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("figure", "unit", "most"), [(OURS[0], "builds", 1), (OURS[1], "gap_ms", 500)])
+def test_what_only_the_ring_does_is_measured(figure: Figure, unit: str, most: float) -> None:
+    bench = Bench(core=0, seconds=0.05)
+    with bench.servers(1) as servers:
+        found = bench.ask("wsgistack", figure, [servers[0].address])
+    assert 0 < found[unit] <= most
 
 
 def test_a_table_compares_with_ours() -> None:

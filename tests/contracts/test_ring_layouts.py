@@ -60,6 +60,19 @@ def test_a_node_that_joins_takes_its_share_and_nothing_else_moves(layout: str) -
 
 
 @MEMBERS
+def test_of_a_hundred_thousand_keys_only_the_share_of_a_node_moves(layout: str) -> None:
+    keys = [b"page:/articles/%d" % number for number in range(100_000)]
+    ten = build(layout, nodes(10))
+    eleven = build(layout, [*nodes(10), Member("new")])
+    was, now = ten.placing.place_many(keys), eleven.placing.place_many(keys)
+    pairs = [(ten.members[old], eleven.members[new]) for old, new in zip(was, now, strict=True)]
+    moved = Counter(pair for pair in pairs if pair[0] != pair[1])
+    assert {new for _, new in moved} == {Member("new")}  # there and back: nothing moves between the others
+    assert {old for old, _ in moved} == set(nodes(10))  # each gives some
+    assert 0.75 * 100_000 / 11 < moved.total() < 1.25 * 100_000 / 11
+
+
+@MEMBERS
 def test_a_node_that_leaves_gives_its_keys_to_their_next_owner(layout: str) -> None:
     whole = build(layout, nodes(9))
     rest = build(layout, [node for node in nodes(9) if node != Member("10.0.0.4")])

@@ -25,6 +25,8 @@ from wsgistack.store.memcached.values import MISSING, Values
 __all__ = ["Fetcher", "Order"]
 
 LONGEST_LEASE_S = 10.0  # nobody else may make the value for so long when its maker dies
+NUMBERS = frozenset([int, float])
+DURATIONS = ("early", "grace", "wait", "lease")
 FIRST_POLL_S, MOST_POLL_S = 0.01, 0.1
 
 log = logging.getLogger("wsgistack.store.memcached")
@@ -45,10 +47,11 @@ class Order(NamedTuple):
         """Return it, or raise ArgumentError for what cannot be meant."""
         if not callable(self.build):
             raise ArgumentError(f"build: {self.build!r} cannot be called")
-        for name in ("early", "grace", "wait_s", "lease_s"):
-            value = getattr(self, name)
+        for name, value in zip(DURATIONS, self[2:4] + self[5:], strict=True):
+            if type(value) in NUMBERS and 0 <= value < math.inf:
+                continue
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-                raise ArgumentError(f"{name.removesuffix('_s')}: {value!r} is not a number of seconds from 0")
+                raise ArgumentError(f"{name}: {value!r} is not a number of seconds from 0")
         if self.ttl < 0 or (self.ttl and self.early >= self.ttl):
             raise ArgumentError(f"early: {self.early!r} is not below ttl {self.ttl!r}")
         if not 1 <= self.lease_s <= LONGEST_LEASE_S:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import threading
 import weakref
 from typing import Any
 
+from wsgistack.store.memcached.hubs import find_hub
 from wsgistack.store.memcached.pauses import make_event
 
 __all__ = ["Flight", "Flights"]
@@ -24,16 +24,14 @@ class Flight:
         self.value: tuple[Any] | None = None
         self.error: Exception | None = None
         self.is_over = False
-        self._lock = threading.Lock()
-        self._events: list[Any] = []
+        self._events: dict[Any, Any] = {}  # one for all who wait in a hub, and for those in none
 
     def wait(self, seconds: float) -> bool:
         """Wait until there is something to serve or it is over; return whether that came in time."""
-        event = make_event()
-        with self._lock:
-            if self.is_over or self.old is not None:
-                return True
-            self._events.append(event)
+        hub = find_hub()
+        event = self._events.get(hub) or self._events.setdefault(hub, make_event())
+        if self.is_over or self.old is not None:  # looked at behind the event, which is set behind these
+            return True
         return bool(event.wait(seconds))
 
     def offer(self, old: Any) -> None:
@@ -47,9 +45,7 @@ class Flight:
         self._wake()
 
     def _wake(self) -> None:
-        with self._lock:
-            events, self._events = self._events, []
-        for event in events:
+        for event in list(self._events.values()):
             event.set()
 
 
@@ -58,7 +54,6 @@ class Flights:
 
     def __init__(self) -> None:
         self._flights: dict[bytes, Flight] = {}
-        self._lock = threading.Lock()
         _all.add(self)
 
     def __len__(self) -> int:
@@ -66,24 +61,22 @@ class Flights:
 
     def join(self, key: bytes) -> tuple[Flight, bool]:
         """Return the flight of *key*, and whether the caller leads it (and must `leave` it)."""
-        with self._lock:
-            flight = self._flights.get(key)
-            if flight is not None:
-                return flight, False
-            flight = self._flights[key] = Flight()
-            return flight, True
+        flight = self._flights.get(key)
+        if flight is not None:
+            return flight, False
+        mine = Flight()
+        flight = self._flights.setdefault(key, mine)  # one step: the first of two threads leads
+        return flight, flight is mine
 
     def leave(self, key: bytes, flight: Flight) -> None:
         """End a flight that the caller leads."""
-        with self._lock:
-            if self._flights.get(key) is flight:
-                del self._flights[key]
+        if self._flights.get(key) is flight:  # not in a child that forgot it
+            del self._flights[key]
         flight.end()
 
     def forget(self) -> None:
         """In a forked child: who led stayed in the parent."""
         self._flights = {}
-        self._lock = threading.Lock()
 
 
 _all: weakref.WeakSet[Flights] = weakref.WeakSet()

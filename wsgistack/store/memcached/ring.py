@@ -98,9 +98,9 @@ class MemcacheRing(Commands):
 
         One round trip for a value that is there, tags included; one more when it was built.
         """
-        names = tuple(dict.fromkeys([tags] if isinstance(tags, str) else tags))
+        names = tuple(dict.fromkeys([tags] if isinstance(tags, str) else tags)) if tags else ()
         order = Order(build, requests.expiry(ttl, "ttl"), early, grace, names, wait, lease).check()
-        return self._fetcher.fetch(self._keys.make(key), order)  # type: ignore[no-any-return]  # of build
+        return self._fetcher.fetch(self._wire(key), order)  # type: ignore[no-any-return]  # of build
 
     def invalidate(self, key: str | bytes, *, soft: bool = False, grace: float = 30) -> bool:
         """Remove *key*; return whether it was there.
