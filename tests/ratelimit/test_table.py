@@ -53,14 +53,14 @@ def test_keys_do_not_share() -> None:
 
 
 def test_what_has_ended_makes_room() -> None:
-    limits = table("1/second", max_keys=1200)
+    limits = table("1/second", max_keys=590)
     for i in range(100_000):
         assert limits.decide_one(0, key(i), 1, NOW + i * 10_000)[0] == 0
     assert len(limits) <= 400, "a hundred keys live at any time; a sweep comes at twice what was left"
 
 
 def test_a_full_table_forgives_nobody() -> None:
-    limits = table("5/hour", max_keys=1200)
+    limits = table("5/hour", max_keys=590)
     for _ in range(5):
         assert limits.decide_one(0, b"blocked", 1, NOW)[0] == 0
     flood = [limits.decide_one(0, key(i), 1, NOW)[0] for i in range(20_000)]
@@ -71,7 +71,7 @@ def test_a_full_table_forgives_nobody() -> None:
 
 
 def test_shared_entries_are_read_and_settled_where_they_are_counted() -> None:
-    limits = table("5/hour", max_keys=1200)
+    limits = table("5/hour", max_keys=590)
     for i in range(20_000):
         limits.decide_one(0, key(i), 1, NOW)
     counter = make_counter(parse_rates("5/hour")[0])

@@ -17,9 +17,9 @@ from wsgistack.ratelimit.taking import HASH_BITS, Claim, Outcome, Shard
 
 __all__ = ["Claim", "Outcome", "Table"]
 
-# A dict of up to 1365 entries takes 2048 slots: growing it, or sweeping it, pauses for 0.1 ms.
-SHARD_KEYS = 1365
-USUAL_KEYS = 1200  # so that a full table's shards, which are not equally full, stay below that
+# A dict of up to 682 entries takes 1024 slots: growing it, or sweeping it, pauses for 0.05 ms.
+SHARD_KEYS = 682
+USUAL_KEYS = 590  # so that a full table's shards, which are not equally full, stay below that
 SHARED_ENTRIES = 256
 FIRST_SWEEP = 64
 
