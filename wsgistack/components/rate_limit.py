@@ -29,7 +29,11 @@ SETTINGS = Table(
     [
         Setting("rate", TEXT, "", "`100/minute; 5/second`, for each client"),
         Setting(
-            "store", TEXT, "", "where the counts are shared, as a store's URL; without one in this process"
+            "store",
+            TEXT,
+            "",
+            "where the counts are shared, as a store's URL; `workers` or `process`; without one the workers"
+            " of the server share them",
         ),
         Setting(
             "on_store_error",
@@ -44,6 +48,9 @@ SETTINGS = Table(
             "how a client is told what is left",
         ),
         Setting("exempt", NETWORKS, (), "networks that nothing here is about"),
+        Setting("allow_file", TEXT, "", "a file with more of them, read again when it changes"),
+        Setting("deny_file", TEXT, "", "a file with networks that get 403, read again when it changes"),
+        Setting("meter", TEXT, "", "a folder in which requests are counted by rule, key, status and hour"),
         Setting(
             "ipv6_prefix", INT, 64, "leading bits of an IPv6 address that are one client", least=1, most=128
         ),
@@ -61,6 +68,7 @@ def make(
     *,
     rate: str = "",
     store: Any = "",
+    meter: str = "",
     rules: Iterable[Rule | Mapping[str, Any]] = (),
     **settings: Any,
 ) -> RateLimit:
@@ -69,7 +77,7 @@ def make(
     The client is whom REMOTE_ADDR names: put `trust` outside of it where proxies stand in front.
     """
     made = [_make_rule(rule) for rule in rules]
-    return RateLimit(app, rate or None, rules=made, store=store or None, **settings)
+    return RateLimit(app, rate or None, rules=made, store=store or None, meter=meter or False, **settings)
 
 
 def _make_rule(rule: Rule | Mapping[str, Any]) -> Rule:
