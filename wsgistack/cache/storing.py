@@ -52,6 +52,13 @@ UNDERSTOOD = HEURISTIC_STATUSES | {
     503,
     504,
 }
+# draft-ietf-httpapi-ratelimit-headers-10 §5: a stored response's are to be ignored; with the older forms.
+QUOTAS = frozenset(
+    [
+        *("ratelimit", "ratelimit-policy"),
+        *(f"{prefix}ratelimit-{word}" for prefix in ("", "x-") for word in ("limit", "remaining", "reset")),
+    ]
+)
 # About the preconditions or the range of one request, never about the resource.
 ABOUT_THE_REQUEST = frozenset((304, 412, 416))
 
@@ -128,8 +135,9 @@ def fields_to_store(head: ResponseHead, policy: Policy) -> Fields:
     """Return the fields of a response that may be stored.
 
     Not those that end with a hop, nor those that `private` or `no-cache` names.  §3.1, §5.2.2.4, §5.2.2.7
+    Nor those that tell one client what is left of its quota.
     """
     directives = control_of(head, policy.targets).directives
     named: Iterable[str] = (*(directives.names("private") or ()), *(directives.names("no-cache") or ()))
-    left_out = hop_names(head.fields) | frozenset(named)
+    left_out = hop_names(head.fields) | QUOTAS | frozenset(named)
     return tuple([(name, value) for name, value in head.fields if name.lower() not in left_out])
