@@ -48,6 +48,9 @@ bench-ratelimit: $(STAMPS)/dev build installed  ## the rate limiter beside limit
 race-limits: $(STAMPS)/dev build installed  ## how many a limit admits when 8 processes ask at once, 10^5 rounds (an hour; ARGS='--rounds 1000')
 	@$(PY) -m bench.races $(ARGS)
 
+bench-page-cache: $(STAMPS)/dev build installed  ## the page cache in process beside Django's, in memory and over memcached
+	@$(PY) -m bench.page_cache $(ARGS)
+
 conformance-django: $(STAMPS)/dev build installed  ## Django's own cache tests over our backend
 	@$(PY) -m tools.django_conformance
 
@@ -84,5 +87,5 @@ $(STAMPS)/installed: pyproject.toml | build
 		--no-build-isolation --no-deps -e .
 	@mkdir -p $(STAMPS) && touch $@
 
-.PHONY: help demo test lint build sanitize chaos bench-proxy bench-ring bench-ratelimit race-limits bench-store conformance-ring conformance-django docs lock installed
+.PHONY: help demo test lint build sanitize chaos bench-proxy bench-ring bench-ratelimit bench-page-cache race-limits bench-store conformance-ring conformance-django docs lock installed
 .SUFFIXES:

@@ -22,11 +22,8 @@ class Filling:
     def __init__(self, visitors: Visitors) -> None:
         self._visitors = visitors
         fields, variables = visitors.telling
-        self._telling = frozenset([_variable(name) for name in fields] + list(variables))
-
-    def tells_nothing(self, environ: Environ) -> bool:
-        """Tell whether the request has nothing of what `Visitors.telling` lists; one look for all."""
-        return environ.keys().isdisjoint(self._telling)
+        # What `Visitors.telling` lists, as variables of an environ.
+        self.telling = frozenset([_variable(name) for name in fields] + list(variables))
 
     def environ(self, environ: Environ, target: Target, anonymous: Anonymous) -> Environ:
         """Return the environ for the application; *anonymous* is what was decided about the request."""

@@ -13,6 +13,7 @@ from wsgistack.wsgi import Environ, EnvironRequest
 __all__ = ["Guest", "Guests"]
 
 MOST_KINDS = 64
+COOKIES = frozenset(("HTTP_COOKIE",))
 
 
 class Guest(EnvironRequest):
@@ -42,18 +43,32 @@ class Guests:
     def __init__(self, visitors: Visitors) -> None:
         self._visitors = visitors
         self._filling = Filling(visitors)
-        nobody = visitors.decide(EnvironRequest({}), tells_nothing=True)
-        self.nobody: Selecting = nobody.dimensions if isinstance(nobody, Anonymous) else ()
+        self._nobody = visitors.nobody
+        self.nobody: Selecting = self._nobody.dimensions
 
     def kinds(self) -> list[Selecting] | None:
         """Return the dimensions of every kind of guest; None where there are too many to go through."""
         kinds = list(islice(self._visitors.all_dimensions(), MOST_KINDS + 1))
         return kinds if len(kinds) <= MOST_KINDS else None
 
+    @property
+    def telling(self) -> frozenset[str]:
+        """The variables of which a request that has none is anybody's."""
+        return self._filling.telling
+
+    def judge(self, cookies: str) -> bool | Personal:
+        """Tell whether a request with these cookies is as one with none, or whose it is."""
+        found = self._visitors.judge_cookies(cookies)
+        return found if isinstance(found, Personal) else found == self._nobody
+
+    def plain(self, environ: Environ) -> Guest:
+        """Return the request of a guest who is known to tell nothing."""
+        return Guest(environ, self._visitors, self._nobody)
+
     def admit(self, request: EnvironRequest) -> Guest | Personal:
         """Return the request of a guest, or why it is somebody's own."""
-        tells_nothing = self._filling.tells_nothing(request.environ)
-        found = self._visitors.decide(request, tells_nothing=tells_nothing)
+        tells = self._filling.telling.intersection(request.environ)
+        found = self._visitors.decide(request, tells_nothing=not tells, tells_cookies=tells == COOKIES)
         if isinstance(found, Personal):
             return found
         return Guest(request.environ, self._visitors, found)

@@ -23,7 +23,7 @@ from wsgistack.cache.answers import Pass, Serve
 from wsgistack.cache.audit import Audit
 from wsgistack.cache.bans import Ban
 from wsgistack.cache.coalesce import Coalescer
-from wsgistack.cache.engine import PageCacheEngine
+from wsgistack.cache.engine import ASKING_FIELDS, PageCacheEngine
 from wsgistack.cache.guests import Guest, Guests
 from wsgistack.cache.keys import IGNORED_PARAMETERS, Names, Target, find_target
 from wsgistack.cache.page import Page
@@ -34,7 +34,8 @@ from wsgistack.cache.rules import Rule, RuleBook, bypass
 from wsgistack.cache.run import send_reply
 from wsgistack.cache.settings import check_number
 from wsgistack.cache.shelf import Place, Shelf
-from wsgistack.cache.status import forwarded
+from wsgistack.cache.shortcut import Asked, Shortcut
+from wsgistack.cache.status import bypassed
 from wsgistack.cache.together import COLLAPSED, send_together
 from wsgistack.cache.vary import Selecting
 from wsgistack.cache.verification import Verification
@@ -131,6 +132,14 @@ class PageCache:
             Coalescer(guarded, wait_s=coalesce_wait) if coalesce else None
         )
         self._works = self._make_works(max_object, verify)
+        self._shortcut = None if is_personal is not None else self._make_shortcut()
+
+    def _make_shortcut(self) -> Shortcut:
+        asking = ["HTTP_" + name.upper().replace("-", "_") for name in ASKING_FIELDS]
+        guests = self._guests
+        if guests is None:
+            return Shortcut(asking, lambda cookies: True)
+        return Shortcut([*asking, *guests.telling], guests.judge)
 
     def _make_shelf(self, store: Store, secret: bytes) -> Shelf:
         policy = self.engine.policy
@@ -154,24 +163,45 @@ class PageCache:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, or let the application do so."""
+        shortcut = self._shortcut
+        if shortcut is None:
+            return self._answer(environ, start_response, None)
+        asked = shortcut.read(environ)
+        if isinstance(asked, Personal):
+            return self._pass(environ, start_response, asked.why)
+        place = None if asked is None else shortcut.find(asked)
+        if place is not None:
+            guests = self._guests
+            seen = EnvironRequest(environ) if guests is None else guests.plain(environ)
+            pages = self.shelf.find(place, seen.field).pages
+            reply = self.engine.on_plain_request(pages, self._now())
+            if reply is not None:
+                return send_reply(reply, start_response)
+        return self._answer(environ, start_response, asked)
+
+    def _answer(
+        self, environ: Environ, start_response: StartResponse, asked: Asked | None
+    ) -> Iterable[bytes]:
         request = EnvironRequest(environ)
         rule = self._rules.find(request) if self._rules else None
         if rule is not None and rule.action == bypass:
             return self._pass(environ, start_response, "rule")
-        target = find_target(request, hosts=self._hosts, ignored=self._ignored)
-        if isinstance(target, str):
-            return self._pass(environ, start_response, target)
-        guests = self._guests
-        if request.method not in READS:
-            place = Place(target, () if guests is None else guests.nobody)
-            return Visit(self._works, environ, request, place, rule).send(Pass("method"), start_response)
+        guests, reads = self._guests, request.method in READS
         seen: RequestView = request
-        place = Place(target)
-        if guests is not None:
+        dimensions: Selecting = () if guests is None else guests.nobody
+        if guests is not None and reads:
             guest = guests.admit(request)
             if isinstance(guest, Personal):
                 return self._pass(environ, start_response, guest.why)
-            seen, place = guest, Place(target, guest.anonymous.dimensions)
+            seen, dimensions = guest, guest.anonymous.dimensions
+        target = find_target(request, hosts=self._hosts, ignored=self._ignored)
+        if isinstance(target, str):
+            return self._pass(environ, start_response, target)
+        place = Place(target, dimensions)
+        if not reads:
+            return Visit(self._works, environ, request, place, rule).send(Pass("method"), start_response)
+        if asked is not None and self._shortcut is not None:
+            self._shortcut.learn(asked, place)
         found = self.shelf.find(place, seen.field)
         decision = self.engine.on_request(request, found.pages, self._now(), has_variants=found.has_variants)
         if isinstance(decision, Serve) and decision.refresh is None:
@@ -207,7 +237,7 @@ class PageCache:
 
     def _pass(self, environ: Environ, start_response: StartResponse, detail: str) -> Iterable[bytes]:
         """Let a request pass that is none of the cache's; the body is the application's own."""
-        added = ("Cache-Status", forwarded("bypass", detail=detail))
+        added = ("Cache-Status", bypassed(detail))
         environ[ENVIRON_KEY] = Voice()  # so that the application need not ask whether it is there
 
         def start(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from itertools import product
 from typing import NamedTuple
 
@@ -106,6 +107,8 @@ TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 JOINED = re.compile(r",[ \t]*[!#$%&'*+.^_`|~0-9A-Za-z-]+=")
 COOKIE_OCTETS = re.compile(r"[!#-+\x2d-:<-\[\]-~]*")  # RFC 6265 §4.1.1
 LONGEST_DETAIL = 64
+MOST_KINDS = 1024
+IDENTITY, KEY, IGNORED = "identity", "key", "ignored"
 
 log = logging.getLogger("wsgistack.cache")
 
@@ -140,13 +143,17 @@ def parse_cookies(value: str) -> list[tuple[str, str]] | None:
     pairs = []
     for part in value.split(";"):
         part = part.strip(" \t")
-        if not part:
-            continue
-        name, equals, text = part.partition("=")
-        if not equals or TOKEN.fullmatch(name) is None:
-            return None
-        pairs.append((name, text))
+        if part:
+            name, equals, text = part.partition("=")
+            if not equals or not _is_token(name):
+                return None
+            pairs.append((name, text))
     return pairs
+
+
+@lru_cache(maxsize=1024)
+def _is_token(name: str) -> bool:
+    return TOKEN.fullmatch(name) is not None
 
 
 class Visitors:
@@ -191,6 +198,9 @@ class Visitors:
         )
         self._is_personal = is_personal
         self._nobody = tuple([("cookie:" + name, None) for name in self._key_cookies])
+        self._unkeyed = tuple([(name, None) for name in self._keyed_fields])
+        self.nobody = Anonymous((*self._unkeyed, *self._nobody), None)
+        self._kinds: dict[str, str] = {}  # of cookies, by name
 
     @property
     def telling(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -208,21 +218,28 @@ class Visitors:
         for chosen in product(*[(None, *sorted(values)) for _, values in keyed]):
             yield tuple([(name, value) for (name, _), value in zip(keyed, chosen, strict=True)])
 
-    def decide(self, request: RequestView, *, tells_nothing: bool = False) -> Anonymous | Personal:
+    def decide(
+        self, request: RequestView, *, tells_nothing: bool = False, tells_cookies: bool = False
+    ) -> Anonymous | Personal:
         """Return whether *request* is anybody's.
 
-        *tells_nothing*: the edge knows that it has none of what `telling` lists.
+        *tells_nothing*: the edge knows that it has none of what `telling` lists; *tells_cookies*: that
+        it has cookies, and nothing else of that.
         """
+        found: Anonymous | Personal
         if tells_nothing:
-            dimensions: tuple[tuple[str, str | None], ...] = tuple(
-                [(name, None) for name in self._keyed_fields]
-            )
-            found: Anonymous | Personal = Anonymous((*dimensions, *self._nobody), None)
+            found = self.nobody
+        elif tells_cookies:
+            found = self.judge_cookies(request.field("cookie") or "")
         else:
             found = self._look(request)
         if self._is_personal is not None and isinstance(found, Anonymous):
             return self._ask(request) or found
         return found
+
+    def judge_cookies(self, value: str) -> Anonymous | Personal:
+        """Return whether a request that has these cookies, and nothing else that tells, is anybody's."""
+        return self._judge(value, list(self._unkeyed))
 
     def withholds(self, name: str) -> bool:
         """Tell whether the application must not see the field of that lower-case name."""
@@ -259,18 +276,30 @@ class Visitors:
             return Personal("cookie:malformed")
         chosen: dict[str, str] = {}
         for name, text in cookies:
-            if name.lower() in self._identity:
-                return Personal(_detail("cookie", name))
-            if name in self._key_cookies:
-                if name in chosen:
-                    return Personal(_detail("cookie", name))  # which one counts depends on who reads
+            kind = self._kinds.get(name) or self._kind(name)
+            if kind == KEY and name not in chosen:
                 chosen[name] = text
-            elif self._strict and name not in self._ignored:
+            elif kind != IGNORED:  # of a key cookie that stands twice, which counts depends on who reads
                 return Personal(_detail("cookie", name))
+        if not chosen:
+            return Anonymous((*dimensions, *self._nobody), None)
         shown = {name: text for name, text in chosen.items() if text in self._key_cookies[name]}
         keyed = [("cookie:" + name, shown.get(name)) for name in self._key_cookies]
         cookie = "; ".join([f"{name}={shown[name]}" for name in self._key_cookies if name in shown])
         return Anonymous((*dimensions, *keyed), cookie or None)
+
+    def _kind(self, name: str) -> str:
+        """Return what the cookie of that name means, and remember it."""
+        if name.lower() in self._identity:
+            kind = IDENTITY
+        elif name in self._key_cookies:
+            kind = KEY
+        else:
+            kind = IGNORED if not self._strict or name in self._ignored else IDENTITY
+        if len(self._kinds) >= MOST_KINDS:  # names come from clients
+            self._kinds.clear()
+        self._kinds[name] = kind
+        return kind
 
     def _ask(self, request: RequestView) -> Personal | None:
         assert self._is_personal is not None

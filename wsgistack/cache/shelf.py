@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass, field, replace
 from typing import NamedTuple
 
 from wsgistack.cache.bans import Ledger
@@ -34,16 +34,16 @@ MEMO_LARGEST = 256 * 1024
 MOST_FORGOTTEN = 10_000
 
 
-class Place(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Place:
     """Where the pages of a request lie: what is asked for, and the other dimensions of the key."""
 
     target: Target
     dimensions: Selecting = ()
+    key: Key = field(init=False, compare=False)
 
-    @property
-    def key(self) -> Key:
-        """The key of the URL."""
-        return make_key(self.target, self.dimensions)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", make_key(self.target, self.dimensions))
 
 
 class Found(NamedTuple):
@@ -121,8 +121,8 @@ class Shelf:
         self.moment = 0  # grows whenever something is forgotten
         self._lock = threading.Lock()
 
-    def find(self, place: Place, field: Callable[[str], str | None]) -> Found:
-        """Return what is stored for *place* and fits the request whose fields *field* gives."""
+    def find(self, place: Place, said: Callable[[str], str | None]) -> Found:
+        """Return what is stored for *place* and fits the request whose fields *said* gives."""
         key, serial_key = place.key, self._purges.serial_key
         raws = self._fetch((key.text, serial_key))
         ledger = self._purges.learn(raws.get(serial_key))
@@ -132,7 +132,7 @@ class Shelf:
         if isinstance(met, Page):
             return Found((met,), generation=ledger.serial)
         pages = []
-        sets = [selecting_of(names, field, reorders=self._reorders) for names in met.names]
+        sets = [selecting_of(names, said, reorders=self._reorders) for names in met.names]
         keys = [self._variant_key(place, met, selecting) for selecting in sets]
         raws = self._fetch([key.text for key in keys])
         for selecting, key in zip(sets, keys, strict=True):

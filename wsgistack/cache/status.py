@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import floor
 from typing import Literal
 
-__all__ = ["CACHE_NAME", "Forwarded", "forwarded", "hit"]
+__all__ = ["CACHE_NAME", "Forwarded", "bypassed", "forwarded", "hit"]
 
 CACHE_NAME = "wsgistack"
 
@@ -50,3 +51,13 @@ def forwarded(
     if detail:
         words.append(f"detail={detail}")
     return "; ".join(words)
+
+
+@lru_cache(maxsize=256)
+def bypassed(detail: str) -> str:
+    """Return the member for a request that goes past the cache, and why.  §2.2
+
+    >>> bypassed("cookie:sessionid")
+    'wsgistack; fwd=bypass; detail=cookie:sessionid'
+    """
+    return forwarded("bypass", detail=detail)

@@ -1,0 +1,222 @@
+"""The page cache in process, beside Django's cache middleware in the same run.
+
+    python -m bench.page_cache [--rounds N] [--profile]
+
+A page of 10 kB behind 6 fields, asked for by a browser-like environ of 24 variables.  CPU time of this
+process per request, turns taken in every round, medians over the rounds: the ratios count.  The part
+over memcached starts one of its own, and is left out where there is none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import io
+import pstats
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from types import ModuleType
+from typing import Any
+
+import django
+from django.conf import settings as django_settings
+from django.core.handlers.wsgi import WSGIHandler
+from django.http import HttpResponse
+from django.urls import path as django_path
+
+from bench.ratelimit import Operation, find, measure, resident_bytes
+from tools.real_memcached import running
+from wsgistack import PageCache
+
+__all__ = ["ENVIRON", "main"]
+
+BODY = b"x" * 10_000
+FIELDS = [
+    ("Content-Type", "text/html; charset=utf-8"),
+    ("Cache-Control", "max-age=600"),
+    ("ETag", '"0123456789abcdef"'),
+    ("X-Frame-Options", "DENY"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Content-Length", str(len(BODY))),
+]
+ENVIRON: dict[str, Any] = {
+    "REQUEST_METHOD": "GET",
+    "SCRIPT_NAME": "",
+    "PATH_INFO": "/news/2026/11/some-page",
+    "QUERY_STRING": "",
+    "RAW_URI": "/news/2026/11/some-page",
+    "SERVER_NAME": "127.0.0.1",
+    "SERVER_PORT": "8000",
+    "SERVER_PROTOCOL": "HTTP/1.1",
+    "REMOTE_ADDR": "192.0.2.1",
+    "HTTP_HOST": "www.example.org",
+    "HTTP_USER_AGENT": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+    "HTTP_ACCEPT": "text/html,application/xhtml+xml,*/*;q=0.8",
+    "HTTP_ACCEPT_LANGUAGE": "en-US,en;q=0.5",
+    "HTTP_ACCEPT_ENCODING": "gzip, deflate, br",
+    "HTTP_CONNECTION": "keep-alive",
+    "HTTP_UPGRADE_INSECURE_REQUESTS": "1",
+    "wsgi.url_scheme": "http",
+    "wsgi.version": (1, 0),
+    "wsgi.input": io.BytesIO(),
+    "wsgi.errors": sys.stderr,
+    "wsgi.multithread": True,
+    "wsgi.multiprocess": True,
+    "wsgi.run_once": False,
+}
+GIB = 1 << 30
+BLOCK = bytes(64 * 1024)
+
+
+def bare(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    """Answer at once."""
+    start_response("200 OK", FIELDS)
+    return [BODY]
+
+
+def large(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
+    """Answer with 1 GiB, block by block."""
+    start_response("200 OK", [("Content-Type", "video/x"), ("Cache-Control", "max-age=600")])
+    for _ in range(GIB // len(BLOCK)):
+        yield BLOCK
+
+
+def to_nobody(*head: Any) -> Callable[[bytes], object]:
+    """Take a head."""
+    return lambda block: None
+
+
+def one(app: Any, **more: str) -> Operation:
+    """Return one request to *app*, read and closed as a server does; the first one is made at once."""
+    environ = {**ENVIRON, **more}
+
+    def ask() -> None:
+        body = app(dict(environ), to_nobody)
+        for _ in body:
+            pass
+        close = getattr(body, "close", None)
+        if close is not None:
+            close()
+
+    ask()
+    return ask
+
+
+def django_app(cache: dict[str, str]) -> Any:
+    """Return a Django site of one view behind Django's own page cache; once in a process."""
+    urls = ModuleType("bench_page_cache_urls")
+    view = lambda request, rest: HttpResponse(BODY)
+    urls.urlpatterns = [django_path("news/<path:rest>", view)]  # type: ignore[attr-defined]
+    sys.modules[urls.__name__] = urls
+    django_settings.configure(
+        ALLOWED_HOSTS=["*"],
+        ROOT_URLCONF=urls.__name__,
+        SECRET_KEY="bench",
+        CACHES={"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}, "other": cache},
+        MIDDLEWARE=[
+            "django.middleware.cache.UpdateCacheMiddleware",
+            "django.middleware.cache.FetchFromCacheMiddleware",
+        ],
+        USE_I18N=False,
+    )
+    django.setup()
+    return WSGIHandler()
+
+
+def show(title: str, operations: dict[str, Operation], *, rounds: int, base: str | None = None) -> None:
+    """Print a table of medians; with *base*, what ours adds to that."""
+    figures = measure(operations, rounds=rounds)
+    ours = next(name for name in figures if name.startswith("wsgistack"))
+    print(f"\n### {title}\n\n|  | us | of wsgistack's |\n|---|---|---|")
+    for name, rows in figures.items():
+        of = [row / own for row, own in zip(rows, figures[ours], strict=True)]
+        print(f"| {name} | {statistics.median(rows):.2f} | {statistics.median(of):.1f} |")
+    if base:
+        added = [row - plain for row, plain in zip(figures[ours], figures[base], strict=True)]
+        print(f"| added by wsgistack | {statistics.median(added):.2f} |  |")
+
+
+def in_memory(site: Any) -> dict[str, Operation]:
+    """Return hits out of the memory of the process."""
+    return {
+        "wsgistack, no cookie": one(PageCache(bare)),
+        "wsgistack, analytics cookies": one(PageCache(bare), HTTP_COOKIE="_ga=GA1.2.3.4; _gid=GA1.2.5"),
+        "wsgistack, rfc9111": one(PageCache(bare, profile="rfc9111")),
+        "wsgistack, 304": one(PageCache(bare), HTTP_IF_NONE_MATCH='"0123456789abcdef"'),
+        "Django, LocMemCache": one(site),
+    }
+
+
+def over_memcached(site: Any, address: str) -> dict[str, Operation]:
+    """Return hits out of memcached."""
+    found: dict[str, Operation] = {"wsgistack, ring": one(PageCache(bare, store=f"memcached://{address}"))}
+    if find("pymemcache"):
+        found["Django, PyMemcacheCache"] = one(site)
+    return found
+
+
+def bypasses() -> dict[str, Operation]:
+    """Return requests that the cache has nothing to do with."""
+    return {
+        "wsgistack, sessionid": one(PageCache(bare), HTTP_COOKIE="sessionid=0123456789"),
+        "no cache": one(bare),
+    }
+
+
+def show_large() -> None:
+    """Print what 1 GiB takes on its way through."""
+    cache = PageCache(large)
+    before, began = resident_bytes(), time.perf_counter()
+    body = cache(dict(ENVIRON), to_nobody)
+    blocks = iter(body)
+    sent = len(next(blocks))
+    first_ms, most = (time.perf_counter() - began) * 1e3, 0
+    for number, block in enumerate(blocks):
+        sent += len(block)
+        if number % 256 == 0:
+            most = max(most, resident_bytes() - before)
+    body.close()  # type: ignore[attr-defined]  # it has one
+    seconds = time.perf_counter() - began
+    assert sent == GIB
+    print(
+        "\n### 1 GiB through the cache\n\n| first block, ms | growth of memory, kB | GiB/s |\n|---|---|---|"
+    )
+    print(f"| {first_ms:.2f} | {most / 1024:.0f} | {1 / seconds:.1f} |")
+
+
+def profile(operation: Operation, calls: int = 50_000) -> None:
+    """Print where the time of *operation* goes."""
+    watch = cProfile.Profile()
+    watch.enable()
+    for _ in range(calls):
+        operation()
+    watch.disable()
+    pstats.Stats(watch).sort_stats("tottime").print_stats(25)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m bench.page_cache")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--profile", action="store_true", help="only where the time of a hit goes")
+    options = parser.parse_args()
+    if options.profile:
+        profile(one(PageCache(bare)))
+        return
+    with running(1) as servers:
+        address = servers[0].address
+        site = django_app(
+            {"BACKEND": "django.core.cache.backends.memcached.PyMemcacheCache", "LOCATION": address}
+        )
+        show("A hit, 10 kB, in memory", in_memory(site), rounds=options.rounds)
+        django_settings.CACHE_MIDDLEWARE_ALIAS = "other"
+        remote = over_memcached(WSGIHandler(), address)
+        show("A hit, 10 kB, over memcached on this machine", remote, rounds=options.rounds)
+    show("A request that goes past the cache", bypasses(), rounds=options.rounds, base="no cache")
+    show_large()
+
+
+if __name__ == "__main__":
+    main()

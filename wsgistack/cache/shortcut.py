@@ -1,0 +1,70 @@
+"""The place of a request that asks for just a page, remembered by what its environ says.
+
+Most requests are such: no condition, no range, nothing that could be anybody's.  What leads from an
+environ to the place of its page (hosts, paths, rules, parameters) need not be thought out again then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from wsgistack.cache.personal import Personal
+from wsgistack.cache.shelf import Place
+from wsgistack.wsgi import Environ
+
+__all__ = ["Shortcut"]
+
+MOST_PLACES = 4096
+COOKIES = frozenset(("HTTP_COOKIE",))
+
+Asked = tuple[object, ...]
+
+
+class Shortcut:
+    """Places by environ; *telling*: variables with which a request is more than a plain one.
+
+    *judge*: tells of cookies, where they are among these, whose they are: True for nobody's, False
+    where they make a page of their own.
+    """
+
+    __slots__ = ("_judge", "_places", "_telling")
+
+    def __init__(self, telling: Iterable[str], judge: Callable[[str], bool | Personal]) -> None:
+        self._telling = frozenset(telling)
+        self._judge = judge
+        self._places: dict[Asked, Place] = {}
+
+    def read(self, environ: Environ) -> Asked | Personal | None:
+        """Return all that the place of a request depends on, None for what is no plain GET.
+
+        Personal where its cookies are somebody's.
+        """
+        if environ["REQUEST_METHOD"] != "GET":
+            return None
+        tells = self._telling.intersection(environ)
+        if tells:
+            whose = self._judge(environ["HTTP_COOKIE"]) if tells == COOKIES else False
+            if whose is not True:
+                return whose or None
+        get = environ.get
+        return (
+            get("HTTP_HOST"),
+            get("PATH_INFO"),
+            get("QUERY_STRING"),
+            get("RAW_URI"),
+            get("REQUEST_URI"),
+            get("SCRIPT_NAME"),
+            get("wsgi.url_scheme"),
+            get("SERVER_NAME"),
+            get("SERVER_PORT"),
+        )
+
+    def find(self, asked: Asked) -> Place | None:
+        """Return the place that was learned for *asked*."""
+        return self._places.get(asked)
+
+    def learn(self, asked: Asked, place: Place) -> None:
+        """Remember *place* for *asked*."""
+        if len(self._places) >= MOST_PLACES:
+            self._places.clear()
+        self._places[asked] = place
