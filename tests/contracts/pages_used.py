@@ -245,4 +245,17 @@ STORIES = [
             Step(None, path="/page?a=1"),
         ),
     ),
+    Story(
+        "queries that mean the same are answered by one page",
+        "draft-ietf-httpbis-no-vary-search-10",
+        (
+            Step(cc("max-age=60", No_Vary_Search='params=("utm"), key-order'), path="/page?a=1&utm=x&b=2"),
+            Step(None, path="/page?b=2&a=1"),
+            Step(None, path="/page?b=2&utm=y&a=1"),
+            Step(TWO, path="/page?a=2", body=b"two"),
+            Step(TWO, path="/other?b=2&a=1", body=b"two"),
+            Step(Answer({}, b""), path="/page?a=1&b=2", method="POST", body=b""),
+            Step(TWO, path="/page?a=1&utm=x&b=2", body=b"two"),
+        ),
+    ),
 ]

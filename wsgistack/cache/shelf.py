@@ -20,6 +20,7 @@ from wsgistack.cache.head import ResponseHead
 from wsgistack.cache.keys import Key, Target, make_key
 from wsgistack.cache.page import Page
 from wsgistack.cache.purge import Purges
+from wsgistack.cache.search import Variance, parse_variance, read_words
 from wsgistack.cache.vary import Selecting, selecting_of
 from wsgistack.errors import StoreError
 from wsgistack.store.base import Store
@@ -122,7 +123,20 @@ class Shelf:
         self._lock = threading.Lock()
 
     def find(self, place: Place, said: Callable[[str], str | None]) -> Found:
-        """Return what is stored for *place* and fits the request whose fields *said* gives."""
+        """Return what is stored for *place* and fits the request whose fields *said* gives.
+
+        Where nothing is: what a page of the same path, whose query means the same, is stored for.
+        """
+        found = self._find(place, said)
+        if found.pages or found.has_variants:
+            return found
+        for general in self._general_places(place):
+            other = self._find(general, said)
+            if other.pages or other.has_variants:
+                return other
+        return found
+
+    def _find(self, place: Place, said: Callable[[str], str | None]) -> Found:
         key, serial_key = place.key, self._purges.serial_key
         raws = self._fetch((key.text, serial_key))
         ledger = self._purges.learn(raws.get(serial_key))
@@ -152,12 +166,18 @@ class Shelf:
         stored = Stored(b"", page, place.target.url, generation, 0, page).judged(ledger)
         if stored.met is None or self._forgotten.get(key.text, 0) > moment:
             return False
+        url = place.target.url
+        variance = parse_variance(page.head.field("no-vary-search") or "")
+        general = None if variance is None else _general(place, variance)
+        if variance is not None and general is not None:
+            self._tell_variance(place, variance, ledger)
+            place, key = general, general.key
         if page.selecting:
             variants = self._with_names(place, page, asked_at, ledger)
             key = self._variant_key(place, variants, page.selecting)
         entry = Entry(
             key.full,
-            place.target.url,
+            url,
             page.head.status,
             page.head.reason,
             page.head.fields,
@@ -180,7 +200,7 @@ class Shelf:
 
         What this process has asked for already is not stored any more.
         """
-        texts = [place.key.text for place in places]
+        texts = [one.key.text for place in places for one in (place, *self._general_places(place))]
         with self._lock:
             self.moment += 1
             for text in texts:
@@ -191,10 +211,33 @@ class Shelf:
         with suppress(StoreError):  # a store in trouble holds nothing; `guarded` counts it
             self._store.delete_many(texts)
 
+    def _general_places(self, place: Place) -> list[Place]:
+        """Return where pages lie whose queries mean the same as that of *place*, as far as pages have said so."""
+        met = self._read(_variance_key(place), self._fetch_one(_variance_key(place)), self._purges.ledger)
+        if not isinstance(met, Variants):
+            return []
+        variances = [variance for words in met.names if (variance := read_words(words)) is not None]
+        generals = [_general(place, variance) for variance in variances]
+        return [general for general in generals if general is not None]
+
+    def _tell_variance(self, place: Place, variance: Variance, ledger: Ledger) -> None:
+        """Let all who look for a page of this path know which queries mean the same."""
+        key, words = _variance_key(place), variance.words()
+        met = self._read(key, self._fetch_one(key), ledger)
+        known = met.names if isinstance(met, Variants) else ()
+        if known[:1] != (words,):
+            others = tuple([one for one in known if one != words])
+            raw = pack(Variants(key.full, (words, *others)[:MOST_SETS]), secret=self._secret)
+            if raw is not None:
+                self._write(key, raw, LONGEST_S)
+
+    def _fetch_one(self, key: Key) -> bytes | None:
+        return self._fetch((key.text,)).get(key.text)
+
     def _with_names(self, place: Place, page: Page, now: float, ledger: Ledger) -> Variants:
         """Return the sets of names that the URL varies by, the page's first; stores them when that is new."""
         names = tuple([name for name, _ in page.selecting])
-        met = self._read(place.key, self._fetch((place.key.text,)).get(place.key.text), ledger)
+        met = self._read(place.key, self._fetch_one(place.key), ledger)
         if isinstance(met, Variants):
             if met.names[:1] == (names,):
                 return met
@@ -260,6 +303,19 @@ class Shelf:
             while len(self._memo) > MEMO_ITEMS or self._memo_bytes > MEMO_BYTES:
                 first = next(iter(self._memo))
                 self._memo_bytes -= len(self._memo.pop(first).raw)
+
+
+def _variance_key(place: Place) -> Key:
+    return make_key(place.target._replace(query=""), place.dimensions, method_class="search")
+
+
+def _general(place: Place, variance: Variance) -> Place | None:
+    """Return the place of all queries that mean the same as that of *place*; none but it has such a key."""
+    query = variance.normalise(place.target.query)
+    if query is None:
+        return None
+    dimensions = (*place.dimensions, ("search", ",".join(variance.words())))
+    return Place(place.target._replace(query=query), dimensions)
 
 
 def _numbers(terms: Terms) -> tuple[float | None, ...]:
