@@ -51,6 +51,9 @@ race-limits: $(STAMPS)/dev build installed  ## how many a limit admits when 8 pr
 bench-page-cache: $(STAMPS)/dev build installed  ## the page cache in process beside Django's, in memory and over memcached
 	@$(PY) -m bench.page_cache $(ARGS)
 
+bench-wrap: $(STAMPS)/dev build installed  ## what wrap adds to a request, and to the start of a program
+	@$(PY) -m bench.wrap $(ARGS)
+
 conformance-django: $(STAMPS)/dev build installed  ## Django's own cache tests over our backend
 	@$(PY) -m tools.django_conformance
 
@@ -87,5 +90,5 @@ $(STAMPS)/installed: pyproject.toml | build
 		--no-build-isolation --no-deps -e .
 	@mkdir -p $(STAMPS) && touch $@
 
-.PHONY: help demo test lint build sanitize chaos bench-proxy bench-ring bench-ratelimit bench-page-cache race-limits bench-store conformance-ring conformance-django docs lock installed
+.PHONY: help demo test lint build sanitize chaos bench-proxy bench-ring bench-ratelimit bench-page-cache bench-wrap race-limits bench-store conformance-ring conformance-django docs lock installed
 .SUFFIXES:

@@ -4,10 +4,10 @@ Public names are loaded when they are first used: importing the package imports 
 """
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    __version__: str
     from wsgistack.cache.middleware import PageCache
     from wsgistack.ratelimit.middleware import RateLimit
     from wsgistack.stack import wrap
@@ -27,13 +27,18 @@ PUBLIC: dict[str, str] = {
     "wrap": "wsgistack.stack",
 }
 
-try:
-    __version__ = version("wsgistack")
-except PackageNotFoundError:  # run from a source tree that was never installed
-    __version__ = "unknown"
+def _find_version() -> str:
+    from importlib.metadata import PackageNotFoundError, version  # 30 ms, for who asks
+
+    try:
+        return version("wsgistack")
+    except PackageNotFoundError:  # run from a source tree that was never installed
+        return "unknown"
 
 
 def __getattr__(name: str) -> object:
+    if name == "__version__":
+        return _find_version()
     if name not in PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(PUBLIC[name]), name)
