@@ -32,10 +32,13 @@ def scrape(balancer: Balancer) -> dict[str, dict[tuple[str, ...], float]]:
     return found
 
 
+LIMIT = "CREATE LIMIT api\n  SET rate = 1000000/minute\n"
+
+
 @pytest.fixture
 def balancer(start_backend: StartBackend, start_balancer: StartBalancer) -> Balancer:
-    """A balancer with one node and two workers."""
-    return start_balancer(site([start_backend("a")]))
+    """A balancer with one node, two workers and a limit that nobody reaches."""
+    return start_balancer(LIMIT + site([start_backend("a")], service="SET limit = api"))
 
 
 def test_a_scrape_has_what_the_page_of_metrics_says(balancer: Balancer) -> None:
