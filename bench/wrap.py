@@ -59,7 +59,7 @@ IMPORTS = "import time; at = time.perf_counter(); import wsgistack; print((time.
 
 def bare(environ: dict[str, Any], start_response: Any) -> list[bytes]:
     """Answer at once, with what no cache keeps."""
-    start_response("200 OK", [("Content-Type", "text/html"), ("Content-Length", "1000"), ("ETag", '"a"')])
+    start_response("200 OK", [("Content-Type", "text/html"), ("Content-Length", "1000")])
     return PAGE
 
 
@@ -130,7 +130,12 @@ def main() -> int:
     rounds = parser.parse_args().rounds
     cookie = cookie_of(PARTS)
     apps = {name: wrap(bare, {name: value}) for name, value in PARTS.items()}
-    stacks: dict[str, Callable[..., Any]] = {"nothing": bare, **apps, "all": wrap(bare, PARTS), "Django view, one query": django_view()}
+    stacks: dict[str, Callable[..., Any]] = {
+        "nothing": bare,
+        **apps,
+        "all": wrap(bare, PARTS),
+        "Django view, one query": django_view(),
+    }
     taken: dict[str, list[float]] = {name: [] for name in stacks}
     for _ in range(rounds):
         for name, app in stacks.items():
