@@ -169,3 +169,16 @@ def test_no_line_does_more_than_be_refused(
         assert printed == b"" or printed.endswith(b"\r\n")
         assert stage.control.run("uptime", Session(), 5.0) is not None
         stage.control.snapshot.as_wire()
+
+
+def test_control_is_not_calm_while_there_is_something_to_publish() -> None:
+    stage = Stage()
+    stage.make_site()
+    stage.control.sample(stage.now)
+    assert stage.control.snapshot.version
+    assert stage.control.is_calm(stage.now + 3.0)
+    for _ in range(3):
+        stage.control.absorb(ProbeResult("mypool", "127.0.0.1:8001", False, "oh"), stage.now + 3.0)
+    assert not stage.control.is_calm(stage.now + 3.0)
+    assert stage.control.snapshot.version
+    assert stage.control.is_calm(stage.now + 3.0)

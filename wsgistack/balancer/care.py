@@ -10,10 +10,12 @@ import random
 from wsgistack.balancer.health import due
 from wsgistack.balancer.health_rules import make_check
 from wsgistack.balancer.model import HealthCheck, News, ProbeResult
-from wsgistack.balancer.outside import Stats
+from wsgistack.balancer.outside import Outcomes, Stats
 from wsgistack.balancer.pools import Pools
 
 __all__ = ["Care"]
+
+CALM_AFTER_S = 2.0  # far longer than any judgement of traffic takes
 
 
 class Care:
@@ -23,6 +25,8 @@ class Care:
         self._pools = pools
         self._book = pools.health
         self._stats = stats
+        self._last: tuple[dict[str, int], list[Outcomes]] = ({}, [])
+        self._stirred_at = 0.0
 
     def checks(self) -> list[tuple[str, str, HealthCheck]]:
         """Return (pool, address, check) of every node that is checked."""
@@ -59,10 +63,20 @@ class Care:
         return self._book.absorb_check(members, fact, now)
 
     def sample(self, now: float) -> bool:
-        """Look at how requests ended since the last call; return whether the snapshot changes by it."""
+        """Look at how requests ended since the last call; return whether the snapshot changes by it.
+
+        It is called eight times a second on sites where nothing happens too: then it compares, no more.
+        """
         rows = self._pools.rows()
-        outcomes = dict(zip(rows, self._stats.outcomes(rows.values()), strict=True))
-        return self._book.sample(self._pools.views(), outcomes, now)
+        found = self._stats.outcomes(rows.values())
+        if (rows, found) == self._last and self._book.is_calm:
+            return False
+        self._last, self._stirred_at = (rows, found), now
+        return self._book.sample(self._pools.views(), dict(zip(rows, found, strict=True)), now)
+
+    def is_calm(self, now: float) -> bool:
+        """Tell whether no request has ended for a while, and none that did can matter any more."""
+        return self._book.is_calm and not 0 <= now - self._stirred_at < CALM_AFTER_S
 
     def take_news(self) -> list[News]:
         """Return what the log should tell since the last call, in order."""

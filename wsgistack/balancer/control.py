@@ -165,6 +165,10 @@ class Control:
         """Look at how requests ended since the last call, and let time pass; call it often."""
         self._may_differ |= self._care.sample(now)
 
+    def is_calm(self, now: float) -> bool:
+        """Tell whether nothing happens: nothing to publish, and `sample` may be called less often."""
+        return not self._may_differ and self._care.is_calm(now)
+
     def take_news(self) -> list[News]:
         """Return what the log should tell since the last call, in order."""
         return self._care.take_news()

@@ -81,6 +81,11 @@ class HealthBook:
         """Return a pool's circuit breaker."""
         return self._breakers.get(pool, Breaker())
 
+    @property
+    def is_calm(self) -> bool:
+        """Tell whether neither time nor what was seen before may change anything."""
+        return not (self._is_stirred or self._timed or self._breakers)
+
     def export(self) -> list[list[Any]]:
         """Return what is known as JSON, for a successor."""
         return [[pool, address, asdict(health)] for (pool, address), health in self._health.items()]
@@ -134,7 +139,7 @@ class HealthBook:
         """
         deltas = self._traffic.absorb(outcomes, now)
         self._is_stirred |= bool(deltas)
-        if not (self._is_stirred or self._timed or self._breakers):
+        if self.is_calm:
             return False
         is_turn = self._is_stirred and not 0 <= now - self._judged_at < JUDGE_EVERY_S
         measured: set[str] = set()

@@ -82,7 +82,8 @@ class Probes:
         key = (check.pool, check.node)
         while (due := self._control.due(*key, time.time(), self._rng)) is not None:
             gevent.sleep(due)
-            gevent.sleep(self._pace.wait(time.monotonic()))
+            if wait_s := self._pace.wait(time.monotonic()):
+                gevent.sleep(wait_s)
             with self._room_of(check):
                 result = perform(check.check)
             self._absorb(result)

@@ -51,6 +51,7 @@ RESOLVE_PATIENCE_S = 2.0  # for host names, before `ready` is said
 REAP_TIMEOUT_S = 5.0
 SETTLE_INTERVAL_S = 1.0
 SAMPLE_INTERVAL_S = 0.125
+CALM_INTERVAL_S = 0.5  # while no request comes: waking up costs more than looking
 
 
 class StartError(Exception):
@@ -71,6 +72,7 @@ class Supervisor:
         self._log = log
         self._over = Event()
         self._changed = Event()
+        self._checked = Event()  # a check changed something
         self._ending = False
         self._succession = Succession(inheritance, log)
         self._pidfile = Pidfile()
@@ -298,11 +300,16 @@ class Supervisor:
         # Checks are not published one by one, see _watch: a thousand nodes may fail in the same second.
         if not isinstance(fact, ProbeResult):
             self._publish(wait=False)
+        elif not self._control.is_calm(time.time()):
+            self._checked.set()
 
     def _watch(self) -> None:
         """Let control look at the traffic, and publish what follows from it and from the checks."""
         while not self._ending:
-            gevent.sleep(SAMPLE_INTERVAL_S)
+            is_calm = self._control.is_calm(time.time())
+            if not is_calm or self._checked.wait(CALM_INTERVAL_S):
+                gevent.sleep(SAMPLE_INTERVAL_S)
+            self._checked.clear()
             self._control.sample(time.time())
             self._publish(wait=False)
 
