@@ -169,6 +169,20 @@ def test_a_node_on_trial_gets_a_trickle() -> None:
     assert shares == [(1, 1, True), (16, 0, True)]
 
 
+def test_a_trial_moves_no_key_of_a_ring() -> None:
+    ward = Ward()
+    ward.pools.set("a", "balance_method", "consistent")
+    before = ward.pools.publish()["a"].ring()
+    ward.stats.outcome[0] = Outcomes(bad=5, streak=5)
+    ward.care.sample(100.1)
+    assert ward.pools.publish()["a"].ring() == before
+    assert ward.care.sample(101.2)
+    assert ward.pools.states(NODE)[0] == ("a", "trial")
+    on_trial = ward.pools.publish()["a"]
+    assert on_trial.ring() == before
+    assert [node.max_connections for node in on_trial.nodes] == [1, 0]
+
+
 def test_the_last_node_that_does_not_drain_is_not_ejected() -> None:
     ward = Ward()
     ward.pools.drain("a", OTHER, may_come=False)
@@ -185,3 +199,23 @@ def test_a_pool_whose_breaker_is_open_admits_nobody() -> None:
     published = ward.pools.publish()
     assert (published["a"].admits, published["b"].admits) == (0, 100)
     assert published["a"].as_wire()["admits"] == 0
+
+
+def test_a_site_is_calm_two_seconds_after_the_last_request() -> None:
+    ward = Ward()
+    assert not ward.care.is_calm(101.0)
+    assert not ward.care.sample(102.0)
+    assert ward.care.is_calm(102.1)
+    ward.stats.outcome[0] = Outcomes(good=1)
+    ward.care.sample(110.0)
+    ward.care.sample(110.5)  # compares the nodes, since somebody was asked
+    assert [ward.care.is_calm(at) for at in (111.9, 112.1)] == [False, True]
+
+
+def test_a_site_where_time_will_change_something_is_not_calm() -> None:
+    ward = Ward()
+    ward.stats.outcome[0] = Outcomes(bad=5, streak=5)
+    assert ward.care.sample(110.0)  # ejected: it comes back by itself
+    assert not ward.care.is_calm(110.9)
+    assert ward.care.sample(111.5)
+    assert not ward.care.is_calm(150.0)

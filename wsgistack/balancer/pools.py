@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 from wsgistack.balancer.address import parse_member
+from wsgistack.balancer.algorithms import ALGORITHMS
 from wsgistack.balancer.discovery import Record
 from wsgistack.balancer.health_book import HealthBook, Members
 from wsgistack.balancer.health_settings import refuse_contradictions
@@ -368,7 +369,9 @@ class Pools:
 
     def _nodes(self, pool: _Pool) -> Iterator[Node]:
         verdicts = self.health.judge(pool.view())
-        some_on_trial = any(verdict.on_trial for verdict in verdicts.values())
+        # A ring is made of the weights: were they changed for a trial, keys of the others would move.
+        keyed = ALGORITHMS.get(str(pool.settings["balance_method"])).keyed
+        some_on_trial = not keyed and any(verdict.on_trial for verdict in verdicts.values())
         for address, member in pool.roster.members.items():
             verdict = verdicts[address]
             yield Node(
