@@ -14,6 +14,7 @@ from wsgistack.balancer.language.replies import Ask, Lines, Reply, Row
 from wsgistack.balancer.model import Service
 from wsgistack.balancer.outside import NodeCounts
 from wsgistack.balancer.pools import Standing
+from wsgistack.balancer.warming import SCALE, warm_weight
 from wsgistack.errors import AddressError, CommandError
 
 __all__ = ["COMMANDS"]
@@ -38,7 +39,23 @@ def _all_pools(desk: Desk) -> list[str]:
 
 
 def _one_pool(desk: Desk, name: str) -> list[str]:
-    return [f"{address} {handed}" for address, _, handed in desk.estate.pools.members(name)]
+    found = desk.estate.pools.members(name)
+    return [f"{address} {handed}{_say_warmth(desk, name, address)}" for address, _, handed in found]
+
+
+def _say_warmth(desk: Desk, pool: str, address: str) -> str:
+    warmth = _find_warmth(desk, pool, address)
+    return "" if warmth is None else f" warming {warmth}%"
+
+
+def _find_warmth(desk: Desk, pool: str, address: str) -> int | None:
+    """Return the per cent of its weight that a node in its slow start has by now, None for any other."""
+    health = desk.estate.pools.health.get(pool, address)
+    slow_start_s = desk.estate.pools.settings(pool)["slow_start"]
+    if health.state != "warming" or not slow_start_s:
+        return None
+    assert isinstance(slow_start_s, float)
+    return round(warm_weight(1, health.since, slow_start_s, desk.now) * 100 / SCALE)
 
 
 def _all_services(desk: Desk) -> list[str]:
@@ -129,7 +146,12 @@ def _node_lines(desk: Desk, address: str, counts: NodeCounts) -> list[str]:
         lines.append(f"{address} removed inflight {counts['in_flight']}")
     for standing in standings:
         health = desk.estate.pools.health.get(standing.pool, address)
-        about = [*_health_lines(standing.pool, health), *_standing_lines(standing, counts["in_flight"])]
+        warmth = _find_warmth(desk, standing.pool, address)
+        about = [
+            *_health_lines(standing.pool, health),
+            *([] if warmth is None else [f"warming {standing.pool} {warmth}%"]),
+            *_standing_lines(standing, counts["in_flight"]),
+        ]
         lines += [f"{address} {line}" for line in about]
     return lines
 
