@@ -87,6 +87,28 @@ def test_the_same_commands_work_by_telnet_and_http(balancer: Balancer) -> None:
     assert (status, said["lines"]) == (200, ["127.0.0.1:9 0"])
 
 
+def test_who_may_only_read_sees_no_secret_and_an_operator_does(guarded: Balancer) -> None:
+    address = guarded.admin_address
+
+    def run(line: str, token: str) -> list[str]:
+        status, said = ask(address, "/admin/run", body={"line": line}, token=token)
+        assert status == 200, said
+        return list(said["lines"])
+
+    secrets = ("SET mysite.sticky_secret = hush-hush", "HEADER mysite INSERT Authorization: Basic dTpw")
+    for line in secrets:
+        run(line, ADMIN)
+    for command in ("dumpconfig", "diff"):
+        shown = "\n".join(run(command, READER))
+        assert "sticky_secret = (hidden)" in shown
+        assert "Authorization: (hidden)" in shown
+        assert "hush" not in shown and "dTpw" not in shown
+        assert "hush-hush" in "\n".join(run(command, ADMIN))
+    page = ask(address, "/admin/state", token=READER)[1]
+    assert page["services"]["mysite"]["insert"] == [["Authorization", "(hidden)"]]
+    assert "hush" not in json.dumps(page)
+
+
 def test_a_command_that_asks_the_workers_works_by_http(balancer: Balancer) -> None:
     balancer.get("/")
     status, said = ask(balancer.admin_address, "/admin/run", body={"line": "socks"})

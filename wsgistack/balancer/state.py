@@ -9,16 +9,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from wsgistack.balancer.admin_settings import TOKENS
 from wsgistack.balancer.health import NodeHealth
 from wsgistack.balancer.language.replies import Row
 from wsgistack.balancer.model import Node, Pool, Service
 from wsgistack.balancer.picture import Picture, ServiceCounts
+from wsgistack.balancer.secrets import HIDDEN, SECRETS, is_secret_field
 from wsgistack.settings import Value
 
 __all__ = ["describe"]
-
-SECRETS = frozenset([*(key for key in TOKENS if not key.endswith("_file")), "sticky_secret"])
 
 Json = dict[str, Any]
 
@@ -69,7 +67,7 @@ def _service(picture: Picture, service: Service, states: list[Row]) -> Json:
         "pool": service.pool,
         "limits": list(service.limits),
         "settings": _settings(service.settings),
-        "insert": [list(pair) for pair in service.insert],
+        "insert": [[name, HIDDEN if is_secret_field(name) else text] for name, text in service.insert],
         "remove": list(service.remove),
         "counts": _service_counts(counts),
         "queue": {name: {"count": n, "oldest_s": age} for name, (n, age) in counts["queue"].items()},

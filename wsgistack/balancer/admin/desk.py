@@ -16,6 +16,7 @@ from wsgistack.balancer.graphite import Graphite
 from wsgistack.balancer.language.replies import Reply
 from wsgistack.balancer.language.session import Session
 from wsgistack.balancer.processes import Seat
+from wsgistack.balancer.secrets import hide_in
 from wsgistack.balancer.window import Window
 from wsgistack.settings import Value
 
@@ -40,13 +41,18 @@ class FrontDesk:
         is_ending: Callable[[], bool],
         log: Log,
     ) -> None:
-        self.perform = perform
+        self._perform = perform
         self._control = control
         self._window = window
         self._seats = seats
         self._is_ending = is_ending
         self._graphite = Graphite(log)
         self._rendering = BoundedSemaphore(1)
+
+    def perform(self, line: str, session: Session) -> Reply:
+        """Do one command; who may only read gets no secret to see."""
+        reply = self._perform(line, session)
+        return hide_in(reply) if session.readonly else reply
 
     def settings(self, service: str) -> Mapping[str, Value]:
         """Return the settings of a management service as they are now."""
