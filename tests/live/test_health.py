@@ -14,6 +14,7 @@ import pytest
 from tests.live.conftest import StartBackend, StartBalancer
 from tests.live.load import Load
 from tests.live.processes import Backend, Balancer, eventually, get, site
+from tests.live.raw import exchange
 
 USUAL_S = 0.1  # ten times that shows, whatever else the machine does
 
@@ -141,6 +142,13 @@ def test_a_command_checks_a_node(start_backend: StartBackend, start_balancer: St
     balancer.wait_for_log(r" pool_panic pool=mypool")
 
 
+def is_asked_to_retry(balancer: Balancer) -> bool:
+    answer = exchange(balancer.site, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    return (
+        answer.startswith(b"HTTP/1.1 503 ") and b"pool_open" in answer and b"\r\nRetry-After: 1\r\n" in answer
+    )
+
+
 def test_a_breaker_opens_and_says_so(start_backend: StartBackend, start_balancer: StartBalancer) -> None:
     nodes = [start_backend(one) for one in "ab"]
     for node in nodes:
@@ -151,6 +159,7 @@ def test_a_breaker_opens_and_says_so(start_backend: StartBackend, start_balancer
         balancer.wait_for_log(r" pool_open pool=mypool reason=")
         eventually(lambda: load.failures["status 503"] > 0)
         balancer.wait_for_log(r"reason=pool_open")
+        eventually(lambda: is_asked_to_retry(balancer))
         for node in nodes:
             behave(node)
         balancer.wait_for_log(r" pool_closed pool=mypool")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
@@ -12,8 +11,9 @@ import pytest
 
 from tests.simulation.actors import SimNode
 from tests.simulation.cared import CaredWorld
+from tests.simulation.seeds import make_seeds
 
-SEEDS = range(int(os.environ.get("WSGISTACK_SEEDS", "8")))  # 9 runs of each: seconds of many requests
+SEEDS = make_seeds(8)  # 9 runs of each: seconds of many requests
 TIMEOUTS: dict[str, Any] = {"node_first_byte_timeout": 1.0, "connect_timeout": 1.0}
 USABLE = ("unchecked", "up", "warming", "trial")
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.simulation.seeds import make_seeds
 from tests.simulation.world import World
 
-SEEDS = range(10)
+SEEDS = make_seeds(10)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -7,12 +7,13 @@ from functools import partial
 
 import pytest
 
+from tests.simulation.seeds import make_seeds
 from tests.simulation.world import World, make_node
 from wsgistack.balancer.hash_key import hash_text
 from wsgistack.balancer.model import Pool, Snapshot
 from wsgistack.balancer.routing import Row, rank_nodes
 
-SEEDS = range(5)
+SEEDS = make_seeds(5)
 
 
 def served(world: World) -> list[int]:

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from tests.simulation.seeds import make_seeds
 from tests.simulation.world import TICK_S, World
 
-SEEDS = range(8)
+SEEDS = make_seeds(8)
 LATE_S = 2 * TICK_S + 0.05  # until a timer fires, and until the answer has travelled
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from itertools import pairwise
 
 import pytest
 
 from tests.simulation.actors import Outcome
+from tests.simulation.seeds import make_seeds
 from tests.simulation.test_whole_balancer import IDEMPOTENT, check_nothing_left
 from tests.simulation.world import World
 
-SEEDS = range(int(os.environ.get("WSGISTACK_SEEDS", "60")))
+SEEDS = make_seeds(60)
 TICK_S = 0.05  # of the plane's timers
 TRAVEL_S = 0.1  # a message both ways, however the network cuts and delays it
 

@@ -7,10 +7,11 @@ import re
 import pytest
 
 from tests.simulation.network import End
+from tests.simulation.seeds import make_seeds
 from tests.simulation.test_whole_balancer import check_nothing_left
 from tests.simulation.world import World
 
-SEEDS = range(20)
+SEEDS = make_seeds(20)
 
 
 def check_all_served(world: World, count: int) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 
 import pytest
 
+from tests.simulation.seeds import make_seeds
 from tests.simulation.world import World
 
-SEEDS = range(int(os.environ.get("WSGISTACK_SEEDS", "60")))
+SEEDS = make_seeds(60)
 IDEMPOTENT = ("GET", "HEAD", "PUT")
 
 
