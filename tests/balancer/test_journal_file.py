@@ -108,3 +108,49 @@ def test_what_was_saved_is_not_pending(path: Path) -> None:
     assert journal.pending == []
     write(journal, SECOND)
     assert Journal.open(str(path), "edited").pending == [SECOND]
+
+
+def test_a_long_journal_is_shortened_and_the_old_one_kept(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wsgistack.balancer.journal_file.LONG_BYTES", 100)
+    journal = Journal.open(str(path), "")
+    write(journal, FIRST)
+    assert not journal.is_long
+    write(journal, SECOND)
+    assert journal.is_long
+    journal.shorten([SECOND])
+    assert path.read_text() == f"{SECOND}\n"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.with_name("journal.before").read_text() == f"{FIRST}\n{SECOND}\n"
+    assert not journal.is_long
+    write(journal, FIRST)
+    assert Journal.open(str(path), "").pending == [SECOND, FIRST]
+
+
+def test_what_cannot_be_made_shorter_is_not_written_again_at_each_change(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wsgistack.balancer.journal_file.LONG_BYTES", 10)
+    journal = Journal.open(str(path), "")
+    write(journal, FIRST)
+    journal.shorten([FIRST])
+    assert not journal.is_long
+    write(journal, SECOND)
+    assert not journal.is_long  # twice as long, not more
+    write(journal, SECOND)
+    assert journal.is_long
+
+
+def test_a_journal_that_cannot_be_shortened_stays(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal.open(str(path), "")
+    write(journal, FIRST)
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("wsgistack.balancer.journal_file.write_atomically", fail)
+    with pytest.raises(JournalError, match="No space left"):
+        journal.shorten([])
+    assert path.read_text() == f"{FIRST}\n"
+    assert journal.pending == [FIRST]

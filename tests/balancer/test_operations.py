@@ -313,3 +313,28 @@ def test_without_a_file_save_wants_one(office: Office, tmp_path: Path) -> None:
     assert office.say("save") == ["ERROR: it was started without a file: save FILE"]
     assert office.say("reload") == ["OK"]
     assert office.say(f"save {tmp_path / 'new.conf'}") == ["OK"]
+
+
+def test_a_long_journal_becomes_the_fewest_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wsgistack.balancer.journal_file.LONG_BYTES", 1000)
+    office = Office(tmp_path, journal=True)
+    office.say("pool mypool add 10.0.0.2")
+    for _ in range(8):
+        office.say("pool mypool add 10.0.0.3")
+        office.say("pool mypool remove 10.0.0.3")
+    assert office.journal.stat().st_size < 1000
+    assert office.operations.journal.pending[0].line == "POOL ADD mypool 10.0.0.2:80"
+    assert [line.split()[2:] for line in office.log if " journal_shortened " in line] == [
+        ["journal_shortened", f"file={office.journal}", "changes=16", "left=2"]
+    ]
+    again = Office(tmp_path)
+    assert again.say("dumpconfig") == office.say("dumpconfig")
+
+
+def test_a_save_shortens_a_long_journal_to_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    office = Office(tmp_path, journal=True)
+    office.say("pool mypool add 10.0.0.2")
+    monkeypatch.setattr("wsgistack.balancer.journal_file.LONG_BYTES", 10)
+    assert office.say("save") == ["OK"]
+    assert office.journal.read_text() == ""
+    assert Office(tmp_path).say("show pool mypool") == ["10.0.0.1:80 0", "10.0.0.2:80 0", "."]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 
+from wsgistack.balancer.files import write_atomically
 from wsgistack.balancer.journal import Entry, find_pending, parse_journal, saved, saving
 
 __all__ = ["Journal", "JournalError"]
 
 MODE = 0o600  # it names who changed what
+LONG_BYTES = 1024 * 1024  # about 10,000 changes: from then on it is worth while to shorten it
 
 
 class JournalError(Exception):
@@ -29,6 +32,7 @@ class Journal:
     torn: bytes = b""  # the end of the file that was cut off by a crash
     problems: list[tuple[int, str]] = field(default_factory=list)  # lines of the file that are none
     _unwritten: list[Entry] = field(default_factory=list)
+    _shortest_bytes: int = 0  # what the file was shortened to, last time
 
     @classmethod
     def open(cls, path: str, text: str) -> Journal:
@@ -68,6 +72,31 @@ class Journal:
         except OSError as error:
             raise JournalError(f"journal {self.path}: {error.strerror or error}") from None
         del entries[:count]  # others may have come meanwhile
+
+    @property
+    def is_long(self) -> bool:
+        """Tell whether the file is to be shortened: it is long, and twice as long as it was after the last time."""
+        try:
+            return bool(self.path) and os.path.getsize(self.path) > max(LONG_BYTES, 2 * self._shortest_bytes)
+        except OSError:
+            return False
+
+    def shorten(self, pending: list[Entry]) -> None:
+        """Let *pending*, which mean the same, be all that the file holds; raise JournalError.
+
+        What it held stays beside it as PATH.before, until the next time.  A crash leaves one or the other.
+        """
+        text = "".join(f"{entry}\n" for entry in pending)
+        try:
+            before = f"{self.path}.before"
+            with suppress(FileNotFoundError):
+                os.unlink(before)
+            os.link(self.path, before)
+            write_atomically(self.path, text)
+        except OSError as error:
+            raise JournalError(f"journal {self.path}: {error.strerror or error}") from None
+        self.pending = list(pending)
+        self._shortest_bytes = len(text.encode("utf-8", "replace"))
 
     def mark_saving(self, entry: Entry, text: str) -> None:
         """Note that *text* is about to become the configuration file; raise JournalError."""

@@ -120,7 +120,27 @@ class Operations:
         except JournalError as error:
             self._log.error("journal_failed", error=error)
             return f"done, but it will not outlive a restart: {error}"
+        self._shorten()
         return ""
+
+    def _shorten(self) -> None:
+        """Replace the changes in a long journal by the fewest commands that mean the same."""
+        if not self.journal.is_long:
+            return
+        now = self._control.blueprint()
+        text = self._source.text
+        bare = self._plan(text, [])
+        fewest = [Entry(time.time(), "shortened", line) for line in difference(bare.target, now)]
+        if bare.errors or self._plan(text, fewest).commands:
+            self._log.warn("journal_long", file=self.journal.path)
+            return
+        changes = len(self.journal.pending)
+        try:
+            self._write(self.journal.shorten, fewest)
+        except JournalError as error:
+            self._log.error("journal_failed", error=error)
+            return
+        self._log.info("journal_shortened", file=self.journal.path, changes=changes, left=len(fewest))
 
     def _write(self, write: object, *arguments: object) -> None:
         """Write in a thread: a disk takes its time to sync, and the others have theirs."""
@@ -258,6 +278,7 @@ class Operations:
                 self._write(self.journal.mark_saved, Entry(time.time(), "reload", ""))
             except JournalError as error:
                 self._log.error("journal_failed", error=error)
+        self._shorten()
 
     # Saving.
 
@@ -277,6 +298,7 @@ class Operations:
             if is_own:
                 self._write(self._replace_own, target, text, entry)
                 self._source.text = text
+                self._shorten()
             else:
                 self._write(write_atomically, target, text)
         except JournalError as error:
