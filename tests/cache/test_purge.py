@@ -108,6 +108,23 @@ def test_an_older_ledger_that_comes_back_brings_nothing_back() -> None:
         assert verdict.is_gone
 
 
+def test_two_who_begin_at_once_begin_one_ledger() -> None:
+    class Late(MemoryStore):
+        """Somebody else begins while the first looks."""
+
+        has_begun = False
+
+        def get(self, key: str) -> bytes | None:
+            met = super().get(key)
+            if not self.has_begun and key == make(self).ledger_key:
+                self.has_begun = True
+                make(self, now=999.0).read()
+            return met
+
+    store = Late(1 << 20)
+    assert known(make(store, now=1000.0), store).base == 999 * 10**9
+
+
 def test_a_poisoned_ledger_empties_the_caches() -> None:
     store = MemoryStore(1 << 20)
     before = known(make(store), store).serial

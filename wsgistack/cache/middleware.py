@@ -30,6 +30,7 @@ from wsgistack.cache.page import Page
 from wsgistack.cache.personal import IDENTITY_COOKIES, IGNORED_COOKIES, KEYED_FIELDS, Personal, Visitors
 from wsgistack.cache.policy import Policy, find_policy
 from wsgistack.cache.purge import Purges
+from wsgistack.cache.purging import METHOD, Purgers, bans_of, find_answer
 from wsgistack.cache.rules import Rule, RuleBook, bypass
 from wsgistack.cache.run import send_reply
 from wsgistack.cache.settings import check_number
@@ -37,6 +38,7 @@ from wsgistack.cache.shelf import Place, Shelf
 from wsgistack.cache.shortcut import Asked, Shortcut
 from wsgistack.cache.status import bypassed
 from wsgistack.cache.together import COLLAPSED, send_together
+from wsgistack.cache.trace import trace_bypass, trace_decision
 from wsgistack.cache.vary import Selecting
 from wsgistack.cache.verification import Verification
 from wsgistack.cache.visit import Visit, Works
@@ -67,7 +69,7 @@ class PageCache:
     anonymous, see personal.Visitors.  The profile `rfc9111` looks at none of these, nor at *ignored_parameters*.
     *coalesce*: requests for a page that is being made wait for it, at most *coalesce_wait* seconds.
     *verify*: share a page only after so many fills were equal.  *audit*: see audit; the attribute `audit`
-    has what was found.
+    has what was found.  *purge_from*: networks whose PURGE requests are obeyed, see purging.
     *secret*: pages in the store are signed with it.  *now*: seconds since the epoch.
 
     Raises ConfigurationError at once for what cannot be meant.
@@ -97,6 +99,7 @@ class PageCache:
         coalesce_wait: float = 10.0,
         verify: int = 0,
         audit: bool = False,
+        purge_from: Iterable[str] = (),
         secret: bytes = b"",
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -117,20 +120,19 @@ class PageCache:
         self.app = app
         self.engine = PageCacheEngine(policy)
         # Not the guarded store: who purges must hear that it was not taken.
-        self.purges = Purges(made, now=now)
+        self.purges = Purges(made.store if isinstance(made, Guarded) else made, now=now)
         self.audit = Audit(keyed_fields, shown=lambda name: not visitors.withholds(name)) if audit else None
+        self._purgers = Purgers(purge_from)
         self._now = now
         self._rules = RuleBook(rules)
         self._hosts = None if hosts is None else Names(hosts, setting="hosts")
         self._guests = Guests(visitors) if policy.is_for_guests else None
-        ignored = ignored_parameters if policy.is_for_guests else ()
+        ignored = ignored_parameters if self._guests else ()
         self._ignored = Names(ignored, setting="ignored_parameters")
         self._kinds: list[Selecting] | None = [()] if self._guests is None else self._guests.kinds()
-        guarded = made if isinstance(made, MemoryStore) else Guarded(made)
+        guarded = made if isinstance(made, MemoryStore | Guarded) else Guarded(made)
         self.shelf = self._make_shelf(guarded, secret)
-        self._coalescer: Coalescer[Page] | None = (
-            Coalescer(guarded, wait_s=coalesce_wait) if coalesce else None
-        )
+        self._coalescer = Coalescer[Page](guarded, wait_s=coalesce_wait) if coalesce else None
         self._works = self._make_works(max_object, verify)
         self._shortcut = None if is_personal is not None else self._make_shortcut()
 
@@ -199,6 +201,8 @@ class PageCache:
             return self._pass(environ, start_response, target)
         place = Place(target, dimensions)
         if not reads:
+            if request.method == METHOD and self._purgers:
+                return self._purge(request, target, start_response)
             return Visit(self._works, environ, request, place, rule).send(Pass("method"), start_response)
         if asked is not None and self._shortcut is not None:
             self._shortcut.learn(asked, place)
@@ -249,6 +253,44 @@ class PageCache:
 
         return self.app(environ, start)
 
+    def trace(self, url: str, **fields: str) -> list[str]:
+        """Return, line by line, what would be done with a GET of *url* now, and why; nothing is changed.
+
+        *fields*: of the request, `_` for `-`: `trace("https://example.com/", Cookie="a=1")`.
+        """
+        said = {f"HTTP_{name.upper()}": value for name, value in fields.items()}
+        request = EnvironRequest(environ_of(url) | said)
+        rule = self._rules.find(request)
+        if rule is not None and rule.action == bypass:
+            return trace_bypass(rule)
+        target = find_target(request, hosts=self._hosts, ignored=self._ignored)
+        if isinstance(target, str):
+            return trace_bypass(target)
+        seen: RequestView = request
+        place = Place(target)
+        if self._guests is not None:
+            guest = self._guests.admit(request)
+            if isinstance(guest, Personal):
+                return trace_bypass(guest)
+            seen, place = guest, Place(target, guest.anonymous.dimensions)
+        found, now = self.shelf.find(place, seen.field), self._now()
+        decision = self.engine.on_request(request, found.pages, now, has_variants=found.has_variants)
+        return trace_decision(place, rule, found, decision, now)
+
+    def _purge(self, request: RequestView, target: Target, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a PURGE by HTTP."""
+        failed: Exception | None = None
+        try:
+            if not self._purgers.may(request):
+                raise PermissionError
+            self.purges.add(bans_of(request, target))
+        except (PermissionError, StoreError) as error:
+            failed = error
+        status, text = find_answer(failed)
+        body = text.encode("latin-1", "replace")
+        start_response(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+        return [body]
+
     def _find_places(self, url: str) -> list[Place]:
         """Return the places of an absolute URL for all kinds of guests; none for what is no such URL."""
         target = self._find_target(url)
@@ -261,17 +303,22 @@ class PageCache:
         return [Place(target, kind) for kind in self._kinds]
 
     def _find_target(self, url: str) -> Target | str:
-        scheme, _, rest = url.partition("://")
-        host, slash, path = rest.partition("/")
-        path, _, query = (slash + path or "/").partition("?")
-        environ = {
-            "wsgi.url_scheme": scheme.lower(),
-            "HTTP_HOST": host,
-            "RAW_URI": path,
-            "PATH_INFO": unquote_to_bytes(path.encode("latin-1", "replace")).decode("latin-1"),
-            "QUERY_STRING": query,
-        }
-        return find_target(EnvironRequest(environ), ignored=self._ignored)
+        return find_target(EnvironRequest(environ_of(url)), ignored=self._ignored)
+
+
+def environ_of(url: str) -> Environ:
+    """Return the least that says what an absolute URL asks for."""
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    path, _, query = (slash + path or "/").partition("?")
+    return {
+        "REQUEST_METHOD": "GET",
+        "wsgi.url_scheme": scheme.lower(),
+        "HTTP_HOST": host,
+        "RAW_URI": path,
+        "PATH_INFO": unquote_to_bytes(path.encode("latin-1", "replace")).decode("latin-1"),
+        "QUERY_STRING": query,
+    }
 
 
 def _make_policy(profile: str, **seconds: float) -> Policy:

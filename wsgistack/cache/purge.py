@@ -56,7 +56,7 @@ class Purges:
             if stored is None or stored.serial < known.serial:
                 # Lost, or an older one came back: what is known here counts, and more than was stored.
                 first = max(int(self._now() * 1_000_000_000), known.serial + 1)
-                stored = self._write(lambda met: _later(met, Ledger(first, first)))
+                stored = self._write(lambda met: _not_below(known.serial, met, Ledger(first, first)))
             elif raw_serial != b"%d" % stored.serial:
                 self._tell(stored)
         except StoreError:
@@ -105,5 +105,6 @@ class Purges:
             return self.ledger
 
 
-def _later(met: Ledger | None, anew: Ledger) -> Ledger:
-    return anew if met is None or met.serial < anew.serial else met
+def _not_below(serial: int, met: Ledger | None, anew: Ledger) -> Ledger:
+    """Return *met* unless it is lost or older than what was known: another process may have been quicker."""
+    return anew if met is None or met.serial < serial else met

@@ -83,16 +83,19 @@ def _lead(
     key = visit.place.key.text
     turn = Turn(coalescer, key, flight, has_lease=False)
     try:
-        found: Serve | Lease = _serve(visit) or coalescer.take_lease(key)
-        if found is Lease.OTHERS:
-            found = coalescer.wait_for_fleet(key, lambda: _serve(visit))
-        if isinstance(found, Serve):  # it came between our look and our turn, or another process made it
-            turn.over()
-            return visit.serve(found, start_response)
-        if found is Lease.REFUSED:
+        lease: Serve | Lease = coalescer.take_lease(key)
+        if lease is Lease.OTHERS:
+            lease = coalescer.wait_for_fleet(key, lambda: _serve(visit))
+        turn = Turn(coalescer, key, flight, has_lease=lease is Lease.OURS)
+        if lease is Lease.REFUSED:
             turn.refuse(remember=True)
             return visit.send(decision, start_response)
-        visit.turn = turn = Turn(coalescer, key, flight, has_lease=found is Lease.OURS)
+        # It may have come before the turn was ours: who made it gave the lease back after storing it.
+        found = lease if isinstance(lease, Serve) else _serve(visit)
+        if found is not None:
+            turn.over()
+            return visit.serve(found, start_response)
+        visit.turn = turn
         return visit.send(decision, start_response)
     except BaseException:
         turn.over()

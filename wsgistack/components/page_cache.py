@@ -30,6 +30,7 @@ OBJECTS = (
     "ignored_cookies",
     "key_cookies",
     "keyed_fields",
+    "purge_from",
     "is_personal",
     "secret",
     "now",
