@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import tracemalloc
 from collections.abc import Iterable, Iterator
 from typing import Any
 from wsgiref.util import FileWrapper
@@ -163,6 +164,23 @@ def test_a_body_that_is_too_large_passes_and_nothing_of_it_is_held() -> None:
     announced = Shop(page(b"x" * 1200, headers=[*FRESH, ("Content-Length", "1200")]))
     response = ask(cached(announced, max_object=1000))
     assert response.headers["Cache-Status"] == "wsgistack; fwd=uri-miss; ttl=60; detail=too-large"
+
+
+def test_a_large_body_takes_no_more_memory_than_a_page_may() -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", FRESH)
+        for _ in range(1000):
+            yield bytes(64 * 1024)
+
+    body = cached(app, max_object=1 << 20)(Request.blank("/").environ, heard_by([]))
+    tracemalloc.start()
+    try:
+        sent = sum(len(block) for block in body)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert sent == 65_536_000
+    assert peak < 2 << 20
 
 
 @pytest.mark.parametrize(
