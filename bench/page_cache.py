@@ -67,7 +67,7 @@ ENVIRON: dict[str, Any] = {
     "wsgi.run_once": False,
 }
 GIB = 1 << 30
-BLOCK = bytes(64 * 1024)
+BLOCK_BYTES = 64 * 1024
 
 
 def bare(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -79,8 +79,8 @@ def bare(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
 def large(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
     """Answer with 1 GiB, block by block."""
     start_response("200 OK", [("Content-Type", "video/x"), ("Cache-Control", "max-age=600")])
-    for _ in range(GIB // len(BLOCK)):
-        yield BLOCK
+    for _ in range(GIB // BLOCK_BYTES):
+        yield bytes(BLOCK_BYTES)  # a new one each time: who holds it shows
 
 
 def to_nobody(*head: Any) -> Callable[[bytes], object]:

@@ -68,7 +68,8 @@ class Flight(Generic[Head]):
     def add(self, block: bytes) -> None:
         """Give a block to the others."""
         with self._lock:
-            self._blocks.append(block)
+            if self.stage in (Stage.DECIDING, Stage.SHARED):
+                self._blocks.append(block)
         self._wake()
 
     def complete(self) -> None:
@@ -112,6 +113,8 @@ class Flight(Generic[Head]):
     def _move(self, stage: Stage) -> None:
         with self._lock:
             self.stage = stage
+            if stage in (Stage.REFUSED, Stage.LOST):
+                self._blocks = []  # nobody may have them; a large body must not be held
         self._wake()
 
     def _wait(self, is_there: Callable[[], bool], seconds: float) -> None:

@@ -38,6 +38,10 @@ class Judge(Protocol):
         """Take note of a block of a page that is kept."""
         ...
 
+    def too_large(self) -> None:
+        """Take note that the page has become too large to be kept."""
+        ...
+
     def over(self) -> None:
         """Take note that nothing more comes."""
         ...
@@ -113,9 +117,14 @@ class Run:
 
     def add(self, block: bytes) -> None:
         """Keep a block, as long as there is room."""
-        self._sink.add(block)
-        self._judge.passed(block)
         self._passed += len(block)
+        if self._sink.is_full:
+            return
+        self._sink.add(block)
+        if self._sink.is_full:
+            self._judge.too_large()
+        else:
+            self._judge.passed(block)
 
     @property
     def is_complete(self) -> bool:

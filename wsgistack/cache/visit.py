@@ -245,6 +245,11 @@ class Visit:
         if self.turn is not None:
             self.turn.add(block)
 
+    def too_large(self) -> None:
+        """Let those who wait go alone: nothing of such a page is held."""
+        if self.turn is not None:
+            self.turn.refuse(remember=True)
+
     def keep(self, page: Page) -> None:
         """Store a page that is complete, if nobody objected meanwhile."""
         turn = self.turn
