@@ -27,6 +27,7 @@ PUBLIC: dict[str, str] = {
     "wrap": "wsgistack.stack",
 }
 
+
 def _find_version() -> str:
     from importlib.metadata import PackageNotFoundError, version  # 30 ms, for who asks
 
