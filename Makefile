@@ -36,8 +36,9 @@ bench-store: $(STAMPS)/dev build installed  ## one operation of each local store
 	@$(PY) -m pytest bench/test_store.py -q --benchmark-enable --benchmark-columns=min,median --benchmark-sort=name $(ARGS)
 	@$(PY) -m bench.store_traces
 
-conformance-ring: $(STAMPS)/dev build installed  ## where pylibmc and nginx keep a key, compared with our rings
+conformance-ring: $(STAMPS)/dev build installed  ## where pylibmc and nginx keep a key, and what pylibmc reads and writes, compared with our rings
 	@$(PY) -m tools.ring_conformance $(ARGS)
+	@$(PY) -m tools.ring_interop
 
 bench-ring: $(STAMPS)/dev build installed  ## MemcacheRing beside pymemcache, pylibmc and meta-memcache, those that are here
 	@$(PY) -m bench.ring $(ARGS)
