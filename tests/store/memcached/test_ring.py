@@ -294,6 +294,33 @@ def test_a_large_write_does_not_hold_up_small_reads(memcached: Memcached) -> Non
     ring.close()
 
 
+@pytest.mark.parametrize(
+    ("size", "connections"), [(1000, [1, 1, 1]), (200_000, [1, 2, 2]), (3_000_000, [2, 2, 2])]
+)
+def test_a_large_value_is_read_over_a_connection_of_its_own(
+    size: int, connections: list[int], memcached: Memcached
+) -> None:
+    """Of one item nobody knows before it was read once; of chunks everybody does."""
+    other = MemcacheRing([memcached.address], timeout=10, least_timeout=10)
+    ring = MemcacheRing([memcached.address], timeout=10, least_timeout=10)
+    value = os.urandom(size)
+
+    def script() -> list[int]:
+        other.set("a", value)
+        seen = []
+        for _ in range(3):
+            assert ring.get("a") == value
+            seen.append(int(ring.nodes()[0]["connects"]))
+        other.set("a", b"small")
+        assert [ring.get("a") for _ in range(3)] == [b"small"] * 3
+        assert ring._do._large == set()
+        ring.close()
+        other.close()
+        return seen
+
+    assert run_as("greenlets", script) == connections
+
+
 def test_owned_keys_go_where_the_ring_says(memcached_cluster: Cluster) -> None:
     servers = memcached_cluster(3)
     ring = MemcacheRing([server.address for server in servers], timeout=5, least_timeout=5)

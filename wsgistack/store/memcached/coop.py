@@ -65,7 +65,8 @@ class Coop:
         """Do what `run` does, for one call."""
         link = self._links.get(node)
         hub, current = self._hub, getcurrent()
-        is_simple = link is not None and not (call.is_bulk or node.is_classic or self._bulk_links)
+        bulk = self._bulk_links.get(node) if self._bulk_links else None
+        is_simple = not (call.is_bulk or node.is_classic or (bulk is not None and bulk.is_busy))
         if link is None or not is_simple or link.is_full or not node.may_write or current is hub:
             self.run(((node, call),))
             return

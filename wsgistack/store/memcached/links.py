@@ -67,6 +67,11 @@ class Link:
         """True if whoever asks should wait until something was sent and answered."""
         return self._out_bytes > MOST_UNSENT or len(self._sent) > MOST_UNANSWERED
 
+    @property
+    def is_busy(self) -> bool:
+        """True if a request is under way."""
+        return bool(self._sent)
+
     def carries(self, keys: list[bytes]) -> bool:
         """Return whether a request for one of *keys* is under way."""
         return any(key in call.keys for call in self._sent for key in keys)

@@ -20,6 +20,7 @@ from wsgistack.store.memcached.replies import Item, Reply
 
 __all__ = ["Operations", "Outcome"]
 
+MOST_LARGE = 10_000
 DONE, DOWN = "done", "down"
 TOO_LARGE = b"object too large for cache"
 
@@ -42,6 +43,7 @@ class Operations:
         self.cluster = cluster
         self.near = near
         self._gutter_ttl = gutter_ttl
+        self._large: set[bytes] = set()  # keys whose values were large
 
     # -- one key --------------------------------------------------------------------
 
@@ -69,17 +71,30 @@ class Operations:
             if node is None:
                 return None
         call = make(key)
+        if self._large and key in self._large:
+            call.is_bulk = True
         cluster.lanes.current().run_one(node, call)
         reply = _only(call)
         if reply is None:
             return None
         if reply.code == b"VA":
             node.counters.hits += 1
+            if len(reply.value or b"") > requests.BULK_BYTES or call.is_bulk:
+                self._note_size(key, reply)
             if b"W" in reply.marks:
                 self.post(key, requests.release(key, reply.cas, stale_ttl=max(reply.ttl, 0)))
         else:
             node.counters.misses += 1
         return reply
+
+    def _note_size(self, key: bytes, reply: Reply) -> None:
+        """Remember that *key* holds a large value: the next answer goes where no small one waits for it."""
+        if len(reply.value or b"") <= requests.BULK_BYTES:
+            self._large.discard(key)
+            return
+        if len(self._large) >= MOST_LARGE:
+            self._large.clear()
+        self._large.add(key)
 
     def write(self, key: bytes, make: Make, ttl: int = 0, *, builds: bool = False) -> Outcome:
         """Make the write that *make* gives on every node that keeps *key*; the owner's answer decides.
@@ -155,14 +170,21 @@ class Operations:
     # -- many keys ------------------------------------------------------------------
 
     def read_many(
-        self, keys: Sequence[bytes], *, with_cas: bool = False, beside: Sequence[tuple[Node, Call]] = ()
+        self,
+        keys: Sequence[bytes],
+        *,
+        with_cas: bool = False,
+        beside: Sequence[tuple[Node, Call]] = (),
+        is_bulk: bool = False,
     ) -> dict[bytes, Item]:
         """Return {key: item} of those of *keys* that are there; one round trip over all nodes.
 
-        *beside*: calls that are made with it.
+        *beside*: calls that are made with it.  *is_bulk*: the items are large.
         """
         groups = self._group_readers(keys)
         pairs = [(node, requests.get_many(group, with_cas=with_cas)) for node, group in groups.items()]
+        for _, call in pairs:
+            call.is_bulk = is_bulk
         found: dict[bytes, Item] = {}
         if not pairs and not beside:
             return found

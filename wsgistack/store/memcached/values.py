@@ -105,6 +105,6 @@ class Values:
         """Return the bytes and flags of a value in chunks; one round trip over all nodes."""
         manifest = Manifest.parse(body, most_bytes=self._most_bytes)
         names = manifest.keys(self._prefix)
-        items = self._do.read_many(names)
+        items = self._do.read_many(names, is_bulk=True)
         found = {name: item.value for name, item in items.items()}
         return manifest.join(self._prefix, found), manifest.flags
