@@ -12,10 +12,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-__all__ = ["PEERS", "Peer", "Setup"]
+__all__ = ["LOGGING", "PEERS", "Peer", "Setup"]
 
 CONNECTIONS_MAX = 20_000
 IDLE_NODE_CONNECTIONS = 1024  # else 1,000 clients make the proxies open and close connections to nodes
@@ -101,6 +101,14 @@ def _wsgistack(setup: Setup) -> str:
     return _language_of_perlbal(
         setup, f"SERVER workers = {setup.workers}", f"SERVER max_connections = {CONNECTIONS_MAX}"
     )
+
+
+def _logging(form: str) -> Callable[[Setup], str]:
+    def configure(setup: Setup) -> str:
+        log = f"SERVER access_log = {setup.folder}/access.log\nSERVER access_log_format = {form}\n"
+        return log + _wsgistack(setup)
+
+    return configure
 
 
 def _perlbal(setup: Setup) -> str:
@@ -224,4 +232,14 @@ PEERS = {
             workers_max=1,
         ),
     )
+}
+
+LOGGING = {
+    f"wsgistack-{form}": replace(
+        PEERS["wsgistack"],
+        name=f"wsgistack-{form}",
+        configuration=_logging(form),
+        stated=f"the same with an access log, access_log_format = {form}",
+    )
+    for form in ("combined", "json")
 }

@@ -11,12 +11,13 @@ import os
 import shlex
 import signal
 import sys
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from bench.compiler import MissingCompiler
 from bench.figures import FIGURES, NotMeasured, Plan, half_load
-from bench.peers import PEERS, Peer
+from bench.peers import LOGGING, PEERS, Peer
 from bench.profiling import profile
 from bench.report import Result, machine, render, stated_fields, write_between_markers
 from bench.rig import BenchError, Cores, Rig, ask, open_rig, raise_descriptors
@@ -24,6 +25,7 @@ from bench.rig import BenchError, Cores, Rig, ask, open_rig, raise_descriptors
 __all__ = ["main"]
 
 CONGESTION = Path("/proc/sys/net/ipv4/tcp_congestion_control")
+ALL = ChainMap(PEERS, LOGGING)  # the latter only where they are asked for
 SPARE_DESCRIPTORS = 600  # of the proxy, beside its idle clients: nodes, listeners, files
 
 
@@ -56,7 +58,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m bench.proxy", description=(__doc__ or "").splitlines()[0]
     )
-    parser.add_argument("--only", type=_names(PEERS), default=list(PEERS), help=", ".join(PEERS))
+    parser.add_argument("--only", type=_names(ALL), default=list(PEERS), help=", ".join(ALL))
     parser.add_argument("--figures", type=_names(FIGURES), default=list(FIGURES), help=", ".join(FIGURES))
     parser.add_argument("--rounds", type=int, help="of each figure (5)")
     parser.add_argument("--seconds", type=float, help="of each measured window (3)")
@@ -96,7 +98,7 @@ def _plan(options: argparse.Namespace) -> Plan:
 
 
 def _present(only: Sequence[str]) -> list[Peer]:
-    wanted = [PEERS[name] for name in only]
+    wanted = [ALL[name] for name in only]
     for peer in wanted:
         if not peer.find():
             print(f"{peer.name} is not here; the figures are made without it", file=sys.stderr)
