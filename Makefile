@@ -13,11 +13,11 @@ help:  ## this list
 demo: $(STAMPS)/demo build installed  ## three WSGI backends, the balancer, the admin port, until Ctrl-C (ONCE=1: by itself)
 	@$(PY) -m demo $(if $(ONCE),--once)
 
-test: $(STAMPS)/dev build installed  ## all tests, live ones included (ARGS='-k name' for some)
+test: $(STAMPS)/dev $(STAMPS)/docs build installed  ## all tests, live ones included (ARGS='-k name' for some)
 	@echo "-- tests"
 	@$(PY) -m pytest -n 2 $(ARGS)
 
-lint: $(STAMPS)/dev build installed  ## layout, imports, types
+lint: $(STAMPS)/dev $(STAMPS)/docs build installed  ## layout, imports, types
 	@echo "-- ruff format, ruff check, mypy --strict"
 	@$(PY) -m ruff format --check --quiet .; layout=$$?; $(PY) -m ruff check --quiet .; rules=$$?; \
 		$(PY) -m mypy; test $$layout$$rules$$? = 000
@@ -64,10 +64,17 @@ bench-pick: $(STAMPS)/dev build installed  ## what a choice of a node costs, by 
 chaos: $(STAMPS)/dev build installed  ## nodes and workers fail under load: what visitors notice (ARGS=--short)
 	@$(PY) -m bench.chaos $(ARGS)
 
-docs: $(STAMPS)/dev build installed  ## write the generated pages (docs/settings.md, commands.md, metrics.md)
+docs: pages $(STAMPS)/docs  ## the site and the man pages, in build/docs
+	@echo "-- sphinx: build/docs/html/index.html, build/docs/man"
+	@$(PY) -m tools.site
+
+.PHONY: pages
+pages: $(STAMPS)/dev build installed
 	@$(PY) -m tools.settings_page --write
 	@$(PY) -m tools.commands_page --write
 	@$(PY) -m tools.metrics_page --write
+	@$(PY) -m tools.component_pages --write
+	@$(PY) -m tools.man_pages --write
 
 lock:  ## pin requirements/*.in again
 	@$(PYTHON) -m venv .cache/lock && .cache/lock/bin/pip install -q --disable-pip-version-check '$(UV)'

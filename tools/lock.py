@@ -1,6 +1,6 @@
 """Pin requirements/*.in into *.txt, with hashes, for every supported Python; run by `make lock`.
 
-dev is pinned first and bounds the others, so that a package has one version in all three.
+dev is pinned first and bounds the others, so that a package has one version in all four.
 The files name no index: whoever installs brings their own.
 """
 
@@ -26,4 +26,5 @@ def lock(name: str, bounds: str | None) -> None:
 if __name__ == "__main__":
     lock("dev", None)
     lock("demo", "dev.txt")
+    lock("docs", "dev.txt")
     lock("build", "dev.txt")

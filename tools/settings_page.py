@@ -7,7 +7,7 @@ from pathlib import Path
 
 from wsgistack.settings import Setting, Table
 
-__all__ = ["PAGE", "find_tables", "render"]
+__all__ = ["PAGE", "find_tables", "render", "render_rows"]
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "settings.md"
@@ -40,10 +40,15 @@ def render(tables: list[tuple[str, Table]]) -> str:
         now = [row for row in rows if row.available]
         later = [row for row in rows if not row.available]
         parts.append(f"\n## {table.owner.capitalize()} settings\n\nFrom `{module}`.\n")
-        parts.append(COLUMNS + "".join(map(_line, now)))
+        parts.append(render_rows(now))
         if later:
-            parts.append(LATER + COLUMNS + "".join(map(_line, later)))
+            parts.append(LATER + render_rows(later))
     return "".join(parts)
+
+
+def render_rows(rows: list[Setting]) -> str:
+    """Return the Markdown table of *rows*, after an empty line."""
+    return COLUMNS + "".join(map(_line, rows))
 
 
 def _line(row: Setting) -> str:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NoReturn
 
-__all__ = ["main"]
+__all__ = ["COMMANDS", "DESCRIPTION", "main", "make_parser"]
 
 DONE, REFUSED, WRONG, INCOMPLETE = 0, 1, 2, 3
 CONNECT_TIMEOUT_S = 5.0
@@ -39,7 +39,7 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line *arguments* (default: the process's own) and return the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    parser = _make_parser()
+    parser = make_parser()
     if not words:
         parser.print_help(sys.stderr)
         return WRONG
@@ -63,7 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return REFUSED
 
 
-def _make_parser() -> _Parser:
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the program's command line, sub-commands included."""
     parser = _Parser(prog="wsgistack", description=DESCRIPTION, allow_abbrev=False)
     parser.add_argument("--version", action="store_true", help="print the version")
     commands = parser.add_subparsers(metavar="COMMAND", dest="command")

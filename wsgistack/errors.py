@@ -1,4 +1,4 @@
-"""Every error that wsgistack raises on purpose.
+"""Every error that wsgistack raises on purpose::
 
     WsgistackError
      +-- ConfigurationError (ValueError)   what somebody wrote cannot be meant

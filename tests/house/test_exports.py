@@ -11,7 +11,7 @@ import pytest
 import wsgistack
 from tests.house.source import ROOT, find_files, parse_python
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PUBLIC: list[str] = list(getattr(wsgistack, "__all__", []))
 
 

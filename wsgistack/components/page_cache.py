@@ -1,7 +1,7 @@
 """`page_cache`: pages that may be shared are answered without the application; see wsgistack.PageCache.
 
 wrap(app, page_cache=True)
-wrap(app, page_cache={"store": "memcached://10.0.0.1,10.0.0.2", "rules": [{"path": "/news/*", "ttl": 60}]})
+wrap(app, page_cache={"store": "memcached://10.0.0.1", "rules": [{"path": "/news/*", "ttl": 60}]})
 """
 
 from __future__ import annotations
