@@ -4,6 +4,7 @@ import doctest
 import importlib
 import re
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from tests.house.source import ROOT, find_files, module_name
 from wsgistack.balancer import configuration
+from wsgistack.cli import COMMANDS
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -56,6 +58,33 @@ def test_a_configuration_loads(block: Block) -> None:
     assert configuration.load(block.text + rest, str(block)) == []
 
 
+UNPLAYED = {
+    "architecture.md": "its Python is the idea of an interface, not the letter",
+    "memcached.md": "asks servers that are not there; tests/store/memcached has the same calls",
+    "django.md": "played by tests/docs/test_tutorials.py",
+    "flask.md": "played by tests/docs/test_tutorials.py",
+}
+
+
+def plain_application(environ: dict[str, object], start_response: Callable[..., object]) -> list[bytes]:
+    """Stands for the reader's own application."""
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b""]
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.name not in UNPLAYED], ids=lambda page: page.name
+)
+def test_the_python_on_a_page_runs_from_top_to_bottom(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {"application": plain_application, "app": plain_application}
+    for block in blocks("python"):
+        if block.page == page:
+            exec(compile(block.text, str(block), "exec"), names)  # noqa: S102  (our own pages)
+
+
 @pytest.mark.parametrize("block", [*blocks("sh"), *blocks("console")], ids=str)
 def test_a_shell_example_uses_what_exists(block: Block) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
@@ -64,7 +93,7 @@ def test_a_shell_example_uses_what_exists(block: Block) -> None:
         if words[:1] == ["make"]:
             assert {word for word in words[1:] if "=" not in word} <= targets, line
         if words[:1] and words[0].endswith("wsgistack"):
-            assert words[1] in {"balancer", "check", "admin", "--version"}, line
+            assert words[1] in {*COMMANDS, "--version"}, line
 
 
 @pytest.mark.parametrize("path", find_files("*.py", rooms=["wsgistack"]), ids=module_name)

@@ -1,6 +1,7 @@
 """The page cache: RFC 9111 as functions, and at its edges what carries them out.
 
-`PageCache` is the middleware, `Rule` one of its rules.  They are loaded when they are first used, so
+`PageCache` is the middleware, `Rule` one of its rules, `bypass` what it may
+say.  They are loaded when they are first used, so
 that the balancer, which shares the engine, loads nothing of WSGI.
 """
 
@@ -9,11 +10,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from wsgistack.cache.middleware import PageCache
-    from wsgistack.cache.rules import Rule
+    from wsgistack.cache.rules import Rule, bypass
 
-__all__ = ["PageCache", "Rule"]
+__all__ = ["PageCache", "Rule", "bypass"]
 
-MODULES = {"PageCache": "middleware", "Rule": "rules"}
+MODULES = {"PageCache": "middleware", "Rule": "rules", "bypass": "rules"}
 
 
 def __getattr__(name: str) -> object:
