@@ -58,6 +58,9 @@ bench-wrap: $(STAMPS)/dev build installed  ## what wrap adds to a request, and t
 conformance-django: $(STAMPS)/dev build installed  ## Django's own cache tests over our backend
 	@$(PY) -m tools.django_conformance
 
+bench-limits: $(STAMPS)/dev build installed  ## what limits cost in the balancer, and a refusal beside nginx limit_req
+	@$(PY) -m bench.limits $(ARGS)
+
 bench-pick: $(STAMPS)/dev build installed  ## what a choice of a node costs, by algorithm and size of the pool
 	@$(PY) -m bench.pick
 
@@ -98,5 +101,5 @@ $(STAMPS)/installed: pyproject.toml | build
 		--no-build-isolation --no-deps -e .
 	@mkdir -p $(STAMPS) && touch $@
 
-.PHONY: help demo test lint build sanitize chaos bench-proxy bench-ring bench-ratelimit bench-page-cache bench-wrap race-limits bench-store conformance-ring conformance-django docs lock installed
+.PHONY: help demo test lint build sanitize chaos bench-proxy bench-ring bench-ratelimit bench-page-cache bench-wrap race-limits bench-store conformance-ring conformance-django docs lock installed bench-limits
 .SUFFIXES:

@@ -135,7 +135,7 @@ static int wrong(struct conn *c, enum fault fault) {
 /* Read the status and Content-Length; 0 when the length of the body is not known. */
 static int read_head(struct conn *c, const char *head, size_t len) {
     int known = 0;
-    if (len < 13 || memcmp(head, "HTTP/1.", 7) || memcmp(head + 8, " 200", 4))
+    if (len < 13 || memcmp(head, "HTTP/1.", 7) || memcmp(head + 9, client.status, 3))
         wrong(c, STATUS);
     for (const char *at = memchr(head, '\n', len) + 1, *end = head + len; at < end;) {
         size_t line = (const char *)memchr(at, '\n', end - at) + 1 - at;

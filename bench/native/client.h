@@ -31,6 +31,7 @@ struct client {
     size_t conns_len, idle_first, idle_len, busy, opening;
     struct sockaddr_in peer;
     const struct request *asked;
+    char status[8];             /* that every response must have */
     int poll_fd, timer_fd;
     int closed_loop;            /* a connection that has its response asks again at once, */
     uint64_t may_issue, stop_at; /* as long as so many requests may start, and until then */

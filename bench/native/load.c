@@ -11,10 +11,11 @@
  *   rate=0           requests a second, Poisson, latency counted from the instant at which each was
  *                    due (so a stalled server is not spared: no coordinated omission); 0: closed loop
  *   seed=1           of the Poisson process
+ *   status=200       that every response must have
  *
  * Prints one JSON line when all is connected and at rest; then each line on standard input starts one
  * window and prints one JSON line when its last response is in.  Connections are held until the input
- * ends.  Every response must have status 200, a Content-Length equal to LENGTH, and so many bytes.
+ * ends.  Every response must have that status, a Content-Length equal to LENGTH, and so many bytes.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -155,6 +156,7 @@ static void set_up(int argc, char **argv) {
     for (int i = 5; i < argc; i++)
         if (!strncmp(argv[i], "greet=", 6))
             make_request(&greeting, argv[i] + 6, option(argc, argv, "greet_length", 0));
+    snprintf(client.status, sizeof client.status, "%d", (int)option(argc, argv, "status", 200));
     client.conns_len = option(argc, argv, "connections", 32);
     client.conns = calloc(client.conns_len, sizeof *client.conns);
     client.idle = calloc(client.conns_len, sizeof *client.idle);

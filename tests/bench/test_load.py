@@ -54,6 +54,14 @@ def test_the_origin_echoes_the_head_that_it_received(rig: Rig) -> None:
     assert b"Host: shop.example" in body.splitlines()
 
 
+def test_another_status_is_what_must_come_when_it_is_asked_for(rig: Rig) -> None:
+    with rig.load(port(rig), Target("/failing", 7), {"connections": 2, "requests": 5, "status": 500}) as load:
+        assert (load.go().responses, load.go().errors) == (5, NO_ERRORS)
+    options = {"connections": 1, "status": 429}
+    with pytest.raises(BenchError, match="'status': 1"), rig.load(port(rig), Target("/small", 7), options):
+        pass
+
+
 @pytest.mark.parametrize(
     ("path", "length", "fault"),
     [

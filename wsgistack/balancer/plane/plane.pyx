@@ -354,6 +354,10 @@ cdef class Plane:
         """Return the nanoseconds of a choice in *pool*, the mean of *count*; for bench/pick.py."""
         return self.tables.time_picks(pool, count)
 
+    def time_limits(self, service: str, head: bytes, keys: int, count: int) -> float:
+        """Return the nanoseconds that the limits of *service* cost a request, the mean of *count*; for bench/limits.py."""
+        return self.tables.time_limits(service, head, keys, count)
+
     def clients(self) -> int:
         """Return the number of open client connections."""
         return self.core.n_clients

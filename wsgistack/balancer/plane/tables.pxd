@@ -12,6 +12,7 @@ cdef class Tables:
     cdef Service* service(self, str name) except NULL
     cdef apply(self, dict snapshot)
     cdef double time_picks(self, str name, int count) except -1
+    cdef double time_limits(self, str name, bytes head, int keys, int count) except -1
     cdef list all_nodes(self)    # pointers, for rows.all_rows
     cdef close_idle(self)
     cdef close(self)

@@ -31,6 +31,7 @@ from wsgistack.balancer.plane.core cimport (
 )
 from wsgistack.balancer.plane.downstream cimport down_retire
 from wsgistack.balancer.plane.exchange cimport Exchange
+from wsgistack.balancer.plane.gate cimport gate_time
 from wsgistack.balancer.plane.gate_build cimport free_gate, make_gate
 from wsgistack.balancer.plane.pick cimport FOUND_NODE, give_place, prepare_pool, take_place
 from wsgistack.balancer.plane.upstream cimport up_close, up_close_idle
@@ -219,6 +220,9 @@ cdef class Tables:
                 give_place(self.core, node)
         core_refresh(self.core)
         return (self.core.now_us - began_us) * 1000.0 / count
+
+    cdef double time_limits(self, str name, bytes head, int keys, int count) except -1:
+        return gate_time(self.core, self.service(name), head, keys, count)
 
     cdef list all_nodes(self):
         return list(self.nodes.values())
