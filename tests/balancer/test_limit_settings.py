@@ -21,6 +21,7 @@ from wsgistack.errors import SettingError
         ("ban", "10 in 1 hour for 15 minutes", "10 in hour for 15 minutes up to day"),
         ("ban", "none", "none"),
         ("headers", "NONE", "none"),
+        ("path", "/login, /api/* /login", "/login, /api/*"),
         ("status", "503", "503"),
     ],
 )
@@ -49,6 +50,9 @@ def test_a_value_is_read_and_shown_so_that_it_is_read_again(name: str, text: str
         ("exempt", " ".join(f"10.0.0.{n}" for n in range(65)), "exempt: 65 networks; at most 64 fit"),
         ("ban", "often", "ban: 'often' is not like '10 in 1 hour for 15 minutes up to 1 day'"),
         ("ban", "501 in 1 hour for 1 hour", "ban: 501 refusals; at most 500 are counted"),
+        ("path", "login", "path: 'login' is not a glob of a path, such as /login or /api/*"),
+        ("path", "/a?b", "path: '/a?b' is not a glob of a path"),
+        ("path", " ".join(f"/{n}" for n in range(9)), "path: 9 globs; at most 8 fit"),
         ("status", "200", "status: 200 is below 400"),
         ("cost", "0", "cost: 0 is below 1"),
         ("ipv6_prefix", "129", "ipv6_prefix: 129 is above 128"),

@@ -86,12 +86,13 @@ class Visitor:
         body: bytes = b"",
         late: bytes = b"",
         minor: str = "1.1",
+        target: str = "/",
     ) -> Answer:
         """Send a request and return its answer; *late* is the part of the body that does not come."""
         given = [("Host", "a"), ("X-Id", f"r{next(self.world.idents)}"), *fields]
         if body or late:
             given.append(("Content-Length", str(len(body + late))))
-        head = h11.Request(method=method, target="/", headers=given)
+        head = h11.Request(method=method, target=target, headers=given)
         data = self.h11.send(head) or b""
         if body:
             data += self.h11.send(h11.Data(data=body)) or b""

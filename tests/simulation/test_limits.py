@@ -248,6 +248,14 @@ def test_networks_that_are_exempt_are_not_counted(worlds: list[LimitedWorld]) ->
     assert world.statuses(3, forwarded("198.51.100.200")) == [200, 429, 429]
 
 
+def test_a_limit_of_a_path_is_about_every_way_to_write_it(worlds: list[LimitedWorld]) -> None:
+    world = make(worlds, make_limit("login", rate="1/minute", path="/login, /admin/*"))
+    assert world.ask(target="/login").status == 200
+    ways = ["//login", "/./login", "/x/../login", "/%6Cogin", "/login;a=b", "/login?a=b", "/x%2f..%2flogin"]
+    assert [world.ask(target=way).status for way in [*ways, "/admin/x"]] == [429] * 8
+    assert [world.ask(target=other).status for other in ("/", "/login/x", "/admin", "/?/login")] == [200] * 4
+
+
 def test_an_invented_credential_is_no_way_around(worlds: list[LimitedWorld]) -> None:
     world = make(worlds, make_limit("api", rate="3/minute", key="header:x-api-key"))
     assert [world.ask(("X-Api-Key", str(n))).status for n in range(5)] == [200, 200, 200, 429, 429]

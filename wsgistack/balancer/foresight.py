@@ -6,14 +6,17 @@ The engine of the WSGI edge decides, on the states that the workers share.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from wsgistack.balancer.limit import Limit, Step
 from wsgistack.balancer.limit_states import read_state
 from wsgistack.balancer.model import Service
 from wsgistack.balancer.outside import Ledger
 from wsgistack.http.forwarded import Address, find_client, hops_of_x_forwarded_for
+from wsgistack.http.paths import normal_path
 from wsgistack.ratelimit.algorithms import NEVER
 from wsgistack.settings import Value
 
@@ -99,13 +102,21 @@ def find_keys(
     return [*own, key_of_address(limit, address)]
 
 
-def is_about(limit: Limit, method: str, address: Address | None) -> bool:
+def is_about(limit: Limit, method: str, target: str, address: Address | None) -> bool:
     """Tell whether *limit* is about a request; HEAD is GET without a body (RFC 9110 §9.3.2)."""
+    globs = _words(limit.settings["path"])
+    path = normal_path(unquote(target.partition("?")[0], "latin-1"))
+    if globs and not any(_fits(glob, path) for glob in globs):
+        return False
     methods = _words(limit.settings["methods"])
     if methods and method not in methods and not (method == "HEAD" and "GET" in methods):
         return False
     exempt = [ipaddress.ip_network(word) for word in _words(limit.settings["exempt"])]
     return address is None or not any(address in network for network in exempt)
+
+
+def _fits(glob: str, path: str) -> bool:
+    return re.fullmatch(".*".join(map(re.escape, glob.split("*"))), path, re.DOTALL) is not None
 
 
 def look(limit: Limit, keys: Sequence[bytes], ledger: Ledger) -> tuple[Left, ...]:

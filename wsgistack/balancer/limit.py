@@ -76,6 +76,7 @@ class Limit:
             "bans": bool(self.settings["ban"]),
             "methods": _as_list(self.settings["methods"]),
             "exempt": _as_list(self.settings["exempt"]),
+            "path": _as_list(self.settings["path"]),
             "rates": [self._step_as_wire(step) for step in self.steps],
             **{key: self.settings[key] for key in same},
         }

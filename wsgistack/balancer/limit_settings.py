@@ -15,6 +15,7 @@ __all__ = ["LIMIT_SETTINGS", "MOST_RATES"]
 
 MOST_RATES = 4  # of a limit, see plane/gates.pxd
 MOST_NETWORKS = 64
+MOST_PATHS = 8  # plane/gates.pxd
 MOST_REFUSALS = 500  # of a ban, see plane/limit_kernels.pyx
 LONGEST_BURST_US = 100 * 365 * 86_400_000_000
 COUNTED_HERE = ("gcra", "fixed", "sliding")
@@ -79,6 +80,18 @@ def _parse_methods(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(words))
 
 
+def _parse_path(text: str) -> tuple[str, ...]:
+    if text in EMPTY_WORDS:
+        return ()
+    globs = tuple(dict.fromkeys(word for word in re.split(r"[,\s]+", text) if word))
+    for glob in globs:
+        if not re.fullmatch(r"[/*][!-~]{0,254}", glob) or "?" in glob:
+            raise SettingError(f"path: '{glob}' is not a glob of a path, such as /login or /api/*")
+    if len(globs) > MOST_PATHS:
+        raise SettingError(f"path: {len(globs)} globs; at most {MOST_PATHS} fit")
+    return globs
+
+
 def _parse_exempt(text: str) -> tuple[str, ...]:
     if text in EMPTY_WORDS:
         return ()
@@ -103,6 +116,7 @@ RATE = Kind("rate", _parse_rate, str, "")
 KEY = Kind("key", _parse_key, str, "")
 BAN = Kind("ban", _parse_ban, lambda value: str(value) or "none", "")
 METHOD_LIST = Kind("methods", _parse_methods, _show_list, "")
+PATH_LIST = Kind("paths", _parse_path, _show_list, "")
 NETWORK_LIST = Kind("networks", _parse_exempt, _show_list, "")
 FIELDS = make_choice(lambda: ("draft10", "none"), "headers: '{text}' is not known")
 
@@ -116,6 +130,9 @@ LIMIT_SETTINGS = Table(
         Setting("status", INT, 429, "of a refusal", least=400, most=599),
         Setting("dry_run", BOOL, False, "refuse nobody, but count who would have been"),
         Setting("exempt", NETWORK_LIST, (), "networks that it is not about"),
+        Setting(
+            "path", PATH_LIST, (), "globs of the decoded path that it is about, such as /api/*; none for all"
+        ),
         Setting("methods", METHOD_LIST, (), "methods that it is about, none for all; GET means HEAD too"),
         Setting("cost", INT, 1, "units that a request takes", least=1, most=10**6),
         Setting(

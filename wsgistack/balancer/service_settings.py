@@ -209,7 +209,7 @@ THROTTLE = [
     _later("blacklist_action", TEXT, "deny", "for who is on the blacklist"),
     _later("blacklist_file", TEXT, "", "networks that are shut out"),
     _later("whitelist_file", TEXT, "", "networks that nothing limits; see exempt of a limit"),
-    _later("path_regex", TEXT, "", "paths that are throttled"),
+    _later("path_regex", TEXT, "", "paths that are throttled; see path of a limit"),
     _later("method_regex", TEXT, "", "methods that are throttled; see methods of a limit"),
     _later("log_events", TEXT, "", "what is logged"),
     _later("memcached_servers", TEXT, "", "where clients are counted"),

@@ -10,11 +10,11 @@ passes uncounted: our trouble is not the client's.
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from wsgistack.balancer.plane.asker cimport Asker, find_asker, find_keys
 from wsgistack.balancer.plane.board cimport TOP_KEYS, LimitCount
-from wsgistack.balancer.plane.buf cimport buf_release
+from wsgistack.balancer.plane.buf cimport Buf, buf_data, buf_len, buf_release, buf_reserve, buf_tail
 from wsgistack.balancer.plane.core cimport Client, Core, Service, core_refresh
 from wsgistack.balancer.plane.exchange cimport Exchange, exchange_free, exchange_new
 from wsgistack.balancer.plane.gate_answer cimport gate_refuse, gate_tell
@@ -29,6 +29,7 @@ from wsgistack.balancer.plane.limit_table cimport (
     table_write,
 )
 from wsgistack.balancer.plane.networks cimport networks_hold
+from wsgistack.balancer.plane.paths cimport path_fits, path_of_target
 from wsgistack.balancer.plane.wire cimport M_GET, M_HEAD, Head, parse_request_head
 
 cdef enum:
@@ -180,10 +181,25 @@ cdef void count(Core* core, const Claims* all, int watched) noexcept nogil:
 
 # -- one request ---------------------------------------------------------------------------
 
-cdef inline int is_about(const GateLimit* limit, const Head* h, const Asker* who) noexcept nogil:
+cdef int is_on_path(const GateLimit* limit, const Head* h, const char* p, Buf* path) noexcept nogil:
+    # `path` is made for the first limit that asks. Without memory for it the limit is about everything.
+    cdef uint32_t i
+    if buf_len(path) == 0:
+        if buf_reserve(path, h.target_len + 2) != 0:
+            return 1
+        path.end += path_of_target(p + h.target, h.target_len, buf_tail(path))
+    for i in range(limit.n_paths):
+        if path_fits(limit.paths[i].p, limit.paths[i].n, buf_data(path), buf_len(path)):
+            return 1
+    return 0
+
+
+cdef inline int is_about(const GateLimit* limit, const Head* h, const char* p, const Asker* who, Buf* path) noexcept nogil:
     # HEAD is GET without a body (RFC 9110 9.3.2): it must not be a way around.
     cdef int method = M_GET if h.method_id == M_HEAD and limit.methods >> M_GET & 1 else h.method_id
     if limit.methods and not limit.methods >> method & 1:
+        return 0
+    if limit.n_paths and not is_on_path(limit, h, p, path):
         return 0
     return not (limit.n_exempt and who.known and networks_hold(limit.exempt, limit.n_exempt, who.address))
 
@@ -207,13 +223,15 @@ cdef int gate_answers(Client* c, const Head* h, const char* p) noexcept nogil:
     cdef AskerKey keys[MOST_KEYS]
     cdef Asker who
     cdef Claims all, watched
+    cdef Buf path
     cdef uint32_t i
     cdef int n
     find_asker(c, h, p, &who)
+    memset(&path, 0, sizeof(path))
     all.n = 0
     for i in range(gate.n):
         limit = &gate.limits[i]
-        if not is_about(limit, h, &who):
+        if not is_about(limit, h, p, &who, &path):
             continue
         n = find_keys(core.limits, c, limit, &who, h, p, &keys[i * MAX_KEYS])
         if not limit.dry_run:
@@ -223,6 +241,7 @@ cdef int gate_answers(Client* c, const Head* h, const char* p) noexcept nogil:
         claim_all(core.limits, limit, &keys[i * MAX_KEYS], n, &watched)
         if decide_locked(core, &watched):
             count(core, &watched, 1)
+    buf_release(&path)
     if all.n == 0:
         return 0
     if not decide_locked(core, &all):

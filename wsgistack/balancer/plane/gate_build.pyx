@@ -4,7 +4,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 from wsgistack.balancer.plane.configure cimport fill_cidr, own_text
-from wsgistack.balancer.plane.gates cimport KEY_NAME, MAX_LIMITS, MAX_RATES, Gate, GateLimit, GateRate, Text
+from wsgistack.balancer.plane.gates cimport KEY_NAME, MAX_LIMITS, MAX_PATHS, MAX_RATES, Gate, GateLimit, GateRate, Text
 from wsgistack.balancer.plane.limit_kernels cimport limit_fill
 from wsgistack.balancer.plane.networks cimport Cidr
 from wsgistack.balancer.plane.wire cimport (
@@ -60,6 +60,11 @@ cdef int fill_limit(GateLimit* limit, dict spec, bint dry_run) except -1:
     limit.count_refused = spec["count_refused"]
     limit.status = spec["status"]
     limit.methods = sum(1 << METHODS[word] for word in spec["methods"])
+    if len(spec["path"]) > MAX_PATHS:
+        raise ValueError(f"{len(spec['path'])} paths")
+    for i, glob in enumerate(spec["path"]):
+        limit.n_paths = i + 1
+        fill_text(&limit.paths[i], glob)
     limit.ipv4_bits = 96 + spec["ipv4_prefix"]
     limit.ipv6_bits = spec["ipv6_prefix"]
     limit.exempt = <Cidr*>calloc(len(spec["exempt"]) + 1, sizeof(Cidr))
@@ -105,5 +110,7 @@ cdef void free_gate(Gate* gate) noexcept:
             free(rate.problem.p)
             free(rate.page.p)
             free(rate.page_end.p)
+        for j in range(gate.limits[i].n_paths):
+            free(gate.limits[i].paths[j].p)
         free(gate.limits[i].exempt)
     free(gate)

@@ -10,6 +10,7 @@ cdef enum:
     MAX_RATES = 5                # of a limit, its bans included
     MAX_KEYS = 2                 # of a limit: a credential, and whose it is
     MAX_CLAIMS = 40
+    MAX_PATHS = 8                # of a limit, see balancer/limit_settings.py
     KEY_BYTES = 17               # a kind, and an address or a hash
     KEY_NAME = 64
 
@@ -47,6 +48,8 @@ cdef struct GateLimit:
     uint8_t n_rates
     uint16_t status
     uint16_t methods             # a bit for each MethodId; 0: all
+    uint8_t n_paths              # 0: all
+    Text paths[MAX_PATHS]        # globs
     uint8_t ipv4_bits            # of the 128
     uint8_t ipv6_bits
     char name[KEY_NAME]          # of the field, lower case

@@ -205,11 +205,16 @@ def test_a_successor_knows_which_states_were_reset(stage: LimitedStage) -> None:
 
 
 def test_explain_says_what_a_limit_would_do(stage: LimitedStage) -> None:
-    stage.do("SET api.exempt = 10.1.0.0/16", "SET api.methods = GET")
+    stage.do("SET api.exempt = 10.1.0.0/16", "SET api.methods = GET", "SET api.path = /, /api/*")
     stage.use_up(97)
     assert "limit api: 3 left of 100/hour fixed" in stage.say("explain GET / from 10.9.8.7")
     assert "limit api: 100 left of 100/hour fixed" in stage.say("explain HEAD / from 10.9.8.8")
-    for quiet in ("explain POST / from 10.9.8.7", "explain GET / from 10.1.2.3"):
+    assert "limit api: 3 left of 100/hour fixed" in stage.say("explain GET //%61pi/x?y from 10.9.8.7")
+    for quiet in (
+        "explain POST / from 10.9.8.7",
+        "explain GET /other from 10.9.8.7",
+        "explain GET / from 10.1.2.3",
+    ):
         assert [line for line in stage.say(quiet) if line.startswith("limit")] == []
     stage.use_up(100)
     lines = stage.say("explain GET / from 10.9.8.7")

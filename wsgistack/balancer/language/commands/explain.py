@@ -42,7 +42,7 @@ def foresee_all(desk: Desk, service: Service, question: Question) -> list[Forese
     return [
         foresee(limit, find_keys(limit, service, ledger, address, question.field), ledger)
         for limit in map(limits.get, service.limits)
-        if is_about(limit, question.method, address)
+        if is_about(limit, question.method, question.target, address)
     ]
 
 
