@@ -39,13 +39,8 @@ def _all_pools(desk: Desk) -> list[str]:
 
 
 def _one_pool(desk: Desk, name: str) -> list[str]:
-    found = desk.estate.pools.members(name)
-    return [f"{address} {handed}{_say_warmth(desk, name, address)}" for address, _, handed in found]
-
-
-def _say_warmth(desk: Desk, pool: str, address: str) -> str:
-    warmth = _find_warmth(desk, pool, address)
-    return "" if warmth is None else f" warming {warmth}%"
+    # Scripts of Perlbal's users split these lines in two: what else there is stands in `nodes`.
+    return [f"{address} {handed}" for address, _, handed in desk.estate.pools.members(name)]
 
 
 def _find_warmth(desk: Desk, pool: str, address: str) -> int | None:
