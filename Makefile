@@ -61,6 +61,9 @@ conformance-django: $(STAMPS)/dev build installed  ## Django's own cache tests o
 bench-limits: $(STAMPS)/dev build installed  ## what limits cost in the balancer, and a refusal beside nginx limit_req
 	@$(PY) -m bench.limits $(ARGS)
 
+conformance-servers: $(STAMPS)/dev build installed  ## a wrapped site under Debian's Apache with mod_wsgi
+	@$(PY) -m tools.server_conformance $(ARGS)
+
 bench-pick: $(STAMPS)/dev build installed  ## what a choice of a node costs, by algorithm and size of the pool
 	@$(PY) -m bench.pick
 
@@ -101,5 +104,5 @@ $(STAMPS)/installed: pyproject.toml | build
 		--no-build-isolation --no-deps -e .
 	@mkdir -p $(STAMPS) && touch $@
 
-.PHONY: help demo test lint build sanitize chaos bench-proxy bench-ring bench-ratelimit bench-page-cache bench-wrap race-limits bench-store conformance-ring conformance-django docs lock installed bench-limits
+.PHONY: help demo test lint build sanitize chaos bench-proxy bench-ring bench-ratelimit bench-page-cache bench-wrap race-limits bench-store conformance-ring conformance-django conformance-servers docs lock installed bench-limits
 .SUFFIXES:

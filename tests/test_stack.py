@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from wsgiref.validate import validator
@@ -168,3 +168,22 @@ def test_the_defaults_of_settings_are_those_of_the_components() -> None:
             if row.name in signature and signature[row.name].default != row.default:
                 differing.append((name, row.name))
     assert differing == []
+
+
+def test_a_server_that_takes_the_head_too_early_gets_it_early() -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        yield b"hello"
+
+    told: list[str] = []
+
+    def start_response(status: str, headers: object, exc_info: object = None, /) -> Any:
+        told.append(status)
+
+    for software, heads in (("Granian", ["200 OK"]), ("gunicorn/26.0", [])):
+        told.clear()
+        environ = {"REQUEST_METHOD": "GET", "SERVER_SOFTWARE": software}
+        body = wrap(app, conditional=True)(environ, start_response)
+        assert told == heads
+        assert b"".join(body) == b"hello"
+        assert told == ["200 OK"]

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
 
-from wsgistack.wsgi import EnvironRequest, Watched
+from tests.wsgi_shapes import Application, Broken, Shape, serve, shapes
+from wsgistack.wsgi import EnvironRequest, Watched, answer_early
 
 
 @pytest.mark.parametrize(
@@ -75,3 +77,69 @@ def test_it_tells_also_when_closing_fails() -> None:
     with pytest.raises(RuntimeError):
         watched.close()
     assert told == [0]
+
+
+def impatient(app: Any) -> Any:
+    """Return *app* behind a server that takes the head when the application returns."""
+
+    def call(environ: dict[str, Any], start_response: Any) -> Any:
+        told: list[object] = []
+
+        def start(*head: object) -> Any:
+            told.append(head)
+            return start_response(*head)
+
+        body = answer_early(app, environ, start)
+        assert len(told) == 1
+        return body
+
+    return call
+
+
+@given(shape=shapes())
+@settings(max_examples=200, deadline=None)
+def test_an_early_head_changes_nothing_else(shape: Shape) -> None:
+    bare_app, app = Application(shape), Application(shape)
+    bare, seen = serve(bare_app), serve(impatient(app))
+    assert (seen.error is None) == (bare.error is None)
+    assert app.closed == bare_app.closed or bare.error is not None
+    if bare.error is None:
+        assert (seen.status, seen.headers, seen.body) == (bare.status, bare.headers, bare.body)
+
+
+def test_a_list_stays_one_when_its_head_came_early() -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return [b"a", b"b"]
+
+    body = answer_early(app, {}, lambda status, headers, exc_info=None, /: lambda data: None)
+    assert body == [b"a", b"b"]
+
+
+def test_a_body_that_breaks_before_its_head_is_closed() -> None:
+    app = Application(Shape(kind="late", blocks=(b"", b"b"), breaks_at=0))
+    said: list[bytes] = []
+
+    def late(environ: dict[str, Any], start_response: Any) -> Any:
+        return app(environ, lambda *head: None)  # its head never comes
+
+    with pytest.raises(Broken):
+        answer_early(late, {}, lambda status, headers, exc_info=None, /: said.append)
+    assert (app.closed, said) == (1, [])
+
+
+def test_once_the_head_is_told_an_error_is_the_servers() -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        yield b"a"
+        try:
+            raise Broken("late")
+        except Broken as error:
+            start_response("500 Oops", [], (Broken, error, error.__traceback__))
+        yield b"never"
+
+    body = answer_early(app, {}, lambda status, headers, exc_info=None, /: lambda data: None)
+    blocks = iter(body)
+    assert next(blocks) == b"a"
+    with pytest.raises(Broken, match="late"):
+        next(blocks)

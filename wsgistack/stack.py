@@ -24,7 +24,7 @@ from wsgistack.errors import ConfigurationError, UnknownName
 from wsgistack.settings import EMPTY_WORDS, FALSE_WORDS, TRUE_WORDS
 from wsgistack.store.base import Store
 from wsgistack.store.url import make_store
-from wsgistack.wsgi import Environ, StartResponse, WSGIApplication
+from wsgistack.wsgi import Environ, StartResponse, WSGIApplication, answer_early
 
 __all__ = ["ORDERS", "Stack", "wrap"]
 
@@ -43,6 +43,9 @@ ORDERS = (
     ("metrics", "rate_limit", "refused requests would not be counted"),
 )
 
+# Servers (SERVER_SOFTWARE) that take the head when the application returns: granian 2.8.
+EARLY = frozenset({"Granian"})
+
 
 class Stack:
     """A WSGI application: *app* inside of *layers*, (name, WSGI application) pairs, outermost first.
@@ -57,6 +60,8 @@ class Stack:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
+        if environ.get("SERVER_SOFTWARE") in EARLY:
+            return answer_early(self._outermost, environ, start_response)
         return self._outermost(environ, start_response)
 
     def layer(self, name: str) -> Any:

@@ -18,6 +18,7 @@ __all__ = [
     "StartResponse",
     "WSGIApplication",
     "Watched",
+    "answer_early",
     "watch",
 ]
 
@@ -153,3 +154,78 @@ class Watched:
         finally:
             if len(ends) > 1:
                 self._tell(ends[1:])
+
+
+def answer_early(app: WSGIApplication, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """Answer as *app* does, but tell the head before this returns.
+
+    For servers that take the head when the application returns, though PEP 3333 lets it come with
+    the first block.  What write() was given then stands at the front of the body.
+    """
+    answer = _Early(start_response)
+    body = app(environ, answer.start_response)
+    try:
+        answer.take_head(body)
+    except BaseException:
+        answer.close()
+        raise
+    return body if answer.is_untouched and type(body) is list else answer
+
+
+class _Early:
+    """A response whose first blocks were taken from its body already."""
+
+    def __init__(self, start_response: StartResponse) -> None:
+        self._start_response = start_response
+        self._head: tuple[str, Headers] | None = None
+        self._is_told = False
+        self._first: list[bytes] = []
+        self._iterator: Iterator[bytes] | None = None
+        self.body: Iterable[bytes] | None = None
+
+    @property
+    def is_untouched(self) -> bool:
+        """Tell whether the body is as the application gave it."""
+        return self._iterator is None and not self._first
+
+    def start_response(
+        self, status: str, headers: Headers, exc_info: ExcInfo | None = None, /
+    ) -> Callable[[bytes], object]:
+        """Keep the head: until it is told the application may think better of it."""
+        if self._is_told and exc_info is not None and exc_info[1] is not None:
+            raise exc_info[1].with_traceback(exc_info[2])
+        if self._head is not None and exc_info is None:
+            raise AssertionError("start_response was called twice")
+        self._head = status, headers
+        return self._first.append
+
+    def take_head(self, body: Iterable[bytes]) -> None:
+        """Let the application go on until its head is known, and tell it."""
+        self.body = body
+        if self._head is None:
+            self._iterator = iter(body)
+            for block in self._iterator:
+                self._first.append(block)
+                if self._head is not None:
+                    break
+        if self._head is None:
+            raise AssertionError("the application never called start_response")
+        self._is_told = True
+        self._start_response(*self._head)
+
+    def __iter__(self) -> _Early:
+        return self
+
+    def __next__(self) -> bytes:
+        if self._first:
+            return self._first.pop(0)
+        if self._iterator is None:
+            assert self.body is not None
+            self._iterator = iter(self.body)
+        return next(self._iterator)
+
+    def close(self) -> None:
+        """Close the application's body."""
+        close = getattr(self.body, "close", None)
+        if close is not None:
+            close()

@@ -1,0 +1,32 @@
+"""Servers that have no command of their own: `python -m tests.servers.run werkzeug 127.0.0.1 8000`."""
+
+import logging
+import sys
+
+from tests.servers.site import application
+
+__all__ = ["SERVERS"]
+
+
+def run_werkzeug(host: str, port: int) -> None:
+    """Serve by werkzeug's development server, a thread for each request."""
+    from werkzeug.serving import run_simple
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    run_simple(host, port, application, threaded=True)
+
+
+def run_pywsgi(host: str, port: int) -> None:
+    """Serve by gevent's server; nothing is patched."""
+    from gevent.pywsgi import WSGIServer
+
+    WSGIServer((host, port), application, log=None).serve_forever()
+
+
+SERVERS = {"werkzeug": run_werkzeug, "pywsgi": run_pywsgi}
+
+if __name__ == "__main__":
+    try:
+        SERVERS[sys.argv[1]](sys.argv[2], int(sys.argv[3]))
+    except KeyboardInterrupt:
+        sys.exit(0)

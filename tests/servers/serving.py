@@ -1,0 +1,172 @@
+"""Real WSGI servers around tests/servers/site.py: how each is started, asked and ended."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.live.processes import ROOT, choose_port, eventually
+from tools.apache import find_apache
+from wsgistack.store.shm.store import FOLDER
+
+__all__ = ["SERVERS", "Answer", "Served", "Server", "find_servers"]
+
+SITE = "tests.servers.site:application"
+STOPS_WITHIN_S = 30.0
+
+
+@dataclass(frozen=True)
+class Server:
+    """How a server is started.  *command*: its words, with {host}, {port}, {folder}, {root}.
+
+    *processes*: how many answer; *end*: the signal at which it leaves; *store*: where its workers share,
+    for a server that does not tell that there are several (wsgi.multiprocess).
+    """
+
+    command: list[str]
+    processes: int = 1
+    end: signal.Signals = signal.SIGTERM
+    store: str = ""
+
+
+def find_servers() -> list[str]:
+    """Return the servers to test: those that come from PyPI, or those that WSGISTACK_SERVERS names."""
+    asked = os.environ.get("WSGISTACK_SERVERS")
+    return asked.split(",") if asked else [name for name in SERVERS if name != "mod_wsgi"]
+
+
+def _program(name: str) -> str:
+    return str(Path(sys.executable).with_name(name))
+
+
+GUNICORN = [
+    *(sys.executable, "-m", "gunicorn", "--bind={host}:{port}", "--workers=2", "--log-level=warning"),
+    *("--no-control-socket", "--worker-tmp-dir={folder}", SITE),
+]
+RUN = [sys.executable, "-m", "tests.servers.run"]
+SERVERS = {
+    "gunicorn sync": Server([*GUNICORN, "--worker-class=sync"], 2),
+    "gunicorn preload": Server([*GUNICORN, "--worker-class=sync", "--preload"], 2),
+    "gunicorn gthread": Server([*GUNICORN, "--worker-class=gthread", "--threads=4"], 2),
+    "gunicorn gevent": Server([*GUNICORN, "--worker-class=gevent"], 2),
+    "waitress": Server(
+        [
+            *(sys.executable, "-m", "waitress", "--listen={host}:{port}", "--threads=4"),
+            # Else it drops X-Forwarded-For before `trust` could judge it.
+            *("--no-clear-untrusted-proxy-headers", SITE),
+        ],
+        end=signal.SIGINT,
+    ),
+    "uWSGI": Server(
+        [
+            *(
+                _program("pyuwsgi"),
+                "--http-socket={host}:{port}",
+                "--master",
+                "--processes=2",
+                "--die-on-term",
+            ),
+            *("--need-app", "--disable-logging", "--pythonpath={root}", f"--module={SITE}"),
+        ],
+        2,
+    ),
+    "granian": Server(
+        [
+            *(_program("granian"), "--interface=wsgi", "--host={host}", "--port={port}", "--workers=2"),
+            *("--blocking-threads=4", "--log-level=warning", SITE),
+        ],
+        2,
+        store="shm:///{port}-of-granian?size=8m",
+    ),
+    "gevent.pywsgi": Server([*RUN, "pywsgi", "{host}", "{port}"], end=signal.SIGINT),
+    "werkzeug": Server([*RUN, "werkzeug", "{host}", "{port}"], end=signal.SIGINT),
+    "mod_wsgi": Server(["{apache}", "-f", "{folder}/httpd.conf", "-DFOREGROUND"], 2),
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A response: its status, fields (names in small letters; repeated ones joined) and body."""
+
+    status: int
+    fields: dict[str, str]
+    body: bytes
+
+
+class Served:
+    """A server that runs, until `end`; its log of accesses is *log*, what it says is in *says*."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self._folder = TemporaryDirectory(prefix="wsgistack-served-")
+        folder = Path(self._folder.name)
+        self.log = folder / "access.log"
+        self.says = folder / "says.log"
+        self.host, self.port = "127.0.0.1", choose_port()
+        names = {"host": self.host, "port": str(self.port), "folder": str(folder), "root": str(ROOT)}
+        environ = {"SITE_LOG": str(self.log), "SITE_STORE": server.store, "PYTHONPATH": str(ROOT)}
+        if server is SERVERS["mod_wsgi"]:
+            apache = find_apache()
+            names["apache"] = apache.program
+            environ["LD_LIBRARY_PATH"] = apache.library_path
+            workers = server.processes
+            apache.configure(folder, SITE, host=self.host, port=self.port, processes=workers, root=ROOT)
+        with self.says.open("wb") as says:
+            self.process = subprocess.Popen(
+                [word.format(**names) for word in server.command],
+                cwd=ROOT,
+                env=os.environ | {name: value.format(**names) for name, value in environ.items()},
+                stdin=subprocess.DEVNULL,
+                stdout=says,
+                stderr=says,
+            )
+        try:
+            eventually(self._answers, what="the server does not answer")
+        except BaseException:
+            print(self.says.read_text())
+            self.process.kill()
+            self.process.wait()
+            raise
+
+    def _answers(self) -> bool:
+        assert self.process.poll() is None, self.says.read_text()
+        with suppress(OSError):
+            return self.ask("/bare/flask/who").status == 200
+        return False
+
+    def ask(self, path: str, *, method: str = "GET", body: bytes | None = None, **fields: str) -> Answer:
+        """Ask on a connection of its own; *fields* have `_` for `-`."""
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=30)
+        try:
+            sent = {name.replace("_", "-"): value for name, value in fields.items()}
+            connection.request(method, path, body, sent)
+            response = connection.getresponse()
+            return Answer(
+                response.status,
+                {name.lower(): response.headers[name] for name in response.headers},
+                response.read(),
+            )
+        finally:
+            connection.close()
+
+    def end(self) -> None:
+        """Ask the server to leave: it does, in time, and complains of nothing."""
+        try:
+            self.process.send_signal(self.server.end)
+            assert self.process.wait(STOPS_WITHIN_S) == 0, self.says.read_text()
+        finally:
+            if self.process.poll() is None:
+                self.process.kill()
+                self.process.wait()
+            for path in FOLDER.glob(f"wsgistack-{self.port}-*"):
+                path.unlink()
+            said = self.says.read_text()
+            self._folder.cleanup()
+        assert "Traceback" not in said and "Warning" not in said, said
