@@ -120,7 +120,8 @@ class Served:
             apache.configure(folder, SITE, host=self.host, port=self.port, processes=workers, root=ROOT)
         with self.says.open("wb") as says:
             self.process = subprocess.Popen(
-                [word.format(**names) for word in server.command],
+                # A shell starts what it puts into the background deaf to SIGINT, and so its children.
+                ["env", "--default-signal=INT", *[word.format(**names) for word in server.command]],
                 cwd=ROOT,
                 env=os.environ | {name: value.format(**names) for name, value in environ.items()},
                 stdin=subprocess.DEVNULL,

@@ -30,7 +30,7 @@ def test_the_bytes_that_it_counts_are_those_that_it_takes(value_bytes: int) -> N
     finally:
         tracemalloc.stop()
     assert store.stats()["evictions"] > 0
-    assert 0.75 < taken / store.stats()["bytes"] <= 1.0
+    assert 0.75 < taken / store.stats()["bytes"] <= 1.05  # what other threads allocate is traced too
 
 
 def test_it_never_grows_past_its_bound() -> None:
