@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.cache.shop import FRESH, NOW, Shop, ask, guest, heard_by, page
@@ -65,6 +65,7 @@ def site(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
 
 
 @pytest.mark.parametrize("profile", ["anonymous", "rfc9111"])
+@example(environs=[{}, {"PATH_INFO": "/api/x", "HTTP_COOKIE": "sessionid=1"}])
 @given(environs=st.lists(ENVIRONS, min_size=2, max_size=12))
 def test_the_short_way_and_the_long_one_agree(profile: str, environs: list[dict[str, Any]]) -> None:
     options: dict[str, Any] = {

@@ -186,8 +186,6 @@ class PageCache:
     ) -> Iterable[bytes]:
         request = EnvironRequest(environ)
         rule = self._rules.find(request) if self._rules else None
-        if rule is not None and rule.action == bypass:
-            return self._pass(environ, start_response, "rule")
         guests, reads = self._guests, request.method in READS
         seen: RequestView = request
         dimensions: Selecting = () if guests is None else guests.nobody
@@ -196,6 +194,8 @@ class PageCache:
             if isinstance(guest, Personal):
                 return self._pass(environ, start_response, guest.why)
             seen, dimensions = guest, guest.anonymous.dimensions
+        if rule is not None and rule.action == bypass:
+            return self._pass(environ, start_response, "rule")
         target = find_target(request, hosts=self._hosts, ignored=self._ignored)
         if isinstance(target, str):
             return self._pass(environ, start_response, target)
