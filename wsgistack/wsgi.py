@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 __all__ = [
+    "Answer",
     "Environ",
     "EnvironRequest",
     "ExcInfo",
@@ -19,6 +20,8 @@ __all__ = [
     "WSGIApplication",
     "Watched",
     "answer_early",
+    "observe",
+    "pass_head",
     "watch",
 ]
 
@@ -94,6 +97,62 @@ class EnvironRequest:
 def _variable_of(field: str) -> str:
     name = field.upper().replace("-", "_")
     return name if name in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + name
+
+
+def pass_head(
+    start_response: StartResponse, status: str, headers: Headers, exc_info: ExcInfo | None
+) -> Callable[[bytes], object]:
+    """Call *start_response*, with *exc_info* only where there is one: some servers take no None."""
+    if exc_info is None:
+        return start_response(status, headers)
+    return start_response(status, headers, exc_info)
+
+
+class Answer:
+    """What is known of a response when it is over; *status* is its three digits, *sent* bytes of its body."""
+
+    __slots__ = ("_at_end", "_start_response", "cache_status", "sent", "status")
+
+    def __init__(self, start_response: StartResponse, at_end: Callable[[Answer], None]) -> None:
+        self._start_response = start_response
+        self._at_end = at_end
+        self.status = "500"  # of an application that raises before it answers
+        self.cache_status = ""
+        self.sent = 0
+
+    def start_response(
+        self, status: str, headers: Headers, exc_info: ExcInfo | None = None, /
+    ) -> Callable[[bytes], object]:
+        """Pass on what the application says, and remember it."""
+        self.status = status[:3]
+        for name, value in headers:
+            if len(name) == 12 and name.lower() == "cache-status":
+                self.cache_status = value
+        write = pass_head(self._start_response, status, headers, exc_info)
+
+        def count(data: bytes) -> object:
+            self.sent += len(data)
+            return write(data)
+
+        return count
+
+    def end(self, sent: int) -> None:
+        """Tell that it is over; *sent* bytes of the body came beside those of write()."""
+        self.sent += sent
+        self._at_end(self)
+
+
+def observe(
+    app: WSGIApplication, environ: Environ, start_response: StartResponse, at_end: Callable[[Answer], None]
+) -> Iterable[bytes]:
+    """Answer as *app* does; *at_end(answer)* is called once, when the response is over or *app* raised."""
+    answer = Answer(start_response, at_end)
+    try:
+        body = app(environ, answer.start_response)
+    except BaseException:
+        answer.end(0)
+        raise
+    return watch(body, answer.end)
 
 
 def watch(body: Iterable[bytes], at_end: Callable[[int], None]) -> Watched:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsgistack.cache import entry
-from wsgistack.cache.entry import Entry, Mark, Variants, open_entry, open_mark, open_variants, pack
+from wsgistack.cache.entry import Entry, Variants, open_entry, open_variants, pack
 
 KEY = b"1:1the frame of a key"
 PAGE = Entry(
@@ -26,7 +26,7 @@ PAGE = Entry(
 )
 
 
-def packed(value: Entry | Variants | Mark, secret: bytes = b"") -> bytes:
+def packed(value: Entry | Variants, secret: bytes = b"") -> bytes:
     raw = pack(value, secret=secret)
     assert raw is not None
     return raw
@@ -52,10 +52,6 @@ def test_the_names_of_variants_come_back() -> None:
     assert open_variants(packed(variants), KEY) == variants
 
 
-def test_a_mark_comes_back() -> None:
-    assert open_mark(packed(Mark(KEY, "set-cookie", 3)), KEY) == Mark(KEY, "set-cookie", 3)
-
-
 def test_a_reader_who_knows_no_key_gets_it() -> None:
     found = open_entry(packed(PAGE), b"")
     assert found is not None
@@ -69,10 +65,10 @@ def test_another_keys_page_is_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("value", "opener"),
-    [(PAGE, open_variants), (PAGE, open_mark), (Mark(KEY, "x"), open_entry), (Variants(KEY, ()), open_mark)],
-    ids=["page as variants", "page as mark", "mark as page", "variants as mark"],
+    [(PAGE, open_variants), (Variants(KEY, ()), open_entry)],
+    ids=["page as variants", "variants as page"],
 )
-def test_another_kind_is_nothing(value: Entry | Variants | Mark, opener: type) -> None:
+def test_another_kind_is_nothing(value: Entry | Variants, opener: type) -> None:
     assert opener(packed(value), KEY) is None
 
 
@@ -80,7 +76,6 @@ def test_another_kind_is_nothing(value: Entry | Variants | Mark, opener: type) -
 def test_what_is_no_frame_is_nothing(raw: bytes | None) -> None:
     assert open_entry(raw, KEY) is None
     assert open_variants(raw, KEY) is None
-    assert open_mark(raw, KEY) is None
 
 
 def test_a_frame_cut_anywhere_is_nothing() -> None:

@@ -23,16 +23,14 @@ __all__ = [
     "LARGEST_TEXTS",
     "LONGEST_KEY",
     "Entry",
-    "Mark",
     "Variants",
     "open_entry",
-    "open_mark",
     "open_variants",
     "pack",
 ]
 
 MAGIC = b"wsp1"
-PAGE, VARIANTS, MARK = 1, 2, 3
+PAGE, VARIANTS = 1, 2
 SEALED = 1  # in flags: a mac follows
 # magic kind flags status | key texts | fields selecting tags | body | generation | times
 NUMBERS = struct.Struct("<4sBBH II III Q Q 9d")
@@ -83,27 +81,16 @@ class Variants:
     generation: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """The memory that a key is not to be shared, and why; see coalesce."""
-
-    key: bytes
-    why: str
-    generation: int = 0
-
-
-def pack(value: Entry | Variants | Mark, *, secret: bytes = b"") -> bytes | None:
+def pack(value: Entry | Variants, *, secret: bytes = b"") -> bytes | None:
     """Return the frame of *value*, None for what no frame can hold.
 
     That is a text with a NUL or a lone surrogate, a number out of range, or anything too large.
     """
     if isinstance(value, Entry):
         kind, numbers, texts, body = PAGE, _numbers_of(value), _texts_of(value), value.body
-    elif isinstance(value, Variants):
+    else:
         lines = [",".join(names) for names in value.names]
         kind, numbers, texts, body = VARIANTS, (0, len(lines), 0, 0, *_terms((), 0.0)), lines, b""
-    else:
-        kind, numbers, texts, body = MARK, (0, 1, 0, 0, *_terms((), 0.0)), [value.why], b""
     return _frame(kind, value.key, value.generation, numbers, texts, body, secret)
 
 
@@ -142,14 +129,6 @@ def open_variants(raw: bytes | None, key: bytes, *, secret: bytes = b"") -> Vari
     if opened is None or len(opened.texts) != opened.counts[1] or opened.body:
         return None
     return Variants(opened.key, tuple([_names(line) for line in opened.texts]), opened.generation)
-
-
-def open_mark(raw: bytes | None, key: bytes, *, secret: bytes = b"") -> Mark | None:
-    """Return why *key* is not to be shared, None where *raw* is anything else."""
-    opened = _open(MARK, raw, key, secret)
-    if opened is None or len(opened.texts) != 1 or opened.body:
-        return None
-    return Mark(opened.key, opened.texts[0], opened.generation)
 
 
 def _names(line: str) -> tuple[str, ...]:
@@ -251,4 +230,4 @@ def _open(kind: int, raw: bytes | None, key: bytes, secret: bytes) -> _Opened | 
     return _Opened(counts, found, texts, raw[body_at:end], generation, tuple(times))
 
 
-_STARTS: Final = {kind: MAGIC + bytes((kind,)) for kind in (PAGE, VARIANTS, MARK)}
+_STARTS: Final = {kind: MAGIC + bytes((kind,)) for kind in (PAGE, VARIANTS)}

@@ -49,7 +49,15 @@ from wsgistack.store.base import Store
 from wsgistack.store.guarded import Guarded
 from wsgistack.store.memory import MemoryStore
 from wsgistack.store.url import make_store
-from wsgistack.wsgi import Environ, EnvironRequest, ExcInfo, Headers, StartResponse, WSGIApplication
+from wsgistack.wsgi import (
+    Environ,
+    EnvironRequest,
+    ExcInfo,
+    Headers,
+    StartResponse,
+    WSGIApplication,
+    pass_head,
+)
 
 __all__ = ["PageCache"]
 
@@ -247,9 +255,7 @@ class PageCache:
         def start(
             status: str, headers: Headers, exc_info: ExcInfo | None = None, /
         ) -> Callable[[bytes], object]:
-            if exc_info is None:
-                return start_response(status, [*headers, added])
-            return start_response(status, [*headers, added], exc_info)
+            return pass_head(start_response, status, [*headers, added], exc_info)
 
         return self.app(environ, start)
 

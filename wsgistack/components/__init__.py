@@ -21,13 +21,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
+from wsgistack.errors import SettingError
 from wsgistack.registry import Family
 from wsgistack.settings import Table
 from wsgistack.wsgi import WSGIApplication
 
-__all__ = ["COMPONENTS", "Component"]
+__all__ = ["COMPONENTS", "Component", "make_rules"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,21 @@ class Component:
     make: Callable[..., WSGIApplication]
     objects: tuple[str, ...]
     for_others: Callable[[Mapping[str, Any]], dict[str, dict[str, Any]]]
+
+
+Rule = TypeVar("Rule")
+
+
+def make_rules(kind: Callable[..., Rule], rules: Iterable[object]) -> list[Rule]:
+    """Return *rules*, those that are mappings made into *kind* of their items; SettingError for what is none."""
+    return [_make_rule(kind, rule) if isinstance(rule, Mapping) else rule for rule in rules]  # type: ignore[misc]  # a Rule
+
+
+def _make_rule(kind: Callable[..., Rule], rule: Mapping[str, Any]) -> Rule:
+    try:
+        return kind(**rule)
+    except TypeError as error:
+        raise SettingError(f"rules: {dict(rule)!r} is not a rule: {str(error).partition('() ')[2]}") from None
 
 
 def _nothing(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

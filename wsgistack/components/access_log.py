@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from wsgistack.errors import SettingError
 from wsgistack.settings import TEXT, Setting, Table, make_choice
-from wsgistack.wsgi import Environ, ExcInfo, Headers, StartResponse, WSGIApplication, watch
+from wsgistack.wsgi import Answer, Environ, StartResponse, WSGIApplication, observe
 
 __all__ = ["FORMATS", "HELP", "MAIN", "NAME", "PLACE", "SETTINGS", "AccessLog", "make"]
 
@@ -37,13 +37,11 @@ OPTIONAL = (
 
 
 class Ending(NamedTuple):
-    """What is known of a response at its end."""
+    """What is known of a request at its end."""
 
     at: float
-    status: str
-    sent: int
-    cache: str
     took_us: int
+    answer: Answer
 
 
 def _json(environ: Environ, end: Ending) -> str:
@@ -54,14 +52,14 @@ def _json(environ: Environ, end: Ending) -> str:
         f'{{"time":"{_second(int(end.at))}.{int(end.at % 1 * 1000):03}+00:00",'
         f'"client":{text(get("REMOTE_ADDR") or "unknown")},"method":{text(get("REQUEST_METHOD", ""))},'
         f'"target":{text(_target(environ))},"version":{text(get("SERVER_PROTOCOL", ""))},'
-        f'"status":{end.status},"bytes":{end.sent},"referer":{text(get("HTTP_REFERER", "")[:LONGEST])},'
+        f'"status":{end.answer.status},"bytes":{end.answer.sent},"referer":{text(get("HTTP_REFERER", "")[:LONGEST])},'
         f'"user_agent":{text(get("HTTP_USER_AGENT", "")[:LONGEST])}'
     )
     for variable, key in OPTIONAL:
         if environ.get(variable):
             line += f',"{key}":{text(str(environ[variable])[:LONGEST])}'
-    if end.cache:
-        line += f',"cache":{text(end.cache)}'
+    if end.answer.cache_status:
+        line += f',"cache":{text(end.answer.cache_status)}'
     return f'{line},"total_us":{end.took_us}}}'
 
 
@@ -73,11 +71,11 @@ def _combined(environ: Environ, end: Ending) -> str:
         for variable, key in OPTIONAL[1:]
         if get(variable)
     )
-    if end.cache:
-        rest += f" cache={_quote(end.cache)}"
+    if end.answer.cache_status:
+        rest += f" cache={_quote(end.answer.cache_status)}"
     user = _quote(str(get("REMOTE_USER"))[:LONGEST]) if get("REMOTE_USER") else "-"
     return (
-        f"{get('REMOTE_ADDR') or 'unknown'} - {user} [{_apache(int(end.at))}] {_quote(asked)} {end.status} {end.sent}"
+        f"{get('REMOTE_ADDR') or 'unknown'} - {user} [{_apache(int(end.at))}] {_quote(asked)} {end.answer.status} {end.answer.sent}"
         f" {_quote(get('HTTP_REFERER', '')[:LONGEST])} {_quote(get('HTTP_USER_AGENT', '')[:LONGEST])}"
         f"{rest} total_us={end.took_us}"
     )
@@ -156,56 +154,13 @@ class AccessLog:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Pass a request on, and log it at its end."""
-        passage = _Passage(self, environ, start_response)
-        try:
-            body = self.app(environ, passage.start_response)
-        except BaseException:
-            passage.at_end(0)
-            raise
-        return watch(body, passage.at_end)
+        at, began = self._now(), self._monotonic_ns()
 
+        def at_end(answer: Answer) -> None:
+            took_us = (self._monotonic_ns() - began) // 1000
+            self._write(self._format(environ, Ending(at, took_us, answer)))
 
-class _Passage:
-    """One request on its way through."""
-
-    __slots__ = ("_at", "_began", "_cache", "_environ", "_owner", "_start_response", "_status", "_written")
-
-    def __init__(self, owner: AccessLog, environ: Environ, start_response: StartResponse) -> None:
-        self._owner = owner
-        self._environ = environ
-        self._start_response = start_response
-        self._at = owner._now()
-        self._began = owner._monotonic_ns()
-        self._status = "500"
-        self._cache = ""
-        self._written = 0
-
-    def start_response(
-        self, status: str, headers: Headers, exc_info: ExcInfo | None = None, /
-    ) -> Callable[[bytes], object]:
-        """Pass on what the application says, and remember it."""
-        self._status = status[:3]
-        for name, value in headers:
-            if len(name) == 12 and name.lower() == "cache-status":
-                self._cache = value
-        write = (
-            self._start_response(status, headers)
-            if exc_info is None
-            else self._start_response(status, headers, exc_info)
-        )
-
-        def count(data: bytes) -> object:
-            self._written += len(data)
-            return write(data)
-
-        return count
-
-    def at_end(self, sent: int) -> None:
-        """Write the line."""
-        owner = self._owner
-        took_us = (owner._monotonic_ns() - self._began) // 1000
-        end = Ending(self._at, self._status, sent + self._written, self._cache, took_us)
-        owner._write(owner._format(self._environ, end))
+        return observe(self.app, environ, start_response, at_end)
 
 
 class _File:

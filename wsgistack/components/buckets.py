@@ -29,7 +29,7 @@ from typing import Any
 
 from wsgistack.errors import SettingError
 from wsgistack.settings import DURATION, TEXT, Setting, Table
-from wsgistack.wsgi import Environ, ExcInfo, Headers, StartResponse, WSGIApplication
+from wsgistack.wsgi import Environ, ExcInfo, Headers, StartResponse, WSGIApplication, pass_head
 
 __all__ = [
     "HELP",
@@ -230,11 +230,7 @@ class Buckets:
         ) -> Callable[[bytes], object]:
             # A cookie of one's own makes a response nobody else's (RFC 9111 §7.3 leaves that to us).
             headers = [*headers, ("Set-Cookie", cookie)]
-            return (
-                start_response(status, headers)
-                if exc_info is None
-                else start_response(status, headers, exc_info)
-            )
+            return pass_head(start_response, status, headers, exc_info)
 
         return start
 

@@ -18,7 +18,7 @@ from werkzeug.http import parse_accept_header
 
 from wsgistack.errors import SettingError
 from wsgistack.settings import INT, SIZE, WORDS, Setting, Table
-from wsgistack.wsgi import Environ, ExcInfo, Headers, StartResponse, WSGIApplication
+from wsgistack.wsgi import Environ, ExcInfo, Headers, StartResponse, WSGIApplication, pass_head
 
 __all__ = ["HELP", "MAIN", "NAME", "PLACE", "SETTINGS", "Compression", "make"]
 
@@ -152,7 +152,7 @@ class _Passage:
         self._owner = owner
         self._environ = environ
         self._start_response = start_response
-        self._compresses = False
+        self._started = self._compresses = False
         self._first = b""
 
     def body(self, app: WSGIApplication) -> Iterable[bytes]:
@@ -161,8 +161,6 @@ class _Passage:
         if self._compresses or not self._started:
             return _Compressed(self, body)
         return body
-
-    _started = False
 
     def start_response(
         self, status: str, headers: Headers, exc_info: ExcInfo | None = None, /
@@ -177,11 +175,7 @@ class _Passage:
             if self._compresses:
                 headers = _as_gzip(headers)
                 self._first, self.block, self.end = self._owner.start()
-        write = (
-            self._start_response(status, headers)
-            if exc_info is None
-            else self._start_response(status, headers, exc_info)
-        )
+        write = pass_head(self._start_response, status, headers, exc_info)
         return self._compressing(write) if self._compresses else write
 
     def _compressing(self, write: Callable[[bytes], object]) -> Callable[[bytes], object]:

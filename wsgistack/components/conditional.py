@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 
-from werkzeug.http import is_resource_modified
-
+from wsgistack.http.conditional import evaluate
 from wsgistack.settings import SIZE, Setting, Table
 from wsgistack.wsgi import Environ, ExcInfo, Headers, StartResponse, WSGIApplication
 
@@ -123,21 +122,19 @@ class _Passage:
 
     def _is_known(self, headers: Headers) -> bool:
         fields = {name.lower(): value for name, value in headers}
-        if "etag" not in fields and "last-modified" not in fields:
-            return False
-        return not is_resource_modified(
-            self._environ, etag=_opaque(fields.get("etag")), last_modified=fields.get("last-modified")
+        status = evaluate(
+            none_match=self._environ.get("HTTP_IF_NONE_MATCH"),
+            modified_since=self._environ.get("HTTP_IF_MODIFIED_SINCE"),
+            etag=fields.get("etag"),
+            last_modified=fields.get("last-modified"),
+            date=None,
         )
+        return status == 304
 
     def _send_head(self) -> None:
         if self._held is not None:
             held, self._held = self._held, None
             self._write = self._start_response(*held)
-
-
-def _opaque(etag: str | None) -> str | None:
-    """Return the tag without its quotes; If-None-Match compares weakly.  RFC 9110 §13.1.2"""
-    return None if etag is None else etag.removeprefix("W/").strip('"')
 
 
 def _is_file(environ: Environ, body: Iterable[bytes]) -> bool:

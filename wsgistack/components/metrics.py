@@ -26,7 +26,7 @@ from wsgistack.settings import NETWORKS, TEXT, Setting, Table
 from wsgistack.store.base import Store
 from wsgistack.store.url import make_store
 from wsgistack.tally import Tally
-from wsgistack.wsgi import Environ, ExcInfo, Headers, StartResponse, WSGIApplication, watch
+from wsgistack.wsgi import Answer, Environ, StartResponse, WSGIApplication, observe
 
 __all__ = ["HELP", "MAIN", "NAME", "OBJECTS", "PLACE", "SETTINGS", "Metrics", "make"]
 
@@ -104,13 +104,12 @@ class Metrics:
             self._find_place(environ)
         if environ.get("PATH_INFO") == self._path and self._may_read(environ):
             return self._page(environ, start_response)
-        passage = _Passage(self, environ, start_response)
-        try:
-            body = self.app(environ, passage.start_response)
-        except BaseException:
-            passage.at_end(0)
-            raise
-        return watch(body, passage.at_end)
+        began = self._monotonic_ns()
+
+        def at_end(answer: Answer) -> None:
+            self.tally.add(_counts_of(environ, answer, (self._monotonic_ns() - began) // 1000))
+
+        return observe(self.app, environ, start_response, at_end)
 
     def _find_place(self, environ: Environ) -> None:
         """Share counts with the other workers of this server, if it says that there are some."""
@@ -142,55 +141,19 @@ class Metrics:
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [text]
 
 
-class _Passage:
-    """One request on its way through."""
-
-    __slots__ = ("_began", "_cache", "_environ", "_owner", "_start_response", "_status", "_written")
-
-    def __init__(self, owner: Metrics, environ: Environ, start_response: StartResponse) -> None:
-        self._owner = owner
-        self._environ = environ
-        self._start_response = start_response
-        self._began = owner._monotonic_ns()
-        self._status = "500"
-        self._cache = ""
-        self._written = 0
-
-    def start_response(
-        self, status: str, headers: Headers, exc_info: ExcInfo | None = None, /
-    ) -> Callable[[bytes], object]:
-        """Pass on what the application says, and remember it."""
-        self._status = status[:3]
-        for name, value in headers:
-            if len(name) == 12 and name.lower() == "cache-status":
-                self._cache = value
-        write = (
-            self._start_response(status, headers)
-            if exc_info is None
-            else self._start_response(status, headers, exc_info)
-        )
-
-        def count(data: bytes) -> object:
-            self._written += len(data)
-            return write(data)
-
-        return count
-
-    def at_end(self, sent: int) -> None:
-        """Count the response."""
-        took_us = (self._owner._monotonic_ns() - self._began) // 1000
-        counts = {
-            _request_name(self._environ.get("REQUEST_METHOD", ""), self._status): 1,
-            DURATIONS[bisect_left(BOUNDS_US, took_us)]: 1,
-            "duration_us": took_us,
-            "bytes": sent + self._written,
-        }
-        if self._cache:
-            found = CACHE_WORD.search(self._cache)
-            counts[f"cache|{found[1].removeprefix('fwd=') if found else 'other'}"] = 1
-        for split, bucket in self._environ.get("wsgistack.buckets", NOTHING).items():
-            counts[f"bucket|{split}|{bucket}"] = 1
-        self._owner.tally.add(counts)
+def _counts_of(environ: Environ, answer: Answer, took_us: int) -> dict[str, int]:
+    counts = {
+        _request_name(environ.get("REQUEST_METHOD", ""), answer.status): 1,
+        DURATIONS[bisect_left(BOUNDS_US, took_us)]: 1,
+        "duration_us": took_us,
+        "bytes": answer.sent,
+    }
+    if answer.cache_status:
+        found = CACHE_WORD.search(answer.cache_status)
+        counts[f"cache|{found[1].removeprefix('fwd=') if found else 'other'}"] = 1
+    for split, bucket in environ.get("wsgistack.buckets", NOTHING).items():
+        counts[f"bucket|{split}|{bucket}"] = 1
+    return counts
 
 
 @lru_cache(maxsize=1024)

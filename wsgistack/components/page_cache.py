@@ -12,7 +12,7 @@ from typing import Any
 from wsgistack.cache.middleware import PageCache
 from wsgistack.cache.rules import Rule
 from wsgistack.cache.settings import SETTINGS
-from wsgistack.errors import SettingError
+from wsgistack.components import make_rules
 from wsgistack.wsgi import WSGIApplication
 
 __all__ = ["HELP", "MAIN", "NAME", "OBJECTS", "PLACE", "SETTINGS", "make"]
@@ -41,13 +41,4 @@ def make(
     app: WSGIApplication, *, store: Any = "", rules: Iterable[Rule | Mapping[str, Any]] = (), **settings: Any
 ) -> PageCache:
     """Return the cache around *app*.  *rules*: Rule objects, or mappings of their arguments."""
-    return PageCache(app, rules=[_make_rule(rule) for rule in rules], store=store or None, **settings)
-
-
-def _make_rule(rule: Rule | Mapping[str, Any]) -> Rule:
-    if isinstance(rule, Rule):
-        return rule
-    try:
-        return Rule(**rule)
-    except TypeError as error:
-        raise SettingError(f"rules: {dict(rule)!r} is not a rule: {str(error).partition('() ')[2]}") from None
+    return PageCache(app, rules=make_rules(Rule, rules), store=store or None, **settings)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from wsgistack.errors import SettingError
+from wsgistack.components import make_rules
 from wsgistack.ratelimit.fallback import ON_STORE_ERROR
 from wsgistack.ratelimit.fields import FORMS
 from wsgistack.ratelimit.middleware import RateLimit
@@ -76,14 +76,5 @@ def make(
 
     The client is whom REMOTE_ADDR names: put `trust` outside of it where proxies stand in front.
     """
-    made = [_make_rule(rule) for rule in rules]
+    made = make_rules(Rule, rules)
     return RateLimit(app, rate or None, rules=made, store=store or None, meter=meter or False, **settings)
-
-
-def _make_rule(rule: Rule | Mapping[str, Any]) -> Rule:
-    if isinstance(rule, Rule):
-        return rule
-    try:
-        return Rule(**rule)
-    except TypeError as error:
-        raise SettingError(f"rules: {dict(rule)!r} is not a rule: {str(error).partition('() ')[2]}") from None

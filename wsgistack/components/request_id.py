@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 
 from wsgistack.settings import BOOL, Setting, Table
-from wsgistack.wsgi import Environ, ExcInfo, Headers, StartResponse, WSGIApplication
+from wsgistack.wsgi import Environ, ExcInfo, Headers, StartResponse, WSGIApplication, pass_head
 
 __all__ = ["HELP", "MAIN", "NAME", "PLACE", "SETTINGS", "RequestId", "make"]
 
@@ -60,11 +60,7 @@ class RequestId:
                     break
             else:
                 headers = [*headers, ("X-Request-Id", given)]
-            return (
-                start_response(status, headers)
-                if exc_info is None
-                else start_response(status, headers, exc_info)
-            )
+            return pass_head(start_response, status, headers, exc_info)
 
         return self.app(environ, start)
 
