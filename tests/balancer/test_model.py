@@ -54,6 +54,7 @@ def test_the_manuals_site_is_this_on_the_wire() -> None:
         "remove": [],
         "tokens": {},
         "limits": [],
+        "cache": None,
     }
     assert (settings["verify_backend"], settings["buffer_size"]) == (True, 122880)
     assert settings["trusted_upstream_proxies"] == []

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from wsgistack.balancer.caches import Caches
 from wsgistack.balancer.limits import Limits
 from wsgistack.balancer.pools import Pools
 from wsgistack.balancer.roster import Entry
@@ -25,6 +26,7 @@ class Wanted(Protocol):
     pools: Pools
     services: Services
     limits: Limits
+    caches: Caches
     server: dict[str, Value]
 
 
@@ -50,6 +52,7 @@ class ServicePlan:
     chosen: frozenset[str]
     insert: tuple[tuple[str, str], ...]
     remove: tuple[str, ...]
+    cache: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class Blueprint:
     pools: Mapping[str, PoolPlan]
     services: Mapping[str, ServicePlan]
     limits: Mapping[str, Mapping[str, Value]]  # their settings
+    caches: Mapping[str, Mapping[str, Value]]  # the same
 
 
 def draw(estate: Wanted) -> Blueprint:
@@ -84,8 +88,10 @@ def draw(estate: Wanted) -> Blueprint:
                 chosen=frozenset(services.chosen(name)),
                 insert=service.insert,
                 remove=service.remove,
+                cache=service.cache,
             )
             for name, service in services.publish().items()
         },
         limits={name: limit.settings for name, limit in estate.limits.publish().items()},
+        caches={name: cache.settings for name, cache in estate.caches.publish().items()},
     )

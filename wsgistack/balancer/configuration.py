@@ -184,7 +184,7 @@ def _mend(text: str, error: ConfigurationError) -> str | None:
     What looks like a CREATE is read as one, however its first word is written: the lines below
     it would all be misread otherwise.
     """
-    made = re.fullmatch(rf"\S+ ((?:pool|service|limit) {NAME})", _squeeze(text))
+    made = re.fullmatch(rf"\S+ ((?:pool|service|limit|cache) {NAME})", _squeeze(text))
     if made and not re.match("create ", _squeeze(text)):
         return f"create {made[1]}"
     if not isinstance(error, CommandError | UnknownName) or not error.nearest or not error.met:

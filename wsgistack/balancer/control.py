@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple, assert_never
 
 from wsgistack.balancer.blueprint import Blueprint, draw
+from wsgistack.balancer.caches import Caches
 from wsgistack.balancer.care import Care
 from wsgistack.balancer.health import NodeHealth
 from wsgistack.balancer.language.command import Desk, Estate
@@ -55,7 +56,7 @@ class Control:
     *workers*: how many there are, or will be when no SERVER line says otherwise.  *started_at*
     in seconds since the epoch.  *sticky_secret* makes the cookies of services that have no secret of
     their own; whoever takes over takes it over, or every client changes its node.  *ledger* is what limits
-    are counted in; without one nothing is.
+    are counted in; without one nothing is.  *folder*: see Snapshot.
     """
 
     def __init__(
@@ -68,14 +69,17 @@ class Control:
         started_at: float,
         sticky_secret: bytes = b"",
         ledger: Ledger | None = None,
+        folder: str = "",
     ) -> None:
         self.sticky_secret = sticky_secret
+        self._folder = folder
         pools = Pools(stats, files)
         self._care = Care(pools, stats)
         server = SERVER_SETTINGS.defaults() | {"workers": workers}
         limits = Limits(ledger or EmptyLedger())
-        services = Services(pools, limits, ports, stats, secret=sticky_secret)
-        self._estate = Estate(pools, limits, services, server, stats, started_at)
+        caches = Caches()
+        services = Services(pools, limits, caches, ports, stats, secret=sticky_secret)
+        self._estate = Estate(pools, limits, caches, services, server, stats, started_at)
         self._snapshot = Snapshot(server=dict(server))
         self._may_differ = False  # something was done since the snapshot was made
 
@@ -217,6 +221,8 @@ class Control:
             estate.pools.publish(),
             estate.services.publish(),
             estate.limits.publish(),
+            estate.caches.publish(),
+            self._folder,
         )
         if fresh != self._snapshot:
             self._snapshot = replace(fresh, version=fresh.version + 1)

@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from wsgistack.balancer.blueprint import Blueprint, PoolPlan, ServicePlan
-from wsgistack.balancer.dump import field_lines, limit_lines, pool_lines, service_lines
+from wsgistack.balancer.dump import cache_lines, field_lines, limit_lines, pool_lines, service_lines
 from wsgistack.balancer.limit_settings import LIMIT_SETTINGS
 from wsgistack.balancer.pool_settings import POOL_SETTINGS
 from wsgistack.balancer.server_settings import SERVER_SETTINGS
 from wsgistack.balancer.service_settings import SERVICE_SETTINGS
+from wsgistack.cache.texts import TEXTS
 from wsgistack.settings import Value
 
 __all__ = ["difference"]
@@ -43,12 +44,15 @@ def difference(old: Blueprint, new: Blueprint) -> list[str]:
         lines += _closings(change, _wanted_by_others(change.name, new))
     lines += _new_pools(old.pools, new.pools)
     lines += _new_limits(old.limits, new.limits)
+    lines += _new_caches(old.caches, new.caches)
     lines += [
         f"SET {c.name}.limit = {', '.join(c.new.limits) or 'none'}"
         for c in kept
         if c.new.limits != c.old.limits
     ]
     lines += [f"DELETE LIMIT {name}" for name in old.limits if name not in new.limits]
+    lines += [f"SET {c.name}.cache = {c.new.cache or 'off'}" for c in kept if c.new.cache != c.old.cache]
+    lines += [f"DELETE CACHE {name}" for name in old.caches if name not in new.caches]
     lines += [f"SET {c.name}.pool = {c.new.pool}" for c in kept if c.new.pool != c.old.pool]
     lines += [f"DELETE POOL {name}" for name in old.pools if name not in new.pools]
     for name, pool in old.pools.items():
@@ -57,6 +61,9 @@ def difference(old: Blueprint, new: Blueprint) -> list[str]:
     for name, settings in old.limits.items():
         if name in new.limits:
             lines += _limit_changes(name, settings, new.limits[name])
+    for name, settings in old.caches.items():
+        if name in new.caches:
+            lines += _cache_changes(name, settings, new.caches[name])
     for name, service in added.items():
         lines.append(f"CREATE SERVICE {name}")
         lines += [_named(name, line) for line in service_lines(name, service, new.defaults)]
@@ -155,6 +162,21 @@ def _new_limits(
 
 def _limit_changes(name: str, old: Mapping[str, Value], new: Mapping[str, Value]) -> Iterator[str]:
     for row in LIMIT_SETTINGS:
+        if old[row.name] != new[row.name]:
+            yield f"SET {name}.{row.name} = {row.kind.show(new[row.name])}"
+
+
+def _new_caches(
+    old: Mapping[str, Mapping[str, Value]], new: Mapping[str, Mapping[str, Value]]
+) -> Iterator[str]:
+    for name, settings in new.items():
+        if name not in old:
+            yield f"CREATE CACHE {name}"
+            yield from (_named(name, line) for line in cache_lines(settings))
+
+
+def _cache_changes(name: str, old: Mapping[str, Value], new: Mapping[str, Value]) -> Iterator[str]:
+    for row in TEXTS:
         if old[row.name] != new[row.name]:
             yield f"SET {name}.{row.name} = {row.kind.show(new[row.name])}"
 

@@ -14,9 +14,10 @@ from wsgistack.balancer.pool_settings import POOL_SETTINGS
 from wsgistack.balancer.server_settings import SERVER_SETTINGS
 from wsgistack.balancer.service_settings import SERVICE_SETTINGS
 from wsgistack.balancer.services import given_with
+from wsgistack.cache.texts import TEXTS
 from wsgistack.settings import Value
 
-__all__ = ["dump", "field_lines", "limit_lines", "pool_lines", "service_lines"]
+__all__ = ["cache_lines", "dump", "field_lines", "limit_lines", "pool_lines", "service_lines"]
 
 
 def dump(blueprint: Blueprint) -> list[str]:
@@ -30,6 +31,8 @@ def dump(blueprint: Blueprint) -> list[str]:
         lines += [f"CREATE POOL {name}", *(f"  {line}" for line in pool_lines(name, pool)), ""]
     for name, settings in blueprint.limits.items():
         lines += [f"CREATE LIMIT {name}", *(f"  {line}" for line in limit_lines(settings)), ""]
+    for name, settings in blueprint.caches.items():
+        lines += [f"CREATE CACHE {name}", *(f"  {line}" for line in cache_lines(settings)), ""]
     for name, service in blueprint.services.items():
         lines += [f"CREATE SERVICE {name}"]
         lines += [f"  {line}" for line in service_lines(name, service, defaults)]
@@ -62,6 +65,13 @@ def limit_lines(settings: Mapping[str, Value]) -> Iterator[str]:
             yield f"SET {row.name} = {row.kind.show(settings[row.name])}"
 
 
+def cache_lines(settings: Mapping[str, Value]) -> Iterator[str]:
+    """Yield what follows CREATE CACHE; SET means the cache by the context."""
+    for row in TEXTS:
+        if settings[row.name] != row.default:
+            yield f"SET {row.name} = {row.kind.show(settings[row.name])}"
+
+
 def service_lines(name: str, service: ServicePlan, defaults: Mapping[str, Value]) -> Iterator[str]:
     """Yield what lies between CREATE SERVICE and ENABLE; SET means the service by the context."""
     if service.role is not None:
@@ -72,6 +82,8 @@ def service_lines(name: str, service: ServicePlan, defaults: Mapping[str, Value]
         yield f"SET pool = {service.pool}"
     if service.limits:
         yield f"SET limit = {', '.join(service.limits)}"
+    if service.cache is not None:
+        yield f"SET cache = {service.cache}"
     given = given_with(defaults, service.role)
     for key, value in sorted(service.settings.items()):
         if value != given[key] or key in service.chosen:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from wsgistack.balancer.algorithms import ALGORITHMS
+from wsgistack.balancer.cache import Cache
 from wsgistack.balancer.discovery import Record
 from wsgistack.balancer.limit import Limit
 from wsgistack.balancer.ring import Ring, make_ring
@@ -95,7 +96,7 @@ class Service:
 
     *insert* and *remove* change a request's fields on the way to a node: removals first.
     *tokens* are what a sticky cookie says for each node of the pool, empty without such cookies.
-    *limits* name those that its requests must have room under.
+    *limits* name those that its requests must have room under, *cache* the one that answers them.
     """
 
     name: str
@@ -109,6 +110,7 @@ class Service:
     remove: tuple[str, ...]
     tokens: Mapping[str, str] = field(default_factory=dict)
     limits: tuple[str, ...] = ()
+    cache: str | None = None
 
     def as_wire(self) -> Wire:
         """Return it as the plane wants it."""
@@ -123,18 +125,24 @@ class Service:
             "remove": list(self.remove),
             "tokens": dict(self.tokens),
             "limits": list(self.limits),
+            "cache": self.cache,
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything at one moment; *version* grows by one with each change, from 0 (nothing)."""
+    """Everything at one moment; *version* grows by one with each change, from 0 (nothing).
+
+    *folder*: where this balancer's processes have sockets between each other, "" for nowhere.
+    """
 
     version: int = 0
     server: Mapping[str, Value] = field(default_factory=dict)
     pools: Mapping[str, Pool] = field(default_factory=dict)
     services: Mapping[str, Service] = field(default_factory=dict)
     limits: Mapping[str, Limit] = field(default_factory=dict)
+    caches: Mapping[str, Cache] = field(default_factory=dict)
+    folder: str = ""
 
     def as_wire(self) -> Wire:
         """Return the JSON object that is sent to the workers."""
@@ -144,6 +152,8 @@ class Snapshot:
             "pools": {name: pool.as_wire() for name, pool in self.pools.items()},
             "services": {name: service.as_wire() for name, service in self.services.items()},
             "limits": {name: limit.as_wire() for name, limit in self.limits.items()},
+            "caches": {name: cache.as_wire() for name, cache in self.caches.items()},
+            "folder": self.folder,
         }
 
 

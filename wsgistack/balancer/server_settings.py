@@ -6,12 +6,12 @@ import re
 
 from wsgistack.balancer.address import parse_address
 from wsgistack.errors import AddressError, SettingError
-from wsgistack.settings import DURATION, FLAG, INT, Kind, Setting, Table, Value, make_choice
+from wsgistack.settings import DURATION, FLAG, INT, SIZE, Kind, Setting, Table, Value, make_choice
 
 __all__ = ["FIXED", "MOST_WORKERS", "SERVER_SETTINGS"]
 
 MOST_WORKERS = 64
-FIXED = ("workers", "journal")  # at the start
+FIXED = ("workers", "journal", "ready_bytes")  # at the start
 GRAPHITE_PORT = 2003
 
 NUMBER = Kind("int", INT.parse, INT.show, "Expected numeric parameter", INT.most)
@@ -115,6 +115,13 @@ SERVER_SETTINGS = Table(
         Setting("access_log", LOG, "off", "one line a request: a file, - for stdout, off"),
         Setting(
             "access_log_format", LOG_FORMAT, "combined", "combined (Apache's, with more after it) or json"
+        ),
+        Setting(
+            "ready_bytes",
+            SIZE,
+            64 * 1024 * 1024,
+            "memory that all workers share for pages that need no decision; fixed at the start",
+            most=4 * 1024 * 1024 * 1024,
         ),
         Setting("aio_mode", AIO_MODE, "none", "accepted for Perlbal's configurations; changes nothing"),
         Setting("max_reproxy_connections", NUMBER, 0, "connections of a reproxied host", available=False),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from wsgistack.balancer.address import parse_listen
 from wsgistack.balancer.admin_settings import TOKENS
+from wsgistack.balancer.caches import USUAL_NAME, Caches
 from wsgistack.balancer.limits import MOST_OF_A_SERVICE, Limits
 from wsgistack.balancer.model import Service
 from wsgistack.balancer.outside import Ports, Stats
@@ -23,9 +24,11 @@ __all__ = ["ACTS", "LATER_ROLES", "ROLES", "SERVICE_SLOTS", "Services", "given_w
 SERVICE_SLOTS = 64  # plane/board.pxd
 ROLES = ("reverse_proxy", "management")
 LATER_ROLES = ("web_server", "selector", "upload_tracker")
-ACTS = ("role", "listen", "pool", "limit")  # keys of SET that do something; the others are settings
+ACTS = ("role", "listen", "pool", "limit", "cache")  # keys of SET that do something; the others are settings
 
 NO_LIMIT = ("none", '""', "''")
+NO_CACHE = (*NO_LIMIT, "off", "no", "0", "false")
+USUAL_CACHE = ("on", "yes", "1", "true")
 
 # RFC 9110 §7.6.1 and the framing of RFC 9112 §6: these are ours alone on the way to a node.
 OUR_FIELDS = frozenset(
@@ -51,6 +54,7 @@ class _Service:
     enabled: bool = False
     pool: str | None = None
     limits: tuple[str, ...] = ()
+    cache: str | None = None
     listen: tuple[str, ...] = ()
     settings: dict[str, Value] = field(default_factory=SERVICE_SETTINGS.defaults)
     chosen: set[str] = field(default_factory=set)  # settings given before the first role
@@ -62,10 +66,18 @@ class Services:
     """All services by name, in the order of their creation."""
 
     def __init__(
-        self, pools: Pools, limits: Limits, ports: Ports, stats: Stats, *, secret: bytes = b""
+        self,
+        pools: Pools,
+        limits: Limits,
+        caches: Caches,
+        ports: Ports,
+        stats: Stats,
+        *,
+        secret: bytes = b"",
     ) -> None:
         self._pools = pools
         self._limits = limits
+        self._caches = caches
         self._stats = stats
         self._ports = ports
         self._secret = secret
@@ -133,6 +145,7 @@ class Services:
             "listen": self._set_listen,
             "pool": self._set_pool,
             "limit": self._set_limits,
+            "cache": self._set_cache,
         }
         if key in acts:
             acts[key](service, text)
@@ -218,6 +231,7 @@ class Services:
         if role == "management":
             service.pool = None
             service.limits = ()
+            service.cache = None
         service.settings = settings
         service.role = role
 
@@ -249,6 +263,25 @@ class Services:
         if len(names) > MOST_OF_A_SERVICE:
             raise CommandError(f"{len(names)} limits; a service has at most {MOST_OF_A_SERVICE}")
         service.limits = tuple(names)
+
+    def _set_cache(self, service: _Service, text: str) -> None:
+        _check_role(service, "cache", "reverse_proxy")
+        name = text.lower()
+        if name in NO_CACHE:
+            service.cache = None
+            return
+        if name in USUAL_CACHE:
+            name = USUAL_NAME
+            if name not in self._caches:
+                self._check_unused(name)
+                self._caches.create(name)
+        service.cache = self._caches.get(name).name
+
+    def _check_unused(self, name: str) -> None:
+        owners = {"pool": self._pools, "service": self._services, "limit": self._limits}
+        for owner, names in owners.items():
+            if name in names:  # type: ignore[operator]  # each of them is asked for names
+                raise CommandError(f"{owner} '{name}' already exists: CREATE CACHE with another name")
 
     def _set_setting(self, service: _Service, key: str, text: str) -> None:
         if "." in key:
@@ -306,6 +339,7 @@ def _as_value(service: _Service) -> Service:
         insert=tuple(service.insert),
         remove=tuple(service.remove),
         limits=service.limits,
+        cache=service.cache,
     )
 
 

@@ -33,7 +33,7 @@ from wsgistack.cache.purge import Purges
 from wsgistack.cache.purging import METHOD, Purgers, bans_of, find_answer
 from wsgistack.cache.rules import Rule, RuleBook, bypass
 from wsgistack.cache.run import send_reply
-from wsgistack.cache.settings import check_number
+from wsgistack.cache.settings import MEMORY_BYTES, check_number
 from wsgistack.cache.shelf import Place, Shelf
 from wsgistack.cache.shortcut import Asked, Shortcut
 from wsgistack.cache.status import bypassed
@@ -61,14 +61,13 @@ from wsgistack.wsgi import (
 
 __all__ = ["PageCache"]
 
-MEMORY_BYTES = 64 * 1024 * 1024
 READS = frozenset(("GET", "HEAD"))
 
 
 class PageCache:
     """A WSGI application that answers for *app* what may be answered without it.
 
-    *store*: a store or its URL; without one each process keeps up to 64 MB of its own.
+    *store*: a store or its URL; without one each process keeps up to *max_bytes* of its own.
     *profile*: `anonymous` or `rfc9111`.  *rules*: the first that is about a request counts.
     *max_object*: bytes of the largest body that is kept.  *keep*, *stale_if_down*, *stale_if_error*:
     seconds, see settings.  *hosts*: those that are cached, patterns such as `*.example.org`; all by default.
@@ -89,6 +88,7 @@ class PageCache:
         app: WSGIApplication,
         *,
         store: Store | str | None = None,
+        max_bytes: int = MEMORY_BYTES,
         profile: str = "anonymous",
         rules: Sequence[Rule] = (),
         max_object: int = 1024 * 1024,
@@ -116,7 +116,7 @@ class PageCache:
         policy = _make_policy(
             profile, keep_s=keep, failure_grace_s=stale_if_down, error_grace_s=stale_if_error
         )
-        made = make_store(store) if isinstance(store, str) else store or MemoryStore(MEMORY_BYTES)
+        made = _make_store(store, max_bytes)
         visitors = Visitors(
             strict=strict,
             identity_cookies=identity_cookies,
@@ -325,6 +325,11 @@ def environ_of(url: str) -> Environ:
         "PATH_INFO": unquote_to_bytes(path.encode("latin-1", "replace")).decode("latin-1"),
         "QUERY_STRING": query,
     }
+
+
+def _make_store(store: Store | str | None, max_bytes: int) -> Store:
+    check_number("max_bytes", max_bytes, least=1)
+    return make_store(store) if isinstance(store, str) else store or MemoryStore(max_bytes)
 
 
 def _make_policy(profile: str, **seconds: float) -> Policy:

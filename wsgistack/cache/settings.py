@@ -6,7 +6,9 @@ from wsgistack.cache.policy import PROFILES
 from wsgistack.errors import SettingError
 from wsgistack.settings import BOOL, DURATION, INT, SIZE, TEXT, Setting, Table, make_choice
 
-__all__ = ["SETTINGS", "check_number"]
+__all__ = ["MEMORY_BYTES", "SETTINGS", "check_number"]
+
+MEMORY_BYTES = 64 * 1024 * 1024
 
 PROFILE = make_choice(lambda: PROFILES, "profile: '{text}' is no profile")
 
@@ -19,8 +21,13 @@ SETTINGS = Table(
             "anonymous",
             "who shares pages: `anonymous` visitors, or what `rfc9111` allows",
         ),
+        Setting("store", TEXT, "", "where pages are kept, as a store's URL; without one in this process"),
         Setting(
-            "store", TEXT, "", "where pages are kept, as a store's URL; without one 64 MB in this process"
+            "max_bytes",
+            SIZE,
+            MEMORY_BYTES,
+            "how much the pages in this process may take, where no store is named",
+            least=1,
         ),
         Setting(
             "max_object", SIZE, 1024 * 1024, "the largest body that is kept; larger ones only pass", least=1

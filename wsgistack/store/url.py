@@ -17,7 +17,7 @@ from wsgistack.settings import Value
 from wsgistack.store.base import Store
 from wsgistack.store.schemes import SCHEMES, Scheme
 
-__all__ = ["make_store"]
+__all__ = ["check_store", "make_store"]
 
 
 def make_store(url: str) -> Store:
@@ -26,12 +26,22 @@ def make_store(url: str) -> Store:
     >>> make_store("memory://?max_bytes=64m").shared
     False
     """
+    scheme, place, options = _read(url)
+    return scheme.make(place, options)
+
+
+def check_store(url: str) -> None:
+    """Raise ConfigurationError for a URL that means no store, as far as its words tell; none is made."""
+    _read(url)
+
+
+def _read(url: str) -> tuple[Scheme, str, dict[str, Value]]:
     if not isinstance(url, str) or "://" not in url:
         raise ConfigurationError(f"store {url!r} is not a URL such as {_examples()}")
     name, _, rest = url.partition("://")
     scheme = SCHEMES.get(name)
     place, _, query = rest.partition("?")
-    return scheme.make(place, _read_options(scheme, query))
+    return scheme, place, _read_options(scheme, query)
 
 
 def _examples() -> str:

@@ -53,7 +53,7 @@ def test_help_lists_the_commands_that_are_there() -> None:
 @pytest.mark.parametrize(
     ("line", "first"),
     [
-        ("help use", "USE <name>: mean this pool, service or limit in SET"),
+        ("help use", "USE <name>: mean this pool, service, limit or cache in SET"),
         ("help NODES", "nodes [<address>[:<port>]]: counters of a node, or of all"),
         ("help load", "load: not available yet"),
         ("help xs", "xs: about the inside of Perl, not available"),
@@ -73,7 +73,7 @@ def test_help_tells_about_one(line: str, first: str) -> None:
     ("line", "part"),
     [
         ("help set", "of a pool: balance_method"),
-        ("help set", "of a service: role, listen, pool, limit, persist_client"),
+        ("help set", "of a service: role, listen, pool, limit, cache, persist_client"),
         ("help default", "parameters: persist_client"),
         ("help server", "parameters: workers, max_connections, drain_timeout"),
     ],

@@ -13,14 +13,15 @@ from wsgistack.balancer.limit_settings import LIMIT_SETTINGS
 from wsgistack.balancer.pool_settings import POOL_SETTINGS
 from wsgistack.balancer.server_settings import SERVER_SETTINGS
 from wsgistack.balancer.service_settings import SERVICE_SETTINGS
+from wsgistack.cache.texts import TEXTS
 from wsgistack.errors import CommandError
 from wsgistack.registry import find_nearest
 from wsgistack.settings import Setting, Table
 
 __all__ = ["COMMANDS"]
 
-TABLES = (SERVICE_SETTINGS, POOL_SETTINGS, LIMIT_SETTINGS, SERVER_SETTINGS)
-SET = {"service": "SET", "pool": "SET", "limit": "SET", "server": "SERVER"}
+TABLES = (SERVICE_SETTINGS, POOL_SETTINGS, LIMIT_SETTINGS, TEXTS, SERVER_SETTINGS)
+SET = {"service": "SET", "pool": "SET", "limit": "SET", "cache": "SET", "server": "SERVER"}
 
 
 def help_(desk: Desk, line: Line) -> Reply:
@@ -43,9 +44,10 @@ def _about_command(word: str) -> Iterator[str]:
     if command.example:
         yield f"example: {command.example}"
     if word == "set":
-        yield f"of a service: role, listen, pool, limit, {_names(SERVICE_SETTINGS)}"
+        yield f"of a service: role, listen, pool, limit, cache, {_names(SERVICE_SETTINGS)}"
         yield f"of a pool: {_names(POOL_SETTINGS)}"
         yield f"of a limit: {_names(LIMIT_SETTINGS)}"
+        yield f"of a cache: {_names(TEXTS)}"
     if word == "server":
         yield f"parameters: {_names(SERVER_SETTINGS)}"
     if word == "default":

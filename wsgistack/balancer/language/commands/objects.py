@@ -1,9 +1,10 @@
-"""CREATE, DELETE, USE, SET, DEFAULT: making pools, services and limits and giving them their settings."""
+"""CREATE, DELETE, USE, SET, DEFAULT: making pools, services, limits and caches, and their settings."""
 
 from __future__ import annotations
 
 import re
 
+from wsgistack.balancer.caches import Caches
 from wsgistack.balancer.language.command import Command, Desk
 from wsgistack.balancer.language.grammar import NAME, Line
 from wsgistack.balancer.language.replies import Ok, Reply
@@ -13,6 +14,7 @@ from wsgistack.balancer.pool_settings import POOL_SETTINGS
 from wsgistack.balancer.pools import Pools
 from wsgistack.balancer.service_settings import SERVICE_SETTINGS
 from wsgistack.balancer.services import ACTS, Services
+from wsgistack.cache.texts import TEXTS
 from wsgistack.errors import CommandError
 from wsgistack.registry import find_nearest
 
@@ -22,27 +24,29 @@ CREATE_USAGE = "usage: CREATE {service|pool} <name>"
 USE_USAGE = "usage: USE <service_or_pool_name>"
 SET_USAGE = "usage: SET [<service>] <param> = <value>"
 DEFAULT_USAGE = "usage: DEFAULT <param> = <value>"
-DELETE_USAGE = "usage: DELETE {SERVICE|POOL|LIMIT} <name>"
-KINDS = ("pool", "service", "limit")
+DELETE_USAGE = "usage: DELETE {SERVICE|POOL|LIMIT|CACHE} <name>"
+KINDS = ("pool", "service", "limit", "cache")
 PARAMETERS = {
     "service": frozenset([*(row.name for row in SERVICE_SETTINGS), *ACTS]),
     "pool": frozenset(row.name for row in POOL_SETTINGS),
     "limit": frozenset(row.name for row in LIMIT_SETTINGS),
+    "cache": frozenset(row.name for row in TEXTS),
 }
 KEY = r"\w[\w.-]*"
 SETTING = rf"(?:({NAME})[. ])?({KEY}) ?= ?(.+)"
 
 
 def create(desk: Desk, line: Line) -> Reply:
-    """Make a pool, a service or a limit; they share one name space."""
+    """Make a pool, a service, a limit or a cache; they share one name space."""
     found = line.match(rf"(\w+) ({NAME})", CREATE_USAGE)
     kind, name = found[1].lower(), found[2].lower()
     if kind not in KINDS:
         raise CommandError(CREATE_USAGE, met=found[1], nearest=find_nearest(kind, KINDS))
-    owners: dict[str, Pools | Services | Limits] = {
+    owners: dict[str, Pools | Services | Limits | Caches] = {
         "pool": desk.estate.pools,
         "service": desk.estate.services,
         "limit": desk.estate.limits,
+        "cache": desk.estate.caches,
     }
     for owner, names in owners.items():
         if name in names:
@@ -53,7 +57,7 @@ def create(desk: Desk, line: Line) -> Reply:
 
 
 def delete(desk: Desk, line: Line) -> Reply:
-    """Take a pool or a limit that nobody uses, or a service, away."""
+    """Take a pool, a limit or a cache that nobody uses, or a service, away."""
     found = line.match(rf"(\w+) ({NAME})", DELETE_USAGE)
     kind, name = found[1].lower(), found[2].lower()
     if kind not in KINDS:
@@ -67,6 +71,10 @@ def delete(desk: Desk, line: Line) -> Reply:
         desk.estate.limits.get(name)
         _check_unused(kind, name, [service.name for service in services if name in service.limits])
         desk.estate.limits.delete(name)
+    elif kind == "cache":
+        desk.estate.caches.get(name)
+        _check_unused(kind, name, [service.name for service in services if service.cache == name])
+        desk.estate.caches.delete(name)
     else:
         _delete_service(desk, name)
     if desk.session.last_created == name:
@@ -99,7 +107,7 @@ def complete(line: Line, context: str | None) -> Line:
 
 
 def use(desk: Desk, line: Line) -> Reply:
-    """Make a pool, a service or a limit the one that SET means."""
+    """Make a pool, a service, a limit or a cache the one that SET means."""
     name = line.match(rf"({NAME})", USE_USAGE)[1].lower()
     names = _all_names(desk)
     if name not in names:
@@ -110,11 +118,12 @@ def use(desk: Desk, line: Line) -> Reply:
 
 
 def _all_names(desk: Desk) -> list[str]:
-    return [*desk.estate.pools.names(), *desk.estate.services.names(), *desk.estate.limits.names()]
+    estate = desk.estate
+    return [*estate.pools.names(), *estate.services.names(), *estate.limits.names(), *estate.caches.names()]
 
 
 def set_(desk: Desk, line: Line) -> Reply:
-    """Set a parameter of a pool, a service or a limit."""
+    """Set a parameter of a pool, a service, a limit or a cache."""
     found = line.match(SETTING, SET_USAGE)
     key, text = found[2].lower(), found[3]
     name = (found[1] or desk.session.last_created or "").lower()
@@ -129,6 +138,9 @@ def set_(desk: Desk, line: Line) -> Reply:
     elif name in desk.estate.limits:
         _check_owner(key, name, "limit")
         desk.estate.limits.set(name, key, text)
+    elif name in desk.estate.caches:
+        _check_owner(key, name, "cache")
+        desk.estate.caches.set(name, key, text)
     else:
         names = _all_names(desk)
         error = f"service/pool '{name}' does not exist"
@@ -153,22 +165,27 @@ def default(desk: Desk, line: Line) -> Reply:
 COMMANDS = (
     Command(
         "create",
-        "CREATE {SERVICE|POOL|LIMIT} <name>",
-        "make a pool, a service or a limit, and mean it from now on",
+        "CREATE {SERVICE|POOL|LIMIT|CACHE} <name>",
+        "make a pool, a service, a limit or a page cache, and mean it from now on",
         create,
         example="CREATE POOL images",
         reads=False,
     ),
     Command(
         "delete",
-        "DELETE {SERVICE|POOL|LIMIT} <name>",
-        "take a service, or a pool or limit that no service uses, away",
+        "DELETE {SERVICE|POOL|LIMIT|CACHE} <name>",
+        "take a service, or a pool, limit or cache that no service uses, away",
         delete,
         example="DELETE POOL images",
         reads=False,
     ),
     Command(
-        "use", "USE <name>", "mean this pool, service or limit in SET", use, example="USE mysite", reads=True
+        "use",
+        "USE <name>",
+        "mean this pool, service, limit or cache in SET",
+        use,
+        example="USE mysite",
+        reads=True,
     ),
     Command(
         "set",
