@@ -117,19 +117,20 @@ def run_balancer(given: argparse.Namespace) -> int:
     loaded = configuration.read(text, name, environment=os.environ, workers=cores)
     if _report(loaded.problems):
         return WRONG
-    workers = loaded.snapshot.server["workers"]
+    workers, ready_bytes = (loaded.snapshot.server[key] for key in ("workers", "ready_bytes"))
     assert isinstance(workers, int)
-    return _serve(text, name, path, workers, cores)
+    assert isinstance(ready_bytes, int)
+    return _serve(text, name, path, workers, cores, ready_bytes)
 
 
-def _serve(text: str, name: str, path: str | None, workers: int, cores: int) -> int:
+def _serve(text: str, name: str, path: str | None, workers: int, cores: int, ready_bytes: int) -> int:
     from wsgistack.balancer.events import Log, Writer
-    from wsgistack.balancer.operations import Source
+    from wsgistack.balancer.operations import Sizes, Source
     from wsgistack.balancer.supervisor import StartError, serve
 
     writer = Writer(sys.stderr.fileno())
     try:
-        return serve(Source(name, text, path), workers=workers, cores=cores, log=Log(writer))
+        return serve(Source(name, text, path), Sizes(workers, cores, ready_bytes), log=Log(writer))
     except StartError as error:
         writer(f"{error}\nError starting up.")
         return REFUSED

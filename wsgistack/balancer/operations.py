@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import gevent
 from gevent.lock import BoundedSemaphore
@@ -36,6 +37,14 @@ __all__ = ["Operations", "Source"]
 LONGEST_FILE_BYTES = 64 * 1024 * 1024
 MOST_ROUNDS = 3  # of commands, until what runs is what is wanted
 SAVED_HEAD = "# Written by `save`; comments of the file before are in {name}.before.\n"
+
+
+class Sizes(NamedTuple):
+    """What is fixed at the start; *cores* is the number of workers where a file says nothing about it."""
+
+    workers: int
+    cores: int
+    ready_bytes: int
 
 
 @dataclass(slots=True)

@@ -189,7 +189,7 @@ class Seat:
 def spawn(number: int, board: Board) -> tuple[subprocess.Popen[bytes], Channel]:
     """Start the process of worker *number*.
 
-    It inherits the descriptors of the scoreboard, of the table of limits and of the eventfds by
+    It inherits the descriptors of the scoreboard, of the tables of limits and of pages and of the eventfds by
     which the workers wake each other, and its channel; nothing else.  In a process group of its own, so that
     Ctrl-C is for the supervisor, which ends the workers in order.
     """
@@ -197,11 +197,13 @@ def spawn(number: int, board: Board) -> tuple[subprocess.Popen[bytes], Channel]:
     assert board.limits is not None
     arguments: list[object] = ["--channel", theirs.fileno(), "--board", board.fd, "--number", number]
     arguments += ["--limits", board.limits.fd, "--wakes", ",".join(str(wake) for wake in board.wakes)]
+    ready = () if board.ready is None else (board.ready.fd,)
+    arguments += [word for fd in ready for word in ("--ready", fd)]
     try:
         process = subprocess.Popen(
             [*_python(), *(str(word) for word in arguments)],
             stdin=subprocess.DEVNULL,
-            pass_fds=(theirs.fileno(), board.fd, board.limits.fd, *board.wakes),
+            pass_fds=(theirs.fileno(), board.fd, board.limits.fd, *ready, *board.wakes),
             process_group=0,
         )
     except BaseException:

@@ -38,14 +38,14 @@ class Succession:
         changes = state.get("changes")
         self.changes = None if changes is None else [Entry(*one) for one in changes]
 
-    def make_board(self, workers: int) -> Board:
+    def make_board(self, workers: int, ready_bytes: int) -> Board:
         """Return a new scoreboard, with the table of limits that the balancer before uses, if there is one."""
         inherited = self._inheritance.limits if self._inheritance else None
         try:
-            return Board.create(workers, inherited)
+            return Board.create(workers, inherited, ready_bytes)
         except ValueError as error:  # of another version
             self._log.warn("limits_forgotten", error=error)
-            return Board.create(workers)
+            return Board.create(workers, ready_bytes=ready_bytes)
 
     def inherit(self, control: Control, listeners: Listeners) -> None:
         """Take over what was observed, and the sockets; before any command."""

@@ -30,7 +30,7 @@ from wsgistack.balancer.ledger import BoardLedger
 from wsgistack.balancer.listeners import Listeners
 from wsgistack.balancer.lookout import Lookout
 from wsgistack.balancer.model import Fact, ProbeResult, Service
-from wsgistack.balancer.operations import Operations, Source
+from wsgistack.balancer.operations import Operations, Sizes, Source
 from wsgistack.balancer.pidfile import Pidfile
 from wsgistack.balancer.probes import Probes
 from wsgistack.balancer.processes import Seat
@@ -61,13 +61,13 @@ class StartError(Exception):
 class Supervisor:
     """One balancer.  *source* is its checked configuration.
 
-    *cores*: the number of workers where a file says nothing about it.  *inheritance*: what the
-    balancer before hands over.
+    *inheritance*: what the balancer before hands over.
     """
 
     def __init__(
-        self, source: Source, *, workers: int, cores: int, log: Log, inheritance: Inheritance | None = None
+        self, source: Source, sizes: Sizes, *, log: Log, inheritance: Inheritance | None = None
     ) -> None:
+        workers = sizes.workers
         self._source = source
         self._log = log
         self._over = Event()
@@ -76,7 +76,7 @@ class Supervisor:
         self._ending = False
         self._succession = Succession(inheritance, log)
         self._pidfile = Pidfile()
-        self._board = self._succession.make_board(workers)
+        self._board = self._succession.make_board(workers, sizes.ready_bytes)
         self._listeners = Listeners(workers, find=self._find_service, serve_admin=self._serve_admin)
         self._publisher = Publisher(self._listeners, self._changed)
         self._seats = [
@@ -99,7 +99,7 @@ class Supervisor:
         self._admin = AdminPorts(self._desk, log)
         self._probes = Probes(self._control, self._absorb)
         self._lookout = Lookout(self._control, self._absorb, log)
-        self._operations = Operations(source, self._control, self._listeners, log, workers=cores)
+        self._operations = Operations(source, self._control, self._listeners, log, workers=sizes.cores)
         self._greenlets: list[Any] = []
 
     # What the parts ask of each other.
@@ -358,13 +358,13 @@ class Supervisor:
         self._board.forget_worker(seat.number)
 
 
-def serve(source: Source, *, workers: int, cores: int, log: Log) -> int:
+def serve(source: Source, sizes: Sizes, *, log: Log) -> int:
     """Run a balancer until it is told to end; return the exit status, raise StartError."""
     try:
         inheritance = receive(os.environ)
     except UpgradeError as error:
         raise StartError(str(error)) from None
-    supervisor = Supervisor(source, workers=workers, cores=cores, log=log, inheritance=inheritance)
+    supervisor = Supervisor(source, sizes, log=log, inheritance=inheritance)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     _obey_signals(supervisor, log)
     try:

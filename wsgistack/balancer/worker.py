@@ -200,10 +200,11 @@ def raise_limit() -> int:
 
 
 def main() -> None:
-    """Run worker --number over the inherited descriptors --channel, --board, --limits and --wakes."""
+    """Run worker --number over the inherited descriptors --channel, --board, --limits, --ready and --wakes."""
     parser = argparse.ArgumentParser(prog="wsgistack.balancer.worker")
     for name in ("channel", "board", "limits", "number"):
         parser.add_argument(f"--{name}", type=int, required=True)
+    parser.add_argument("--ready", type=int)
     parser.add_argument("--wakes", type=lambda text: [int(word) for word in text.split(",")], required=True)
     given = parser.parse_args()
     for number in IGNORED:
@@ -212,10 +213,12 @@ def main() -> None:
     from wsgistack.balancer.plane.board import Board
     from wsgistack.balancer.plane.plane import Plane
 
-    for descriptor in (given.board, given.limits, *given.wakes):
+    ready = () if given.ready is None else (given.ready,)
+    for descriptor in (given.board, given.limits, *ready, *given.wakes):
         os.set_inheritable(descriptor, False)
     channel = Channel.over(given.channel)
-    plane = Plane(Board.attach(given.board, given.limits), given.number, channel.offer, wakes=given.wakes)
+    board = Board.attach(given.board, given.limits, given.ready)
+    plane = Plane(board, given.number, channel.offer, wakes=given.wakes)
     gc.collect()
     gc.freeze()  # what is here now stays: no collection looks at it again
     Worker(plane, channel, descriptors=descriptors).run()

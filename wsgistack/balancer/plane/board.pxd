@@ -5,6 +5,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from wsgistack.balancer.plane.gates cimport KEY_BYTES
 from wsgistack.balancer.plane.learned cimport Learned
 from wsgistack.balancer.plane.limit_table cimport LimitTable
+from wsgistack.balancer.plane.ready_table cimport ReadyTable
 
 cdef enum:
     NODE_SLOTS = 1024
@@ -57,6 +58,10 @@ cdef struct ServiceCount:        # one worker's view of one service
     uint64_t bytes_in            # from clients
     uint64_t bytes_out
     uint64_t accepted
+    uint64_t cache_hits          # answered out of the ready table
+    uint64_t cache_hops          # sent to the keeper of the page cache
+    uint64_t cache_bypasses      # personal: straight to the pool
+    uint64_t cache_fallbacks     # hops that the keeper could not take, and the pool did
     uint64_t responses[6]        # by class, index status // 100
     uint64_t latency[LATENCY_BUCKETS]
     uint64_t latency_us          # their sum
@@ -228,6 +233,7 @@ cdef class Board:
     cdef readonly list wakes     # an eventfd for each worker, if this is where the board was made
     cdef readonly int workers
     cdef readonly LimitTable limits      # None where nobody decides
+    cdef readonly ReadyTable ready       # None where no page is kept
     cdef char* mem
     cdef size_t size
     cdef object mapping

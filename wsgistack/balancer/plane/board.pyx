@@ -14,8 +14,9 @@ from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.string cimport memcpy, memset
 
 from wsgistack.balancer.outside import Outcomes
+from wsgistack.balancer.plane.ready_table import LEAST_BYTES
 
-MAGIC = b"wsgistk5"
+MAGIC = b"wsgistk6"
 LANE_NAMES = ("normal", "highpri", "lowpri")  # as queues.pxd numbers them
 # The class body below would take the bare names for its own.
 SIZES = {"nodes": NODE_SLOTS, "services": SERVICE_SLOTS, "workers": MAX_WORKERS, "latency": LATENCY_BUCKETS,
@@ -51,10 +52,11 @@ cdef class Board:
     LATENCY_BUCKETS = SIZES["latency"]
     LIMIT_SLOTS = SIZES["limits"]
 
-    def __init__(self, fd: int, limits: LimitTable | None = None):
+    def __init__(self, fd: int, limits: LimitTable | None = None, ready: ReadyTable | None = None):
         cdef Py_buffer buf
         self.fd = fd
         self.limits = limits
+        self.ready = ready
         self.wakes = []
         size = os.fstat(fd).st_size
         if size < HEADER:
@@ -69,25 +71,27 @@ cdef class Board:
         self.workers = (<Header*>self.mem).workers
 
     @staticmethod
-    def create(workers: int, limits: int | None = None) :
+    def create(workers: int, limits: int | None = None, ready_bytes: int = 0) :
         """Make a scoreboard for *workers* workers (1 to 64); ValueError outside of that.
 
-        *limits*: the descriptor of a table of limits that goes on, or a new one is made.
+        *limits*: the descriptor of a table of limits that goes on, or a new one is made.  *ready_bytes*: room for
+        pages that workers answer with; 0 for none.
         """
         if not 1 <= workers <= MAX_WORKERS:
             raise ValueError(f"workers: {workers} is not between 1 and {MAX_WORKERS}")
         fd = os.memfd_create("wsgistack-board")
         os.ftruncate(fd, board_size(workers))
         os.pwrite(fd, MAGIC + int(workers).to_bytes(4, "little"), 0)
-        board = Board(fd, LimitTable.create() if limits is None else LimitTable(limits))
+        board = Board(fd, LimitTable.create() if limits is None else LimitTable(limits),
+                      ReadyTable.create(max(ready_bytes, LEAST_BYTES)) if ready_bytes else None)
         board.wakes = [os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in range(workers)]
         board.seed(os.urandom(16))
         return board
 
     @staticmethod
-    def attach(fd: int, limits: int | None = None) :
-        """Map the scoreboard behind the inherited descriptor *fd*, and the table of limits behind *limits*."""
-        return Board(fd, None if limits is None else LimitTable(limits))
+    def attach(fd: int, limits: int | None = None, ready: int | None = None) :
+        """Map the scoreboard behind the inherited descriptor *fd*, the table of limits behind *limits*, that of pages behind *ready*."""
+        return Board(fd, None if limits is None else LimitTable(limits), None if ready is None else ReadyTable(ready))
 
     cdef SharedNode* shared(self):
         return <SharedNode*>(self.mem + HEADER)
@@ -200,6 +204,7 @@ cdef class Board:
         cdef int w, i
         out = dict.fromkeys(
             ("requests", "refused", "retries", "unbudgeted", "bytes_in", "bytes_out", "accepted",
+             "cache_hits", "cache_hops", "cache_bypasses", "cache_fallbacks",
              "client_connections", "in_flight", "waiting", "latency_us"), 0)
         responses = {i: 0 for i in range(1, 6)}
         latency = [0] * LATENCY_BUCKETS
@@ -212,6 +217,10 @@ cdef class Board:
             out["bytes_in"] += c.bytes_in
             out["bytes_out"] += c.bytes_out
             out["accepted"] += c.accepted
+            out["cache_hits"] += c.cache_hits
+            out["cache_hops"] += c.cache_hops
+            out["cache_bypasses"] += c.cache_bypasses
+            out["cache_fallbacks"] += c.cache_fallbacks
             out["client_connections"] += c.client_connections
             out["in_flight"] += c.in_flight
             out["waiting"] += c.waiting
@@ -330,8 +339,9 @@ cdef class Board:
             self.mapping.close()
             for fd in [self.fd, *self.wakes]:
                 os.close(fd)
-            if self.limits is not None:
-                self.limits.close()
+            for table in (self.limits, self.ready):
+                if table is not None:
+                    table.close()
             self.fd = -1
             self.wakes = []
 
