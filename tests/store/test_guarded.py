@@ -1,7 +1,8 @@
 """A guarded store: its failures are counted, told to whoever wants to hear, and never raised."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -10,6 +11,7 @@ from wsgistack.errors import ConfigurationError, CounterError, StoreDown, StoreF
 from wsgistack.store.base import Counted, Step, Store
 from wsgistack.store.guarded import Breaker, Guarded
 from wsgistack.store.memory import MemoryStore
+from wsgistack.store.tiered import Tiered
 
 
 class Failing:
@@ -21,6 +23,9 @@ class Failing:
         self.store = MemoryStore(1024 * 1024, clock=clock)
 
     def __getattr__(self, name: str) -> Callable[..., object]:
+        if name == "within":
+            raise AttributeError(name)  # it cannot give up waiting
+
         def call(*arguments: object, **options: object) -> object:
             self.calls += 1
             self.clock.now += self.takes_s
@@ -136,6 +141,45 @@ def test_answers_that_take_too_long_count_as_failures() -> None:
         guarded.get("key")
     assert failing.calls == 3
     assert guarded.is_down
+
+
+class Cooperative(MemoryStore):
+    """A store that is asked to give up waiting, and does so as long as *is_slow*."""
+
+    def __init__(self) -> None:
+        super().__init__(1024 * 1024)
+        self.is_slow = False
+        self.limits: list[float] = []
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        self.limits.append(seconds)
+        if self.is_slow:
+            raise StoreDown(f"no answer within {seconds} s")
+        yield
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda store: store, lambda store: Tiered(MemoryStore(1024 * 1024), store, near_s=0.001)]
+)
+def test_a_store_that_can_give_up_waiting_is_made_to_at_the_deadline(wrap: Callable[[Store], Store]) -> None:
+    store = Cooperative()
+    store.shared = True
+    told: list[str] = []
+    guarded = Guarded(wrap(store), slow_s=0.2, on_error=lambda operation, error: told.append(str(error)))
+    guarded.set("key", b"value", 60)
+    store.is_slow = True
+    assert guarded.get("absent") is None
+    assert store.limits == [0.2, 0.2]
+    assert (told, guarded.errors) == (["no answer within 0.2 s"], {"get": 1})
+
+
+def test_a_tiered_store_waits_for_one_that_cannot_give_up() -> None:
+    far = MemoryStore(1024 * 1024)
+    far.shared = True
+    guarded = Guarded(Tiered(MemoryStore(1024 * 1024), far, near_s=1.0))
+    guarded.set("key", b"value", 60)
+    assert guarded.get("key") == b"value"
 
 
 @pytest.mark.parametrize("error", [SystemExit(), KeyboardInterrupt()], ids=repr)

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from wsgistack.errors import ArgumentError, Contended
@@ -28,6 +29,7 @@ __all__ = [
     "MOST_TRIES",
     "Addition",
     "Appending",
+    "Bounded",
     "Change",
     "Counted",
     "Found",
@@ -198,6 +200,18 @@ class Appending(Protocol):
         """Append each record, atomically; return what its key holds afterwards, in order.  1 RT.
 
         Others may have appended behind it by then.  Values are plain bytes, not what `set` stores.
+        """
+        ...
+
+
+@runtime_checkable
+class Bounded(Protocol):
+    """A store that gives up waiting when its caller wants it to, which one with a network offers."""
+
+    def within(self, seconds: float) -> AbstractContextManager[object]:
+        """Return a block in which all calls together end after *seconds*, with StoreDown.
+
+        What was sent may still take effect; the answer that comes later is given to nobody.
         """
         ...
 

@@ -3,7 +3,8 @@
 A store that fails looks like one that is empty and forgets at once what it is told: nothing is
 found, everything is accepted, `add` always wins, a counter always begins.  Callers never see why.
 After a few failures in a row the store is left alone for a while (a breaker), so that a store that
-hangs costs its deadline a few times and not with every request; one call then tries again.
+hangs costs its deadline a few times and not with every request; one call then tries again.  A store
+that can give up waiting (`Bounded`) is made to at that deadline; the answer of another is waited for.
 
 What a caller does wrong (a key that is no text, a count over letters) is still raised: hiding it
 would hide a bug.  Who must know that a store is down, a rate limiter say, catches StoreError
@@ -15,10 +16,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
 from wsgistack.errors import ConfigurationError, StoreError, TooLarge
-from wsgistack.store.base import Change, Counted, Found, Step, Store, check_step
+from wsgistack.store.base import Bounded, Change, Counted, Found, Step, Store, check_step
 
 __all__ = ["Breaker", "Guarded"]
 
@@ -27,6 +29,7 @@ FAILURES = 3
 REST_S = 1.0
 LONGEST_REST_S = 30.0
 SLOW_S = 0.25
+FOR_EVER = nullcontext()
 
 
 class Breaker:
@@ -73,7 +76,7 @@ class Guarded:
     """*store*, without its failures.
 
     *failures* in a row open the breaker for *rest_s*; an answer that took more than *slow_s*
-    counts as one.  *on_error(operation, error)* hears of each failure and must not raise.
+    counts as one, and a store that is `Bounded` is not waited for any longer.  *on_error(operation, error)* hears of each failure and must not raise.
     `errors` counts them by operation, `skipped` the calls that an open breaker answered.
     """
 
@@ -93,6 +96,7 @@ class Guarded:
         self.errors: dict[str, int] = {}
         self.skipped = 0
         self._slow_s = slow_s
+        self._within = store.within if isinstance(store, Bounded) else _without_end
         self._on_error = on_error
         self._clock = clock
         self._breaker = Breaker(failures=failures, rest_s=rest_s)
@@ -205,7 +209,8 @@ class Guarded:
                 self.skipped += 1
                 return nothing
         try:
-            answer = call()
+            with self._within(self._slow_s):
+                answer = call()
         except Exception as error:  # whatever a store raises, it is not the client's trouble
             is_callers = isinstance(error, StoreError) and error.fault == "caller"
             if callers_errors or (is_callers and not isinstance(error, TooLarge)):
@@ -228,6 +233,10 @@ class Guarded:
                 self._breaker.failed(now)
         if error is not None:
             self._on_error(operation, error)
+
+
+def _without_end(_: float) -> AbstractContextManager[object]:
+    return FOR_EVER
 
 
 def _begin(step: Step) -> int:

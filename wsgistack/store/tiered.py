@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
 from wsgistack.errors import ConfigurationError, StoreError
-from wsgistack.store.base import Change, Counted, Found, Step, Store
+from wsgistack.store.base import Bounded, Change, Counted, Found, Step, Store
 
 __all__ = ["Tiered"]
 
@@ -137,6 +138,10 @@ class Tiered:
         """Return the far store's, with the reads of this object over both, and `near_` of the near one."""
         near = {f"near_{name}": number for name, number in self.near.stats().items()}
         return {**self.far.stats(), "hits": self._hits, "misses": self._misses, **near}
+
+    def within(self, seconds: float) -> AbstractContextManager[object]:
+        """Return a block in which calls of the far store end after *seconds*, if it can; see Bounded."""
+        return self.far.within(seconds) if isinstance(self.far, Bounded) else nullcontext()
 
     def close(self) -> None:
         self.near.close()

@@ -21,6 +21,7 @@ from threading import Condition
 from wsgistack.store.memcached import sockets
 from wsgistack.store.memcached.calls import Call, expect
 from wsgistack.store.memcached.classic import Classic
+from wsgistack.store.memcached.deadlines import due
 from wsgistack.store.memcached.dialogue import ask_dialect
 from wsgistack.store.memcached.nodes import Node
 from wsgistack.store.memcached.wire import Replies
@@ -100,8 +101,13 @@ class Pool:
             sock = self._interrupted.popleft()
         except IndexError:  # another thread was quicker
             return
-        if sockets.wait_for_end(sock, self.node.patience.seconds):
+        patience_s = self.node.patience.seconds
+        left_s = due.at - time.monotonic()
+        if sockets.wait_for_end(sock, min(patience_s, left_s)):
             sock.close()
+        elif left_s < patience_s:
+            self._interrupted.append(sock)
+            due.check()
         else:
             self.node.broke("timeout", (), sock)
             raise TimeoutError(f"{self.node.name} does not read what an interrupted call sent")
@@ -203,15 +209,20 @@ class Plain:
         pool, connection = under_way[node]
         patience_s = node.patience.seconds
         try:
-            if abs(patience_s - connection.limit_s) > CHANGE * connection.limit_s:
-                connection.limit_s = patience_s
-                sockets.limit(connection.sock, patience_s)
+            left_s = due.at - call.started_at
+            if (
+                abs(patience_s - connection.limit_s) > CHANGE * connection.limit_s
+                or left_s < connection.limit_s
+            ):
+                connection.limit_s = max(min(patience_s, left_s), 0.0)
+                sockets.limit(connection.sock, connection.limit_s)
             expect(connection.replies, call)
             connection.calls.append(call)
             _send(connection, call.payload)
         except (_Trouble, OSError) as trouble:
+            failure = _name_failure(trouble)
             del under_way[node]
-            _give_up(pool, connection, trouble)
+            _give_up(pool, connection, failure)
 
     def _open(self, node: Node, call: Call, under_way: dict[Node, tuple[Pool, _Connection]]) -> bool:
         """Take a connection; return False where there is none, or another client is needed."""
@@ -255,7 +266,7 @@ class Plain:
             while connection.calls:
                 _read(connection, pool.node)
         except (_Trouble, OSError) as trouble:
-            _give_up(pool, connection, trouble)
+            _give_up(pool, connection, _name_failure(trouble))
             return
         if connection.replies.fault is None:
             pool.give_back(connection)
@@ -264,10 +275,15 @@ class Plain:
             pool.node.broke("garbage", ())
 
 
-def _give_up(pool: Pool, connection: _Connection, trouble: Exception) -> None:
-    failure = str(trouble) if isinstance(trouble, _Trouble) else "lost"
-    if isinstance(trouble, BlockingIOError | TimeoutError):
-        failure = "timeout"
+def _name_failure(trouble: Exception) -> str:
+    """Return the word of nodes.FAILURES; StoreDown where it is the caller who waits no longer, not the node's fault."""
+    if str(trouble) == "timeout" or isinstance(trouble, BlockingIOError | TimeoutError):
+        due.check()
+        return "timeout"
+    return str(trouble) if isinstance(trouble, _Trouble) else "lost"
+
+
+def _give_up(pool: Pool, connection: _Connection, failure: str) -> None:
     lost = list(connection.calls)
     if failure == "timeout" and sockets.half_close(connection.sock):
         pool.node.broke(failure, lost, connection.sock)
@@ -323,7 +339,7 @@ def _read(connection: _Connection, node: Node) -> None:
         node.patience.answered(now - started_at)
         node.counters.latency.add(now - started_at)
         node.counters.calls += count
-    elif now > started_at + node.patience.limit_s:
+    elif now > min(started_at + node.patience.limit_s, due.at):
         raise _Trouble("timeout")
 
 

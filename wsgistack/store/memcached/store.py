@@ -22,6 +22,7 @@ from wsgistack.store.keys import Keys, WireKey
 from wsgistack.store.memcached import requests
 from wsgistack.store.memcached.calls import Call
 from wsgistack.store.memcached.cluster import Cluster
+from wsgistack.store.memcached.deadlines import Deadline
 from wsgistack.store.memcached.operations import Operations, check
 from wsgistack.store.memcached.replies import Reply
 from wsgistack.store.memcached.values import MISSING, Coding, Values
@@ -225,6 +226,10 @@ class MemcachedStore:
         hits = sum(node.counters.hits for node in nodes)
         misses = sum(node.counters.misses for node in nodes)
         return {**totals, "hits": hits, "misses": misses}
+
+    def within(self, seconds: float) -> Deadline:
+        """Return a block in which calls end after *seconds*; see Bounded.  In threads connecting has its own limit."""
+        return Deadline(seconds)
 
     def close(self) -> None:
         """Close all connections."""
