@@ -9,12 +9,12 @@ from __future__ import annotations
 import atexit
 import logging
 import math
-import os
 import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
 
+from wsgistack import forks
 from wsgistack.errors import StoreError
 from wsgistack.store.base import Step, Store
 
@@ -52,6 +52,7 @@ class Tally:
         self._bring_at = monotonic() + BRING_EVERY_S
         self._failed = False
         _tallies.add(self)
+        forks.register(self)
 
     def add(self, counts: Mapping[str, int]) -> None:
         """Add *counts*, each at least 0; brings what is due."""
@@ -132,8 +133,8 @@ class Tally:
             counts[name] = counts.get(name, 0) + int(value)
         return counts
 
-    def forget(self) -> None:
-        """Begin anew in a fork: what was counted so far is its parent's to bring."""
+    def forked(self) -> None:
+        """Begin anew: what was counted so far is the parent's to bring."""
         self._lock = threading.Lock()
         if self._store is not None:
             self._counts = {}
@@ -142,15 +143,9 @@ class Tally:
 _tallies: weakref.WeakSet[Tally] = weakref.WeakSet()
 
 
-def _forget_all() -> None:
-    for tally in list(_tallies):
-        tally.forget()
-
-
 def _bring_all() -> None:
     for tally in list(_tallies):
         tally.bring()
 
 
-os.register_at_fork(after_in_child=_forget_all)
 atexit.register(_bring_all)

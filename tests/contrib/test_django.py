@@ -23,9 +23,9 @@ if not settings.configured:
 @pytest.fixture
 def servers(memcached_cluster: Cluster) -> Iterator[list[Memcached]]:
     yield memcached_cluster(2)
-    for ring in bridge._rings.values():
+    for ring in bridge._rings.rings.values():
         ring.close()
-    bridge._rings.clear()
+    bridge._rings.rings.clear()
 
 
 @pytest.fixture

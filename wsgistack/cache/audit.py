@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator
 from typing import Any, NamedTuple
 
+from wsgistack import forks
 from wsgistack.cache.personal import parse_cookies
 
 __all__ = ["Audit", "Reads", "Unkeyed"]
@@ -117,6 +118,7 @@ class Audit:
         self._found: dict[str, Unkeyed] = {}
         self._walks: set[str] = set()
         self._lock = threading.Lock()
+        forks.register(self)
 
     def take(self, reads: Reads, *, url: str, varies_by: Collection[str]) -> None:
         """Take note of the reads of one fill, and warn of a field that was not met before."""
@@ -138,6 +140,10 @@ class Audit:
             with self._lock:
                 if len(self._walks) < MOST_FIELDS:
                     self._walks.add(url)
+
+    def forked(self) -> None:
+        """Make the lock anew: what it guards is changed in one step each."""
+        self._lock = threading.Lock()
 
     def report(self) -> list[Unkeyed]:
         """Return the fields that were read and are in no key, by name."""

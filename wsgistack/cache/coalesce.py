@@ -11,14 +11,13 @@ for each other any more, until a reply can be shared again or *memory_s* are ove
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
+from wsgistack import forks
 from wsgistack.errors import StoreError
 from wsgistack.store.base import Store
 from wsgistack.store.memcached.pauses import make_event, pause
@@ -168,7 +167,7 @@ class Coalescer(Generic[Head]):
         self._flights: dict[str, Flight[Head]] = {}
         self._alone: dict[str, float] = {}
         self._lock = threading.Lock()
-        _all.add(self)
+        forks.register(self)
 
     def __len__(self) -> int:
         return len(self._flights)
@@ -252,8 +251,8 @@ class Coalescer(Generic[Head]):
                 return lease
             poll_s = min(poll_s * 1.5, MOST_POLL_S)
 
-    def forget(self) -> None:
-        """In a forked child: who led stayed in the parent."""
+    def forked(self) -> None:
+        """Forget the flights: who leads them stays in the parent."""
         self._flights = {}
         self._lock = threading.Lock()
 
@@ -316,14 +315,3 @@ class Turn(Generic[Head]):
 
 def _lease_key(key: str) -> str:
     return "l:" + key
-
-
-_all: weakref.WeakSet[Coalescer[Any]] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for coalescer in list(_all):
-        coalescer.forget()
-
-
-os.register_at_fork(after_in_child=_after_fork)

@@ -10,6 +10,7 @@ import math
 import threading
 from collections.abc import Callable, Iterable
 
+from wsgistack import forks
 from wsgistack.cache.bans import Ban, Ledger, read_ledger, write_ledger
 from wsgistack.errors import StoreError
 from wsgistack.store.base import Store
@@ -34,6 +35,7 @@ class Purges:
         self.serial_key = f"{SERIAL}:{space}"
         self.ledger = NONE_KNOWN
         self._raw_serial = b""
+        forks.register(self)
 
     def learn(self, raw_serial: bytes | None) -> Ledger:
         """Return the ledger that counts; *raw_serial* is what the store has under `serial_key`.
@@ -96,6 +98,10 @@ class Purges:
 
     def _tell(self, ledger: Ledger) -> None:
         self._store.set(self.serial_key, b"%d" % ledger.serial, math.inf, pinned=True)
+
+    def forked(self) -> None:
+        """Make the lock anew; a ledger whose number is not the known one is read again."""
+        self._lock = threading.Lock()
 
     def _take(self, ledger: Ledger) -> Ledger:
         with self._lock:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import astuple, dataclass, field, replace
 from typing import NamedTuple
 
+from wsgistack import forks
 from wsgistack.cache.bans import Ledger
 from wsgistack.cache.entry import Entry, Variants, open_entry, open_variants, pack
 from wsgistack.cache.freshness import Terms
@@ -121,6 +122,7 @@ class Shelf:
         self._forgotten: dict[str, int] = {}
         self.moment = 0  # grows whenever something is forgotten
         self._lock = threading.Lock()
+        forks.register(self)
 
     def find(self, place: Place, said: Callable[[str], str | None]) -> Found:
         """Return what is stored for *place* and fits the request whose fields *said* gives.
@@ -210,6 +212,12 @@ class Shelf:
                 del self._forgotten[next(iter(self._forgotten))]
         with suppress(StoreError):  # a store in trouble holds nothing; `guarded` counts it
             self._store.delete_many(texts)
+
+    def forked(self) -> None:
+        """Remember nothing where a thread of the parent was in the middle of a change."""
+        if forks.is_held(self._lock):
+            self._memo, self._memo_bytes = {}, 0
+        self._lock = threading.Lock()
 
     def _general_places(self, place: Place) -> list[Place]:
         """Return where pages lie whose queries mean the same as that of *place*, as far as pages have said so."""

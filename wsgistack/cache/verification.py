@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from typing import NamedTuple
 
+from wsgistack import forks
 from wsgistack.errors import SettingError
 
 __all__ = ["Checked", "Verification"]
@@ -38,6 +39,7 @@ class Verification:
         self._bytes = 0
         self._verified: dict[bytes, None] = {}
         self._lock = threading.Lock()
+        forks.register(self)
 
     def is_verified(self, key: bytes) -> bool:
         """Tell whether the page of *key* (the whole frame) was equal often enough."""
@@ -66,6 +68,12 @@ class Verification:
                 _, old = self._waiting.pop(next(iter(self._waiting)))
                 self._bytes -= len(old)
             return Checked(may_share=False, equal_fills=times, differs_at=differs_at)
+
+    def forked(self) -> None:
+        """Begin anew where a thread of the parent was in the middle of a check."""
+        if forks.is_held(self._lock):
+            self._waiting, self._bytes, self._verified = {}, 0, {}
+        self._lock = threading.Lock()
 
     def _verify(self, key: bytes) -> None:
         while len(self._verified) >= MOST_VERIFIED:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 
+from wsgistack import forks
 from wsgistack.cache.answers import (
     AfterResponse,
     Changes,
@@ -48,7 +49,7 @@ __all__ = ["Visit", "Works"]
 log = logging.getLogger("wsgistack.cache")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Works:
     """What all visits of one cache share.
 
@@ -67,6 +68,14 @@ class Works:
     audit: Audit | None = None
     refreshing: set[str] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        forks.register(self)
+
+    def forked(self) -> None:
+        """Forget which pages are being refreshed: who is at it stays in the parent."""
+        self.refreshing = set()
+        self.lock = threading.Lock()
 
 
 class Visit:

@@ -27,6 +27,7 @@ from itertools import product
 from threading import Lock
 from typing import Any
 
+from wsgistack import forks
 from wsgistack.errors import SettingError
 from wsgistack.settings import DURATION, TEXT, Setting, Table
 from wsgistack.wsgi import Environ, ExcInfo, Headers, StartResponse, WSGIApplication, pass_head
@@ -185,6 +186,7 @@ class Buckets:
         self._by = by
         self._max_age = int(max_age)
         self._lock = Lock()
+        forks.register(self)
         self._find = lru_cache(maxsize=REMEMBERED)(self._find_buckets)
         self._mark = lru_cache(maxsize=REMEMBERED)(self._mark_of)
 
@@ -210,6 +212,11 @@ class Buckets:
         if not made:
             return self.app(environ, start_response)
         return self.app(environ, self._with_cookie(environ, start_response, visitor))
+
+    def forked(self) -> None:
+        """Count anew: what was counted so far are the parent's requests."""
+        self.counts = {}
+        self._lock = Lock()
 
     def _visitor(self, cookies: str) -> str:
         found = self._read.search(cookies) if self._cookie in cookies else None

@@ -24,6 +24,7 @@ from typing import Any
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
 
+from wsgistack import forks
 from wsgistack.store.codec import Codec
 from wsgistack.store.memcached.ring import MemcacheRing
 
@@ -32,8 +33,31 @@ __all__ = ["MemcacheRingCache"]
 AT_ONCE = -1
 FOR_EVER = 0
 
-_rings: dict[str, MemcacheRing] = {}
-_lock = threading.Lock()
+
+class _Rings:
+    """The rings of this process, each made once, by what they were asked for with."""
+
+    def __init__(self) -> None:
+        self.rings: dict[str, MemcacheRing] = {}
+        self._lock = threading.Lock()
+        forks.register(self)
+
+    def share(self, servers: list[str], options: dict[str, Any]) -> MemcacheRing:
+        """Return the ring of these servers and options."""
+        wanted = repr((servers, sorted(options.items())))
+        with self._lock:
+            if wanted not in self.rings:
+                if "pickle" in options:
+                    options["codec"] = Codec(pickle=options.pop("pickle"))
+                self.rings[wanted] = MemcacheRing(servers, **options)
+            return self.rings[wanted]
+
+    def forked(self) -> None:
+        """Make the lock anew; a ring that was being made is made again."""
+        self._lock = threading.Lock()
+
+
+_rings = _Rings()
 
 
 class MemcacheRingCache(BaseCache):  # type: ignore[misc]  # Django has no annotations
@@ -43,7 +67,7 @@ class MemcacheRingCache(BaseCache):  # type: ignore[misc]  # Django has no annot
         super().__init__(params)
         servers = re.split("[;,]", server) if isinstance(server, str) else list(server)
         options = dict(params.get("OPTIONS") or {})
-        self._ring = _share([one.strip().removeprefix("unix:") for one in servers], options)
+        self._ring = _rings.share([one.strip().removeprefix("unix:") for one in servers], options)
 
     def get_backend_timeout(self, timeout: float | None = DEFAULT_TIMEOUT) -> float:
         """Return the seconds that the ring is told: 0 for ever, -1 for at once."""
@@ -107,14 +131,3 @@ class MemcacheRingCache(BaseCache):  # type: ignore[misc]  # Django has no annot
     def _name(self, key: str, version: int | None) -> str:
         name: str = self.make_and_validate_key(key, version=version)
         return name
-
-
-def _share(servers: list[str], options: dict[str, Any]) -> MemcacheRing:
-    """Return the ring of these servers and options, one for the whole process."""
-    wanted = repr((servers, sorted(options.items())))
-    with _lock:
-        if wanted not in _rings:
-            if "pickle" in options:
-                options["codec"] = Codec(pickle=options.pop("pickle"))
-            _rings[wanted] = MemcacheRing(servers, **options)
-        return _rings[wanted]

@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 import os
 import threading
-import weakref
 from collections.abc import Iterable
 from pathlib import Path
 
+from wsgistack import forks
 from wsgistack.ratelimit.hitters import Hitters
 from wsgistack.ratelimit.rows import COLUMNS, Row, RowFile, Usage, drop_old, make_folder, merge, read_folder
 
@@ -51,7 +51,7 @@ class Meter:
         self._file: RowFile | None = None
         self._hitters: Hitters[Counted] = Hitters()
         self._lock = threading.Lock()
-        _meters.add(self)
+        forks.register(self)
 
     @property
     def folder(self) -> Path | None:
@@ -150,18 +150,8 @@ class Meter:
             except OSError as error:
                 log.error("usage_not_dropped reason=%r", error.strerror)
 
-    def _after_fork(self) -> None:
-        """In the child: the rows are the parent's."""
+    def forked(self) -> None:
+        """Begin anew: the rows are the parent's."""
         self._lock = threading.Lock()
         self._hours, self._hour, self._rows, self._file = {}, -1, {}, None
-
-
-_meters: weakref.WeakSet[Meter] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for meter in list(_meters):
-        meter._after_fork()
-
-
-os.register_at_fork(after_in_child=_after_fork)
+        self._hitters = Hitters()

@@ -17,6 +17,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 
+from wsgistack import forks
 from wsgistack.clock import SteadyClock
 from wsgistack.errors import ConfigurationError, SettingError, StoreError
 from wsgistack.ratelimit.answers import make_answer, make_denial
@@ -111,6 +112,7 @@ class RateLimit:
         self._is_placed = store not in (None, WORKERS)
         self._wants_workers = store == WORKERS
         self._placing = threading.Lock()
+        forks.register(self)
         passes: list[NetworkSet] = [parse_networks(exempt, setting="exempt")]
         if allow_file:
             passes.append(NetworkFile(allow_file, setting="allow_file"))
@@ -147,6 +149,10 @@ class RateLimit:
             if counted is not None:
                 counted.failed()
             raise
+
+    def forked(self) -> None:
+        """Make the lock anew; a place that was not settled yet is settled by the first request here."""
+        self._placing = threading.Lock()
 
     def _settle_place(self, environ: Environ) -> None:
         """Share the limits with other processes, if there are any: before the first decision."""

@@ -13,16 +13,15 @@ writes is such that a process that dies between two of them forgives or takes on
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-import weakref
 from collections.abc import Callable, Sequence
 from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, lockf
 from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
 
+from wsgistack import forks
 from wsgistack.errors import StoreDown
 from wsgistack.ratelimit.algorithms import State
 from wsgistack.ratelimit.fallback import Fallback
@@ -127,7 +126,7 @@ class SlotTable:
             return mark, stripe, stripe * self._buckets + first, stripe * self._buckets + second
 
         self._mark_of = mark_of
-        _tables.add(self)
+        forks.register(self)
 
     @property
     def trouble(self) -> int:
@@ -309,17 +308,6 @@ class SlotTable:
         else:
             words[at + 1], words[at] = second, first
 
-    def _after_fork(self) -> None:
-        """In the child: a lock may have been held by a thread that is not here."""
+    def forked(self) -> None:
+        """Make the lock anew; those of stripes are the parent's (fcntl), which goes on with what it holds."""
         self._lock = threading.Lock()
-
-
-_tables: weakref.WeakSet[SlotTable] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for table in list(_tables):
-        table._after_fork()
-
-
-os.register_at_fork(after_in_child=_after_fork)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
+from wsgistack import forks
 from wsgistack.ratelimit.algorithms import Counter, State
 from wsgistack.ratelimit.algorithms.gcra import Gcra
 from wsgistack.ratelimit.takers import Taker
@@ -39,17 +40,23 @@ class Table:
         self._count = max(-(-max_keys // USUAL_KEYS), 1)
         self._shards = [[Shard(FIRST_SWEEP) for _ in range(self._count)] for _ in self._counters]
         self._shared: list[dict[int, State]] = [{} for _ in self._counters]
+        self.decide: Callable[[Sequence[Claim], int], Outcome]
+        self.decide_one: Callable[[int, bytes, int, int], tuple[int, State | None]]
+        self.forked()
+        forks.register(self)
+
+    def forked(self) -> None:
+        """Make the lock anew; states stay: each is changed in one step, and nobody is forgiven by a fork."""
         self._lock = threading.Lock()
         taker = Taker(
             self._shards,
-            [counter.decide for counter in counters],
-            [counter.numbers if isinstance(counter, Gcra) else None for counter in counters],
+            [counter.decide for counter in self._counters],
+            [counter.numbers if isinstance(counter, Gcra) else None for counter in self._counters],
             self._lock,
             self._place,
             self._get,
         )
-        self.decide: Callable[[Sequence[Claim], int], Outcome] = taker.decide
-        self.decide_one: Callable[[int, bytes, int, int], tuple[int, State | None]] = taker.decide_one
+        self.decide, self.decide_one = taker.decide, taker.decide_one
 
     def charge(self, claims: Sequence[Claim], now: int) -> None:
         """Count the costs of *claims* whatever the limits say."""

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
+from wsgistack import forks
 from wsgistack.errors import ConfigurationError, StoreError, TooLarge
 from wsgistack.store.base import Bounded, Change, Counted, Found, Step, Store, check_step
 
@@ -101,6 +102,7 @@ class Guarded:
         self._clock = clock
         self._breaker = Breaker(failures=failures, rest_s=rest_s)
         self._lock = threading.Lock()
+        forks.register(self)
 
     @property
     def shared(self) -> bool:
@@ -194,6 +196,10 @@ class Guarded:
 
     def close(self) -> None:
         self.store.close()
+
+    def forked(self) -> None:
+        """Make the lock anew: what it guards is changed in steps that each leave it whole."""
+        self._lock = threading.Lock()
 
     def _ask(
         self,

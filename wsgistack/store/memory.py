@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from wsgistack import forks
 from wsgistack.errors import ArgumentError, Contended, CounterError, StoreFull, TooLarge
 from wsgistack.store.base import (
     LARGEST_COUNT,
@@ -56,6 +57,7 @@ class MemoryStore:
         self._queues = Queues(max_bytes, self._forget)
         self._tokens = itertools.count(1)
         self._hits = self._misses = self._evictions = 0  # under threads a read may go uncounted
+        forks.register(self)
 
     def get(self, key: str) -> bytes | None:
         entry = self._entries.get(key)
@@ -192,6 +194,13 @@ class MemoryStore:
 
     def close(self) -> None:
         self.clear()
+
+    def forked(self) -> None:
+        """Begin anew where a thread of the parent was in the middle of a change, and empty."""
+        if forks.is_held(self._lock):
+            self._entries = {}
+            self._queues = Queues(self._max_bytes, self._forget)
+        self._lock = threading.RLock()
 
     # What follows is called with the lock held.
 

@@ -115,6 +115,7 @@ class LiveRing:
         self.ring = build(layout, members)
         self._lock = threading.Lock()
         self._asked = 0
+        self._under_way: tuple[tuple[Member, ...], Callable[[Ring], None]] | None = None
 
     def change(self, members: Iterable[Member], *, done: Callable[[Ring], None] = lambda ring: None) -> None:
         """Begin to make the ring of *members*; once it is the ring of now, call *done* in the thread.
@@ -126,6 +127,7 @@ class LiveRing:
         with self._lock:
             self._asked += 1
             asked = self._asked
+            self._under_way = nodes, done
         name = f"ring of {len(nodes)}"
         threading.Thread(target=self._make, args=(asked, nodes, done), name=name, daemon=True).start()
 
@@ -135,8 +137,15 @@ class LiveRing:
             is_newest = asked == self._asked
             if is_newest:
                 self.ring = ring
+                self._under_way = None
         if is_newest:
             done(ring)
+
+    def forked(self) -> None:
+        """In a forked child, to be called by its owner: make the ring that a thread of the parent is at."""
+        self._lock = threading.Lock()
+        if self._under_way is not None:
+            self._make(self._asked, *self._under_way)
 
 
 def _pause() -> None:

@@ -12,13 +12,12 @@ missed; see prober.
 
 from __future__ import annotations
 
-import os
 import threading
-import weakref
 from _thread import allocate_lock
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from wsgistack import forks
 from wsgistack.errors import ConfigurationError
 from wsgistack.registry import find_nearest
 from wsgistack.store.memcached.addresses import DEFAULT_PORT, Address
@@ -93,8 +92,8 @@ class Cluster:
         self._change = threading.Lock()
         self._live = LiveRing(layout, [_member(address) for address in addresses])
         self._nodes = {address.name: self._make_node(address) for address in addresses}
-        _clusters.add(self)
         self.snapshot = self._snapshot_of(self._live.ring)
+        forks.register(self)
 
     def find(self, name: str) -> Node | None:
         """Return the node of that name, or None."""
@@ -222,13 +221,15 @@ class Cluster:
         return node
 
     def forked(self) -> None:
-        """In the child: what watched stayed in the parent, and locks may have been held by threads that did."""
-        self.prober.stop()
+        """Begin anew what threads of the parent were at: watching, probing, making a ring."""
+        self._change = threading.Lock()
+        for node in list(self._nodes.values()):
+            node.lock = allocate_lock()
+        self.prober.forked()
         if self.watch is not None:
             self.watch.stop()
             self.snapshot = self.snapshot._replace(known={})  # so that the next request starts it
-        for node in self.nodes():
-            node.lock = allocate_lock()
+        self._live.forked()
 
 
 def _member(address: Address) -> Member:
@@ -241,14 +242,3 @@ def _name(member: Member) -> str:
     if not member.port:
         return member.host
     return Address(member.host, member.port).name
-
-
-_clusters: weakref.WeakSet[Cluster] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for cluster in list(_clusters):
-        cluster.forked()
-
-
-os.register_at_fork(after_in_child=_after_fork)

@@ -6,8 +6,6 @@ Only this module and `links` need gevent.
 
 from __future__ import annotations
 
-import os
-import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +13,7 @@ from gevent import getcurrent, spawn
 from gevent import socket as gevent_socket
 from gevent.exceptions import BlockingSwitchOutError
 
+from wsgistack import forks
 from wsgistack.store.memcached.calls import Call, Wait
 from wsgistack.store.memcached.classic import Classic
 from wsgistack.store.memcached.hubs import find_hub
@@ -33,7 +32,7 @@ class Coop:
         self._links: dict[Node, Link] = {}
         self._bulk_links: dict[Node, Link] = {}
         self._classics: dict[Node, Classic] = {}
-        _coops.add(self)
+        forks.register(self)
 
     def run(self, pairs: Sequence[tuple[Node, Call]]) -> None:
         """Make all calls; each has its answer or its failure afterwards."""
@@ -97,6 +96,11 @@ class Coop:
         else:
             self._hub.loop.run_callback_threadsafe(self._forget, node)
 
+    def forked(self) -> None:
+        """Give up the connections, which are the parent's; who waited on them finds nothing."""
+        for node in [*self._links, *self._bulk_links, *self._classics]:
+            self._forget(node)
+
     def _forget(self, node: Node) -> None:
         for places in (self._links, self._bulk_links, self._classics):
             one = places.pop(node, None)
@@ -126,15 +130,3 @@ class Coop:
         if link is None:
             link = links[node] = Link(self._hub, node, self._connect_timeout_s, self._run_classic)
         return link
-
-
-_coops: weakref.WeakSet[Coop] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    """In the child: give up the parent's connections; who waited on them finds nothing."""
-    for coop in list(_coops):
-        coop.close()
-
-
-os.register_at_fork(after_in_child=_after_fork)

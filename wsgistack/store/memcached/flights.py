@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import weakref
 from typing import Any
 
+from wsgistack import forks
 from wsgistack.store.memcached.hubs import find_hub
 from wsgistack.store.memcached.pauses import make_event
 
@@ -54,7 +53,7 @@ class Flights:
 
     def __init__(self) -> None:
         self._flights: dict[bytes, Flight] = {}
-        _all.add(self)
+        forks.register(self)
 
     def __len__(self) -> int:
         return len(self._flights)
@@ -74,17 +73,6 @@ class Flights:
             del self._flights[key]
         flight.end()
 
-    def forget(self) -> None:
-        """In a forked child: who led stayed in the parent."""
+    def forked(self) -> None:
+        """Forget all: who leads them stays in the parent."""
         self._flights = {}
-
-
-_all: weakref.WeakSet[Flights] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for flights in list(_all):
-        flights.forget()
-
-
-os.register_at_fork(after_in_child=_after_fork)

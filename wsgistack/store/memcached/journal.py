@@ -9,10 +9,21 @@ and removed with the return, so that the next outage does not find what is old b
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple
 
-__all__ = ["Journal"]
+__all__ = ["Journal", "Load"]
 
 MOST_KEYS = 100_000  # about 20 MB; above, the whole node is emptied instead
+
+
+class Load(NamedTuple):
+    """What was taken out of a journal, to be removed: see the methods that take it."""
+
+    overflowed: bool
+    keys: list[bytes]
+    flooded: AbstractSet[str]
+    copies: list[tuple[bytes, str]]
 
 
 class Journal:
@@ -67,6 +78,14 @@ class Journal:
         """Take the names of the nodes that hold more copies than were noted: they must be emptied."""
         taken, self._flooded = self._flooded, set()
         return taken
+
+    def put_back(self, load: Load) -> None:
+        """Note again what was taken and could not be removed."""
+        self.add(load.keys)
+        self.has_overflowed |= load.overflowed
+        self._flooded |= load.flooded
+        for key, name in load.copies:
+            self.add_copy(key, name)
 
     def take_overflow(self) -> bool:
         """Return whether the whole node must be emptied, and forget it."""

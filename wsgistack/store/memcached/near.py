@@ -12,11 +12,10 @@ locked but the accounts; a slot's state is an object that is only compared by id
 
 from __future__ import annotations
 
-import os
-import weakref
 from _thread import allocate_lock
 from collections.abc import Iterable
 
+from wsgistack import forks
 from wsgistack.store.memcached.replies import Reply
 
 __all__ = ["Near", "Promise"]
@@ -57,7 +56,7 @@ class Near:
         self._seen_until = 0.0
         self._states: list[object] = [None] * SLOTS
         self._lock = allocate_lock()
-        _all.add(self)
+        forks.register(self)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -139,8 +138,8 @@ class Near:
             self._entries = {}
             self._bytes = 0
 
-    def begin_anew(self) -> None:
-        """In a forked child: the lock may have been held by a thread that is not here."""
+    def forked(self) -> None:
+        """Begin anew: what is under way in the parent keeps no promise here."""
         self._lock = allocate_lock()
         self.clear()
 
@@ -158,14 +157,3 @@ class Near:
         entry = self._entries.pop(key, None)
         if entry is not None:
             self._bytes -= entry.size
-
-
-_all: weakref.WeakSet[Near] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for near in list(_all):
-        near.begin_anew()
-
-
-os.register_at_fork(after_in_child=_after_fork)

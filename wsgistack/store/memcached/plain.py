@@ -9,7 +9,6 @@ what was sent cannot take effect behind what is sent then.
 from __future__ import annotations
 
 import _socket
-import os
 import select
 import socket
 import time
@@ -18,6 +17,7 @@ from collections import deque
 from collections.abc import Sequence
 from threading import Condition
 
+from wsgistack import forks
 from wsgistack.store.memcached import sockets
 from wsgistack.store.memcached.calls import Call, expect
 from wsgistack.store.memcached.classic import Classic
@@ -96,6 +96,13 @@ class Pool:
                 one = place.popleft()
                 (one.sock if isinstance(one, _Connection) else one).close()
 
+    def forked(self) -> None:
+        """Close our copies of all connections, those in use by the parent's threads too; it notices nothing."""
+        for connection in list(self._alive):
+            connection.sock.close()
+        for sock in list(self._interrupted):
+            sock.close()
+
     def _finish_interrupted(self) -> None:
         try:
             sock = self._interrupted.popleft()
@@ -159,7 +166,7 @@ class Plain:
         self._connect_timeout_s = connect_timeout_s
         self._pools: dict[Node, Pool] = {}
         self._classics: dict[Node, Classic] = {}
-        _plains.add(self)
+        forks.register(self)
 
     def run(self, pairs: Sequence[tuple[Node, Call]]) -> None:
         """Make all calls, those of one node in order; each has its answer or its failure afterwards."""
@@ -194,6 +201,15 @@ class Plain:
         for one in (self._pools.pop(node, None), self._classics.pop(node, None)):
             if one is not None:
                 one.close()
+
+    def forked(self) -> None:
+        """Begin without connections: they are the parent's."""
+        pools, self._pools = self._pools, {}
+        for pool in pools.values():
+            pool.forked()
+        for classic in list(self._classics.values()):
+            classic.close()
+        self._classics = {}
 
     def _start(self, node: Node, call: Call, under_way: dict[Node, tuple[Pool, _Connection]]) -> None:
         """Send the request of one call."""
@@ -341,15 +357,3 @@ def _read(connection: _Connection, node: Node) -> None:
         node.counters.calls += count
     elif now > min(started_at + node.patience.limit_s, due.at):
         raise _Trouble("timeout")
-
-
-_plains: weakref.WeakSet[Plain] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    """In the child: the connections are the parent's; closing our copies says nothing to the server."""
-    for plain in list(_plains):
-        plain.close()
-
-
-os.register_at_fork(after_in_child=_after_fork)

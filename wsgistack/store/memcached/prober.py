@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from wsgistack.store.memcached import requests
 from wsgistack.store.memcached.dialogue import Dialogue
 from wsgistack.store.memcached.hubs import find_hub
+from wsgistack.store.memcached.journal import Load
 from wsgistack.store.memcached.nodes import Node
 
 __all__ = ["Prober"]
@@ -37,6 +39,7 @@ class Prober:
         self._find_node = find_node
         self._heard_at: dict[Node, float] = {}
         self._epoch = 0
+        self._loads: list[tuple[Node, Load]] = []  # under way
 
     def start(self, node: Node) -> None:
         """Begin to bring *node* back, unless somebody is at it."""
@@ -60,6 +63,13 @@ class Prober:
         """Let all probers end; a request that goes past a node starts one again."""
         self._epoch += 1
         self._heard_at.clear()
+
+    def forked(self) -> None:
+        """Begin anew what a thread of the parent was at: nobody knows whether it removed what it took."""
+        self.stop()
+        loads, self._loads = self._loads, []
+        for node, load in loads:
+            node.journal.put_back(load)
 
     def _bring_back(self, node: Node, epoch: int, sockets: Any, sleep: Callable[[float], object]) -> None:
         try:
@@ -105,33 +115,43 @@ class Prober:
     def _clean(self, node: Node, dialogue: Dialogue, sockets: Any) -> None:
         """Remove all that is dirty and use the node; OSError leaves it dirty."""
         while not node.end_return():
-            with node.lock:
-                overflowed = node.journal.take_overflow()
-                keys = node.journal.take(BATCH)
-                flooded = node.journal.take_flooded()
-                copies = node.journal.take_copies(BATCH)
+            load = self._take(node)
             try:
-                if overflowed:
-                    dialogue.ask(requests.line(b"flush_all"), ANSWER_S)
-                if keys:
-                    dialogue.ask(requests.delete_many(keys), ANSWER_S)
+                self._remove(load, dialogue)
+                self._remove_copies(load, sockets)
             except OSError:
                 with node.lock:
-                    node.journal.add(keys)
-                    node.journal.has_overflowed |= overflowed
-                    for key, name in copies:
-                        node.journal.add_copy(key, name)
+                    node.journal.put_back(load)
                 raise
-            self._remove_copies(flooded, copies, sockets)
+            finally:
+                self._settle(node, load)
             self._heard_at[node] = time.monotonic()
             if node.leaving:  # it broke again meanwhile
                 raise ConnectionResetError("lost while it was cleaned")
 
-    def _remove_copies(self, flooded: Iterable[str], copies: list[tuple[bytes, str]], sockets: Any) -> None:
+    def _take(self, node: Node) -> Load:
+        journal = node.journal
+        with node.lock:
+            flooded, copies = journal.take_flooded(), journal.take_copies(BATCH)
+            load = Load(journal.take_overflow(), journal.take(BATCH), flooded, copies)
+            self._loads.append((node, load))
+        return load
+
+    def _settle(self, node: Node, load: Load) -> None:
+        with suppress(ValueError):  # a child that forked meanwhile has noted it again
+            self._loads.remove((node, load))
+
+    def _remove(self, load: Load, dialogue: Dialogue) -> None:
+        if load.overflowed:
+            dialogue.ask(requests.line(b"flush_all"), ANSWER_S)
+        if load.keys:
+            dialogue.ask(requests.delete_many(load.keys), ANSWER_S)
+
+    def _remove_copies(self, load: Load, sockets: Any) -> None:
         """Remove what other nodes held in this one's stead."""
-        by_name: dict[str, list[bytes]] = {name: [] for name in flooded}
+        by_name: dict[str, list[bytes]] = {name: [] for name in load.flooded}
         emptied = set(by_name)
-        for key, name in copies:
+        for key, name in load.copies:
             by_name.setdefault(name, []).append(key)
         for name, keys in by_name.items():
             other = self._find_node(name)
@@ -146,16 +166,14 @@ class Prober:
     def _clean_used(self, node: Node, sockets: Any) -> None:
         """Remove what is dirty on a node that is in use; if that fails it is away, with its journal."""
         with node.lock:
-            overflowed = node.journal.take_overflow()
-            keys = node.journal.take(BATCH)
+            load = Load(node.journal.take_overflow(), node.journal.take(BATCH), set(), [])
+            self._loads.append((node, load))
         try:
             with Dialogue(node.address, sockets, self._connect_timeout_s) as dialogue:
-                if overflowed:
-                    dialogue.ask(requests.line(b"flush_all"), ANSWER_S)
-                if keys:
-                    dialogue.ask(requests.delete_many(keys), ANSWER_S)
+                self._remove(load, dialogue)
         except OSError:
             with node.lock:
-                node.journal.add(keys)
-                node.journal.has_overflowed |= overflowed
+                node.journal.put_back(load)
             node.broke("lost", ())
+        finally:
+            self._settle(node, load)
