@@ -12,7 +12,9 @@ from __future__ import annotations
 import argparse
 import cProfile
 import io
+import itertools
 import pstats
+import random
 import statistics
 import sys
 import time
@@ -32,7 +34,25 @@ from wsgistack import PageCache
 
 __all__ = ["ENVIRON", "main"]
 
-BODY = b"x" * 10_000
+WORDS = (
+    "the",
+    "of",
+    "a",
+    "cache",
+    "page",
+    "and",
+    "visitor",
+    "is",
+    "shared",
+    "store",
+    "ring",
+    "news",
+    "reader",
+)
+# Text that compresses as a page does, to about a third.
+BODY = " ".join([f"<p>{random.Random(n).choice(WORDS)} {n * 7919 % 1000}</p>" for n in range(1000)]).encode()[
+    :10_000
+]
 FIELDS = [
     ("Content-Type", "text/html; charset=utf-8"),
     ("Cache-Control", "max-age=600"),
@@ -66,6 +86,7 @@ ENVIRON: dict[str, Any] = {
     "wsgi.multiprocess": True,
     "wsgi.run_once": False,
 }
+KINDS = ("cached", "plain")
 GIB = 1 << 30
 BLOCK_BYTES = 64 * 1024
 
@@ -104,6 +125,23 @@ def one(app: Any, **more: str) -> Operation:
     return ask
 
 
+def missing(app: Any, **more: str) -> Operation:
+    """Return one request to *app* for a page that nobody asked for before."""
+    environ, numbers = {**ENVIRON, **more}, itertools.count()
+
+    def ask() -> None:
+        path = f"/news/{next(numbers)}"
+        body = app({**environ, "PATH_INFO": path, "RAW_URI": path}, to_nobody)
+        for _ in body:
+            pass
+        close = getattr(body, "close", None)
+        if close is not None:
+            close()
+
+    ask()
+    return ask
+
+
 def django_app(cache: dict[str, str]) -> Any:
     """Return a Django site of one view behind Django's own page cache; once in a process."""
     urls = ModuleType("bench_page_cache_urls")
@@ -123,6 +161,35 @@ def django_app(cache: dict[str, str]) -> Any:
     )
     django.setup()
     return WSGIHandler()
+
+
+def plain_django() -> Any:
+    """Return the site of `django_app` without its cache."""
+    middleware, django_settings.MIDDLEWARE = django_settings.MIDDLEWARE, []
+    try:
+        return WSGIHandler()
+    finally:
+        django_settings.MIDDLEWARE = middleware
+
+
+def show_added(title: str, pairs: dict[str, tuple[Operation, Operation]], *, rounds: int) -> None:
+    """Print what each cache adds to its application; pairs of with and without, ours first."""
+    operations = {
+        f"{name}, {kind}": op for name, pair in pairs.items() for kind, op in zip(KINDS, pair, strict=True)
+    }
+    figures = measure(operations, rounds=rounds)
+    added = {
+        name: [
+            cached - plain
+            for cached, plain in zip(*[figures[f"{name}, {kind}"] for kind in KINDS], strict=True)
+        ]
+        for name in pairs
+    }
+    ours = next(iter(added.values()))
+    print(f"\n### {title}\n\n|  | us added | of wsgistack's |\n|---|---|---|")
+    for name, rows in added.items():
+        of = [row / own for row, own in zip(rows, ours, strict=True)]
+        print(f"| {name} | {statistics.median(rows):.2f} | {statistics.median(of):.1f} |")
 
 
 def show(title: str, operations: dict[str, Operation], *, rounds: int, base: str | None = None) -> None:
@@ -211,9 +278,20 @@ def main() -> None:
             {"BACKEND": "django.core.cache.backends.memcached.PyMemcacheCache", "LOCATION": address}
         )
         show("A hit, 10 kB, in memory", in_memory(site), rounds=options.rounds)
+        misses = {
+            "wsgistack": (missing(PageCache(bare)), missing(bare)),
+            "Django, LocMemCache": (missing(site), missing(plain_django())),
+        }
+        show_added("A miss, 10 kB, in memory", misses, rounds=options.rounds)
         django_settings.CACHE_MIDDLEWARE_ALIAS = "other"
         remote = over_memcached(WSGIHandler(), address)
         show("A hit, 10 kB, over memcached on this machine", remote, rounds=options.rounds)
+        ring = PageCache(bare, store=f"memcached://{address}")
+        misses = {
+            "wsgistack, ring": (missing(ring), missing(bare)),
+            "Django, PyMemcacheCache": (missing(WSGIHandler()), missing(plain_django())),
+        }
+        show_added("A miss, 10 kB, over memcached on this machine", misses, rounds=options.rounds)
     show("A request that goes past the cache", bypasses(), rounds=options.rounds, base="no cache")
     show_large()
 

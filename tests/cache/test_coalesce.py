@@ -270,3 +270,13 @@ def test_a_child_does_not_wait_for_its_parents_leaders() -> None:
         os._exit(0 if joined is not None and joined[1] else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     follow(coalescer)
+
+
+def test_a_leader_looks_again_only_where_a_page_may_have_come_since_its_first_look() -> None:
+    coalescer = make()
+    before = coalescer.ended
+    flight = lead(coalescer)
+    assert not coalescer.may_have_come(before)
+    coalescer.leave("k", flight)
+    assert coalescer.may_have_come(before)
+    assert make(Shared(1 << 20)).may_have_come(0)

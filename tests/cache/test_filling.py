@@ -89,3 +89,18 @@ def test_a_target_in_absolute_form_names_no_host_of_its_own() -> None:
 
 def test_a_content_type_of_nothing_is_not_seen() -> None:
     assert seen(CONTENT_TYPE="application/json") == PLAIN
+
+
+def test_a_field_that_is_shown_or_not_by_its_value_is_looked_at_each_time() -> None:
+    for _ in range(2):
+        assert "HTTP_X_FORWARDED_PROTO" not in seen(HTTP_X_FORWARDED_PROTO="gopher")
+        assert seen(HTTP_X_FORWARDED_PROTO="https")["HTTP_X_FORWARDED_PROTO"] == "https"
+
+
+def test_the_names_that_clients_make_up_are_not_remembered_without_end() -> None:
+    filling = Filling(VISITORS)
+    request = PLAIN | {f"HTTP_X_{number}": "x" for number in range(5000)}
+    target = find_target(EnvironRequest(PLAIN), ignored=IGNORED)
+    assert isinstance(target, Target)
+    assert filling.environ(request, target, VISITORS.nobody) == request
+    assert len(filling._plain) <= 1024

@@ -251,3 +251,35 @@ def test_no_cookie_field_raises_or_shows_more_than_key_cookies(text: str) -> Non
         "beta=on; bucket=a",
         "beta=on; bucket=b",
     )
+
+
+PIECES = [
+    "_ga=1",
+    "_gid=a b",
+    "_ga",
+    "=",
+    "sessionid=2",
+    "beta=on",
+    "beta=no",
+    "; ",
+    ";",
+    ",",
+    " ",
+    "\t",
+    '"',
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
+def test_names_that_were_met_before_change_no_answer(text: str) -> None:
+    seasoned = Visitors(key_cookies={"beta": ["on"]})
+    for cookie in ("_ga=1; _gid=2", "sessionid=3", "beta=on"):
+        seasoned.judge_cookies(cookie)
+    assert seasoned.judge_cookies(text) == decide(text, Visitors(key_cookies={"beta": ["on"]}))
+
+
+@pytest.mark.parametrize("cookie", ["_ga=1;sessionid=2", "_ga=1, sessionid=2", "_ga=1; _gid=2;sessionid=2"])
+def test_nothing_hides_behind_a_name_that_was_ignored_before(cookie: str) -> None:
+    visitors = Visitors()
+    assert visitors.judge_cookies("_ga=1; _gid=2") == visitors.nobody
+    assert isinstance(visitors.judge_cookies(cookie), Personal)

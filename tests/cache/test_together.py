@@ -299,3 +299,66 @@ def test_a_store_that_others_share_is_filled_by_one_of_them() -> None:
     gevent.joinall(clients, timeout=LONG_S)
     assert {client.value[2] for client in clients} == {b"page 1"}
     assert app.calls == 1
+
+
+def test_a_page_that_came_between_the_look_and_the_lead_is_not_made_again() -> None:
+    store = MemoryStore(1 << 20)
+    others: list[Callable[[], Any]] = []
+
+    class Late(MemoryStore):
+        """A store that another request fills right after it was looked at."""
+
+        def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
+            found = store.get_many(keys)
+            if others:
+                others.pop()()
+            return found
+
+        def set(self, key: str, value: bytes, ttl_s: float, *, pinned: bool = False) -> None:
+            store.set(key, value, ttl_s, pinned=pinned)
+
+    calls = []
+
+    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        calls.append(1)
+        start_response("200 OK", FRESH)
+        return [b"page"]
+
+    cache = PageCache(app, store=Late(1 << 20), now=lambda: NOW)
+    others.append(lambda: get(cache))
+    assert get(cache)[1]["Cache-Status"] == "wsgistack; hit; ttl=60"
+    assert len(calls) == 1
+
+
+def test_a_cold_page_is_five_round_trips_over_a_store_that_others_share() -> None:
+    trips: list[str] = []
+
+    class Shared(MemoryStore):
+        shared = True
+
+        def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
+            trips.append("get_many")
+            return super().get_many(keys)
+
+        def add(self, key: str, value: bytes, ttl_s: float, *, pinned: bool = False) -> bool:
+            trips.append("add")
+            return super().add(key, value, ttl_s, pinned=pinned)
+
+        def set(self, key: str, value: bytes, ttl_s: float, *, pinned: bool = False) -> None:
+            trips.append("set")
+            super().set(key, value, ttl_s, pinned=pinned)
+
+        def delete(self, key: str) -> bool:
+            trips.append("delete")
+            return super().delete(key)
+
+    app = Slow(lambda number: (FRESH, [b"page"]))
+    app.gate.set()
+    cache = PageCache(app, store=Shared(1 << 20), now=lambda: NOW)
+    get(cache, "/first")  # begins the ledger
+    trips.clear()
+    get(cache, "/second")
+    assert trips == ["get_many", "add", "get_many", "set", "delete"]
+    trips.clear()
+    get(cache, "/second")
+    assert trips == ["get_many"]

@@ -129,6 +129,8 @@ class Flight(Generic[Head]):
                 return
 
     def _wake(self) -> None:
+        if not self._events:  # who comes now sees what was done: the lock was ours for it
+            return
         with self._lock:
             events, self._events = self._events, []
         for event in events:
@@ -160,6 +162,7 @@ class Coalescer(Generic[Head]):
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.wait_s = wait_s
+        self.ended = 0  # flights
         self._store = store
         self._lease_s = lease_s
         self._memory_s = memory_s
@@ -193,9 +196,14 @@ class Coalescer(Generic[Head]):
     def leave(self, key: str, flight: Flight[Head]) -> None:
         """End a flight that the caller leads: who comes now begins a new one."""
         with self._lock:
+            self.ended += 1
             if self._flights.get(key) is flight:
                 del self._flights[key]
         flight.lose()
+
+    def may_have_come(self, ended: int) -> bool:
+        """Tell whether somebody may have stored a page since `ended` was that number, which was before a look."""
+        return self._store.shared or self.ended != ended
 
     def remember(self, key: str) -> None:
         """Let the requests for *key* go alone from now on."""

@@ -32,6 +32,16 @@ class Control(NamedTuple):
 
 def control_of(head: ResponseHead, targets: tuple[str, ...]) -> Control:
     """Return what *head* says to a cache that *targets* are about; the first valid one of them counts."""
+    known = head.control
+    if isinstance(known, tuple) and known[0] is targets:
+        control: Control = known[1]
+    else:
+        control = _read(head, targets)
+        head.control = (targets, control)
+    return control
+
+
+def _read(head: ResponseHead, targets: tuple[str, ...]) -> Control:
     for name in targets:
         value = head.field(name)
         if value:

@@ -13,6 +13,7 @@ from wsgistack.wsgi import Environ
 
 __all__ = ["Filling"]
 
+MOST_NAMES = 1024
 CONTENT = {"CONTENT_LENGTH": "content-length", "CONTENT_TYPE": "content-type"}
 
 
@@ -24,17 +25,16 @@ class Filling:
         fields, variables = visitors.telling
         # What `Visitors.telling` lists, as variables of an environ.
         self.telling = frozenset([_variable(name) for name in fields] + list(variables))
+        self._plain: set[str] = set()  # variables that pass as they are, of those that were met
 
     def environ(self, environ: Environ, target: Target, anonymous: Anonymous) -> Environ:
         """Return the environ for the application; *anonymous* is what was decided about the request."""
-        made = {}
-        for name, value in environ.items():
+        made = dict(environ)
+        for name in environ.keys() - self._plain:
             if name[:5] == "HTTP_":
-                shown = self._visitors.shown(name[5:].lower().replace("_", "-"), str(value))
-                if shown is not None:
-                    made[name] = shown
+                self._show(made, name)
             else:
-                made[name] = value
+                self._learn(name)
         for name in ("HTTP_COOKIE", "CONTENT_TYPE"):  # there is no content to have a type
             made.pop(name, None)
         if anonymous.cookie is not None:
@@ -45,6 +45,23 @@ class Filling:
             if name in made:  # it may name a host of its own, which no key carries
                 made[name] = target.path + (f"?{target.query}" if target.query else "")
         return made
+
+    def _show(self, made: Environ, name: str) -> None:
+        """Leave of a field in *made* what the application may see of it."""
+        field = name[5:].lower().replace("_", "-")
+        if not self._visitors.is_looked_at(field):
+            self._learn(name)
+            return
+        shown = self._visitors.shown(field, str(made[name]))
+        if shown is None:
+            del made[name]
+        else:
+            made[name] = shown
+
+    def _learn(self, name: str) -> None:
+        if len(self._plain) >= MOST_NAMES:  # names come from clients
+            self._plain.clear()
+        self._plain.add(name)
 
 
 def _variable(field: str) -> str:

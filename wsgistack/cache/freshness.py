@@ -63,6 +63,20 @@ class Terms:
         return (self.lifetime_s or 0.0) - self.age(now)
 
     @property
+    def numbers(self) -> tuple[float | None, ...]:
+        """All of them, in the order of the fields; truth is 1."""
+        return (
+            self.received_at,
+            self.initial_age_s,
+            self.lifetime_s,
+            float(self.asks_always),
+            float(self.never_stale),
+            self.while_revalidate_s,
+            self.if_error_s,
+            self.if_down_s,
+        )
+
+    @property
     def longest_s(self) -> float:
         """How many seconds after it was received it may be used at all, without validation."""
         stale = 0.0 if self.never_stale else max(self.while_revalidate_s, self.if_error_s, self.if_down_s)
@@ -141,7 +155,8 @@ def make_terms(
     if is_error and lifetime is not None:
         lifetime = min(lifetime, policy.longest_error_s)
     grace = told.grace_s
-    error = directives.seconds("stale-if-error")
+    revalidate = _first(grace, directives.seconds("stale-while-revalidate"))
+    error = _first(grace, directives.seconds("stale-if-error"))
     return Terms(
         received_at=received_at,
         initial_age_s=0.0
@@ -150,11 +165,11 @@ def make_terms(
         lifetime_s=lifetime,
         asks_always=asks_always,
         never_stale=never_stale,
-        while_revalidate_s=float(_first(grace, directives.seconds("stale-while-revalidate"), 0.0)),
-        if_error_s=float(_first(grace, error, policy.error_grace_s)),
-        if_down_s=float(_first(grace, error, policy.failure_grace_s)),
+        while_revalidate_s=0.0 if revalidate is None else float(revalidate),
+        if_error_s=policy.error_grace_s if error is None else float(error),
+        if_down_s=policy.failure_grace_s if error is None else float(error),
     )
 
 
-def _first(*values: float | None) -> float:
-    return next(value for value in values if value is not None)
+def _first(one: float | None, other: float | None) -> float | None:
+    return other if one is None else one

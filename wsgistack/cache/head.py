@@ -15,13 +15,16 @@ class ResponseHead:
     *fields* keep their order and the case of their names; text is latin-1.  Never changed.
     """
 
-    __slots__ = ("_combined", "fields", "reason", "status")
+    __slots__ = ("_combined", "control", "fields", "reason", "status")
 
     def __init__(self, status: int, reason: str, fields: Iterable[tuple[str, str]]) -> None:
         self.status = status
         self.reason = reason
-        self.fields: Fields = tuple([(name, value) for name, value in fields])
+        self.fields: Fields = (
+            fields if type(fields) is tuple else tuple([(name, value) for name, value in fields])
+        )
         self._combined: dict[str, str] | None = None
+        self.control: object = None  # what `control_of` read of it, for `control_of` alone
 
     def field(self, name: str) -> str | None:
         """Return the combined value of the field of that lower-case name, None if there is none."""

@@ -223,10 +223,19 @@ def make_key(
     *selecting*: the same of the fields that a variant was chosen by; None: the key under which the
     URL's names of such fields are kept.  *space*: tells caches apart that share a store.
     """
-    parts = [frame(VERSION, space, method_class, *target), f"{len(dimensions)}."]
-    parts += [frame(name, value) for name, value in dimensions]
+    parts = [_frame_class(space, method_class), frame(*target), _frame_pairs("", dimensions)]
     if selecting is not None:
-        parts.append(f"v{len(selecting)}.")
-        parts += [frame(name, value) for name, value in selecting]
+        parts.append(_frame_pairs("v", selecting))
     full = "".join(parts).encode("utf-8", "surrogatepass")
     return Key("p:" + blake2b(full, digest_size=DIGEST_BYTES).hexdigest(), full)
+
+
+@lru_cache(maxsize=64)
+def _frame_class(space: str, method_class: str) -> str:
+    return frame(VERSION, space, method_class)
+
+
+@lru_cache(maxsize=1024)
+def _frame_pairs(mark: str, pairs: tuple[tuple[str, str | None], ...]) -> str:
+    """Return *pairs* behind their number; kinds of visitors are few, and URLs are many."""
+    return f"{mark}{len(pairs)}." + "".join([frame(name, value) for name, value in pairs])

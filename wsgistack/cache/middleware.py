@@ -214,6 +214,8 @@ class PageCache:
             return Visit(self._works, environ, request, place, rule).send(Pass("method"), start_response)
         if asked is not None and self._shortcut is not None:
             self._shortcut.learn(asked, place)
+        coalescer = self._coalescer
+        ended = 0 if coalescer is None else coalescer.ended
         found = self.shelf.find(place, seen.field)
         decision = self.engine.on_request(request, found.pages, self._now(), has_variants=found.has_variants)
         if isinstance(decision, Serve) and decision.refresh is None:
@@ -223,11 +225,10 @@ class PageCache:
         visit = Visit(self._works, environ, seen, place, rule, generation=found.generation)
         if isinstance(decision, Serve):
             return visit.serve(decision, start_response)
-        coalescer = self._coalescer
         if coalescer is None or request.method != "GET" or isinstance(decision, Pass):
             return visit.send(decision, start_response)
         if decision.why in COLLAPSED:
-            return send_together(visit, decision, start_response, coalescer)
+            return send_together(visit, decision, start_response, coalescer, ended)
         return visit.send(decision, start_response)
 
     def purge(self, **about: Any) -> None:

@@ -239,11 +239,23 @@ class Visitors:
 
     def judge_cookies(self, value: str) -> Anonymous | Personal:
         """Return whether a request that has these cookies, and nothing else that tells, is anybody's."""
-        return self._judge(value, list(self._unkeyed))
+        kinds = self._kinds
+        parts = value.split("; ")  # as browsers write; anything else is the strict parser's
+        for part in parts:
+            name, equals, _ = part.partition("=")
+            if not equals or kinds.get(name) is not IGNORED:
+                return self._judge(value, list(self._unkeyed))
+        if "," in value or value.count(";") != len(parts) - 1:
+            return self._judge(value, list(self._unkeyed))
+        return self.nobody
 
     def withholds(self, name: str) -> bool:
         """Tell whether the application must not see the field of that lower-case name."""
         return name in self._withheld
+
+    def is_looked_at(self, name: str) -> bool:
+        """Tell whether not every value of the field of that lower-case name is shown."""
+        return name in self._keyed_fields or name in self._withheld
 
     def shown(self, name: str, value: str) -> str | None:
         """Return what the application may see of a field while a page is made, None for nothing."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from wsgistack import forks
@@ -129,20 +129,31 @@ class Shelf:
 
         Where nothing is: what a page of the same path, whose query means the same, is stored for.
         """
-        found = self._find(place, said)
+        key, serial_key, search = place.key, self._purges.serial_key, None
+        if key.text in self._memo:
+            raws = self._fetch((key.text, serial_key))
+        else:  # probably a miss: what leads on then is asked for at once
+            search = _variance_key(place)
+            raws = self._fetch((key.text, serial_key, search.text))
+        ledger = self._purges.learn(raws.get(serial_key))
+        found = self._look(place, raws.get(key.text), said, ledger)
         if found.pages or found.has_variants:
             return found
-        for general in self._general_places(place):
-            other = self._find(general, said)
+        if search is None:
+            search = _variance_key(place)
+            raws = self._fetch((search.text,))
+        for general in self._general_places(place, search, raws.get(search.text)):
+            raws = self._fetch((general.key.text,))
+            other = self._look(general, raws.get(general.key.text), said, ledger)
             if other.pages or other.has_variants:
                 return other
         return found
 
-    def _find(self, place: Place, said: Callable[[str], str | None]) -> Found:
-        key, serial_key = place.key, self._purges.serial_key
-        raws = self._fetch((key.text, serial_key))
-        ledger = self._purges.learn(raws.get(serial_key))
-        met = self._read(key, raws.get(key.text), ledger)
+    def _look(
+        self, place: Place, raw: bytes | None, said: Callable[[str], str | None], ledger: Ledger
+    ) -> Found:
+        """Return what fits of what the store has for *place*, which is *raw* or lies under what *raw* names."""
+        met = self._read(place.key, raw, ledger)
         if met is None:
             return Found((), generation=ledger.serial)
         if isinstance(met, Page):
@@ -163,12 +174,16 @@ class Shelf:
         *generation*: of the look that led to the request, *moment*: when it was sent; what was purged
         or forgotten since is not stored.
         """
-        key, serial_key = place.key, self._purges.serial_key
-        ledger = self._purges.learn(self._fetch((serial_key,)).get(serial_key))
-        stored = Stored(b"", page, place.target.url, generation, 0, page).judged(ledger)
-        if stored.met is None or self._forgotten.get(key.text, 0) > moment:
-            return False
+        # A purge that is not known here yet makes the page worthless when it is read.
+        key, ledger = place.key, self._purges.ledger
         url = place.target.url
+        if self._forgotten.get(key.text, 0) > moment:
+            return False
+        if (
+            generation < ledger.serial
+            and Stored(b"", page, url, generation, 0, page).judged(ledger).met is None
+        ):
+            return False
         variance = parse_variance(page.head.field("no-vary-search") or "")
         general = None if variance is None else _general(place, variance)
         if variance is not None and general is not None:
@@ -185,7 +200,7 @@ class Shelf:
             page.head.fields,
             page.body,
             asked_at,
-            _numbers(page.terms),
+            page.terms.numbers,
             page.selecting,
             page.tags,
             generation,
@@ -202,7 +217,11 @@ class Shelf:
 
         What this process has asked for already is not stored any more.
         """
-        texts = [one.key.text for place in places for one in (place, *self._general_places(place))]
+        texts = []
+        for place in places:
+            search = _variance_key(place)
+            generals = self._general_places(place, search, self._fetch_one(search))
+            texts += [one.key.text for one in (place, *generals)]
         with self._lock:
             self.moment += 1
             for text in texts:
@@ -219,9 +238,12 @@ class Shelf:
             self._memo, self._memo_bytes = {}, 0
         self._lock = threading.Lock()
 
-    def _general_places(self, place: Place) -> list[Place]:
-        """Return where pages lie whose queries mean the same as that of *place*, as far as pages have said so."""
-        met = self._read(_variance_key(place), self._fetch_one(_variance_key(place)), self._purges.ledger)
+    def _general_places(self, place: Place, search: Key, raw: bytes | None) -> list[Place]:
+        """Return where pages lie whose queries mean the same as that of *place*, as far as pages have said so.
+
+        *search*: the key under which that is written, *raw*: what lies there.
+        """
+        met = self._read(search, raw, self._purges.ledger)
         if not isinstance(met, Variants):
             return []
         variances = [variance for words in met.names if (variance := read_words(words)) is not None]
@@ -324,10 +346,6 @@ def _general(place: Place, variance: Variance) -> Place | None:
         return None
     dimensions = (*place.dimensions, ("search", ",".join(variance.words())))
     return Place(place.target._replace(query=query), dimensions)
-
-
-def _numbers(terms: Terms) -> tuple[float | None, ...]:
-    return tuple([None if number is None else float(number) for number in astuple(terms)])
 
 
 def _terms(numbers: tuple[float | None, ...]) -> Terms | None:

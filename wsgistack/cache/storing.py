@@ -6,6 +6,7 @@ Every refusal is a word of REASONS, which says where it is written.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from wsgistack.cache.control import control_of
 from wsgistack.cache.freshness import HEURISTIC_STATUSES, Terms
@@ -139,5 +140,10 @@ def fields_to_store(head: ResponseHead, policy: Policy) -> Fields:
     """
     directives = control_of(head, policy.targets).directives
     named: Iterable[str] = (*(directives.names("private") or ()), *(directives.names("no-cache") or ()))
-    left_out = hop_names(head.fields) | QUOTAS | frozenset(named)
+    left_out = _left_out(hop_names(head.fields), frozenset(named))
     return tuple([(name, value) for name, value in head.fields if name.lower() not in left_out])
+
+
+@lru_cache(maxsize=64)
+def _left_out(hops: frozenset[str], named: frozenset[str]) -> frozenset[str]:
+    return hops | QUOTAS | named

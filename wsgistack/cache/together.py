@@ -51,9 +51,16 @@ def may_share(page: Page, now: float) -> bool:
 
 
 def send_together(
-    visit: Visit, decision: Fetch | Validate, start_response: StartResponse, coalescer: Coalescer[Page]
+    visit: Visit,
+    decision: Fetch | Validate,
+    start_response: StartResponse,
+    coalescer: Coalescer[Page],
+    ended: int,
 ) -> Iterable[bytes]:
-    """Return the response: of the application if this is the first who asks, else what that one gets."""
+    """Return the response: of the application if this is the first who asks, else what that one gets.
+
+    *ended*: what `coalescer.ended` was before the look that led to *decision*.
+    """
     key = visit.place.key.text
     deadline = time.monotonic() + coalescer.wait_s
     while True:
@@ -62,12 +69,13 @@ def send_together(
             return visit.send(decision, start_response)
         flight, leads = joined
         if leads:
-            return _lead(visit, decision, start_response, coalescer, flight)
+            return _lead(visit, decision, start_response, coalescer, flight, ended)
         body = _follow(visit, decision, start_response, flight, max(deadline - time.monotonic(), 0.0))
         if body is not None:
             return body
         if flight.stage is not Stage.LOST or time.monotonic() >= deadline:
             return visit.send(decision, start_response)
+        ended = coalescer.ended
         again = visit.look()
         if isinstance(again, Serve):
             return visit.serve(again, start_response)
@@ -79,6 +87,7 @@ def _lead(
     start_response: StartResponse,
     coalescer: Coalescer[Page],
     flight: Flight[Page],
+    ended: int,
 ) -> Iterable[bytes]:
     key = visit.place.key.text
     turn = Turn(coalescer, key, flight, has_lease=False)
@@ -91,7 +100,9 @@ def _lead(
             turn.refuse(remember=True)
             return visit.send(decision, start_response)
         # It may have come before the turn was ours: who made it gave the lease back after storing it.
-        found = lease if isinstance(lease, Serve) else _serve(visit)
+        found = lease if isinstance(lease, Serve) else None
+        if found is None and coalescer.may_have_come(ended):
+            found = _serve(visit)
         if found is not None:
             turn.over()
             return visit.serve(found, start_response)

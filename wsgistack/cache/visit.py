@@ -366,11 +366,13 @@ def _told(voice: Voice, rule: Rule | None) -> Told:
 
 
 def _changed(environ: Environ, changes: Changes) -> Environ:
-    if not changes:
-        return environ
-    made = dict(environ)
+    made = environ
     for name, value in changes.items():
         variable = "HTTP_" + name.upper().replace("-", "_")
+        if environ.get(variable) == value:  # None: it is not there
+            continue
+        if made is environ:
+            made = dict(environ)
         if value is None:
             made.pop(variable, None)
         else:

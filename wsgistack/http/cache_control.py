@@ -29,11 +29,12 @@ class Directives:
     *unclear*: names that stand there twice with different values.
     """
 
-    __slots__ = ("_unclear", "_values")
+    __slots__ = ("_seconds", "_unclear", "_values")
 
     def __init__(self, values: Mapping[str, str | None], unclear: frozenset[str] = frozenset()) -> None:
         self._values = dict(values)
         self._unclear = unclear
+        self._seconds: dict[str, int] = {}  # what was read of them already
 
     def __contains__(self, name: str) -> bool:
         return name in self._values
@@ -52,6 +53,12 @@ class Directives:
         """Return the time that *name* gives, None if it is not there, 0 if it cannot be read."""
         if name not in self._values:
             return None
+        seconds = self._seconds.get(name)
+        if seconds is None:
+            seconds = self._seconds[name] = self._read_seconds(name)
+        return seconds
+
+    def _read_seconds(self, name: str) -> int:
         text = self._values[name]
         if text is None or name in self._unclear or not SECONDS.fullmatch(text):
             return 0
