@@ -59,7 +59,7 @@ def make_picture(*lines: str) -> Picture:
             for node in pool.nodes
         },
         processes=(
-            ProcessView(None, 7, "accepting", 1, 0, 0, 1.0, 0.5, 4096),
+            ProcessView(None, 7, "accepting", 1, 0, 0, 1.0, 0.5, 4096, "supervisor"),
             ProcessView(0, 8, "accepting", 2, 1, 5, 2.0, 1.0, 8192),
         ),
     )

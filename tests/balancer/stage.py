@@ -4,7 +4,7 @@ import errno
 from collections.abc import Iterable
 
 from wsgistack.balancer.control import Control, Session
-from wsgistack.balancer.language.replies import Ask, Row, Silent, Task, encode
+from wsgistack.balancer.language.replies import Ask, Order, Row, Silent, Task, encode
 from wsgistack.balancer.outside import NodeCounts, Outcomes, ProcessCounts
 from wsgistack.errors import ListenError
 
@@ -102,6 +102,7 @@ class Stage:
         self.ports = FakePorts()
         self.stats = FakeStats()
         self.rows: list[list[Row]] = []  # what the workers answer
+        self.orders: list[Order] = []
         self.files = FakeFiles()
         self.control = Control(
             ports=self.ports, stats=self.stats, files=self.files, workers=workers, started_at=1000.0
@@ -116,7 +117,9 @@ class Stage:
             reply = self.control.run(line, self.session, self.now)
             if isinstance(reply, Ask):
                 reply = reply.answer(self.rows)
-            if isinstance(reply, Task):
+            if isinstance(reply, Order):
+                self.orders.append(reply)
+            if isinstance(reply, Task | Order):
                 reply = Silent()  # the work of others
             printed += encode(reply, verbose=self.session.verbose)
         return printed.decode().split("\r\n")[:-1]

@@ -20,7 +20,7 @@ def test_the_keys_are_those_that_are_promised() -> None:
     assert (page["version"], page["uptime_s"], page["silent_workers"]) == ("1.0", 10.5, [1])
     assert page["processes"][1] == {
         "number": 0, "pid": 8, "state": "accepting", "starts": 2, "deaths": 1, "acknowledged": 5,
-        "user_s": 2.0, "system_s": 1.0, "memory_bytes": 8192,
+        "user_s": 2.0, "system_s": 1.0, "memory_bytes": 8192, "kind": "worker",
     }  # fmt: skip
     service = page["services"]["mysite"]
     assert list(service) == [

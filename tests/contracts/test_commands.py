@@ -11,7 +11,11 @@ from wsgistack.balancer.language.replies import Ask, Row, encode
 from wsgistack.balancer.plane.inspect import describe
 
 PRESENT = [name for name in COMMANDS.names() if name not in ABSENT]
-FIRST = {"enable": ["DISABLE mysite"], "delete": ["CREATE POOL images"]}  # said before the example
+FIRST = {
+    "enable": ["DISABLE mysite"],
+    "cache": ["SET mysite.cache = on"],
+    "delete": ["CREATE POOL images"],
+}  # said before the example
 
 
 def make_stage(word: str) -> Stage:

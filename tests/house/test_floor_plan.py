@@ -9,8 +9,8 @@ import pytest
 from tests.house.source import ROOT, Import, find_files, imports_of, module_name
 
 GROUND = r"(http|store|settings|registry|metrics|clock|errors|forks)\b"
-SUPERVISOR = r"supervisor|dns_client|lookout|operations|resolver|channel|listeners|processes|publisher|sockets|succession|upgrade"  # one room, cut by subject
-EDGES = rf"balancer\.((admin|examine|probes|worker|{SUPERVISOR})\b|plane\b)|store\.memcached\b"
+SUPERVISOR = r"supervisor|keeping|signals|dns_client|lookout|operations|resolver|channel|listeners|processes|publisher|sockets|succession|upgrade"  # one room, cut by subject
+EDGES = rf"keeper\b|balancer\.((admin|examine|probes|worker|{SUPERVISOR})\b|plane\b)|store\.memcached\b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,9 @@ RULES = {
     "ratelimit stands alone": Rule(W + r"ratelimit\b", W + r"(cache|balancer)\b"),
     "engines do not know their middleware": Rule(
         W + r"(cache|ratelimit)\.(?!middleware\b)", W + r"(cache|ratelimit)\.middleware\b"
+    ),
+    "nobody knows the keeper, which knows both the balancer and WSGI": Rule(
+        W + r"(?!keeper\b)", W + r"keeper\b"
     ),
     "the balancer knows no WSGI": Rule(W + r"balancer\b", W + r"(wsgi\b|stack\b|\w+\.middleware\b)"),
     "only edges know gevent and sockets": Rule(W + rf"(?!{EDGES})", r"(gevent|socket|_socket|selectors)\b"),

@@ -136,7 +136,7 @@ def _by_worker(value: Callable[[ProcessView], float]) -> Callable[[Picture], Ite
 
 
 def _name(process: ProcessView) -> str:
-    return "supervisor" if process.number is None else f"worker{process.number}"
+    return process.kind if process.number is None else f"worker{process.number}"
 
 
 def _processor(picture: Picture) -> Iterator[Sample]:

@@ -51,7 +51,7 @@ class ServiceCounts(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class ProcessView:
-    """One process: a worker, or the supervisor, whose *number* is None.
+    """One process: a worker, or the supervisor or the keeper, whose *number* is None; see *kind*.
 
     *starts* and *deaths* count the processes that sat there; times in seconds, of the one that sits
     there now; *acknowledged* is the version of the last snapshot that it applied, -1 for none.
@@ -66,6 +66,7 @@ class ProcessView:
     user_s: float
     system_s: float
     memory_bytes: int
+    kind: Literal["supervisor", "worker", "keeper"] = "worker"
 
 
 @dataclass(frozen=True, slots=True)

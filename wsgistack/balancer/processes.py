@@ -1,4 +1,4 @@
-"""The worker processes: started, heard, replaced when they die."""
+"""The worker processes and the keeper: started, heard, replaced when they die."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,7 +21,7 @@ from wsgistack.balancer.picture import WorkerState
 if TYPE_CHECKING:
     from wsgistack.balancer.plane.board import Board
 
-__all__ = ["Delays", "Duties", "Seat"]
+__all__ = ["Delays", "Duties", "Seat", "spawn_keeper", "spawn_worker"]
 
 FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 5.0
@@ -60,22 +61,34 @@ class Duties(Protocol):
 
 
 class Seat:
-    """One worker's place: the process that sits there now, and what it has acknowledged.
+    """One process's place: the worker (or the keeper) that sits there now, and what it has acknowledged.
+
+    *start()* starts a process and returns it with its channel; *kind* is what the log calls it.
 
     `acknowledged` is the version of the last snapshot that it applied, -1 for none; `complaint`
     what it had to say against that.  `starts` counts the processes, `deaths` those that ended
     unasked.  `changed` is set on every step and for the one who waits to clear.
     """
 
-    def __init__(self, number: int, *, board: Board, duties: Duties, log: Log, changed: Event) -> None:
+    def __init__(
+        self,
+        number: int,
+        *,
+        start: Callable[[], tuple[subprocess.Popen[bytes], Channel]],
+        duties: Duties,
+        log: Log,
+        changed: Event,
+        kind: str = "worker",
+    ) -> None:
         self.number = number
+        self.kind = kind
         self.acknowledged = -1
         self.complaint = ""
         self.draining = False
         self.starts = 0
         self.deaths = 0
         self.channel: Channel | None = None
-        self._board = board
+        self._start_process = start
         self._duties = duties
         self._log = log
         self._changed = changed
@@ -110,7 +123,7 @@ class Seat:
                 self._start()
                 self._listen()
             except OSError as error:
-                self._log.error("worker_not_started", worker=self.number, error=error)
+                self._log.error(f"{self.kind}_not_started", **self._name, error=error)
             self._reap()
             lived_s = time.monotonic() - started_at
             self._duties.lost(self)
@@ -118,12 +131,16 @@ class Seat:
             if not self._ending:
                 gevent.sleep(self._delays.after(lived_s))
 
+    @property
+    def _name(self) -> dict[str, object]:
+        return {"worker": self.number} if self.kind == "worker" else {}
+
     def post(self, message: Message, descriptors: tuple[int, ...] = ()) -> None:
         """Send it a message; a worker that reads nothing any more is killed."""
         if self.channel is None:
             return
         if self.channel.backlog >= MOST_BACKLOG:
-            self._log.error("worker_stuck", worker=self.number, pid=self.pid)
+            self._log.error(f"{self.kind}_stuck", **self._name, pid=self.pid)
             self.kill()
         else:
             self.channel.post(message, descriptors)
@@ -142,9 +159,9 @@ class Seat:
         self.acknowledged = -1
         self.complaint = ""
         self.draining = False
-        self._process, self.channel = spawn(self.number, self._board)
+        self._process, self.channel = self._start_process()
         self.starts += 1
-        self._log.info("worker_started", worker=self.number, pid=self._process.pid)
+        self._log.info(f"{self.kind}_started", **self._name, pid=self._process.pid)
         self._duties.welcome(self)
 
     def _listen(self) -> None:
@@ -153,7 +170,7 @@ class Seat:
             for message in self.channel:
                 self._take(message)
         except (ChannelError, KeyError) as error:
-            self._log.error("worker_babbles", worker=self.number, error=repr(error))
+            self._log.error(f"{self.kind}_babbles", **self._name, error=repr(error))
             self.kill()
 
     def _take(self, message: Message) -> None:
@@ -182,28 +199,44 @@ class Seat:
             self.deaths += 1
             status = process.returncode
             self._log.error(
-                "worker_died", worker=self.number, pid=process.pid, status=status, deaths=self.deaths
+                f"{self.kind}_died", **self._name, pid=process.pid, status=status, deaths=self.deaths
             )
 
 
-def spawn(number: int, board: Board) -> tuple[subprocess.Popen[bytes], Channel]:
+def spawn_worker(number: int, board: Board) -> tuple[subprocess.Popen[bytes], Channel]:
     """Start the process of worker *number*.
 
     It inherits the descriptors of the scoreboard, of the tables of limits and of pages and of the eventfds by
-    which the workers wake each other, and its channel; nothing else.  In a process group of its own, so that
-    Ctrl-C is for the supervisor, which ends the workers in order.
+    which the workers wake each other, and its channel; nothing else.
     """
-    ours, theirs = socket.socketpair()
     assert board.limits is not None
-    arguments: list[object] = ["--channel", theirs.fileno(), "--board", board.fd, "--number", number]
+    arguments: list[object] = ["--board", board.fd, "--number", number]
     arguments += ["--limits", board.limits.fd, "--wakes", ",".join(str(wake) for wake in board.wakes)]
     ready = () if board.ready is None else (board.ready.fd,)
     arguments += [word for fd in ready for word in ("--ready", fd)]
+    return _spawn("wsgistack.balancer.worker", arguments, (board.fd, board.limits.fd, *ready, *board.wakes))
+
+
+def spawn_keeper(ready: int | None) -> tuple[subprocess.Popen[bytes], Channel]:
+    """Start the process of the page caches; *ready* is the descriptor of the table that workers answer from."""
+    given = () if ready is None else (ready,)
+    return _spawn("wsgistack.keeper", ["--ready", -1 if ready is None else ready], given)
+
+
+def _spawn(
+    module: str, arguments: Sequence[object], descriptors: Sequence[int]
+) -> tuple[subprocess.Popen[bytes], Channel]:
+    """Start a process with its channel and some descriptors of ours.
+
+    In a process group of its own, so that Ctrl-C is for the supervisor, which ends all in order.
+    """
+    ours, theirs = socket.socketpair()
+    words = [*_python(module), "--channel", theirs.fileno(), *arguments]
     try:
         process = subprocess.Popen(
-            [*_python(), *(str(word) for word in arguments)],
+            [str(word) for word in words],
             stdin=subprocess.DEVNULL,
-            pass_fds=(theirs.fileno(), board.fd, board.limits.fd, *ready, *board.wakes),
+            pass_fds=(theirs.fileno(), *descriptors),
             process_group=0,
         )
     except BaseException:
@@ -214,7 +247,7 @@ def spawn(number: int, board: Board) -> tuple[subprocess.Popen[bytes], Channel]:
     return process, Channel.over(ours.detach())
 
 
-def _python() -> list[str]:
+def _python(module: str) -> list[str]:
     # -m puts the working directory first in the path: only if it stands in ours too.
     safe = [] if {"", os.getcwd()} & set(sys.path) else ["-P"]
-    return [sys.executable, *safe, "-m", "wsgistack.balancer.worker"]
+    return [sys.executable, *safe, "-m", module]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from gevent.event import Event
 
 from wsgistack.balancer.channel import Message
+from wsgistack.balancer.keeping import Keeping
 from wsgistack.balancer.language.replies import Lines, Row
 from wsgistack.balancer.listeners import Changes, Listeners
 from wsgistack.balancer.model import Snapshot
@@ -23,10 +24,11 @@ Render = Callable[[list[list[Row]]], Lines]
 
 
 class Publisher:
-    """Tells the workers what holds.  `changed` is set whenever one of them said or did something."""
+    """Tells the workers and the keeper what holds.  `changed` is set whenever one of them said or did something."""
 
-    def __init__(self, listeners: Listeners, changed: Event) -> None:
+    def __init__(self, listeners: Listeners, keeping: Keeping, changed: Event) -> None:
         self.seats: Sequence[Seat] = ()
+        self._keeping = keeping
         self._listeners = listeners
         self._changed = changed
         self._sent: Snapshot = Snapshot()
@@ -49,6 +51,7 @@ class Publisher:
             return None
         self._sent = snapshot
         message = {"type": "snapshot", "snapshot": snapshot.as_wire()}
+        self._keeping.publish(message)
         for seat in self.seats:
             for (service, address), held in changes.released.items():
                 # Without copies of ours the sockets went to another service: their queues stay.
@@ -71,7 +74,7 @@ class Publisher:
                 seat.post({"type": "adopt", "service": service, "address": address}, (descriptor,))
 
     def settle(self, changes: Changes) -> str:
-        """Wait until every live worker has acknowledged; return what went wrong, "" if nothing did.
+        """Wait until every live worker and the keeper acknowledged; return what went wrong, "" if nothing did.
 
         Then close our copies of the sockets that were let go.
         """
@@ -82,6 +85,9 @@ class Publisher:
         if silent:
             names = ", ".join(str(seat.number) for seat in silent)
             complaints.append(f"worker {names} did not acknowledge within {ACK_TIMEOUT_S:g} s")
+        complaint = self._keeping.wait()
+        if complaint:
+            complaints.append(complaint)
         return "; ".join(complaints)
 
     def wait_for(self, is_done: Callable[[Seat], bool], timeout_s: float) -> list[Seat]:

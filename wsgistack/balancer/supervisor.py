@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import gevent
@@ -23,8 +23,9 @@ from wsgistack.balancer.control import Control
 from wsgistack.balancer.events import Log
 from wsgistack.balancer.files import Disk
 from wsgistack.balancer.journal_file import JournalError
+from wsgistack.balancer.keeping import Keeping, make_folder
 from wsgistack.balancer.language.commands import COMMANDS
-from wsgistack.balancer.language.replies import Ask, Error, Lines, Ok, Reply, Shutdown, Task
+from wsgistack.balancer.language.replies import Ask, Error, Lines, Ok, Order, Reply, Shutdown, Task
 from wsgistack.balancer.language.session import Session
 from wsgistack.balancer.ledger import BoardLedger
 from wsgistack.balancer.listeners import Listeners
@@ -33,8 +34,9 @@ from wsgistack.balancer.model import Fact, ProbeResult, Service
 from wsgistack.balancer.operations import Operations, Sizes, Source
 from wsgistack.balancer.pidfile import Pidfile
 from wsgistack.balancer.probes import Probes
-from wsgistack.balancer.processes import Seat
+from wsgistack.balancer.processes import Seat, spawn_worker
 from wsgistack.balancer.publisher import Publisher
+from wsgistack.balancer.signals import obey
 from wsgistack.balancer.stats import BoardStats
 from wsgistack.balancer.succession import Succession
 from wsgistack.balancer.upgrade import Inheritance, UpgradeError, receive
@@ -78,9 +80,17 @@ class Supervisor:
         self._pidfile = Pidfile()
         self._board = self._succession.make_board(workers, sizes.ready_bytes)
         self._listeners = Listeners(workers, find=self._find_service, serve_admin=self._serve_admin)
-        self._publisher = Publisher(self._listeners, self._changed)
+        folder = make_folder()
+        self._keeping = Keeping(self._board, folder, log, self._changed)
+        self._publisher = Publisher(self._listeners, self._keeping, self._changed)
         self._seats = [
-            Seat(number, board=self._board, duties=self, log=log, changed=self._changed)
+            Seat(
+                number,
+                start=partial(spawn_worker, number, self._board),
+                duties=self,
+                log=log,
+                changed=self._changed,
+            )
             for number in range(workers)
         ]
         self._control = Control(
@@ -91,8 +101,9 @@ class Supervisor:
             started_at=time.time(),
             sticky_secret=self._succession.sticky_secret or os.urandom(32),
             ledger=BoardLedger(self._board),
+            folder=folder,
         )
-        window = Window(self._control, self._board, self._seats, self._publisher)
+        window = Window(self._control, self._board, self._seats, self._publisher, lambda: self._keeping.seat)
         self._desk = FrontDesk(
             self._control, window, self._seats, perform=self.perform, is_ending=self._is_ending, log=log
         )
@@ -173,6 +184,9 @@ class Supervisor:
         for seat in self._seats:
             if seat.complaint:
                 raise StartError(seat.complaint)
+        complaint = self._keeping.wait()
+        if complaint:
+            raise StartError(complaint)
         self._wait_for_names()
 
     def _wait_for_names(self) -> None:
@@ -235,6 +249,7 @@ class Supervisor:
         self.stop(after_s=None)
         gevent.joinall(self._greenlets[: len(self._seats)], timeout=REAP_TIMEOUT_S)
         gevent.killall(self._greenlets)
+        self._keeping.close()
         self._probes.stop()
         self._lookout.stop()
         self._listeners.close_all()
@@ -262,6 +277,8 @@ class Supervisor:
         problem = self._publish(wait=True) or self._put_pidfile()
         if isinstance(reply, Ok):
             problem = problem or self._operations.note(line, context)
+        if isinstance(reply, Order):
+            return self._keeping.perform(reply)
         if isinstance(reply, Ask):
             own = self._admin.rows(time.time()) if reply.question == "socks" else []
             return self._publisher.ask(reply.question, own, reply.answer)
@@ -365,8 +382,7 @@ def serve(source: Source, sizes: Sizes, *, log: Log) -> int:
     except UpgradeError as error:
         raise StartError(str(error)) from None
     supervisor = Supervisor(source, sizes, log=log, inheritance=inheritance)
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    _obey_signals(supervisor, log)
+    obey(supervisor, log)
     try:
         supervisor.start()
         return supervisor.run()
@@ -378,19 +394,3 @@ def _is_harmless(line: str) -> bool:
     """Tell whether a line changes nothing."""
     word = line.split(None, 1)[0].lower() if line.strip() else "help"
     return word not in COMMANDS or COMMANDS.get(word).reads
-
-
-def _obey_signals(supervisor: Supervisor, log: Log) -> None:
-    asked = 0
-
-    def end() -> None:
-        nonlocal asked
-        asked += 1
-        log.info("signal", count=asked)
-        supervisor.stop(after_s=supervisor.drain_limit_s if asked == 1 else None)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        gevent.signal_handler(number, end)
-    gevent.signal_handler(signal.SIGUSR1, supervisor.reopen_logs)
-    gevent.signal_handler(signal.SIGHUP, supervisor.perform, "reload", Session(peer="SIGHUP"))
-    gevent.signal_handler(signal.SIGUSR2, supervisor.perform, "upgrade", Session(peer="SIGUSR2"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import wsgistack
@@ -25,8 +26,16 @@ __all__ = ["Window"]
 class Window:
     """Looks at the control plane, the scoreboard and the processes; changes none of them."""
 
-    def __init__(self, control: Control, board: Board, seats: Sequence[Seat], publisher: Publisher) -> None:
+    def __init__(
+        self,
+        control: Control,
+        board: Board,
+        seats: Sequence[Seat],
+        publisher: Publisher,
+        find_keeper: Callable[[], Seat | None],
+    ) -> None:
         self._control = control
+        self._find_keeper = find_keeper
         self._board = board
         self._seats = seats
         self._publisher = publisher
@@ -58,9 +67,13 @@ class Window:
                 for pool in snapshot.pools.values()
                 for node in pool.nodes
             },
-            processes=(_own_process(), *map(_process, self._seats)),
+            processes=(_own_process(), *map(_process, self._seats), *self._keeper()),
             unready=unready,
         )
+
+    def _keeper(self) -> list[ProcessView]:
+        keeper = self._find_keeper()
+        return [] if keeper is None else [replace(_process(keeper), number=None, kind="keeper")]
 
     def state(self, unready: str) -> dict[str, Any]:
         """Return the state page; asks the workers for their connections."""
@@ -74,7 +87,7 @@ class Window:
 
 def _own_process() -> ProcessView:
     user_s, system_s, memory_bytes = read_usage(os.getpid())
-    return ProcessView(None, os.getpid(), "accepting", 1, 0, 0, user_s, system_s, memory_bytes)
+    return ProcessView(None, os.getpid(), "accepting", 1, 0, 0, user_s, system_s, memory_bytes, "supervisor")
 
 
 def _process(seat: Seat) -> ProcessView:

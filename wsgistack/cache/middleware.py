@@ -35,7 +35,7 @@ from wsgistack.cache.rules import Rule, RuleBook, bypass
 from wsgistack.cache.run import send_reply
 from wsgistack.cache.settings import MEMORY_BYTES, check_number
 from wsgistack.cache.shelf import Place, Shelf
-from wsgistack.cache.shortcut import Asked, Shortcut
+from wsgistack.cache.shortcut import Asked, Shortcut, Witness
 from wsgistack.cache.status import bypassed
 from wsgistack.cache.together import COLLAPSED, send_together
 from wsgistack.cache.trace import trace_bypass, trace_decision
@@ -47,7 +47,7 @@ from wsgistack.errors import StoreError
 from wsgistack.http.request import RequestView
 from wsgistack.store.base import Store
 from wsgistack.store.guarded import Guarded
-from wsgistack.store.memory import MemoryStore
+from wsgistack.store.memory import LEAST_BYTES, MemoryStore
 from wsgistack.store.url import make_store
 from wsgistack.wsgi import (
     Environ,
@@ -144,6 +144,8 @@ class PageCache:
         self._works = self._make_works(max_object, verify)
         self._shortcut = None if is_personal is not None else self._make_shortcut()
 
+    witness: Witness | None = None  # told what answered plain requests
+
     def _make_shortcut(self) -> Shortcut:
         asking = ["HTTP_" + name.upper().replace("-", "_") for name in ASKING_FIELDS]
         guests = self._guests
@@ -181,11 +183,14 @@ class PageCache:
             return self._pass(environ, start_response, asked.why)
         place = None if asked is None else shortcut.find(asked)
         if place is not None:
-            guests = self._guests
+            guests, witness = self._guests, self.witness
+            mark = 0 if witness is None else witness.mark
             seen = EnvironRequest(environ) if guests is None else guests.plain(environ)
-            pages = self.shelf.find(place, seen.field).pages
-            reply = self.engine.on_plain_request(pages, self._now())
+            found = self.shelf.find(place, seen.field)
+            reply = self.engine.on_plain_request(found.pages, self._now())
             if reply is not None:
+                if witness is not None:
+                    witness.answered(environ, place, found, mark)
                 return send_reply(reply, start_response)
         return self._answer(environ, start_response, asked)
 
@@ -329,7 +334,7 @@ def environ_of(url: str) -> Environ:
 
 
 def _make_store(store: Store | str | None, max_bytes: int) -> Store:
-    check_number("max_bytes", max_bytes, least=1)
+    check_number("max_bytes", max_bytes, least=LEAST_BYTES)
     return make_store(store) if isinstance(store, str) else store or MemoryStore(max_bytes)
 
 

@@ -34,6 +34,7 @@ class Purges:
         self.ledger_key = f"{LEDGER}:{space}"
         self.serial_key = f"{SERIAL}:{space}"
         self.ledger = NONE_KNOWN
+        self.on_change: Callable[[], None] | None = None  # called when other purges count than before
         self._raw_serial = b""
         forks.register(self)
 
@@ -105,10 +106,14 @@ class Purges:
 
     def _take(self, ledger: Ledger) -> Ledger:
         with self._lock:
+            is_new = ledger.serial > self.ledger.serial
             if ledger.serial >= self.ledger.serial:
                 self.ledger = ledger
                 self._raw_serial = b"%d" % ledger.serial
-            return self.ledger
+            known = self.ledger
+        if is_new and self.on_change is not None:
+            self.on_change()
+        return known
 
 
 def _not_below(serial: int, met: Ledger | None, anew: Ledger) -> Ledger:

@@ -8,7 +8,7 @@ Whoever holds the connection counts, never what a field says of him.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from ipaddress import ip_network
 
 from wsgistack.cache.bans import Ban
@@ -18,7 +18,7 @@ from wsgistack.http.fields import split_list
 from wsgistack.http.forwarded import parse_hop
 from wsgistack.http.request import RequestView
 
-__all__ = ["METHOD", "Purgers", "bans_of", "find_answer"]
+__all__ = ["METHOD", "Purgers", "bans_of", "find_answer", "read_tags"]
 
 METHOD = "PURGE"
 # Where other caches look for tags: Cloudflare, Varnish's xkey, Fastly.
@@ -49,16 +49,22 @@ class Purgers:
 def bans_of(request: RequestView, target: Target) -> list[Ban]:
     """Return what a PURGE asks for: its tags if it names some, else its URL.  ArgumentError for nonsense."""
     soft = (request.field("soft-purge") or "0").strip() not in ("", "0")
-    tags: list[str] = []
-    for name in TAGS:
-        value = request.field(name)
-        if value is not None:
-            tags += split_list(value) if name == "cache-tag" else value.split()
+    tags = read_tags(request.field)
     if len(tags) > MOST_TAGS:
         raise ArgumentError(f"purge: {len(tags)} tags; one request names at most {MOST_TAGS}")
     if tags:
         return [Ban(tag=tag, soft=soft).check() for tag in dict.fromkeys(tags)]
     return [Ban(url=target.url, soft=soft)]
+
+
+def read_tags(field: Callable[[str], str | None]) -> list[str]:
+    """Return the tags that the fields of a PURGE, or of a response, name; *field* gives a field's value."""
+    tags: list[str] = []
+    for name in TAGS:
+        value = field(name)
+        if value is not None:
+            tags += split_list(value) if name == "cache-tag" else value.split()
+    return tags
 
 
 def find_answer(error: Exception | None) -> tuple[str, str]:

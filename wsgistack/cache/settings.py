@@ -5,6 +5,7 @@ from __future__ import annotations
 from wsgistack.cache.policy import PROFILES
 from wsgistack.errors import SettingError
 from wsgistack.settings import BOOL, DURATION, INT, SIZE, TEXT, Setting, Table, make_choice
+from wsgistack.store.memory import LEAST_BYTES
 
 __all__ = ["MEMORY_BYTES", "SETTINGS", "check_number"]
 
@@ -27,7 +28,7 @@ SETTINGS = Table(
             SIZE,
             MEMORY_BYTES,
             "how much the pages in this process may take, where no store is named",
-            least=1,
+            least=LEAST_BYTES,
         ),
         Setting(
             "max_object", SIZE, 1024 * 1024, "the largest body that is kept; larger ones only pass", least=1

@@ -52,11 +52,13 @@ class Found(NamedTuple):
     """The pages that fit a request; *has_variants*: there are some that do not.
 
     *generation*: of the purges that are known; what is stored after this look carries it.
+    *sets*: how many sets of fields the URL varies by at the moment.
     """
 
     pages: Sequence[Page]
     has_variants: bool = False
     generation: int = 0
+    sets: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,9 @@ class Shelf:
         self._memo_bytes = 0
         self._forgotten: dict[str, int] = {}
         self.moment = 0  # grows whenever something is forgotten
+        self.on_change: Callable[[Iterable[str]], None] | None = (
+            None  # told the places that hold something else now
+        )
         self._lock = threading.Lock()
         forks.register(self)
 
@@ -166,10 +171,10 @@ class Shelf:
             page = self._read(key, raws.get(key.text), ledger)
             if isinstance(page, Page) and page.selecting == selecting:
                 pages.append(page)
-        return Found(pages, has_variants=True, generation=ledger.serial)
+        return Found(pages, has_variants=True, generation=ledger.serial, sets=len(sets))
 
     def put(self, place: Place, page: Page, *, asked_at: float, generation: int, moment: int) -> bool:
-        """Store *page*; return whether it was.
+        """Store *page*; return whether it was, and tell who wants to know.
 
         *generation*: of the look that led to the request, *moment*: when it was sent; what was purged
         or forgotten since is not stored.
@@ -210,7 +215,9 @@ class Shelf:
             return False
         has_validator = page.etag is not None or page.head.field("last-modified") is not None
         ttl_s = page.terms.longest_s + (self._keep_s if has_validator else 0.0)
-        return self._write(key, raw, ttl_s)
+        is_stored = self._write(key, raw, ttl_s)
+        self._tell((place.key.text,))
+        return is_stored
 
     def forget(self, places: Iterable[Place]) -> None:
         """Remove every page of URLs, variants included: what they lie under is not found any more.
@@ -231,6 +238,11 @@ class Shelf:
                 del self._forgotten[next(iter(self._forgotten))]
         with suppress(StoreError):  # a store in trouble holds nothing; `guarded` counts it
             self._store.delete_many(texts)
+        self._tell(texts)
+
+    def _tell(self, texts: Iterable[str]) -> None:
+        if self.on_change is not None:
+            self.on_change(texts)
 
     def forked(self) -> None:
         """Remember nothing where a thread of the parent was in the middle of a change."""

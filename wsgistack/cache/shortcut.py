@@ -7,17 +7,34 @@ environ to the place of its page (hosts, paths, rules, parameters) need not be t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 from wsgistack.cache.personal import Personal
-from wsgistack.cache.shelf import Place
+from wsgistack.cache.shelf import Found, Place
 from wsgistack.wsgi import Environ
 
-__all__ = ["Shortcut"]
+__all__ = ["Shortcut", "Witness"]
 
 MOST_PLACES = 4096
 COOKIES = frozenset(("HTTP_COOKIE",))
 
 Asked = tuple[object, ...]
+
+
+class Witness(Protocol):
+    """Who wants to know which requests were answered by this way: it may answer the next ones itself.
+
+    *mark* is read before a look at the store, and given back with what was found.
+    """
+
+    @property
+    def mark(self) -> int:
+        """Another number whenever what is stored may have changed."""
+        ...
+
+    def answered(self, environ: Environ, place: Place, found: Found, mark: int) -> None:
+        """Take note that *found* answered a plain request for *place*."""
+        ...
 
 
 class Shortcut:

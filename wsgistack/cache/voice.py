@@ -16,7 +16,7 @@ import re
 
 from wsgistack.errors import ArgumentError
 
-__all__ = ["ENVIRON_KEY", "Voice"]
+__all__ = ["ENVIRON_KEY", "LONGEST_TAG", "MOST_TAGS", "Voice"]
 
 ENVIRON_KEY = "wsgistack.cache"
 LONGEST_S = 31_536_000.0  # a year

@@ -11,6 +11,7 @@ __all__ = [
     "Error",
     "Lines",
     "Ok",
+    "Order",
     "Quit",
     "Reply",
     "Row",
@@ -90,7 +91,20 @@ class Task:
     argument: str = ""
 
 
-Reply = Silent | Ok | Error | Lines | Ask | Quit | Shutdown | Task
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Something for the keeper of the page caches: *action* on *caches*, and what it is about.
+
+    *reads*: it answers with lines, else it is done before OK is said.
+    """
+
+    caches: tuple[str, ...]
+    action: str
+    argument: str
+    reads: bool
+
+
+Reply = Silent | Ok | Error | Lines | Ask | Quit | Shutdown | Task | Order
 
 
 def encode(reply: Reply, *, verbose: bool) -> bytes:
@@ -115,7 +129,7 @@ def _lines(reply: Reply, verbose: bool) -> list[str]:
             return [f"ERROR: {text}"]
         case Lines(lines=lines, end=end):
             return [*lines, end] if end else list(lines)
-        case Ask() | Task():
+        case Ask() | Task() | Order():
             raise TypeError(f"{type(reply).__name__}: whoever ran the command has to make a reply of it")
         case _:
             assert_never(reply)

@@ -6,6 +6,7 @@ from tests.balancer.stage import Stage
 from tests.balancer.test_dump import dumped, replay
 from wsgistack.balancer.configuration import read
 from wsgistack.balancer.difference import difference
+from wsgistack.balancer.language.replies import Order
 
 
 @pytest.fixture
@@ -105,3 +106,56 @@ def test_an_error_in_a_file_has_its_line_and_the_nearest_word() -> None:
 
 def test_help_tells_of_the_settings(stage: Stage) -> None:
     assert stage.say("help purge_from")[0].startswith("SET purge_from = <networks>: networks whose PURGE")
+
+
+@pytest.mark.parametrize(
+    ("line", "order"),
+    [
+        ("cache purge http://a/b?c=d", Order(("pages",), "purge", "http://a/b?c=d", False)),
+        ("cache pages softpurge http://a/", Order(("pages",), "softpurge", "http://a/", False)),
+        ("CACHE tag news  sport", Order(("pages",), "tag", "news sport", False)),
+        ("cache ban path=/a/* older=1h soft", Order(("pages",), "ban", "path=/a/* older=1h soft", False)),
+        ("cache stats", Order(("pages",), "stats", "", True)),
+        ("cache pages stats", Order(("pages",), "stats", "", True)),
+        ("cache trace http://a/ Cookie: b=1", Order(("pages",), "trace", "http://a/ Cookie: b=1", True)),
+    ],
+)
+def test_what_operators_ask_goes_to_the_keeper(stage: Stage, line: str, order: Order) -> None:
+    stage.do("CREATE CACHE unused")
+    assert stage.say(line) == []
+    assert stage.orders == [order]
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ("cache", "cache : a cache or one of purge, softpurge, tag, ban, stats, trace is meant"),
+        ("cache prge http://a/", "(did you mean 'purge'?)"),
+        ("cache pagse stats", "(did you mean 'pages'?)"),
+        ("cache purge", "usage: cache [<cache>] purge <url>"),
+        ("cache stats now", "usage: cache [<cache>] stats"),
+        ("cache unused stats", "no service has cache 'unused': SET <service>.cache = unused"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(stage: Stage, line: str, error: str) -> None:
+    stage.do("CREATE CACHE unused")
+    (said,) = stage.say(line)
+    assert said.startswith("ERROR: ")
+    assert error in said
+    assert stage.orders == []
+
+
+def test_without_a_cached_service_there_is_nothing_to_ask() -> None:
+    stage = Stage()
+    stage.make_site()
+    assert stage.say("cache stats") == ["ERROR: no service has a cache: SET <service>.cache = on"]
+
+
+@pytest.mark.parametrize("action", ["purge http://a/", "softpurge http://a/", "tag a", "ban everything"])
+def test_a_reader_may_look_and_nothing_more(stage: Stage, action: str) -> None:
+    stage.session.readonly = True
+    assert stage.say("cache stats", "cache trace http://a/") == []
+    word = action.split()[0]
+    refused = f"ERROR: this session is read-only, and 'cache {word}' changes something"
+    assert stage.say(f"cache {action}") == [refused]
+    assert [order.action for order in stage.orders] == ["stats", "trace"]

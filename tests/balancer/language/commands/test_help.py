@@ -10,6 +10,7 @@ def test_help_lists_the_commands_that_are_there() -> None:
         *[
             "auth",
             "backends",
+            "cache",
             "create",
             "default",
             "delete",

@@ -1,0 +1,5 @@
+"""`python -m wsgistack.keeper`."""
+
+from wsgistack.keeper.process import main
+
+main()
