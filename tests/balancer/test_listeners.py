@@ -150,3 +150,23 @@ def test_an_admin_port_takes_one_inherited_socket(stand: Stand) -> None:
     stand.listeners.open("admin", where)
     assert stand.admin == [inherited[0]]
     assert inherited[1].fileno() == -1
+
+
+def test_where_the_keeper_asks_nobody_is_told_and_no_successor_listens(stand: Stand, tmp_path: Path) -> None:
+    key, where = ("a", f"unix:{tmp_path}/i0"), address()
+    stand.listeners.open("a", where)
+    stand.listeners.keep_inner({key})
+    assert stand.listeners.take_changes().adopted == [("a", where), key]
+    stand.listeners.keep_inner({key})
+    assert not stand.listeners.take_changes()
+    assert [stand.listeners.is_inner(one) for one in (key, ("a", where))] == [True, False]
+    assert stand.listeners.addresses() == {"a": where}
+    assert list(stand.listeners.all_sockets()) == [where]
+    assert key in stand.listeners.of_worker(1)
+    stand.listeners.leave()  # workers drain: what they work on still needs it
+    assert (tmp_path / "i0").exists()
+    stand.listeners.keep_inner(set())
+    changes = stand.listeners.take_changes()
+    assert list(changes.released) == [key]
+    assert not (tmp_path / "i0").exists()
+    changes.close()

@@ -83,6 +83,8 @@ class SimNode:
     connections: list[NodeSide] = field(default_factory=list)
     thinks_s: tuple[float, ...] = (0.0, 0.001, 0.02)
     most_at_once: int = 0
+    says: list[tuple[str, str]] = field(default_factory=list)  # more fields of its answers
+    look: Callable[[h11.Request], object] = bool  # at each request
     troubles: tuple[str, ...] = ("reset", "partial", "truncate", "close_idle", "die", "slow")
 
     def answer(self, end: End) -> bool:
@@ -144,6 +146,7 @@ class NodeSide(Peer):
             return
         ident = dict(self.request.headers)[b"x-id"].decode()
         self.node.executed[ident] += 1
+        self.node.look(self.request)
         self.serving, self.replied = True, False
         self.node.most_at_once = max(self.node.most_at_once, self.node.at_once())
         rng = self.net.rng
@@ -170,7 +173,7 @@ class NodeSide(Peer):
         if self.node.old:
             self.reply_old(body, keep=kind == 0)
             return
-        headers = [("x-node", self.node.name)]
+        headers = [("x-node", self.node.name), *self.node.says]
         if kind == 0:
             headers.append(("content-length", str(len(body))))
         elif kind == 1:

@@ -87,9 +87,10 @@ class Visitor:
         late: bytes = b"",
         minor: str = "1.1",
         target: str = "/",
+        host: str = "a",
     ) -> Answer:
         """Send a request and return its answer; *late* is the part of the body that does not come."""
-        given = [("Host", "a"), ("X-Id", f"r{next(self.world.idents)}"), *fields]
+        given = [("Host", host), ("X-Id", f"r{next(self.world.idents)}"), *fields]
         if body or late:
             given.append(("Content-Length", str(len(body + late))))
         head = h11.Request(method=method, target=target, headers=given)

@@ -11,6 +11,7 @@ from typing import Any
 
 from tests.simulation.actors import Outcome, SimClient, SimNode
 from tests.simulation.network import Network
+from wsgistack.balancer.cache import Cache
 from wsgistack.balancer.limit import Limit
 from wsgistack.balancer.model import Node, Pool
 from wsgistack.balancer.plane import simulated
@@ -21,17 +22,26 @@ from wsgistack.balancer.service_settings import SERVICE_SETTINGS
 from wsgistack.balancer.sticky import make_tokens
 
 TICK_S = 0.05
+READY_BYTES = 1 << 20
 
 
 class World:
     """One simulated balancer with a pool of nodes; `run` until every client is served."""
 
     def __init__(
-        self, seed: int, *, nodes: int = 3, trouble: float = 0.0, workers: int = 1, **settings: Any
+        self,
+        seed: int,
+        *,
+        nodes: int = 3,
+        trouble: float = 0.0,
+        workers: int = 1,
+        cache: Cache | None = None,
+        **settings: Any,
     ) -> None:
         self.net = Network(seed)
         simulated.install(self.net)
-        self.board = Board.create(workers)
+        self.cache = cache
+        self.board = Board.create(workers, ready_bytes=0 if cache is None else READY_BYTES)
         self.events: list[dict[str, Any]] = []
         self.wakes = [self.net.eventfd() for _ in range(workers)]
         self.planes = [self.make_plane(worker) for worker in range(workers)]
@@ -48,6 +58,7 @@ class World:
         self.version = 0
         self.tick_at = self.net.now
         self.listeners = [self.net.listen() for _ in self.planes]
+        self.inner = [self.net.listen() for _ in self.planes]  # where a keeper asks
         self.apply(range(nodes))
         for worker in range(workers):
             self.adopt(worker)
@@ -64,6 +75,7 @@ class World:
     def adopt(self, worker: int) -> None:
         self.net.running = worker
         self.planes[worker].adopt("mysite", self.listeners[worker], "192.0.2.1:80")
+        self.planes[worker].adopt("mysite", self.inner[worker], "unix:/sim/i0", inner=True)
 
     def crash(self, worker: int) -> None:
         """Let a worker die in the middle of everything, and another take its seat."""
@@ -83,6 +95,8 @@ class World:
             "version": self.version,
             "server": {"max_connections": 1000},
             "limits": {name: limit.as_wire() for name, limit in self.limits.items()},
+            "caches": {} if self.cache is None else {self.cache.name: self.cache.as_wire()},
+            "folder": "/sim",
             "pools": {"mypool": Pool("mypool", 0, self.pool_settings, nodes).as_wire()},
             "services": {
                 "mysite": {
@@ -95,6 +109,7 @@ class World:
                     "insert": [],
                     "remove": [],
                     "limits": list(self.limits),
+                    "cache": None if self.cache is None else self.cache.name,
                     "tokens": make_tokens(b"", "mypool", [node.address for node in nodes]),
                 }
             },

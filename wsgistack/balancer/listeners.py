@@ -7,6 +7,7 @@ since the last publication waits here until the workers are told.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -79,6 +80,7 @@ class Listeners:
         self._admin: dict[Key, Callable[[], None]] = {}
         self._admin_fds: dict[Key, int] = {}
         self._is_given_away = False
+        self._inner: set[Key] = set()
         self._changes = Changes()
         self._spare: dict[str, list[socket]] = {}  # by address: bound already, for whom it may concern
 
@@ -155,6 +157,21 @@ class Listeners:
         elif key in self._held:
             self._changes.released[key] = self._held.pop(key)
 
+    def keep_inner(self, wanted: AbstractSet[Key]) -> None:
+        """Listen at *wanted*, and nowhere else, for what the keeper of the page cache does not have.
+
+        These are ours alone: nobody is told of them, no successor gets them, and they stay while workers drain.
+        """
+        for key in self._inner - wanted:
+            self.close(*key)
+        for key in wanted - self._inner:
+            self.open(*key)
+        self._inner = set(wanted)
+
+    def is_inner(self, key: Key) -> bool:
+        """Tell whether it is for the keeper."""
+        return key in self._inner
+
     def take_changes(self) -> Changes:
         """Return what changed since the last call."""
         changes, self._changes = self._changes, Changes()
@@ -169,13 +186,17 @@ class Listeners:
     def addresses(self) -> dict[str, str]:
         """Return {service: its addresses with commas}, the workers' services first."""
         found: dict[str, str] = {}
-        for service, address in [*self._held, *self._admin]:
+        for service, address in [*(key for key in self._held if key not in self._inner), *self._admin]:
             found[service] = f"{found[service]},{address}" if service in found else address
         return found
 
     def all_sockets(self) -> dict[str, list[int]]:
         """Return {address: descriptors} of everything that listens, for a successor."""
-        found = {address: [sock.fileno() for sock in held] for (_, address), held in self._held.items()}
+        found = {
+            key[1]: [sock.fileno() for sock in held]
+            for key, held in self._held.items()
+            if key not in self._inner
+        }
         return found | {address: [self._admin_fds[key]] for key in self._admin for address in key[1:]}
 
     def give_away(self) -> None:
@@ -195,8 +216,8 @@ class Listeners:
 
     def leave(self) -> None:
         """Remove the paths of Unix sockets: nobody new comes, what is queued is still accepted."""
-        for _, address in self._held:
-            self._unlink(address)
+        for key in self._held.keys() - self._inner:
+            self._unlink(key[1])
 
     def close_of_worker(self, number: int) -> None:
         """Close our copies of what worker *number* has let go for good."""
@@ -208,6 +229,8 @@ class Listeners:
         """Close everything at once."""
         self.stop_admin()
         self.leave()
+        for _, address in self._inner:
+            sockets.unlink(parse_listen(address))
         self.drop_spare()
         self._changes.close()
         _close(self._held)

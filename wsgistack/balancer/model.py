@@ -144,6 +144,11 @@ class Snapshot:
     caches: Mapping[str, Cache] = field(default_factory=dict)
     folder: str = ""
 
+    def inner(self) -> set[tuple[str, str]]:
+        """Return (service, address) of each place where the keeper asks for what its cache does not have."""
+        cached = {name: service for name, service in self.services.items() if service.cache and self.folder}
+        return {(name, f"unix:{self.folder}/i{service.slot}") for name, service in cached.items()}
+
     def as_wire(self) -> Wire:
         """Return the JSON object that is sent to the workers."""
         return {

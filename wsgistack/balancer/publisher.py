@@ -46,6 +46,7 @@ class Publisher:
         Per worker in this order: sockets to let go, so that what is queued there still belongs to
         a service that is on; sockets to take over, which wait for their service; the snapshot.
         """
+        self._listeners.keep_inner(snapshot.inner())
         changes = self._listeners.take_changes()
         if snapshot.version == self._sent.version and not changes:
             return None
@@ -70,8 +71,9 @@ class Publisher:
         descriptors = self._listeners.of_worker(seat.number)
         for key in keys:
             service, address = key
+            adopt = {"type": "adopt", "service": service, "address": address}
             for descriptor in descriptors[key]:
-                seat.post({"type": "adopt", "service": service, "address": address}, (descriptor,))
+                seat.post(adopt | {"inner": self._listeners.is_inner(key)}, (descriptor,))
 
     def settle(self, changes: Changes) -> str:
         """Wait until every live worker and the keeper acknowledged; return what went wrong, "" if nothing did.

@@ -33,7 +33,7 @@ class DataPlane(Protocol):
 
     def start(self) -> None: ...
     def apply(self, snapshot: dict[str, Any]) -> None: ...
-    def adopt(self, service: str, fd: int, address: str) -> None: ...
+    def adopt(self, service: str, fd: int, address: str, inner: bool = False) -> None: ...
     def share(self, on: bool) -> None: ...
     def release(self, service: str, address: str, kept: bool = False) -> None: ...
     def drain(self) -> None: ...
@@ -51,6 +51,7 @@ class Worker:
         self._channel = channel
         self._descriptors = descriptors
         self._waiting: dict[tuple[str, str], list[int]] = {}  # sockets whose service is not known yet
+        self._inner: set[tuple[str, str]] = set()  # those of them that are for the keeper of the page cache
         self._services: dict[str, Any] = {}
         self._draining = False
         self._log = ("off", "")  # path and format of the access log that is open
@@ -78,6 +79,7 @@ class Worker:
             os.close(descriptor)
         else:
             self._waiting.setdefault(key, []).append(descriptor)
+            (self._inner.add if message.get("inner") else self._inner.discard)(key)
 
     def _on_release(self, message: Message) -> None:
         key = (message["service"], message["address"])
@@ -106,7 +108,7 @@ class Worker:
         for key in [key for key in self._waiting if key[0] in services]:
             service, address = key
             for descriptor in self._waiting.pop(key):
-                self._plane.adopt(service, descriptor, address)
+                self._plane.adopt(service, descriptor, address, inner=key in self._inner)
 
     def _fit(self, server: dict[str, Any]) -> str:
         """Lower max_connections to what fits; return what is wrong with it, once per value."""

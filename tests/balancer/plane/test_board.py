@@ -32,10 +32,10 @@ def test_an_impossible_number_of_workers_is_refused(workers: int) -> None:
         Board.create(workers)
 
 
-@pytest.mark.parametrize("slot", [-1, 1024])
+@pytest.mark.parametrize("slot", [-1, 1025])
 def test_a_slot_outside_of_the_board_is_refused(slot: int) -> None:
     board = Board.create(1)
-    with pytest.raises(IndexError, match="is not below 1024"):
+    with pytest.raises(IndexError, match="is not below 1025"):
         board.node(slot)
     board.close()
 

@@ -14,6 +14,7 @@ from wsgistack.balancer.plane.core cimport (
     EventRecord,
     Listener,
     Service,
+    client_counts,
     core_event,
 )
 from wsgistack.balancer.plane.downstream cimport down_close
@@ -143,7 +144,8 @@ cdef void new_client(Listener* listener, int fd, const char* sockaddr) noexcept 
     c.service = service
     service.refs += 1
     c.peer_len = address_text(sockaddr, c.peer, &c.port, &c.is_v6)
-    c.trusted = is_trusted(service, sockaddr)
+    c.inner = listener.inner
+    c.trusted = c.inner or is_trusted(service, sockaddr)
     c.born_ms = core.now_ms
     c.since_ms = core.now_ms
     c.next = core.clients
@@ -151,8 +153,8 @@ cdef void new_client(Listener* listener, int fd, const char* sockaddr) noexcept 
         core.clients.prev = c
     core.clients = c
     core.n_clients += 1
-    core.board.mine.services[service.slot].accepted += 1
-    core.board.mine.services[service.slot].client_connections += 1
+    client_counts(c).accepted += 1
+    client_counts(c).client_connections += 1
     if service.sndbuf:
         size = service.sndbuf
         setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size))
@@ -174,7 +176,7 @@ cdef void accept_clients(Listener* listener) noexcept nogil:
             continue
         if fd < 0:
             return
-        if core.n_clients >= core.max_clients:
+        if core.n_clients >= core.max_clients and not listener.inner:
             refuse_connection(listener, fd)
         else:
             new_client(listener, fd, sockaddr)

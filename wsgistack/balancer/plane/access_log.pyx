@@ -54,6 +54,8 @@ cdef enum:
     CLIENT_GONE = 499            # nginx's: the client left before there was an answer
 
 cdef const char* HEX = b"0123456789abcdef"
+cdef const char* WAYS[5]         # page_rules.Way
+WAYS[:] = [b"", b"hit", b"hop", b"bypass", b"fallback"]
 
 
 # -- text ----------------------------------------------------------------------------------
@@ -237,6 +239,8 @@ cdef char* put_outcome(char* out, const Client* c, const char* reason, int forma
         out = put_text(out, b"pool", c.service.pool.name, <uint32_t>strlen(c.service.pool.name), MOST_WORD, format)
     if node != NULL:
         out = put_text(out, b"node", node.address, <uint32_t>strlen(node.address), MOST_WORD, format)
+    if ex.way:
+        out = put_text(out, b"cache", WAYS[ex.way], <uint32_t>strlen(WAYS[ex.way]), MOST_WORD, format)
     out = put_count(out, b"tries", ex.asked, format)
     out = put_phases(out, c, format)
     if reason != NULL:

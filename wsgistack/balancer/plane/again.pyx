@@ -8,7 +8,9 @@ from wsgistack.balancer.plane.buf cimport buf_release
 from wsgistack.balancer.plane.core cimport Client, Conn, Core
 from wsgistack.balancer.plane.events cimport event_unbudgeted
 from wsgistack.balancer.plane.exchange cimport Exchange, ex_rewind, ex_tried
-from wsgistack.balancer.plane.retry cimport FAILED_ERROR, FAILED_STALE, REFUSED_BUDGET, Case, Verdict, retry_judge
+from wsgistack.balancer.plane.forward cimport forward_past_keeper
+from wsgistack.balancer.plane.page_rules cimport WAY_HOP
+from wsgistack.balancer.plane.retry cimport FAILED_ERROR, FAILED_STALE, FAILED_TIMEOUT, REFUSED_BUDGET, Case, Verdict, retry_judge
 from wsgistack.balancer.plane.upstream cimport up_has_other, up_release
 
 
@@ -28,6 +30,8 @@ cdef void count_outcome(Client* c, const Exchange* ex, const Conn* conn) noexcep
     # time would be its length and the client's speed; a failure in the rest of it counts by itself.
     cdef Core* core = c.ep.core
     cdef NodeOutcome* o = &core.board.mine.outcomes[conn.node.slot]
+    if conn.node.is_keeper:
+        return                   # whoever made its answer was judged on the inner side
     if c.service.pool != NULL and c.service.pool.bad[ex.status // 8] & (1 << ex.status % 8):
         board_bad(o)
         return
@@ -66,6 +70,13 @@ cdef Verdict judge(Client* c, int failure, int sent) noexcept nogil:
     return retry_judge(&q)
 
 
+# A keeper that is not there, or dies, costs a request nothing that it could do again: it goes past it.
+cdef int passes_keeper(Client* c, int failure, int sent) noexcept nogil:
+    cdef Exchange* ex = c.ex
+    return (ex.way == WAY_HOP and failure != FAILED_TIMEOUT and not ex.started and not ex.committed
+            and (ex.idempotent or not sent))
+
+
 cdef void put_back(Client* c, int keep_conn) noexcept nogil:
     cdef Exchange* ex = c.ex
     cdef Conn* conn = <Conn*>ex.conn
@@ -81,7 +92,11 @@ cdef void put_back(Client* c, int keep_conn) noexcept nogil:
 cdef int try_again(Client* c, int failure, int why, int keep_conn) noexcept nogil:
     cdef Exchange* ex = c.ex
     cdef int sent = ex.conn != NULL and (ex.up_sent > 0 or ex.committed)
-    cdef Verdict v = judge(c, failure, sent)
+    cdef Verdict v
+    if passes_keeper(c, failure, sent):
+        put_back(c, 0)
+        return forward_past_keeper(c)
+    v = judge(c, failure, sent)
     ex.refusal = v.refusal
     if v.refusal:
         if v.refusal == REFUSED_BUDGET:
@@ -101,4 +116,4 @@ cdef int try_again(Client* c, int failure, int why, int keep_conn) noexcept nogi
     put_back(c, keep_conn)
     counts(c).retries += 1
     counts(c).resent += v.spends
-    return 1
+    return ex.way != WAY_HOP or forward_past_keeper(c)

@@ -9,6 +9,8 @@ from wsgistack.balancer.plane.ready_table cimport ReadyTable
 
 cdef enum:
     NODE_SLOTS = 1024
+    KEEPER_ROW = NODE_SLOTS      # of the keeper of the page cache, beside those of nodes
+    NODE_ROWS = NODE_SLOTS + 1
     SERVICE_SLOTS = 64
     MAX_WORKERS = 64
     LATENCY_BUCKETS = 64         # bucket i counts requests of [2**(i/2), 2**((i+1)/2)) microseconds
@@ -117,8 +119,8 @@ cdef struct Waiters:             # all that wait in a worker: what is looked at 
 
 cdef struct WorkerBlock:
     ServiceCount services[SERVICE_SLOTS]
-    NodeOutcome outcomes[NODE_SLOTS]
-    NodeCount nodes[NODE_SLOTS]
+    NodeOutcome outcomes[NODE_ROWS]
+    NodeCount nodes[NODE_ROWS]
     LimitCount limits[LIMIT_SLOTS]
 
 

@@ -7,6 +7,7 @@ from wsgistack.balancer.plane.ready_table import ReadyTable
 
 class Board:
     NODE_SLOTS: ClassVar[int]
+    KEEPER_ROW: ClassVar[int]
     SERVICE_SLOTS: ClassVar[int]
     MAX_WORKERS: ClassVar[int]
     LATENCY_BUCKETS: ClassVar[int]

@@ -19,7 +19,7 @@ from wsgistack.balancer.plane.ready_table import LEAST_BYTES
 MAGIC = b"wsgistk6"
 LANE_NAMES = ("normal", "highpri", "lowpri")  # as queues.pxd numbers them
 # The class body below would take the bare names for its own.
-SIZES = {"nodes": NODE_SLOTS, "services": SERVICE_SLOTS, "workers": MAX_WORKERS, "latency": LATENCY_BUCKETS,
+SIZES = {"nodes": NODE_SLOTS, "keeper": KEEPER_ROW, "services": SERVICE_SLOTS, "workers": MAX_WORKERS, "latency": LATENCY_BUCKETS,
          "limits": LIMIT_SLOTS}
 
 
@@ -34,7 +34,7 @@ cdef struct Header:
 
 
 cdef size_t board_size(int workers):
-    return (HEADER + NODE_SLOTS * (sizeof(SharedNode) + sizeof(NodeHold)) + sizeof(Learned)
+    return (HEADER + NODE_ROWS * (sizeof(SharedNode) + sizeof(NodeHold)) + sizeof(Learned)
             + SERVICE_SLOTS * sizeof(SharedQueue) + sizeof(Waiters) + workers * sizeof(WorkerBlock))
 
 
@@ -47,6 +47,7 @@ cdef class Board:
     """
 
     NODE_SLOTS = SIZES["nodes"]
+    KEEPER_ROW = SIZES["keeper"]
     SERVICE_SLOTS = SIZES["services"]
     MAX_WORKERS = SIZES["workers"]
     LATENCY_BUCKETS = SIZES["latency"]
@@ -97,10 +98,10 @@ cdef class Board:
         return <SharedNode*>(self.mem + HEADER)
 
     cdef NodeHold* holds(self):
-        return <NodeHold*>(self.mem + HEADER + NODE_SLOTS * sizeof(SharedNode))
+        return <NodeHold*>(self.mem + HEADER + NODE_ROWS * sizeof(SharedNode))
 
     cdef Learned* learned(self):
-        return <Learned*>(self.holds() + NODE_SLOTS)
+        return <Learned*>(self.holds() + NODE_ROWS)
 
     cdef SharedQueue* queues(self):
         return <SharedQueue*>(self.learned() + 1)
@@ -134,7 +135,7 @@ cdef class Board:
 
     def node(self, slot: int) -> dict:
         """Return a node's counters and gauges, and `responsecodes` as {status: count}."""
-        self._check(slot, NODE_SLOTS)
+        self._check(slot, NODE_ROWS)
         cdef NodeCount* n
         cdef SharedNode* s = self.shared() + <int>slot
         cdef int w, code
@@ -318,7 +319,7 @@ cdef class Board:
         self._check(worker, self.workers)
         cdef WorkerBlock* b = self.block(worker)
         cdef int i
-        for i in range(NODE_SLOTS):
+        for i in range(NODE_ROWS):
             if b.outcomes[i].streak:
                 b.outcomes[i].streak = 0
             if self.shared()[i].in_flight[<int>worker]:     # reads alone leave the pages unallocated

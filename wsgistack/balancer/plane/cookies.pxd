@@ -5,6 +5,8 @@ from libc.stdint cimport uint8_t, uint32_t
 from wsgistack.balancer.plane.message cimport Head
 from wsgistack.balancer.plane.octets cimport Span
 
+# The next piece of p[i[0]:n] up to ";", without the blanks around it. False: none is left.
+cdef bint next_piece(const uint8_t* p, uint32_t* i, uint32_t n, Span* out) noexcept nogil
 # Find the first cookie of that name in the value p[0:n] of a Cookie field; *out is its value. False: it is not there.
 cdef bint find_cookie(const uint8_t* p, uint32_t n, const char* name, uint32_t name_len, Span* out) noexcept nogil
 # Write the value of a Cookie field without the cookies of that name; return the bytes, at most n.

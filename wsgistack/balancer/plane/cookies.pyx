@@ -11,7 +11,6 @@ from wsgistack.balancer.plane.message cimport F_SET_COOKIE, Field, Head
 from wsgistack.balancer.plane.octets cimport Span, is_blank
 
 
-# The next piece of p[i[0]:n] up to ";", without the blanks around it. False: none is left.
 cdef bint next_piece(const uint8_t* p, uint32_t* i, uint32_t n, Span* out) noexcept nogil:
     cdef const uint8_t* stop
     if i[0] >= n:

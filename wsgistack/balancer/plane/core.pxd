@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from wsgistack.balancer.plane.board cimport LANES, MAX_WORKERS, SERVICE_SLOTS, BoardView
+from wsgistack.balancer.plane.board cimport LANES, MAX_WORKERS, SERVICE_SLOTS, BoardView, ServiceCount
 from wsgistack.balancer.plane.buf cimport Buf
 from wsgistack.balancer.plane.exchange cimport Exchange
 from wsgistack.balancer.plane.gates cimport Gate
@@ -10,6 +10,8 @@ from wsgistack.balancer.plane.kernels cimport Columns, Ring
 from wsgistack.balancer.plane.limit_table cimport TableView
 from wsgistack.balancer.plane.net cimport ADDRESS_BYTES, Net
 from wsgistack.balancer.plane.networks cimport Cidr
+from wsgistack.balancer.plane.page_rules cimport PageRules
+from wsgistack.balancer.plane.ready_table cimport ReadyView
 from wsgistack.balancer.plane.timers cimport Timer, Wheel
 from wsgistack.balancer.plane.wire cimport Head
 
@@ -52,6 +54,7 @@ cdef struct Node:
     uint8_t removed              # in no pool any more: idle connections are closed
     uint8_t connectable          # the address is known
     uint8_t capped               # in one of its pools
+    uint8_t is_keeper            # it keeps the page cache: no node of a pool
     Conn* idle                   # most recently used first
     uint32_t n_idle
     Conn* all
@@ -143,12 +146,15 @@ cdef struct Service:
     uint32_t n_trusted
     Cidr trusted[MAX_CIDRS]
     Gate* gate                   # NULL: nothing limits it
+    PageRules* pages             # NULL: it has no page cache
+    Pool* keeper                 # of that cache
 
 
 cdef struct Listener:
     Endpoint ep
     Service* service
     Listener* next
+    uint8_t inner                # the keeper asks here for what it does not have
     char address[TEXT_BYTES]
 
 
@@ -177,6 +183,7 @@ cdef struct Client:
     uint8_t state
     uint8_t again
     uint8_t trusted
+    uint8_t inner                # it is the keeper: see Listener
     uint8_t is_v6
     uint8_t https
     uint8_t peer_len
@@ -269,6 +276,8 @@ cdef struct Core:
     const Net* net
     BoardView board
     const TableView* limits
+    const ReadyView* ready       # NULL: none
+    ServiceCount inner_counts    # of the keeper's requests, which are counted where they came from
     Wheel wheel
     Head head
     Endpoint* dead
@@ -303,6 +312,15 @@ cdef enum Phase:
     PHASE_SEND
     PHASE_RESPONSE
     PHASE_TIMEOUT
+
+
+cdef inline ServiceCount* service_counts(const Client* c) noexcept nogil:
+    return &c.ep.core.board.mine.services[c.service.slot]
+
+
+cdef inline ServiceCount* client_counts(const Client* c) noexcept nogil:
+    # What is counted once for a request, though the keeper may send it on.
+    return &c.ep.core.inner_counts if c.inner else service_counts(c)
 
 
 cdef void core_refresh(Core* core) noexcept nogil                 # read the clocks

@@ -9,10 +9,9 @@ response on its way (RFC 9112 9.6).
 
 from libc.errno cimport EAGAIN
 from libc.stdint cimport uint32_t, uint64_t
-from libc.string cimport memset
 
 from wsgistack.balancer.plane.access_log cimport log_begin
-from wsgistack.balancer.plane.board cimport LATENCY_BUCKETS, ServiceCount
+from wsgistack.balancer.plane.board cimport LATENCY_BUCKETS
 from wsgistack.balancer.plane.buf cimport buf_append, buf_consume, buf_data, buf_len, buf_release
 from wsgistack.balancer.plane.core cimport (
     CLIENT_BUSY,
@@ -23,6 +22,7 @@ from wsgistack.balancer.plane.core cimport (
     Conn,
     Core,
     Service,
+    client_counts,
     endpoint_bury,
     service_unref,
 )
@@ -42,15 +42,13 @@ from wsgistack.balancer.plane.exchange cimport (
     WHY_WIRE,
     WHY_WRITE_TIMEOUT,
     Exchange,
-    ex_forward,
     ex_take,
     exchange_new,
 )
+from wsgistack.balancer.plane.forward cimport ID_BYTES, forward_begin, forward_head
 from wsgistack.balancer.plane.front cimport front_answers
-from wsgistack.balancer.plane.keys cimport set_key
 from wsgistack.balancer.plane.net cimport EV_ERR, EV_HUP, EV_IN, EV_OUT, EV_RDHUP
 from wsgistack.balancer.plane.own_answer cimport ex_answer
-from wsgistack.balancer.plane.queues cimport queue_class
 from wsgistack.balancer.plane.receive cimport client_read
 from wsgistack.balancer.plane.relay cimport (
     PUMP_ABORT,
@@ -64,10 +62,8 @@ from wsgistack.balancer.plane.relay cimport (
     relay_fail,
     relay_pump,
 )
-from wsgistack.balancer.plane.request_id cimport ID_BYTES, identify
-from wsgistack.balancer.plane.sticky cimport sticky_begin
 from wsgistack.balancer.plane.timers cimport timer_at_most, timer_cancel
-from wsgistack.balancer.plane.wire cimport F_IDEMPOTENCY_KEY, M_GET, M_HEAD, RequestRewrite, fault_status, parse_request_head
+from wsgistack.balancer.plane.wire cimport RequestRewrite, fault_status, parse_request_head
 
 cdef enum:
     LINGER_MS = 2000             # nginx lingers 5 s between reads, Apache 2 s
@@ -76,10 +72,6 @@ cdef enum:
     RATE_WINDOW_MS = 10000
     HEAD_READ = 4096
     MAX_STEPS = 16
-
-
-cdef inline ServiceCount* counts(Client* c) noexcept nogil:
-    return &c.ep.core.board.mine.services[c.service.slot]
 
 
 # -- closing -------------------------------------------------------------------------------
@@ -91,7 +83,7 @@ cdef void down_close(Client* c, int reset) noexcept nogil:
     relay_drop(c)
     timer_cancel(&core.wheel, &c.timer)
     buf_release(&c.inp)
-    counts(c).client_connections -= 1
+    client_counts(c).client_connections -= 1
     if c.prev != NULL:
         c.prev.next = c.next
     else:
@@ -142,13 +134,14 @@ cdef Exchange* new_exchange(Client* c) noexcept nogil:
     if ex == NULL:
         return NULL
     ex.client = c
+    ex.inner = c.inner
     ex.began_us = c.ep.core.now_us
     c.ex = ex
     ex.head_ms = c.since_ms
     c.state = CLIENT_BUSY
     c.requests += 1
-    counts(c).requests += 1
-    counts(c).in_flight += 1
+    client_counts(c).requests += 1
+    client_counts(c).in_flight += 1
     return ex
 
 
@@ -159,10 +152,10 @@ cdef int refuse_head(Client* c, int fault) noexcept nogil:
         return -1
     ex.client_minor = 1
     ex.fault = fault
-    if c.ep.core.log.format:
+    if c.ep.core.log.format and not c.inner:
         log_begin(c, NULL, NULL, NULL)
     ex_answer(ex, fault_status(fault), WHY_WIRE, 0, c.service.retry_after, c.service.server_tokens)
-    counts(c).refused += 1
+    client_counts(c).refused += 1
     event_refused(c, ex.status)
     return 1
 
@@ -176,24 +169,9 @@ cdef int begin_exchange(Client* c) noexcept nogil:
     cdef Exchange* ex = new_exchange(c)
     if ex == NULL:
         return -1
-    memset(&r, 0, sizeof(r))
-    r.peer = c.peer
-    r.peer_len = c.peer_len
-    r.peer_is_v6 = c.is_v6
-    r.trusted = c.trusted
-    r.blind = c.trusted and s.blind_proxy
-    r.https = c.https
-    r.keep_alive = s.persist_backend
-    r.insert = s.insert
-    r.insert_len = s.insert_len
-    r.remove = s.remove
-    r.remove_len = s.remove_len
-    r.authority = s.authority
-    r.authority_len = s.authority_len
+    forward_begin(c, &core.head, buf_data(&c.inp), &r, request_id)
     ex.max_body = s.max_chunked if core.head.chunked else s.max_body
-    if s.request_id:
-        identify(core, s.request_id, &core.head, buf_data(&c.inp), &r, request_id)
-    if core.log.format:
+    if core.log.format and not c.inner:
         log_begin(c, &core.head, buf_data(&c.inp), &r)
     why = ex_take(ex, &core.head)
     if not s.persist_client or s.closing or core.draining:
@@ -203,17 +181,7 @@ cdef int begin_exchange(Client* c) noexcept nogil:
     c.mark_ms = 0
     if front_answers(c, &core.head, buf_data(&c.inp)):
         return 1
-    if s.sticky:
-        sticky_begin(c, &core.head, buf_data(&c.inp), &r)
-    why = why or ex_forward(ex, &core.head, buf_data(&c.inp), &r)
-    ex.idempotent |= s.retry_keyed and core.head.seen >> F_IDEMPOTENCY_KEY & 1
-    if ex.idempotent and s.retries_status:
-        ex.watched = s.retry_status
-    if s.marked:
-        queue_class(c, &core.head, buf_data(&c.inp))
-    if s.pool != NULL and s.pool.keyed:
-        set_key(c, s.pool, &core.head, buf_data(&c.inp))
-    ex.watch_error = s.n_delays > 0 and (ex.method_id == M_GET or ex.method_id == M_HEAD)
+    why = why or forward_head(c, &core.head, buf_data(&c.inp), &r)
     if why != WHY_NONE:
         relay_fail(c, 413 if why != WHY_NO_MEMORY else 503, why)
         return 1
@@ -263,13 +231,13 @@ cdef void account(Client* c, Exchange* ex) noexcept nogil:
     cdef uint64_t us = c.ep.core.now_us - ex.began_us
     cdef int bucket = 0
     if 100 <= ex.status < 600:
-        counts(c).responses[ex.status // 100] += 1
-    counts(c).latency_us += us
+        client_counts(c).responses[ex.status // 100] += 1
+    client_counts(c).latency_us += us
     # Two buckets an octave: 2**(i/2) microseconds.
     while us >= 2 and bucket < LATENCY_BUCKETS - 2:
         us >>= 1
         bucket += 2
-    counts(c).latency[bucket] += 1
+    client_counts(c).latency[bucket] += 1
 
 
 cdef void finish_exchange(Client* c) noexcept nogil:
@@ -435,7 +403,7 @@ cdef void expire(Client* c, int why) noexcept nogil:
             down_close(c, 0)
             return
         c.ex.client_minor = 1
-        if c.ep.core.log.format:
+        if c.ep.core.log.format and not c.inner:
             log_begin(c, NULL, NULL, NULL)
         relay_fail(c, 408, why)
     elif why == WHY_WRITE_TIMEOUT or why == WHY_TUNNEL_TIMEOUT:

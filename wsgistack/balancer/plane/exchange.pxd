@@ -125,7 +125,12 @@ cdef struct Exchange:
     const char* learned          # its value, within the bytes that were fed last
     const char* insert           # ready lines for the final response head
     uint32_t insert_len
-    Buf told                     # and those that tell what limits leave; empty: nothing
+    Buf told                     # and those that tell what limits leave, or of a page cache; empty: nothing
+    Buf raw                      # of a request to the keeper: what forward.pyx makes another head of
+    uint32_t up_head             # bytes of `up` that are the head
+    uint8_t way                  # page_rules.Way
+    uint8_t inner                # the keeper asks, see Client
+    uint8_t insert_if_set        # `insert` goes only with an answer that sets a cookie anyway
     uint32_t skip                # bytes behind the head that are passed over: the body of a refused request
     uint8_t queued               # waits in a queue, see queues.pyx
     uint8_t lane                 # queues.pxd

@@ -23,6 +23,7 @@ from wsgistack.balancer.plane.wire cimport (
     CHUNK_DATA,
     CHUNK_FAULT,
     CHUNK_MORE,
+    F_SET_COOKIE,
     FAULT_CHUNK,
     HEAD_RESERVE,
     M_DELETE,
@@ -74,6 +75,7 @@ cdef void exchange_free(Exchange* ex) noexcept nogil:
     buf_release(&ex.down)
     buf_release(&ex.log)
     buf_release(&ex.told)
+    buf_release(&ex.raw)
     if free_count >= FREE_KEPT:
         free(ex)
         return
@@ -107,11 +109,12 @@ cdef int ex_take(Exchange* ex, const Head* h) noexcept nogil:
 
 cdef int ex_forward(Exchange* ex, const Head* h, const char* p, RequestRewrite* r) noexcept nogil:
     r.framing = ex.req_framing
-    r.length = ex.req_left
+    r.length = ex.req_left + ex.req_body         # some of it may have come: see forward.pyx
     r.websocket = ex.websocket
     if buf_reserve(&ex.up, h.size + r.insert_len + 3 * r.peer_len + r.authority_len + HEAD_RESERVE) != 0:
         return WHY_NO_MEMORY
-    ex.up.end += write_request_head(h, p, r, buf_tail(&ex.up))
+    ex.up_head = <uint32_t>write_request_head(h, p, r, buf_tail(&ex.up))
+    ex.up.end += ex.up_head
     return WHY_NONE
 
 
@@ -214,7 +217,7 @@ cdef void write_head(Exchange* ex, const Head* h, const char* p, int framing, in
     r.framing = framing
     r.length = <uint64_t>h.content_length if h.content_length >= 0 else 0
     r.insert = ex.insert
-    r.insert_len = ex.insert_len if h.status >= 200 else 0
+    r.insert_len = ex.insert_len if h.status >= 200 and not (ex.insert_if_set and not h.seen >> F_SET_COOKIE & 1) else 0
     r.told = buf_data(&ex.told)
     r.told_len = buf_len(&ex.told) if h.status >= 200 else 0
     if buf_reserve(&ex.down, h.size + r.told_len + HEAD_RESERVE) != 0:

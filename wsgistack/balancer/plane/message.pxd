@@ -101,6 +101,7 @@ cdef struct RequestRewrite:
     uint32_t peer_len
     uint8_t peer_is_v6
     uint8_t trusted              # forwarded fields that came are kept; X-Forwarded-For and Forwarded are appended to
+    uint8_t inner                # the keeper sends on what we sent it: forwarded fields and Via are there already
     uint8_t blind                # trusted and blind_proxy: forwarded fields are passed untouched, none added
     uint8_t https                # what X-Forwarded-Proto says
     uint8_t keep_alive           # no "Connection: close" towards the node

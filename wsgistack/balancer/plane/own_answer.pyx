@@ -38,6 +38,7 @@ cdef void ex_answer(Exchange* ex, int status, int why, int keep, int retry_after
     cdef const char* connection = b""
     cdef const char* allow = b""
     cdef const char* server = b""
+    cdef char own[64]
     cdef int size, n
     cdef time_t now = time(NULL)
     cdef tm parts
@@ -63,13 +64,16 @@ cdef void ex_answer(Exchange* ex, int status, int why, int keep, int retry_after
         connection = b"Connection: keep-alive\r\n"
     if status == 405:
         allow = b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"
+    own[0] = 0
+    if ex.inner:                 # the keeper looks whether it is a node's answer, and takes this off
+        snprintf(own, sizeof(own), b"Wsgistack-Own: %s\r\n", why_name(ex))
     if tokens:
         server = b"Server: wsgistack\r\n"
     n = snprintf(
         buf_tail(&ex.down), 1024,
         b"HTTP/1.1 %d %s\r\nDate: %s\r\n%sContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n"
-        b"Cache-Control: no-store\r\n%s%s%s\r\n%s",
-        status, phrase(status), date, server, size, retry, allow, connection, body)
+        b"Cache-Control: no-store\r\n%s%s%s%s\r\n%s",
+        status, phrase(status), date, server, size, retry, allow, connection, own, body)
     ex.own_body = size
     if ex.method_id == M_HEAD:
         n -= size

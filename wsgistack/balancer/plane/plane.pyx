@@ -36,14 +36,8 @@ from wsgistack.balancer.plane.core cimport (
     endpoint_bury,
     service_unref,
 )
-from wsgistack.balancer.plane.downstream cimport (
-    down_close,
-    down_event,
-    down_retire,
-    down_set_callbacks,
-    down_step,
-    down_timer,
-)
+from wsgistack.balancer.plane.downstream cimport down_close, down_event, down_retire, down_set_callbacks
+from wsgistack.balancer.plane.downstream cimport down_step, down_timer
 from wsgistack.balancer.plane.net cimport real_net
 from wsgistack.balancer.plane.queues cimport queue_look_again, queue_serve, queue_set_wakes, queue_woken
 from wsgistack.balancer.plane.rows cimport all_rows, client_name
@@ -171,6 +165,8 @@ cdef class Plane:
         self.core.board = board.view(worker)
         if board.limits is not None:
             self.core.limits = &board.limits.view
+        if board.ready is not None:
+            self.core.ready = &board.ready.view
         self.core.rng = 88172645463325252 if simulated else int.from_bytes(os.urandom(8), "little") | 1
         self.core.max_clients = 20000
         self.core.log.fd = -1
@@ -278,8 +274,11 @@ cdef class Plane:
         core_bury_dead(self.core)
         self.version = snapshot["version"]
 
-    def adopt(self, service: str, fd: int, address: str) -> None:
-        """Accept connections for *service* on the listening socket *fd*, which is ours from now on."""
+    def adopt(self, service: str, fd: int, address: str, inner: bool = False) -> None:
+        """Accept connections for *service* on the listening socket *fd*, which is ours from now on.
+
+        *inner*: it is the keeper of the page cache who comes there, with requests that passed here before.
+        """
         cdef Listener* l
         cdef Service* s = self.tables.service(service)
         if self.core.net == real_net():
@@ -291,6 +290,7 @@ cdef class Plane:
         l.ep.fd = fd
         l.ep.core = self.core
         l.service = s
+        l.inner = inner
         s.refs += 1
         strncpy(l.address, address.encode(), TEXT_BYTES - 1)
         l.next = self.core.listeners
@@ -309,7 +309,7 @@ cdef class Plane:
         """
         name = service.encode()
         where = address.encode()
-        self.close_listeners(lambda s, a: s == name and a == where, kept or self.shared)
+        self.close_listeners(lambda s, a, inner: s == name and a == where, kept or self.shared)
 
     cdef close_listeners(self, match, bint kept):
         cdef Listener* l = self.core.listeners
@@ -318,7 +318,7 @@ cdef class Plane:
         core_refresh(self.core)
         while l != NULL:
             following = l.next
-            if match(<bytes>l.service.name, <bytes>l.address):
+            if match(<bytes>l.service.name, <bytes>l.address, l.inner):
                 if previous != NULL:
                     previous.next = following
                 else:
@@ -336,7 +336,8 @@ cdef class Plane:
     def drain(self) -> None:
         """Stop accepting once the queues are empty, end idle connections, finish what runs."""
         self.core.draining = 1
-        self.close_listeners(lambda s, a: True, self.shared)
+        # The keeper still asks for what our clients wait for.
+        self.close_listeners(lambda s, a, inner: not inner, self.shared)
         down_retire(self.core, NULL)
         self.tables.close_idle()
         core_bury_dead(self.core)
@@ -377,7 +378,7 @@ cdef class Plane:
             self.watcher = self.timer = self.loop = None
         while self.core.clients != NULL:
             down_close(self.core.clients, 0)
-        self.close_listeners(lambda s, a: True, self.shared)
+        self.close_listeners(lambda s, a, inner: True, self.shared)
         while self.core.clients != NULL:
             down_close(self.core.clients, 0)
         self.tables.close()

@@ -4,7 +4,7 @@ from libc.errno cimport EAGAIN
 from libc.stdint cimport uint32_t
 
 from wsgistack.balancer.plane.buf cimport buf_len, buf_release, buf_reserve, buf_room, buf_tail
-from wsgistack.balancer.plane.core cimport Client
+from wsgistack.balancer.plane.core cimport Client, client_counts
 
 
 cdef ssize_t client_read(Client* c, unsigned int want) noexcept nogil:
@@ -16,7 +16,7 @@ cdef ssize_t client_read(Client* c, unsigned int want) noexcept nogil:
     if r > 0:
         c.inp.end += <uint32_t>r
         c.last_in_ms = c.ep.core.now_ms
-        c.ep.core.board.mine.services[c.service.slot].bytes_in += r
+        client_counts(c).bytes_in += r
         if <uint32_t>r < want and not c.ep.rdhup:
             c.ep.readable = 0
         return r

@@ -10,7 +10,6 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from wsgistack.balancer.plane.access_log cimport log_end
 from wsgistack.balancer.plane.again cimport count_outcome, count_response, try_again
-from wsgistack.balancer.plane.board cimport ServiceCount
 from wsgistack.balancer.plane.buf cimport buf_consume, buf_data, buf_len, buf_release, buf_reserve, buf_room, buf_tail
 from wsgistack.balancer.plane.core cimport (
     CONN_BUSY,
@@ -20,7 +19,9 @@ from wsgistack.balancer.plane.core cimport (
     Conn,
     Core,
     Node,
+    client_counts,
     node_unref,
+    service_counts,
 )
 from wsgistack.balancer.plane.events cimport event_refused
 from wsgistack.balancer.plane.exchange cimport (
@@ -50,7 +51,9 @@ from wsgistack.balancer.plane.exchange cimport (
     ex_response_input,
     exchange_free,
 )
+from wsgistack.balancer.plane.forward cimport forward_past_keeper
 from wsgistack.balancer.plane.own_answer cimport ex_answer
+from wsgistack.balancer.plane.page_rules cimport WAY_HOP
 from wsgistack.balancer.plane.pipes cimport (
     SPLICE_OK,
     SPLICE_SINK_ERROR,
@@ -99,10 +102,6 @@ cdef enum:
     STALE_MS = 1000              # the end of an idle connection may be that long on its way
 
 
-cdef inline ServiceCount* counts(Client* c) noexcept nogil:
-    return &c.ep.core.board.mine.services[c.service.slot]
-
-
 cdef void release_conn(Client* c, int keep) noexcept nogil:
     if c.ex.conn != NULL:
         up_release(<Conn*>c.ex.conn, c.ex, keep)
@@ -118,14 +117,14 @@ cdef void relay_fail(Client* c, int status, int why) noexcept nogil:
     else:
         # The connection is kept only when the next request is sure to begin where this one ended.
         ex_answer(ex, status, why, ex.req_done and why != WHY_WIRE, c.service.retry_after, c.service.server_tokens)
-    counts(c).refused += 1
+    service_counts(c).refused += 1
     event_refused(c, status)
 
 
 cdef void stop_waiting(Client* c) noexcept nogil:
     if c.ex != NULL and c.ex.wait_ms:
         c.ex.wait_ms = 0
-        counts(c).waiting -= 1
+        service_counts(c).waiting -= 1
 
 
 cdef void relay_drop(Client* c) noexcept nogil:
@@ -140,7 +139,7 @@ cdef void relay_drop(Client* c) noexcept nogil:
     relay_free(c.relay_down)
     c.relay_up = NULL
     c.relay_down = NULL
-    counts(c).in_flight -= 1
+    client_counts(c).in_flight -= 1
     sticky_drop(c.ex)
     exchange_free(c.ex)
     c.ex = NULL
@@ -231,7 +230,7 @@ cdef int find_node(Client* c, Exchange* ex) noexcept nogil:
             relay_fail(c, 503, WHY_QUEUE_TIMEOUT)
             return 1
         r = up_acquire(core, c, ex)
-    elif c.service.pool != NULL and c.service.pool.capped and queue_is_ahead(core, c.service):
+    elif ex.way != WAY_HOP and c.service.pool != NULL and c.service.pool.capped and queue_is_ahead(core, c.service):
         r = ACQUIRED_FULL
     else:
         r = up_acquire(core, c, ex)
@@ -244,8 +243,10 @@ cdef int find_node(Client* c, Exchange* ex) noexcept nogil:
         return 1
     if r == ACQUIRED_LATER:
         ex.wait_ms = core.now_ms
-        counts(c).waiting += 1
+        service_counts(c).waiting += 1
         return 0
+    if r == ACQUIRED_NONE and ex.way == WAY_HOP and forward_past_keeper(c):
+        return 1                 # the service has no cache any more
     if r == ACQUIRED_NONE or not try_again(c, FAILED_CONNECT, ex.last_why, 0):
         answer_no_node(c)
     return 1
@@ -300,7 +301,7 @@ cdef int splice_request(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
     if ex.req_left != before:
         c.last_in_ms = c.ep.core.now_ms
         ex.req_body += before - ex.req_left
-        counts(c).bytes_in += before - ex.req_left
+        client_counts(c).bytes_in += before - ex.req_left
     if moved:
         conn.last_ms = c.ep.core.now_ms
         c.ep.core.board.mine.nodes[conn.node.slot].bytes_out += moved
@@ -479,7 +480,7 @@ cdef int from_node(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
 cdef void sent_to_client(Client* c, uint64_t n) noexcept nogil:
     if n:
         c.last_out_ms = c.ep.core.now_ms
-        counts(c).bytes_out += n
+        client_counts(c).bytes_out += n
     if not c.ep.writable:
         timer_at_most(&c.ep.core.wheel, &c.timer, c.last_out_ms + c.service.client_write_ms)
 

@@ -93,14 +93,15 @@ cdef char* put_field(char* out, const Field* f, const char* p) noexcept nogil:
     return put(out, b"\r\n", 2)
 
 
-# Write the fields that have neither drop nor a kind in `left_out` nor a name in `names`, in their order.
-cdef char* put_fields(char* out, const Head* h, const char* p, uint32_t left_out,
+# Write the fields that have neither drop nor a kind in `left_out` nor, unless of a kind in `ours`, a name in `names`.
+cdef char* put_fields(char* out, const Head* h, const char* p, uint32_t left_out, uint32_t ours,
                       const char* names, uint32_t names_len) noexcept nogil:
     cdef const Field* f = &h.fields[0]
     cdef const Field* last = f + h.n_fields
     cdef uint32_t start = 0, end = 0         # what is to be copied next: p[start:end] without its CRLF
     while f < last:
-        if f.drop or (<uint32_t>1 << f.id) & left_out or (names_len and is_removed(p, f, names, names_len)):
+        if f.drop or (<uint32_t>1 << f.id) & left_out or (names_len and not (<uint32_t>1 << f.id) & ours
+                                                             and is_removed(p, f, names, names_len)):
             f += 1
             continue
         if f.name != end + 2 or end == 0 or not is_plain(f, p):
@@ -212,7 +213,7 @@ cdef size_t write_request_head(const Head* h, const char* p, const RequestRewrit
         left_out |= 1 << F_COOKIE
     if r.request_id_len:
         left_out |= 1 << F_X_REQUEST_ID
-    out = put_fields(out, h, p, left_out, r.remove, r.remove_len)
+    out = put_fields(out, h, p, left_out, FORWARDED if r.inner else 0, r.remove, r.remove_len)
     if r.cookie_len:
         out = put_cookies(out, h, p, r)
     if r.request_id_len:
@@ -221,9 +222,10 @@ cdef size_t write_request_head(const Head* h, const char* p, const RequestRewrit
     if not r.blind:
         out = put_identity(out, h, p, r)
 
-    out = put(out, b"Via: 1.", 7)
-    out[0] = <char>(48 + h.minor)
-    out = put(out + 1, b" wsgistack\r\n", 12)
+    if not r.inner:
+        out = put(out, b"Via: 1.", 7)
+        out[0] = <char>(48 + h.minor)
+        out = put(out + 1, b" wsgistack\r\n", 12)
     out = put(out, r.insert, r.insert_len)
     if r.framing == BODY_LENGTH:
         out = put_length(out, r.length)
@@ -252,7 +254,7 @@ cdef size_t write_response_head(const Head* h, const char* p, const ResponseRewr
         left_out |= 1 << F_CONTENT_LENGTH
     if r.framing == BODY_CHUNKED:
         left_out &= ~<uint32_t>(1 << F_TRAILER)
-    out = put_fields(out, h, p, left_out, NULL, 0)
+    out = put_fields(out, h, p, left_out, 0, NULL, 0)
     if r.insert_len:
         out = put(out, r.insert, r.insert_len)
     if r.told_len:
@@ -273,5 +275,5 @@ cdef size_t write_response_head(const Head* h, const char* p, const ResponseRewr
 
 cdef size_t write_trailers(const Head* h, const char* p, char* out) noexcept nogil:
     cdef char* start = out
-    out = put(put_fields(out, h, p, 0, NULL, 0), b"\r\n", 2)
+    out = put(put_fields(out, h, p, 0, 0, NULL, 0), b"\r\n", 2)
     return out - start

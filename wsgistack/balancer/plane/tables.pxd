@@ -24,4 +24,6 @@ cdef class Tables:
     cdef drop_nodes(self, set wanted)
     cdef put_service(self, str name, dict spec, dict limits)
     cdef put_gate(self, Service* s, list limits, bint dry_run)
+    cdef put_pages(self, Service* s, dict spec, dict snapshot)
+    cdef drop_pages(self, Service* s)
     cdef drop_services(self, set wanted)

@@ -8,6 +8,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc
 from libc.string cimport memset, strncpy
 
+from wsgistack.balancer.plane.board cimport KEEPER_ROW
 from wsgistack.balancer.plane.configure cimport (
     fill_member,
     fill_node,
@@ -33,6 +34,7 @@ from wsgistack.balancer.plane.downstream cimport down_retire
 from wsgistack.balancer.plane.exchange cimport Exchange
 from wsgistack.balancer.plane.gate cimport gate_time
 from wsgistack.balancer.plane.gate_build cimport free_gate, make_gate
+from wsgistack.balancer.plane.pages_build cimport free_page_rules, make_page_rules
 from wsgistack.balancer.plane.pick cimport FOUND_NODE, give_place, prepare_pool, take_place
 from wsgistack.balancer.plane.upstream cimport up_close, up_close_idle
 
@@ -53,6 +55,11 @@ cdef Member* find_member(Pool* pool, Node* node, uint32_t likely) noexcept:
 cdef int put_name(Pool* pool, str name) except -1:
     strncpy(pool.name, name.encode(), NAME_BYTES - 1)
     return 0
+
+
+def keeper_of(snapshot: dict, service: dict) -> str:
+    """Return where the keeper of the page cache takes the requests of *service*."""
+    return f"unix:{snapshot['folder']}/k{service['slot']}"
 
 
 cdef class Tables:
@@ -76,14 +83,17 @@ cdef class Tables:
         proxies = {n: s for n, s in snapshot["services"].items() if s["role"] == "reverse_proxy"}
         for name, spec in proxies.items():
             self.put_service(name, spec, snapshot["limits"])
+            self.put_pages(self.service(name), spec, snapshot)
         for name in self.services.keys() - proxies.keys():
             self.service(name).pool = NULL
+            self.drop_pages(self.service(name))
             self.put_gate(self.service(name), [], False)
         self.drop_services({n for n, s in proxies.items() if s["enabled"]})
         for pointer in old.values():
             free_pool(<Pool*><size_t>pointer)
         self.mark_capped()
-        self.drop_nodes({n["address"] for p in snapshot["pools"].values() for n in p["nodes"]})
+        keepers = {keeper_of(snapshot, s) for s in proxies.values() if s.get("cache")}
+        self.drop_nodes(keepers | {n["address"] for p in snapshot["pools"].values() for n in p["nodes"]})
 
     cdef size_t build_pool(self, str name, dict spec) except 0:
         cdef Pool* pool = make_pool(len(spec["nodes"]))
@@ -192,6 +202,31 @@ cdef class Tables:
         if limits:
             s.gate = make_gate(limits, dry_run)
 
+    cdef put_pages(self, Service* s, dict spec, dict snapshot):
+        cdef Pool* pool
+        self.drop_pages(s)
+        if not spec.get("cache") or not snapshot["folder"]:
+            return
+        s.pages = make_page_rules(snapshot["caches"][spec["cache"]])
+        pool = make_pool(1)
+        pool.admits = 100
+        pool.kernel = KERNELS["round_robin"]
+        address = keeper_of(snapshot, spec)
+        pool.members[0].node = self.find_or_make_node({"address": address, "connect": address, "slot": KEEPER_ROW})
+        pool.members[0].node.is_keeper = 1
+        pool.members[0].node.refs += 1
+        pool.members[0].weight = 1
+        pool.members[0].up = pool.members[0].usable = 1
+        prepare_pool(pool)
+        s.keeper = pool
+
+    cdef drop_pages(self, Service* s):
+        free_page_rules(s.pages)
+        s.pages = NULL
+        if s.keeper != NULL:
+            free_pool(s.keeper)
+            s.keeper = NULL
+
     cdef drop_services(self, set wanted):
         cdef Service* s
         for name in [n for n in self.services if n not in wanted]:
@@ -244,5 +279,6 @@ cdef class Tables:
         for pointer in self.services.values():
             self.core.services[(<Service*><size_t>pointer).slot] = NULL
             self.put_gate(<Service*><size_t>pointer, [], False)
+            self.drop_pages(<Service*><size_t>pointer)
             service_unref(<Service*><size_t>pointer)
         self.services = {}

@@ -61,6 +61,7 @@ from wsgistack.balancer.plane.exchange cimport (
     reason_name,
 )
 from wsgistack.balancer.plane.net cimport EV_ERR, EV_HUP, EV_IN, EV_OUT, EV_RDHUP
+from wsgistack.balancer.plane.page_rules cimport WAY_HOP
 from wsgistack.balancer.plane.pick cimport FOUND_FULL, FOUND_NODE, FOUND_NONE, give_place, has_other, take_place
 from wsgistack.balancer.plane.timers cimport timer_at_most, timer_cancel
 from wsgistack.balancer.plane.wire cimport M_OPTIONS
@@ -68,6 +69,8 @@ from wsgistack.balancer.plane.wire cimport M_OPTIONS
 cdef enum:
     NOVERIFY_MS = 60000          # Perlbal's: one that does not keep the connection of OPTIONS
     READ_BYTES = 16384
+    KEEPER_CONNECTIONS = 64      # idle ones: it is a neighbour, and they cost it a greenlet each
+    KEEPER_MORE_MS = 5000        # than a node has: who waits for one says so first
 
 
 cdef inline NodeCount* counts(Conn* conn) noexcept nogil:
@@ -77,13 +80,14 @@ cdef inline NodeCount* counts(Conn* conn) noexcept nogil:
 cdef void up_failed(Core* core, Node* node, Service* service, int phase, int why, int error, int hold_ms) noexcept nogil:
     cdef EventRecord* e
     cdef uint64_t until = core.now_ms + <uint64_t>hold_ms
+    cdef int is_told = node.is_keeper and core.board.holds[node.slot].hold_until_ms > core.now_ms
     core.board.mine.nodes[node.slot].failures += 1
     board_bad(&core.board.mine.outcomes[node.slot])
     if hold_ms and core.board.holds[node.slot].hold_until_ms < until:
         core.board.holds[node.slot].hold_until_ms = until
         if core.board.latest_hold_ms[0] < until:
             core.board.latest_hold_ms[0] = until
-    e = core_event(core)
+    e = NULL if is_told else core_event(core)        # of the keeper once is enough
     if e != NULL:
         e.kind = 2
         e.phase = phase
@@ -240,6 +244,8 @@ cdef int is_admitted(Core* core, const Pool* pool, Exchange* ex) noexcept nogil:
 
 cdef int choose(Core* core, Service* service, Exchange* ex, Node** node) noexcept nogil:
     cdef int found
+    if ex.way == WAY_HOP:
+        return take_place(core, service.keeper, ex, node) if service.keeper != NULL else FOUND_NONE
     if service.pool == NULL:
         return FOUND_NONE
     if not is_admitted(core, service.pool, ex):
@@ -283,6 +289,13 @@ cdef int up_acquire(Core* core, Client* client, Exchange* ex) noexcept nogil:
     return ACQUIRED_FAILED
 
 
+cdef int may_stay(const Conn* conn, const Service* service) noexcept nogil:
+    if conn.node.is_keeper:
+        return conn.node.n_idle < KEEPER_CONNECTIONS
+    return (service.persist_backend and conn.node.n_idle < service.backend_persist_cache
+            and not (service.max_backend_uses and conn.uses >= service.max_backend_uses))
+
+
 cdef void up_release(Conn* conn, Exchange* ex, int keep) noexcept nogil:
     cdef Core* core = conn.ep.core
     cdef Service* service = conn.service
@@ -290,9 +303,8 @@ cdef void up_release(Conn* conn, Exchange* ex, int keep) noexcept nogil:
     ex.conn = NULL
     conn.client = NULL
     conn.uses += 1
-    if (not keep or conn.ep.rdhup or buf_len(&conn.inp) or not service.persist_backend or conn.node.removed
-            or conn.node.n_idle >= service.backend_persist_cache or core.draining
-            or (service.max_backend_uses and conn.uses >= service.max_backend_uses)):
+    if (not keep or conn.ep.rdhup or buf_len(&conn.inp) or conn.node.removed or core.draining
+            or not may_stay(conn, service)):
         up_close(conn)
         return
     conn.state = CONN_IDLE
@@ -365,7 +377,7 @@ cdef void connected(Conn* conn) noexcept nogil:
     n.connects += 1
     n.lastconnect = core.epoch_s
     conn.state = CONN_BUSY
-    if conn.service.verify_backend and core.board.holds[conn.node.slot].noverify_until_ms <= core.now_ms:
+    if conn.service.verify_backend and not conn.node.is_keeper and core.board.holds[conn.node.slot].noverify_until_ms <= core.now_ms:
         begin_verify(conn)
     else:
         ready(conn)
@@ -483,17 +495,18 @@ cdef uint64_t busy_deadline(Conn* conn) noexcept nogil:
     # 0: none. The node is not to blame while we wait for the client, or do not read for its sake.
     cdef Exchange* ex = conn.client.ex
     cdef Service* service = conn.service
+    cdef uint64_t more_ms = service.queue_ms + <uint64_t>KEEPER_MORE_MS if conn.node.is_keeper else 0
     if ex.res_state == RES_TUNNEL:
         return 0
     if buf_len(&ex.up) > ex.up_sent or (conn.client.relay_up != NULL and conn.client.relay_up.filled):
-        return conn.last_ms + service.node_idle_ms
+        return conn.last_ms + service.node_idle_ms + more_ms
     if ex.res_state == RES_HEAD:
         if not ex.req_done:
             return 0
-        return conn.last_ms + service.first_byte_ms
+        return conn.last_ms + service.first_byte_ms + more_ms
     if buf_len(&ex.down) >= service.buffer_size or waits_for_reader(conn.client):
         return 0
-    return conn.last_ms + service.node_idle_ms
+    return conn.last_ms + service.node_idle_ms + more_ms
 
 
 cdef void up_arm(Conn* conn) noexcept nogil:
