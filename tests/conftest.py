@@ -1,15 +1,19 @@
 """What every test may use: real memcached servers; and the rule that no test is skipped."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
 from tools.real_memcached import Memcached, running
 
-__all__ = ["Cluster"]
+__all__ = ["PATIENT", "PATIENT_URL", "Cluster"]
 
 Cluster = Callable[[int], list[Memcached]]
+# How a ring waits for a server that will answer, whatever else this machine does; and a store.
+PATIENT: Mapping[str, Any] = {"timeout": 20, "least_timeout": 20, "connect_timeout": 20}
+PATIENT_URL = "?timeout=20&least_timeout=20&connect_timeout=20"
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.conftest import PATIENT_URL
 from tools.real_memcached import running
 from wsgistack.store.base import Store
 from wsgistack.store.guarded import Guarded
@@ -72,7 +73,7 @@ def guarded() -> Iterator[Stage]:
 @contextmanager
 def memcached() -> Iterator[Stage]:
     with running(2) as servers:
-        url = f"memcached://{','.join(server.address for server in servers)}?timeout=10&least_timeout=10"
+        url = f"memcached://{','.join(server.address for server in servers)}{PATIENT_URL}"
         stores = [make_store(url) for _ in range(2)]
         yield Stage(stores[0], stores[1], time.sleep)  # real servers have their own clocks
         for store in stores:
@@ -83,7 +84,7 @@ def memcached() -> Iterator[Stage]:
 def tiered() -> Iterator[Stage]:
     with running(2) as servers:
         places = ",".join(server.address for server in servers)
-        store = make_store(f"tiered://{places}?near_ttl=500ms&timeout=10&least_timeout=10")
+        store = make_store(f"tiered://{places}{PATIENT_URL}&near_ttl=500ms")
         yield Stage(store, store, time.sleep)  # another process may read what was for near_ttl
         store.close()
 

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.cache.backends.base import CacheKeyWarning
 from django.core.cache.backends.memcached import PyMemcacheCache
 
-from tests.conftest import Cluster
+from tests.conftest import PATIENT, Cluster
 from tools.real_memcached import Memcached
 from wsgistack.contrib import django as bridge
 from wsgistack.contrib.django import MemcacheRingCache
@@ -30,7 +30,7 @@ def servers(memcached_cluster: Cluster) -> Iterator[list[Memcached]]:
 
 @pytest.fixture
 def cache(servers: list[Memcached]) -> Iterator[Any]:
-    yield MemcacheRingCache([one.address for one in servers], {"OPTIONS": {"pickle": True}})
+    yield MemcacheRingCache([one.address for one in servers], {"OPTIONS": {"pickle": True, **PATIENT}})
 
 
 def test_values_of_any_kind_come_back(cache: Any) -> None:
@@ -89,7 +89,7 @@ def test_a_key_that_memcached_does_not_take_works_and_django_warns(cache: Any) -
 
 def test_django_reads_what_we_wrote_and_we_what_django_wrote(servers: list[Memcached]) -> None:
     address = servers[0].address
-    ours = MemcacheRingCache(address, {"OPTIONS": {"pickle": True}})
+    ours = MemcacheRingCache(address, {"OPTIONS": {"pickle": True, **PATIENT}})
     theirs = PyMemcacheCache(address, {})
     values = {"text": "Käse", "number": 7, "list": [1, {"a": None}], "bytes": b"raw", "large": "x" * 9000}
     for key, value in values.items():

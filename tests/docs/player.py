@@ -28,7 +28,7 @@ ADDRESS = re.compile(r"\b(127\.0\.0\.1|10\.0\.0\.1[123])(?::(\d+))?\b")
 STORE = re.compile(r"(memcached://[\d.,:]+)(?=\")")
 INSTALLS = re.compile(r"pip install|python3 -m venv|venv/bin/activate")
 COMMAND_S = 60.0
-SERVER_S = 5  # where tests run all at once, a memcached may answer late; a late answer is a miss
+SERVER_S = 20  # where tests run all at once, a memcached may answer late; a late answer is a miss
 
 
 class Player:
@@ -73,7 +73,9 @@ class Player:
         Path("/dev/shm", f"wsgistack-{self._name}").unlink(missing_ok=True)
 
     def _fill(self, text: str) -> str:
-        text = STORE.sub(rf"\1?timeout={SERVER_S}s&least_timeout={SERVER_S}s", text)
+        text = STORE.sub(
+            rf"\1?timeout={SERVER_S}s&least_timeout={SERVER_S}s&connect_timeout={SERVER_S}s", text
+        )
         return ADDRESS.sub(self._place, text.replace("shm:///mysite", f"shm:///{self._name}"))
 
     def _place(self, found: re.Match[str]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Cluster
+from tests.conftest import PATIENT_URL, Cluster
 from tests.store.memcached.stage import frozen, wait_until
 from tools.real_memcached import Memcached, listening
 from wsgistack.ratelimit import RateLimit, Rule
@@ -18,7 +18,6 @@ from wsgistack.store.memcached.store import MemcachedStore
 from wsgistack.store.url import make_store
 
 pytestmark = pytest.mark.live
-PATIENT = "?timeout=10&least_timeout=10"
 SECOND = 1_000_000
 
 
@@ -30,7 +29,7 @@ def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[byt
 class Site:
     """A limited application over *servers*; its clock stands still unless a test moves it."""
 
-    def __init__(self, *servers: Memcached, options: str = PATIENT, **limits: Any) -> None:
+    def __init__(self, *servers: Memcached, options: str = PATIENT_URL, **limits: Any) -> None:
         self.now = 1_795_000_000_000_000
         place = ",".join(server.address for server in servers)
         store = make_store(f"memcached://{place}{options}")
@@ -184,7 +183,7 @@ def test_a_server_that_restarts_begins_anew_and_goes_on(memcached: Memcached, ma
 @pytest.mark.slow
 def test_a_key_that_is_asked_for_is_not_evicted_under_pressure(memcached: Memcached, make_site: Make) -> None:
     site = make_site(memcached, rate="20/hour")
-    filler = make_store(f"memcached://{memcached.address}{PATIENT}")
+    filler = make_store(f"memcached://{memcached.address}{PATIENT_URL}")
     admitted = 0
     for round_ in range(40):
         site.now += SECOND // 10

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.conftest import PATIENT_URL
 from tests.house.source import ROOT
 from tools.real_memcached import running
 from wsgistack.store.shm.store import FOLDER
@@ -31,7 +32,7 @@ def shm() -> Iterator[str]:
 def memcached() -> Iterator[str]:
     """Two servers of its own."""
     with running(2) as servers:
-        yield f"memcached://{','.join(one.address for one in servers)}?timeout=10&least_timeout=10"
+        yield f"memcached://{','.join(one.address for one in servers)}{PATIENT_URL}"
 
 
 @contextmanager

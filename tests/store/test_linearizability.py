@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import PATIENT_URL
 from tests.house.source import ROOT
 from tests.store.asking import ask
 from tests.store.linear import Seen, find_order
@@ -55,7 +56,7 @@ def shm() -> Iterator[str]:
 def memcached() -> Iterator[str]:
     with running(2) as servers:
         places = ",".join(server.address for server in servers)
-        yield f"memcached://{places}?timeout=30&least_timeout=30"
+        yield f"memcached://{places}{PATIENT_URL}"
 
 
 @pytest.fixture(scope="module")

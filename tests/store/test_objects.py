@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.conftest import PATIENT
 from tools.real_memcached import Memcached
 from wsgistack import MemcacheRing, ObjectCache
 from wsgistack.errors import ArgumentError
@@ -11,7 +12,7 @@ from wsgistack.errors import ArgumentError
 
 @pytest.fixture
 def cache(memcached: Memcached) -> Iterator[ObjectCache]:
-    ring = MemcacheRing([memcached.address], timeout=5)
+    ring = MemcacheRing([memcached.address], **PATIENT)
     yield ObjectCache(ring)
     ring.close()
 

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Sequence
 
+from tests.conftest import PATIENT
 from wsgistack.store.memcached.ring import MemcacheRing
 
 __all__ = ["check_some", "run", "start"]
@@ -61,7 +62,7 @@ class Interrupted(BaseException):
 
 def interrupt(addresses: list[str]) -> None:
     """Work while signals raise, at any instruction of a call."""
-    ring = MemcacheRing(addresses, timeout=30, least_timeout=30)
+    ring = MemcacheRing(addresses, **PATIENT)
     dice = random.Random(4)
     is_inside = False
     interrupted = 0
@@ -93,7 +94,7 @@ def interrupt(addresses: list[str]) -> None:
 
 def count(addresses: list[str]) -> None:
     """Count with incr and with cas; say what incr gave."""
-    ring = MemcacheRing(addresses, timeout=10, least_timeout=10)
+    ring = MemcacheRing(addresses, **PATIENT)
     print(*[ring.incr("n", 1) for _ in range(100)])
     for _ in range(100):
         while True:
@@ -104,7 +105,7 @@ def count(addresses: list[str]) -> None:
 
 def fork_plain(addresses: list[str]) -> None:
     """Use a ring on both sides of a fork."""
-    ring = MemcacheRing(addresses, timeout=10, least_timeout=10)
+    ring = MemcacheRing(addresses, **PATIENT)
     expected = {f"key:{number}": number for number in range(20)}
     ring.set_many(expected)
     pid = os.fork()
@@ -124,7 +125,7 @@ def fork_gevent(addresses: list[str]) -> None:
     monkey.patch_all()
     import gevent
 
-    ring = MemcacheRing(addresses, timeout=10, least_timeout=10)
+    ring = MemcacheRing(addresses, **PATIENT)
     ring.set("a", 1)
     waiting = [gevent.spawn(ring.get, "a") for _ in range(20)]
     gevent.sleep(0)

@@ -16,13 +16,16 @@ from typing import Any, Self, TypeVar
 import gevent
 
 from tools.real_memcached import Memcached
+from wsgistack.store.memcached.health import Patience
 from wsgistack.store.memcached.ring import MemcacheRing
+from wsgistack.store.memcached.store import MemcachedStore
 
 __all__ = [
     "KINDS",
     "Fake",
     "Trickle",
     "frozen",
+    "hanging",
     "node_of",
     "owned_by",
     "pause",
@@ -122,6 +125,23 @@ def frozen(server: Memcached) -> Iterator[None]:
         yield
     finally:
         os.kill(server.process.pid, signal.SIGCONT)
+
+
+@contextmanager
+def hanging(
+    ring: MemcacheRing | MemcachedStore, server: Memcached, *, patience_s: float = 0.2
+) -> Iterator[None]:
+    """Let *server* stand still and *ring* wait only *patience_s* for it, and as long as ever for others.
+
+    A server that is merely slow is so never taken for one that hangs, however busy this machine is.
+    """
+    node: Any = ring._cluster.find(server.address)
+    usual, node.patience = node.patience, Patience(patience_s, patience_s)
+    try:
+        with frozen(server):
+            yield
+    finally:
+        node.patience = usual
 
 
 class Fake:

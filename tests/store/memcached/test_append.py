@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import Cluster
-from tests.store.memcached.stage import KINDS, frozen, run_as, together
+from tests.conftest import PATIENT_URL, Cluster
+from tests.store.memcached.stage import KINDS, hanging, run_as, together
 from tools.real_memcached import Memcached
 from wsgistack.errors import StoreDown
 from wsgistack.store.base import Addition, Appending
@@ -15,10 +15,8 @@ from wsgistack.store.memcached import requests
 from wsgistack.store.memcached.store import MemcachedStore
 from wsgistack.store.url import make_store
 
-PATIENT = "?timeout=10&least_timeout=10"
 
-
-def open_store(*servers: Memcached, options: str = PATIENT) -> MemcachedStore:
+def open_store(*servers: Memcached, options: str = PATIENT_URL) -> MemcachedStore:
     store = make_store(f"memcached://{','.join(server.address for server in servers)}{options}")
     assert isinstance(store, MemcachedStore)
     return store
@@ -100,9 +98,9 @@ def test_everybody_sees_one_order(kind: str, memcached_cluster: Cluster) -> None
 
 
 def test_a_node_that_is_away_is_told_and_keeps_what_it_had(memcached: Memcached) -> None:
-    store = open_store(memcached, options="?timeout=50ms&least_timeout=50ms")
+    store = open_store(memcached)
     store.append_many([Addition("a", b"1;", 60)])
-    with frozen(memcached):
+    with hanging(store, memcached, patience_s=0.05):
         for _ in range(3):
             with pytest.raises(StoreDown):
                 store.append_many([Addition("a", b"2;", 60)])
@@ -114,14 +112,14 @@ def test_a_node_that_is_away_is_told_and_keeps_what_it_had(memcached: Memcached)
 
 def test_another_node_stands_in_for_a_while(memcached_cluster: Cluster) -> None:
     servers = memcached_cluster(2)
-    store = open_store(*servers, options="?timeout=200ms&least_timeout=200ms&gutter_ttl=5")
+    store = open_store(*servers, options=f"{PATIENT_URL}&gutter_ttl=5")
     key = next(
         f"k{n}"
         for n in range(100)
         if store._cluster.snapshot.owner(f"k{n}".encode()).name == servers[0].address
     )
     store.append_many([Addition(key, b"1;", 60)])
-    with frozen(servers[0]):
+    with hanging(store, servers[0]):
         with pytest.raises(StoreDown):
             store.append_many([Addition(key, b"2;", 60)])
         assert store.append_many([Addition(key, b"3;", 60)])[0].value == b"3;"

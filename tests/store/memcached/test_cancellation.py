@@ -13,7 +13,7 @@ from functools import partial
 import gevent
 import pytest
 
-from tests.conftest import Cluster
+from tests.conftest import PATIENT, Cluster
 from tests.store.memcached import solo
 from tests.store.memcached.stage import Fake, Trickle, pause, run_as, together
 from tools.real_memcached import Memcached
@@ -28,7 +28,7 @@ GREENLETS = 20
 def test_no_answer_goes_astray_when_greenlets_give_up_at_any_byte(memcached_cluster: Cluster) -> None:
     straight, far = memcached_cluster(2)
     trickle = Trickle(far, seed=4)
-    ring = MemcacheRing([straight.address, trickle.address], timeout=30, least_timeout=30)
+    ring = MemcacheRing([straight.address, trickle.address], **PATIENT)
     cancelled = [0]
 
     def work(number: int) -> None:
@@ -55,7 +55,7 @@ def test_no_answer_goes_astray_when_greenlets_give_up_at_any_byte(memcached_clus
 
 
 def test_a_killed_greenlet_leaves_its_answer_to_nobody(memcached: Memcached) -> None:
-    ring = MemcacheRing([memcached.address], timeout=30, least_timeout=30)
+    ring = MemcacheRing([memcached.address], **PATIENT)
 
     def script() -> list[object]:
         ring.set_many({"a": "of a", "b": "of b"})
@@ -70,7 +70,7 @@ def test_a_killed_greenlet_leaves_its_answer_to_nobody(memcached: Memcached) -> 
 
 
 def test_a_write_that_was_interrupted_never_overtakes_the_next(memcached: Memcached) -> None:
-    ring = MemcacheRing([memcached.address], timeout=30, least_timeout=30)
+    ring = MemcacheRing([memcached.address], **PATIENT)
 
     def script() -> None:
         for number in range(300):
@@ -84,7 +84,7 @@ def test_a_write_that_was_interrupted_never_overtakes_the_next(memcached: Memcac
 
 
 def test_a_large_write_that_was_interrupted_never_overtakes_the_next_small_one(memcached: Memcached) -> None:
-    ring = MemcacheRing([memcached.address], timeout=30, least_timeout=30)
+    ring = MemcacheRing([memcached.address], **PATIENT)
     large = os.urandom(1_000_000)
 
     def script() -> None:
@@ -127,7 +127,7 @@ def test_a_late_answer_is_nobodys(kind: str) -> None:
         return b"".join(answers)
 
     with Fake(answer) as server:
-        ring = MemcacheRing([server.address], timeout=0.1)
+        ring = MemcacheRing([server.address], timeout=0.1, connect_timeout=20)
 
         def script() -> list[object]:
             seen: list[object] = [ring.get("a")]

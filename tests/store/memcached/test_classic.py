@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.conftest import PATIENT
 from tests.store.memcached.stage import KINDS, Fake, run_as, wait_until
 from tools.real_memcached import Memcached
 from wsgistack.store.memcached import requests
@@ -106,7 +107,7 @@ def test_a_server_without_meta_is_found_out_and_served(kind: str, memcached: Mem
             return real.recv(65_536)
 
     with Fake(answer) as old:
-        ring = MemcacheRing([old.address], timeout=5, least_timeout=5)
+        ring = MemcacheRing([old.address], **PATIENT)
 
         def script() -> list[object]:
             stored = ring.set_many({"a": "text", "n": 5})
@@ -125,7 +126,7 @@ def test_a_server_without_meta_is_found_out_and_served(kind: str, memcached: Mem
 
 
 def test_without_leases_callers_draw_lots_before_the_end(memcached: Memcached) -> None:
-    ring = MemcacheRing([memcached.address], timeout=5, least_timeout=5)
+    ring = MemcacheRing([memcached.address], **PATIENT)
     ring._cluster.nodes()[0].is_classic = True
     built: list[float] = []
 

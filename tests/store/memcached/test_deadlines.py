@@ -10,6 +10,7 @@ import gevent
 import gevent.event
 import pytest
 
+from tests.conftest import PATIENT_URL
 from tests.store.memcached.stage import KINDS, Fake, frozen, pause, run_as
 from tools.real_memcached import Memcached
 from wsgistack.errors import StoreDown
@@ -18,7 +19,6 @@ from wsgistack.store.guarded import Guarded
 from wsgistack.store.memcached.deadlines import Deadline, due
 from wsgistack.store.url import make_store
 
-PATIENT = "?timeout=30&least_timeout=30"
 GREETINGS = {b"mg wsgis": b"EN O1\r\nMN\r\n", b"version\r": b"VERSION 1.6.18\r\n"}
 
 
@@ -45,7 +45,7 @@ class Slow:
 def test_a_guarded_store_is_cut_and_its_late_answer_is_nobodys(kind: str) -> None:
     slow = Slow()
     with Fake(slow) as server:
-        store = make_store(f"memcached://{server.address}{PATIENT}")
+        store = make_store(f"memcached://{server.address}{PATIENT_URL}")
         guarded = Guarded(store, slow_s=0.1, failures=10_000)
 
         def script() -> list[object]:
@@ -63,7 +63,7 @@ def test_a_guarded_store_is_cut_and_its_late_answer_is_nobodys(kind: str) -> Non
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_cut_says_so_and_is_no_fault_of_the_node(kind: str, memcached: Memcached) -> None:
-    store = make_store(f"memcached://{memcached.address}{PATIENT}")
+    store = make_store(f"memcached://{memcached.address}{PATIENT_URL}")
     large = os.urandom(8_000_000)
 
     def script() -> None:

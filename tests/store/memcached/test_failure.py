@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import time
 from collections.abc import Callable
@@ -11,11 +12,11 @@ from typing import Any
 import gevent
 import pytest
 
-from tests.conftest import Cluster
+from tests.conftest import PATIENT, Cluster
 from tests.store.memcached.stage import (
     KINDS,
     Fake,
-    frozen,
+    hanging,
     node_of,
     owned_by,
     pause,
@@ -31,10 +32,7 @@ policies = pytest.mark.parametrize("policy", ["gutter", "miss", "rehash", "repli
 
 
 def make_ring(servers: list[Memcached], **options: Any) -> MemcacheRing:
-    """Return a ring whose waiting is long enough for a busy machine and short enough for a test."""
-    return MemcacheRing(
-        [server.address for server in servers], **{"timeout": 0.4, "least_timeout": 0.4, **options}
-    )
+    return MemcacheRing([server.address for server in servers], **{**PATIENT, **options})
 
 
 def is_up(ring: MemcacheRing, server: Memcached) -> bool:
@@ -65,7 +63,7 @@ def test_a_flap_serves_nothing_that_was_replaced_meanwhile_in_either_direction(
         ring.set_many(dict.fromkeys(keys, 1))
         version = 1
         for outage in range(3):
-            with frozen(victim):
+            with hanging(ring, victim):
                 version += 1
                 ring.get(keys[0])  # whoever asks first notices
                 wait_until(lambda: not is_up(ring, victim))
@@ -98,7 +96,7 @@ def test_a_write_without_an_answer_takes_no_effect_behind_its_successor(
     def script() -> None:
         assert ring.set("a", "old") is True
         for number in range(5):
-            with frozen(memcached):
+            with hanging(ring, memcached):
                 assert ring.set("a", f"lost {number}") is False
             wait_until(lambda: is_up(ring, memcached))
             assert ring.get("a") is None
@@ -144,26 +142,23 @@ def test_a_node_that_hangs_is_waited_for_once_by_all_together(kind: str, memcach
     servers = memcached_cluster(3)
     ring = make_ring(servers)
     ours, theirs = owned_by(ring, servers[0], 10), owned_by(ring, servers[1], 10)
-    waits: list[int] = []
+    in_vain: list[int] = []
 
     def work(number: int) -> None:
-        until = time.monotonic() + 1.5
-        while time.monotonic() < until:
-            began = time.monotonic()
-            ring.get(ours[number % 10])
-            if time.monotonic() - began > 0.35:
-                waits.append(number)
+        for _ in range(50):
+            if ring.get_ex(ours[number % 10]).state == "down":  # else another node was asked
+                in_vain.append(number)
             assert ring.get(theirs[number % 10]) == "value"
             pause(0.005)
 
     def script() -> None:
         ring.set_many(dict.fromkeys(ours + theirs, "value"))
-        with frozen(servers[0]):
+        with hanging(ring, servers[0]):
             together(kind, [partial(work, number) for number in range(20)])
         ring.close()
 
     run_as(kind, script)
-    assert sorted(waits) == sorted(set(waits))  # each of the twenty at most once
+    assert sorted(in_vain) == sorted(set(in_vain)) != []  # each of the twenty at most once
     assert ring.nodes()[0]["outages"] == 1
     assert ring.nodes()[1]["outages"] == 0
 
@@ -174,20 +169,17 @@ def test_no_request_is_the_probe(kind: str, memcached_cluster: Cluster) -> None:
     ring = make_ring(servers)
     key = owned_by(ring, servers[0], 1)[0]
 
-    def script() -> list[float]:
+    def script() -> list[str]:
         ring.get(key)
-        with frozen(servers[0]):
-            ring.get(key)
-            waits = []
-            for _ in range(40):
-                began = time.monotonic()
-                ring.get(key)
-                waits.append(time.monotonic() - began)
+        with hanging(ring, servers[0]):
+            states = [ring.get_ex(key).state]
+            for _ in range(20):
                 pause(0.02)
+                states.append(ring.get_ex(key).state)
         ring.close()
-        return sorted(waits)
+        return states
 
-    assert run_as(kind, script)[38] < 0.35
+    assert run_as(kind, script) == ["down"] + ["miss"] * 20  # who probed would find it down
 
 
 @kinds
@@ -221,14 +213,13 @@ def test_get_ex_tells_that_nobody_could_be_asked(kind: str, memcached: Memcached
 
 @kinds
 def test_a_node_that_was_restarted_is_empty_and_counted(kind: str, tmp_path: Any) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = str(probe.getsockname()[1])
+    path = str(tmp_path / "socket")
 
     def script() -> None:
-        ring = MemcacheRing([f"127.0.0.1:{port}"], timeout=0.4, least_timeout=0.4, on_down="miss")
+        ring = MemcacheRing([path], on_down="miss", **PATIENT)
         node = ring._cluster.nodes()[0]
         for expected in (0, 1):
-            with listening("-l", "127.0.0.1", "-p", port):
+            with listening("-s", path):
                 wait_until(lambda: ring.set("a", "value"))
                 wait_until(lambda: ring.get("a") == "value")
                 assert ring.nodes()[0]["restarts"] == expected
@@ -252,7 +243,7 @@ def test_more_dirty_keys_than_are_noted_empty_the_node(kind: str, memcached_clus
 
     def script() -> None:
         ring.set_many(dict.fromkeys(keys, "old"))
-        with frozen(servers[0]):
+        with hanging(ring, servers[0]):
             ring.get(keys[0])
             ring.set_many(dict.fromkeys(keys[:70], "new"))
         wait_until(lambda: is_up(ring, servers[0]))
@@ -282,7 +273,7 @@ def test_a_stand_in_keeps_values_for_a_short_time_only(memcached_cluster: Cluste
     servers[0].kill()
     ring.get(key)
     wait_until(lambda: ring.set(key, "x", expire=1000))
-    assert servers[1].ask(b"mg " + key.encode() + b" t") in (b"HD t7", b"HD t6")
+    assert servers[1].ask(b"mg " + key.encode() + b" t") in [b"HD t%d" % s for s in range(8)]
     ring.close()
 
 
@@ -312,7 +303,7 @@ def test_a_server_that_lies_is_never_believed(kind: str, name: str) -> None:
         return b"VA 5 f0 O%b\r\nright\r\n" % opaque if is_honest else LIES[name](opaque)
 
     with Fake(answer) as server:
-        ring = MemcacheRing([server.address], timeout=0.3, least_timeout=0.3)
+        ring = MemcacheRing([server.address], timeout=0.3, least_timeout=0.3, connect_timeout=20)
 
         def script() -> list[object]:
             nonlocal is_honest
@@ -330,7 +321,7 @@ def test_the_ring_changes_while_it_works_and_only_the_share_moves(
     kind: str, memcached_cluster: Cluster
 ) -> None:
     servers = memcached_cluster(4)
-    ring = make_ring(servers[:3], timeout=5, least_timeout=5)
+    ring = make_ring(servers[:3])
     keys = [f"key:{number}" for number in range(3000)]
 
     def owners() -> dict[str, str]:
@@ -361,6 +352,9 @@ def test_the_ring_changes_while_it_works_and_only_the_share_moves(
 
 def test_a_change_of_a_hundred_nodes_does_not_hold_up_the_loop() -> None:
     ring = MemcacheRing([f"10.0.0.{number}:11211" for number in range(1, 101)])
+    began = time.thread_time()
+    ring.plan_add("10.0.1.1:11211")
+    whole_s = time.thread_time() - began
 
     def script() -> float:
         gaps: list[float] = []
@@ -383,7 +377,11 @@ def test_a_change_of_a_hundred_nodes_does_not_hold_up_the_loop() -> None:
         return max(gaps)
 
     # CPU time of the loop's own thread: what it did not spend on the ring it did not wait for.
-    assert run_as("greenlets", script) < 0.02  # on the loop it would be 0.04
+    gc.disable()  # a collection of all that the tests made would be as long
+    try:
+        assert run_as("greenlets", script) < whole_s / 2
+    finally:
+        gc.enable()
     ring.close()
 
 
@@ -392,7 +390,7 @@ def test_a_silent_server_at_the_first_contact_is_given_up_after_the_limit() -> N
         ring = MemcacheRing([silent.getsockname()], timeout=0.1, connect_timeout=0.1)
         began = time.monotonic()
         assert ring.get("a") is None
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20
         while ring.nodes()[0]["state"] != "down":  # the probe that says so runs beside
             assert time.monotonic() - began < 20
             ring.get("a")

@@ -10,7 +10,7 @@ from typing import Any
 import gevent
 import pytest
 
-from tests.conftest import Cluster
+from tests.conftest import PATIENT, Cluster
 from tests.store.memcached.stage import KINDS, owned_by, pause, run_as, together, wait_until
 from tools.real_memcached import Memcached
 from wsgistack.errors import ArgumentError
@@ -21,7 +21,7 @@ kinds = pytest.mark.parametrize("kind", KINDS)
 
 def make_ring(*servers: Memcached, **options: Any) -> MemcacheRing:
     """Return a ring that waits for long, as a busy machine needs it."""
-    return MemcacheRing([server.address for server in servers], timeout=10, least_timeout=10, **options)
+    return MemcacheRing([server.address for server in servers], **PATIENT, **options)
 
 
 class Builder:
@@ -346,9 +346,7 @@ def test_a_value_and_its_five_tags_are_read_in_one_round_trip(memcached_cluster:
 @kinds
 def test_a_node_that_is_away_costs_a_build_and_nothing_else(kind: str, memcached_cluster: Cluster) -> None:
     servers = memcached_cluster(2)
-    ring = MemcacheRing(
-        [server.address for server in servers], timeout=0.3, least_timeout=0.3, on_down="miss"
-    )
+    ring = make_ring(*servers, on_down="miss")
     key = owned_by(ring, servers[0], 1)[0]
     build = Builder()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wsgistack.store.memcached.health import Breaker, Patience
+from wsgistack.store.memcached.health import Breaker, Patience, Turns
 
 
 def make_breaker() -> Breaker:
@@ -100,3 +100,26 @@ def test_patience_follows_how_long_answers_take(answers: list[float], seconds: f
     for answer in answers:
         patience.answered(answer)
     assert patience.seconds == seconds
+
+
+@pytest.mark.parametrize(
+    ("seconds", "turn_s", "took", "over"),
+    [
+        pytest.param(0.4, 0.1, [0.1, 0.1, 0.1, 0.1], [False, False, False, True], id="in four turns"),
+        pytest.param(0.015, 0.005, [0.008, 0.008, 0.008], [False, False, True], id="of 5 ms at least"),
+        pytest.param(0.002, 0.002, [0.002], [True], id="shorter than that"),
+        pytest.param(
+            0.4, 0.1, [0.1, 0.1, 0.1, 2.0, 0.1], [False] * 4 + [True], id="what stood still waits once more"
+        ),
+        pytest.param(
+            0.4, 0.1, [2.0, 0.1, 2.0, 0.1, 0.1, 0.1], [False] * 5 + [True], id="whenever it stood still"
+        ),
+        pytest.param(0.4, 0.1, [2.0] * 8, [False] * 7 + [True], id="but not for ever"),
+    ],
+)
+def test_a_wait_ends_after_its_turns_and_a_stall_is_none(
+    seconds: float, turn_s: float, took: list[float], over: list[bool]
+) -> None:
+    turns = Turns(seconds)
+    assert turns.turn_s == pytest.approx(turn_s)
+    assert [turns.passed(one) for one in took] == over

@@ -8,7 +8,8 @@ from functools import partial
 import gevent
 import pytest
 
-from tests.store.memcached.stage import frozen, node_of, run_as, together
+from tests.conftest import PATIENT
+from tests.store.memcached.stage import hanging, node_of, run_as, together, wait_until
 from tools.real_memcached import Memcached
 from wsgistack.store.memcached import links
 from wsgistack.store.memcached.ring import MemcacheRing
@@ -18,7 +19,7 @@ def test_what_waits_to_be_sent_is_bounded_and_so_is_the_wait(
     memcached: Memcached, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(links, "MOST_UNSENT", 200_000)
-    ring = MemcacheRing([memcached.address], timeout=1, least_timeout=1, on_down="miss")
+    ring = MemcacheRing([memcached.address], on_down="miss", **PATIENT)
     value = os.urandom(60_000)
     most = [0]
 
@@ -31,7 +32,7 @@ def test_what_waits_to_be_sent_is_bounded_and_so_is_the_wait(
         ring.set("first", 1)
         (link,) = ring._cluster.lanes.current()._links.values()  # type: ignore[attr-defined]  # a Coop
         watcher = gevent.spawn(watch, link)
-        with frozen(memcached):
+        with hanging(ring, memcached, patience_s=1):
             stored = together(
                 "greenlets", [partial(ring.set, f"key:{number}", value) for number in range(200)]
             )
@@ -48,7 +49,7 @@ def test_those_who_waited_for_room_go_on_when_there_is_some(
     memcached: Memcached, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(links, "MOST_UNANSWERED", 3)
-    ring = MemcacheRing([memcached.address], timeout=20, least_timeout=20)
+    ring = MemcacheRing([memcached.address], **PATIENT)
 
     def script() -> list[int]:
         values = {f"key:{number}": number for number in range(100)}
@@ -64,7 +65,7 @@ def test_those_who_waited_for_room_go_on_when_there_is_some(
 
 
 def test_what_is_asked_for_in_one_turn_of_the_loop_leaves_in_one_send(memcached: Memcached) -> None:
-    ring = MemcacheRing([memcached.address], timeout=20, least_timeout=20)
+    ring = MemcacheRing([memcached.address], **PATIENT)
 
     def script() -> int:
         ring.set("a", 1)
@@ -87,7 +88,7 @@ def test_what_is_asked_for_in_one_turn_of_the_loop_leaves_in_one_send(memcached:
 
 
 def test_a_connection_that_rested_and_was_closed_is_made_again(memcached: Memcached) -> None:
-    ring = MemcacheRing([memcached.address], timeout=20, least_timeout=20)
+    ring = MemcacheRing([memcached.address], **PATIENT)
 
     def script() -> list[object]:
         ring.set("a", 1)
@@ -103,7 +104,7 @@ def test_a_connection_that_rested_and_was_closed_is_made_again(memcached: Memcac
 def test_a_callback_of_the_hub_cannot_wait(memcached: Memcached) -> None:
     from gevent.exceptions import BlockingSwitchOutError
 
-    ring = MemcacheRing([memcached.address])
+    ring = MemcacheRing([memcached.address], **PATIENT)
 
     def script() -> str:
         said: list[str] = []
@@ -115,7 +116,7 @@ def test_a_callback_of_the_hub_cannot_wait(memcached: Memcached) -> None:
                 said.append(str(error))
 
         gevent.get_hub().loop.run_callback(callback)
-        gevent.sleep(0.05)
+        wait_until(lambda: said)
         return said[0]
 
     assert run_as("greenlets", script) == "a callback of the hub cannot wait for memcached"

@@ -12,8 +12,18 @@ from typing import Any
 import gevent
 import pytest
 
-from tests.conftest import Cluster
-from tests.store.memcached.stage import KINDS, Fake, frozen, node_of, owned_by, run_as, together, wait_until
+from tests.conftest import PATIENT, Cluster
+from tests.store.memcached.stage import (
+    KINDS,
+    Fake,
+    frozen,
+    hanging,
+    node_of,
+    owned_by,
+    run_as,
+    together,
+    wait_until,
+)
 from tools.real_memcached import Memcached
 from wsgistack.errors import SettingError
 from wsgistack.store.memcached.ring import MemcacheRing
@@ -23,7 +33,7 @@ kinds = pytest.mark.parametrize("kind", KINDS)
 
 def make_ring(*servers: Memcached, near_ttl: float = 3000, **arguments: Any) -> MemcacheRing:
     places = [server.address for server in servers]
-    return MemcacheRing(places, timeout=5, least_timeout=5, near=1_000_000, near_ttl=near_ttl, **arguments)
+    return MemcacheRing(places, **PATIENT, near=1_000_000, near_ttl=near_ttl, **arguments)
 
 
 WRITES: dict[str, tuple[Any, Any]] = {
@@ -115,8 +125,8 @@ def test_an_answer_that_a_delete_overtakes_is_not_kept(kind: str) -> None:
         return b"VA 3 f0 c1 t-1 O%b\r\nold\r\n" % opaque
 
     with Fake(answer) as server:
-        ring = MemcacheRing([server.address], timeout=5, least_timeout=5, near=100_000, near_ttl=3000)
-        other = MemcacheRing([server.address], timeout=5, least_timeout=5)
+        ring = MemcacheRing([server.address], **PATIENT, near=100_000, near_ttl=3000)
+        other = MemcacheRing([server.address], **PATIENT)
         other._do.near = ring._near  # another connection of the same process
 
         def remove() -> object:
@@ -170,13 +180,13 @@ def test_nobody_reads_what_he_replaced_or_removed(kind: str, memcached_cluster: 
 def test_a_kept_value_is_served_while_its_node_hangs_and_a_removed_one_is_not(
     kind: str, memcached: Memcached
 ) -> None:
-    ring = MemcacheRing([memcached.address], timeout=0.1, near=100_000, near_ttl=3000, on_down="miss")
+    ring = make_ring(memcached, near_ttl=3000, on_down="miss")
 
     def script() -> list[Any]:
         ring.set_many({"kept": b"1", "removed": b"2"})
         for _ in range(3):
             ring.get_many(["kept", "removed"])
-        with frozen(memcached):
+        with hanging(ring, memcached):
             seen = [ring.delete("removed"), ring.get("removed"), ring.get("kept")]
         wait_until(lambda: ring.nodes()[0]["state"] == "up")
         seen += [ring.get("removed"), ring.get("kept")]
@@ -262,7 +272,7 @@ def test_a_cancelled_read_keeps_nothing(memcached: Memcached) -> None:
 
 def test_without_it_nothing_is_kept(memcached_cluster: Cluster) -> None:
     servers = memcached_cluster(2)
-    ring = MemcacheRing([server.address for server in servers], timeout=5, least_timeout=5)
+    ring = MemcacheRing([server.address for server in servers], **PATIENT)
     key = owned_by(ring, servers[0], 1)[0]
     ring.set(key, b"1")
     assert [ring.get(key) for _ in range(3)] == [b"1"] * 3

@@ -9,7 +9,7 @@ import pytest
 from pymemcache.client.base import Client
 from pymemcache.client.hash import HashClient
 
-from tests.conftest import Cluster
+from tests.conftest import PATIENT, Cluster
 from wsgistack.store.memcached.ring import MemcacheRing
 
 Script = Callable[[Any], list[Any]]
@@ -158,8 +158,8 @@ SCRIPTS = [
 def both(memcached_cluster: Cluster) -> Iterator[tuple[HashClient, MemcacheRing]]:
     """pymemcache and a ring, over three servers each."""
     servers = [server.address for server in memcached_cluster(6)]
-    theirs = HashClient(servers[:3], default_noreply=False, timeout=5)
-    ours = MemcacheRing(servers[3:], serde=AsTheyAre(), timeout=5, least_timeout=5)
+    theirs = HashClient(servers[:3], default_noreply=False, timeout=20)
+    ours = MemcacheRing(servers[3:], serde=AsTheyAre(), **PATIENT)
     yield theirs, ours
     theirs.close()
     ours.close()
@@ -174,7 +174,7 @@ def test_the_answers_are_the_same(script: Script, both: tuple[HashClient, Memcac
 def test_what_one_wrote_the_other_reads(memcached_cluster: Cluster) -> None:
     (server,) = memcached_cluster(1)
     theirs = Client(server.address, default_noreply=False)
-    ours = MemcacheRing([server.address])
+    ours = MemcacheRing([server.address], **PATIENT)
     ours.set_many({"text": "größe", "number": 5, "bytes": b"\x00"})
     assert theirs.get_many(["text", "number", "bytes"]) == {
         "text": "größe".encode(),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Cluster
+from tests.conftest import PATIENT, Cluster
 from tests.store.memcached import solo
 from tests.store.memcached.stage import KINDS, owned_by, run_as, together
 from tools.real_memcached import Memcached, listening
@@ -23,7 +23,7 @@ kinds = pytest.mark.parametrize("kind", KINDS)
 
 @kinds
 def test_values_come_back_as_what_they_were(kind: str, memcached_cluster: Cluster) -> None:
-    ring = MemcacheRing([server.address for server in memcached_cluster(3)], timeout=5, least_timeout=5)
+    ring = MemcacheRing([server.address for server in memcached_cluster(3)], **PATIENT)
     values = {
         "text": "größe",
         "bytes": b"\x00\r\nEND\r\n",
@@ -47,9 +47,7 @@ def test_values_come_back_as_what_they_were(kind: str, memcached_cluster: Cluste
 def test_keys_of_any_length_and_alphabet_and_their_bytes_are_the_same(
     kind: str, memcached_cluster: Cluster
 ) -> None:
-    ring = MemcacheRing(
-        [server.address for server in memcached_cluster(3)], timeout=5, least_timeout=5, prefix="site:"
-    )
+    ring = MemcacheRing([server.address for server in memcached_cluster(3)], **PATIENT, prefix="site:")
     keys = ["a", "k" * 250, "k" * 251, "ö", "with space", "", "h:x", "line\r\nbreak", "\x00"]
 
     def script() -> None:
@@ -66,7 +64,7 @@ def test_keys_of_any_length_and_alphabet_and_their_bytes_are_the_same(
 def test_a_value_that_no_item_holds_is_kept_in_chunks(
     kind: str, size: int, memcached_cluster: Cluster
 ) -> None:
-    ring = MemcacheRing([server.address for server in memcached_cluster(3)], timeout=10, least_timeout=10)
+    ring = MemcacheRing([server.address for server in memcached_cluster(3)], **PATIENT)
     value = random.Random(size).randbytes(size)
 
     def script() -> None:
@@ -82,7 +80,7 @@ def test_a_value_that_no_item_holds_is_kept_in_chunks(
 
 @kinds
 def test_many_at_once_each_get_their_own(kind: str, memcached_cluster: Cluster) -> None:
-    ring = MemcacheRing([server.address for server in memcached_cluster(3)], timeout=10, least_timeout=10)
+    ring = MemcacheRing([server.address for server in memcached_cluster(3)], **PATIENT)
 
     def work(number: int) -> int:
         keys = [f"{number}:{index}" for index in range(20)]
@@ -103,7 +101,7 @@ def test_many_at_once_each_get_their_own(kind: str, memcached_cluster: Cluster) 
 
 
 def test_threads_greenlets_and_the_main_program_share_one_ring(memcached_cluster: Cluster) -> None:
-    ring = MemcacheRing([server.address for server in memcached_cluster(2)], timeout=10, least_timeout=10)
+    ring = MemcacheRing([server.address for server in memcached_cluster(2)], **PATIENT)
 
     def count() -> list[int | None]:
         return [ring.incr("n", 1) for _ in range(200)]
@@ -117,7 +115,7 @@ def test_threads_greenlets_and_the_main_program_share_one_ring(memcached_cluster
 
 
 def test_incr_and_cas_are_atomic_over_processes(memcached: Memcached) -> None:
-    ring = MemcacheRing([memcached.address], timeout=10, least_timeout=10)
+    ring = MemcacheRing([memcached.address], **PATIENT)
     ring.set_many({"n": 0, "c": 0})
     processes = [solo.start("count", [memcached.address]) for _ in range(3)]
     numbers = [int(word) for process in processes for word in process.communicate()[0].split()]
@@ -137,7 +135,7 @@ def test_servers_are_reached_by_ipv6_and_by_unix_sockets(kind: str, tmp_path: An
     path = str(tmp_path / "memcached.sock")
     with listening("-l", "::1", "-p", "-1") as six, listening("-s", path) as local:
         for servers in ([f"[::1]:{six.port}"], [("::1", six.port)], [path], [f"unix:{path}"]):
-            ring = MemcacheRing(servers, timeout=5, least_timeout=5)
+            ring = MemcacheRing(servers, **PATIENT)
 
             def script(ring: MemcacheRing = ring) -> None:
                 assert ring.set("a", 1) is True
@@ -151,7 +149,7 @@ def test_servers_are_reached_by_ipv6_and_by_unix_sockets(kind: str, tmp_path: An
 @kinds
 def test_all_servers_are_asked_and_emptied(kind: str, memcached_cluster: Cluster) -> None:
     servers = memcached_cluster(3)
-    ring = MemcacheRing([server.address for server in servers], timeout=5, least_timeout=5)
+    ring = MemcacheRing([server.address for server in servers], **PATIENT)
 
     def script() -> None:
         assert set(ring.version()) == {server.address for server in servers}
@@ -194,7 +192,7 @@ def test_a_call_that_cannot_be_meant_raises_and_breaks_nothing(
     kind: str, name: str, memcached: Memcached
 ) -> None:
     call, error, words = BAD_CALLS[name]
-    ring = MemcacheRing([memcached.address], timeout=5, least_timeout=5)
+    ring = MemcacheRing([memcached.address], **PATIENT)
 
     def script() -> None:
         ring.set_many({"a": 1, "text": "no number"})
@@ -210,7 +208,7 @@ def test_a_call_that_cannot_be_meant_raises_and_breaks_nothing(
 
 def test_a_value_above_the_servers_own_limit_is_named_and_its_key_holds_nothing(tmp_path: Any) -> None:
     with listening("-l", "127.0.0.1", "-p", "-1", "-I", "512k") as server:
-        ring = MemcacheRing([server.address], timeout=5, least_timeout=5)
+        ring = MemcacheRing([server.address], **PATIENT)
         ring.set("a", b"x")
         with pytest.raises(TooLarge, match="larger than the server takes"):
             ring.set("a", os.urandom(600_000))
@@ -222,7 +220,7 @@ def test_a_value_above_the_servers_own_limit_is_named_and_its_key_holds_nothing(
 def test_of_many_values_only_the_one_without_room_is_named(kind: str) -> None:
     """The server says of a quiet request that something has no room, and not what."""
     with listening("-l", "127.0.0.1", "-p", "-1", "-I", "512k") as server:
-        ring = MemcacheRing([server.address], timeout=5, least_timeout=5, codec=Codec(compress_from=None))
+        ring = MemcacheRing([server.address], **PATIENT, codec=Codec(compress_from=None))
         values = {f"key {number}".replace(" ", ":"): b"%d" % number for number in range(20)}
         large = {**values, "key:7": os.urandom(600_000)}
 
@@ -240,7 +238,7 @@ def test_of_many_values_only_the_one_without_room_is_named(kind: str) -> None:
 
 @kinds
 def test_one_name_twice_and_as_text_and_bytes_is_one_value(kind: str, memcached_cluster: Cluster) -> None:
-    ring = MemcacheRing([server.address for server in memcached_cluster(3)], timeout=5, least_timeout=5)
+    ring = MemcacheRing([server.address for server in memcached_cluster(3)], **PATIENT)
 
     def script() -> list[Any]:
         ring.set("a", b"1")
@@ -252,7 +250,7 @@ def test_one_name_twice_and_as_text_and_bytes_is_one_value(kind: str, memcached_
 
 @kinds
 def test_a_count_under_a_hashed_key_comes_back_among_many(kind: str, memcached_cluster: Cluster) -> None:
-    ring = MemcacheRing([server.address for server in memcached_cluster(3)], timeout=5, least_timeout=5)
+    ring = MemcacheRing([server.address for server in memcached_cluster(3)], **PATIENT)
 
     def script() -> list[Any]:
         ring.set_many({"with space": 41, "clean": b"1"})
@@ -281,7 +279,7 @@ def test_a_ring_that_cannot_be_meant_is_refused_at_once(arguments: dict[str, Any
 
 
 def test_a_large_write_does_not_hold_up_small_reads(memcached: Memcached) -> None:
-    ring = MemcacheRing([memcached.address], timeout=10, least_timeout=10)
+    ring = MemcacheRing([memcached.address], **PATIENT)
     value = os.urandom(1_000_000)
 
     def script() -> int:
@@ -301,8 +299,8 @@ def test_a_large_value_is_read_over_a_connection_of_its_own(
     size: int, connections: list[int], memcached: Memcached
 ) -> None:
     """Of one item nobody knows before it was read once; of chunks everybody does."""
-    other = MemcacheRing([memcached.address], timeout=10, least_timeout=10)
-    ring = MemcacheRing([memcached.address], timeout=10, least_timeout=10)
+    other = MemcacheRing([memcached.address], **PATIENT)
+    ring = MemcacheRing([memcached.address], **PATIENT)
     value = os.urandom(size)
 
     def script() -> list[int]:
@@ -323,7 +321,7 @@ def test_a_large_value_is_read_over_a_connection_of_its_own(
 
 def test_owned_keys_go_where_the_ring_says(memcached_cluster: Cluster) -> None:
     servers = memcached_cluster(3)
-    ring = MemcacheRing([server.address for server in servers], timeout=5, least_timeout=5)
+    ring = MemcacheRing([server.address for server in servers], **PATIENT)
     for server in servers:
         for key in owned_by(ring, server, 5):
             ring.set(key, "here")

@@ -6,18 +6,23 @@ import os
 
 import pytest
 
-from tests.conftest import Cluster
-from tests.store.memcached.stage import frozen
+from tests.conftest import PATIENT_URL, Cluster
+from tests.store.memcached.stage import hanging
 from tools.real_memcached import Memcached
 from wsgistack.errors import CounterError, StoreDown, TooLarge
 from wsgistack.store.base import Step
+from wsgistack.store.memcached.store import MemcachedStore
 from wsgistack.store.url import make_store
 
-PATIENT = "?timeout=10&least_timeout=10"
+
+def open_store(*servers: Memcached, options: str = PATIENT_URL) -> MemcachedStore:
+    store = make_store(f"memcached://{','.join(server.address for server in servers)}{options}")
+    assert isinstance(store, MemcachedStore)
+    return store
 
 
 def test_a_node_that_is_away_is_told(memcached: Memcached) -> None:
-    store = make_store(f"memcached://{memcached.address}?on_down=miss&timeout=200ms")
+    store = open_store(memcached, options=f"{PATIENT_URL}&on_down=miss")
     store.set("key", b"value", 60)
     memcached.kill()
     for call in (
@@ -37,7 +42,7 @@ def test_a_node_that_is_away_is_told(memcached: Memcached) -> None:
 
 
 def test_what_a_count_left_behind_and_bytes_that_look_the_same_are_apart(memcached: Memcached) -> None:
-    store = make_store(f"memcached://{memcached.address}{PATIENT}")
+    store = open_store(memcached)
     store.set("count", b"1000", 60)
     assert store.incr("count", -991, 60) == 9
     store.set("bytes", b"9   ", 60)
@@ -47,7 +52,7 @@ def test_what_a_count_left_behind_and_bytes_that_look_the_same_are_apart(memcach
 
 def test_a_large_value_is_whole_over_all_nodes(memcached_cluster: Cluster) -> None:
     servers = memcached_cluster(2)
-    store = make_store(f"memcached://{servers[0].address},{servers[1].address}{PATIENT}")
+    store = open_store(*servers)
     value = os.urandom(3_000_000)
     store.set("large", value, 60)
     assert store.get("large") == value
@@ -57,7 +62,7 @@ def test_a_large_value_is_whole_over_all_nodes(memcached_cluster: Cluster) -> No
 
 
 def test_a_count_beyond_63_bits_is_refused_and_left(memcached: Memcached) -> None:
-    store = make_store(f"memcached://{memcached.address}{PATIENT}")
+    store = open_store(memcached)
     store.set("key", str(2**63).encode(), 60)
     with pytest.raises(CounterError, match="no count below"):
         store.incr("key", 5, 60)
@@ -67,12 +72,10 @@ def test_a_count_beyond_63_bits_is_refused_and_left(memcached: Memcached) -> Non
 
 def test_while_a_node_hangs_another_stands_in(memcached_cluster: Cluster) -> None:
     servers = memcached_cluster(2)
-    store = make_store(
-        f"memcached://{servers[0].address},{servers[1].address}?timeout=300ms&least_timeout=300ms"
-    )
+    store = open_store(*servers)
     keys = [f"key:{number}" for number in range(20)]
     store.set_many(dict.fromkeys(keys, b"value"), 60)
-    with frozen(servers[0]):
+    with hanging(store, servers[0]):
         store.get_many(keys)
         store.set_many(dict.fromkeys(keys, b"new"), 60)
         assert store.get_many(keys) == dict.fromkeys(keys, b"new")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import _socket
 import os
+import time
 from errno import EAGAIN, EINPROGRESS
 from typing import Any, Self
 
 from wsgistack.store.memcached import dialect
 from wsgistack.store.memcached.addresses import Address
 from wsgistack.store.memcached.calls import Call, expect
+from wsgistack.store.memcached.health import Turns
 from wsgistack.store.memcached.replies import Answer
 from wsgistack.store.memcached.wire import Replies
 
@@ -52,7 +54,7 @@ def _open_cooperatively(address: Address, sockets: Any, timeout_s: float) -> Any
             raw.setblocking(False)
             code = raw.connect_ex(place)
             if code in (EINPROGRESS, EAGAIN):
-                sockets.wait_write(raw.fileno(), timeout=timeout_s, timeout_exc=TimeoutError("not connected"))
+                _wait_connected(raw, sockets, timeout_s)
                 code = raw.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
             if not code:
                 return sockets.socket(family, _socket.SOCK_STREAM, fileno=raw.detach())
@@ -65,12 +67,34 @@ def _open_cooperatively(address: Address, sockets: Any, timeout_s: float) -> Any
     raise trouble or OSError(f"{address.name} has no address")
 
 
-def ask_dialect(sock: Any) -> str:
-    """Return "meta" or "classic" for the server behind a connected socket with a time-out."""
+def _wait_connected(sock: Any, sockets: Any, timeout_s: float) -> None:
+    """Wait until something came of connecting; TimeoutError if nothing did."""
+    turns = Turns(timeout_s)
+    while True:
+        since = time.monotonic()
+        try:
+            sockets.wait_write(sock.fileno(), timeout=turns.turn_s, timeout_exc=TimeoutError("not connected"))
+            return
+        except TimeoutError:
+            if turns.passed(time.monotonic() - since):
+                raise
+
+
+def ask_dialect(sock: Any, timeout_s: float) -> str:
+    """Return "meta" or "classic" for the server behind a connected socket, whose time-out changes."""
+    sock.settimeout(timeout_s)
     sock.sendall(dialect.QUESTION)
+    turns = Turns(timeout_s)
+    sock.settimeout(turns.turn_s)
     data = b""
     while (found := dialect.read_answer(data)) is None:
-        portion = sock.recv(PORTION)
+        since = time.monotonic()
+        try:
+            portion = sock.recv(PORTION)
+        except TimeoutError:
+            if turns.passed(time.monotonic() - since):
+                raise
+            continue
         if not portion or len(data) > PORTION:
             raise ConnectionResetError("closed by the server")
         data += portion

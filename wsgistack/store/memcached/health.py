@@ -3,18 +3,24 @@
 One time-out or one broken connection opens the breaker for everybody; only background probes
 close it, after several good ones in a row.  A node that fails again soon has to prove itself for
 longer each time, so that one that flaps does not drag every request through its flapping.
+
+Whoever waits does so in turns: a process, or a machine, that stood still for a while wakes up with
+all its limits passed, and would blame a node for a time in which nobody could have heard it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-__all__ = ["LEAST_PATIENCE_S", "Breaker", "Patience"]
+__all__ = ["LATE_S", "LEAST_PATIENCE_S", "Breaker", "Patience", "Turns"]
 
 LEAST_PATIENCE_S = (
     0.015  # above a scheduler's turn on a busy machine, below what 50 waiters may lose together
 )
 DEVIATIONS = 4.0  # RFC 6298 §2: the round trip plus four deviations
+TURNS = 4  # of a wait; as many that end late are given again
+LEAST_TURN_S = 0.005  # the kernel counts a socket's limit in ticks of 1 to 10 ms
+LATE_S = 0.015  # what a turn of a busy machine may take longer
 SAFETY = 3.0  # a cache is in the same building: a false alarm costs misses, waiting costs requests
 
 GOOD_PROBES = 3
@@ -51,6 +57,30 @@ class Patience:
             self._mean_s += 0.125 * (seconds - self._mean_s)
         wanted = SAFETY * (self._mean_s + DEVIATIONS * self._deviation_s)
         self.seconds = min(max(wanted, self.least_s), self.limit_s)
+
+
+class Turns:
+    """A wait of *seconds* for one thing, in turns of `turn_s`.
+
+    A turn that ended late does not count: the process was not running, and what it waits for may
+    not have been either.
+    """
+
+    __slots__ = ("_late", "_left", "turn_s")
+
+    def __init__(self, seconds: float) -> None:
+        seconds = max(seconds, 0.001)
+        self.turn_s = max(seconds / TURNS, min(seconds, LEAST_TURN_S))
+        self._left = max(round(seconds / self.turn_s), 1)
+        self._late = TURNS
+
+    def passed(self, seconds: float) -> bool:
+        """Take note of a turn in vain, which took *seconds*; return whether the wait is over."""
+        if seconds > 2 * self.turn_s + LATE_S and self._late:
+            self._late -= 1
+        else:
+            self._left -= 1
+        return self._left <= 0
 
 
 class Breaker:

@@ -24,7 +24,7 @@ from gevent import socket as gevent_socket
 from wsgistack.store.memcached import sockets
 from wsgistack.store.memcached.calls import LINES, Call, expect
 from wsgistack.store.memcached.dialogue import ask_dialect, open_socket
-from wsgistack.store.memcached.health import LEAST_PATIENCE_S
+from wsgistack.store.memcached.health import LATE_S, LEAST_PATIENCE_S
 from wsgistack.store.memcached.nodes import WRITES, Node
 from wsgistack.store.memcached.wire import Replies
 
@@ -125,9 +125,8 @@ class Link:
         sock = None
         try:
             sock = open_socket(self.node.address, gevent_socket, self._connect_timeout_s)
-            sock.settimeout(self._connect_timeout_s)
             if self.node.is_classic is None:
-                self.node.is_classic = ask_dialect(sock) == "classic"
+                self.node.is_classic = ask_dialect(sock, self._connect_timeout_s) == "classic"
         except OSError as error:
             if sock is not None:
                 sock.close()
@@ -263,6 +262,9 @@ class Link:
             self._on_readable()  # we were held up ourselves: what came meanwhile is not late
             if not self._sent:
                 return
+        if lateness_s > LATE_S:
+            self._forgive(lateness_s, now)
+            lateness_s = 0.0
         patience = self.node.patience
         quiet_since = max(self._sent[0].started_at, self._heard_at)
         left_s = quiet_since + patience.seconds - now + max(lateness_s, 0.0)
@@ -276,6 +278,12 @@ class Link:
         self._watch(left_s)
         for call in late:  # the server is busy answering; these have waited long enough
             self._end(call, "timeout")
+
+    def _forgive(self, seconds: float, now: float) -> None:
+        """Wait as if *seconds* had not passed, in which neither we nor, perhaps, the server ran."""
+        self._heard_at = min(self._heard_at + seconds, now)
+        for call in self._sent:
+            call.started_at = min(call.started_at + seconds, now)
 
     # -- the end ---------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from wsgistack.store.memcached.calls import Call, expect
 from wsgistack.store.memcached.classic import Classic
 from wsgistack.store.memcached.deadlines import due
 from wsgistack.store.memcached.dialogue import ask_dialect
+from wsgistack.store.memcached.health import Turns
 from wsgistack.store.memcached.nodes import Node
 from wsgistack.store.memcached.wire import Replies
 
@@ -138,9 +139,9 @@ class Pool:
 
     def _ask_dialect(self, sock: _socket.socket) -> None:
         try:
-            sockets.limit(sock, self._connect_timeout_s)
-            self.node.is_classic = ask_dialect(sock) == "classic"
-        except BlockingIOError:
+            self.node.is_classic = ask_dialect(sock, self._connect_timeout_s) == "classic"
+            sock.settimeout(None)
+        except TimeoutError:
             sock.close()
             raise TimeoutError(f"{self.node.name} does not say what it speaks") from None
         except BaseException:
@@ -231,7 +232,7 @@ class Plain:
                 or left_s < connection.limit_s
             ):
                 connection.limit_s = max(min(patience_s, left_s), 0.0)
-                sockets.limit(connection.sock, connection.limit_s)
+                sockets.limit(connection.sock, Turns(connection.limit_s).turn_s)
             expect(connection.replies, call)
             connection.calls.append(call)
             _send(connection, call.payload)
@@ -280,7 +281,7 @@ class Plain:
         """Read until all answers are there."""
         try:
             while connection.calls:
-                _read(connection, pool.node)
+                _await_answer(connection, pool.node)
         except (_Trouble, OSError) as trouble:
             _give_up(pool, connection, _name_failure(trouble))
             return
@@ -322,10 +323,16 @@ def _send(connection: _Connection, payload: bytes) -> None:
     rest = memoryview(payload)[sent:]
     poller = select.poll()
     poller.register(sock.fileno(), select.POLLIN | select.POLLOUT)
+    turns = Turns(connection.limit_s)
     while rest:
-        ready = poller.poll(connection.limit_s * 1000)
+        since = time.monotonic()
+        ready = poller.poll(turns.turn_s * 1000)
         if not ready:
-            raise _Trouble("timeout")
+            now = time.monotonic()
+            if now >= due.at or turns.passed(now - since):
+                raise _Trouble("timeout")
+            continue
+        turns = Turns(connection.limit_s)
         events = ready[0][1]
         if events & ~select.POLLOUT:
             _receive(connection)
@@ -346,14 +353,26 @@ def _receive(connection: _Connection) -> int:
     return len(answers)
 
 
-def _read(connection: _Connection, node: Node) -> None:
-    """Read a portion of answers, and take note of how long the first one took."""
-    started_at = connection.calls[0].started_at
-    count = _receive(connection)
-    now = time.monotonic()
-    if count:
-        node.patience.answered(now - started_at)
-        node.counters.latency.add(now - started_at)
-        node.counters.calls += count
-    elif now > min(started_at + node.patience.limit_s, due.at):
-        raise _Trouble("timeout")
+def _await_answer(connection: _Connection, node: Node) -> None:
+    """Read until the next call is answered, and take note of how long that took."""
+    since = started_at = connection.calls[0].started_at
+    turns: Turns | None = None
+    waited_s = 0.0
+    while True:
+        try:
+            count = _receive(connection)
+        except BlockingIOError:
+            count = -1
+        now = time.monotonic()
+        if count > 0:
+            node.patience.answered(now - started_at)
+            node.counters.latency.add(now - started_at)
+            node.counters.calls += count
+            return
+        if turns is None or count == 0:  # what comes in portions is slow, and alive
+            turns = Turns(connection.limit_s)
+        waited_s += min(now - since, turns.turn_s)
+        is_over = turns.passed(now - since) if count < 0 else waited_s > node.patience.limit_s
+        if now >= due.at or (is_over and due.at - now > turns.turn_s):  # else its caller's deadline ends it
+            raise _Trouble("timeout")
+        since = now

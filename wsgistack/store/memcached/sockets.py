@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import _socket
+import os
+import select
 import struct
 import time
 from errno import EAGAIN, EINPROGRESS
 from typing import Any
 
 from wsgistack.store.memcached.addresses import Address
+from wsgistack.store.memcached.health import Turns
 
 __all__ = ["connect", "half_close", "limit", "resolve", "tune", "wait_for_end"]
 
@@ -30,8 +33,7 @@ def connect(address: Address, timeout_s: float) -> _socket.socket:
     for family, place in resolve(address):
         sock = _socket.socket(family, _socket.SOCK_STREAM)
         try:
-            limit(sock, max(deadline - time.monotonic(), 0.001))
-            sock.connect(place)
+            _connect(sock, place, max(deadline - time.monotonic(), 0.001))
             tune(sock, family)
             return sock
         except OSError as error:
@@ -42,6 +44,22 @@ def connect(address: Address, timeout_s: float) -> _socket.socket:
             sock.close()
             raise
     raise trouble or OSError(f"{address.name} has no address")
+
+
+def _connect(sock: _socket.socket, place: Any, timeout_s: float) -> None:
+    """Connect; who wakes up late looks once more."""
+    turn_s = Turns(timeout_s).turn_s
+    limit(sock, timeout_s - turn_s if timeout_s > turn_s else timeout_s)
+    try:
+        sock.connect(place)
+    except BlockingIOError as late:
+        poller = select.poll()
+        poller.register(sock.fileno(), select.POLLOUT)
+        if late.errno != EINPROGRESS or not poller.poll(turn_s * 1000):
+            raise
+        code = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
+        if code:
+            raise OSError(code, os.strerror(code)) from None
 
 
 def tune(sock: Any, family: int) -> None:
@@ -76,16 +94,17 @@ def half_close(sock: Any) -> bool:
 
 def wait_for_end(sock: Any, timeout_s: float) -> bool:
     """Return whether the server closed its side within *timeout_s*; answers are thrown away."""
-    deadline = time.monotonic() + timeout_s
-    try:
-        while True:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return False
-            limit(sock, left)
+    turns = Turns(timeout_s)
+    limit(sock, turns.turn_s)
+    since = time.monotonic()
+    while True:
+        try:
             if not sock.recv(65_536):
                 return True
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
+        except BlockingIOError:
+            now = time.monotonic()
+            if turns.passed(now - since):
+                return False
+            since = now
+        except OSError:
+            return True
