@@ -102,7 +102,7 @@ def test_a_file_reaches_the_server_as_the_wrapper_it_gave() -> None:
 
         return call
 
-    some = {name: value for name, value in ALL.items() if name not in ("access_log", "metrics")}
+    some = {name: value for name, value in ALL.items() if name not in ("access_log", "metering", "metrics")}
     seen = serve(server(wrap(Application(Shape(kind="file", tells_length=True)), some)))
     assert seen.body == b"hello"
     assert type(kept[0]).__name__ == "FileWrapper"

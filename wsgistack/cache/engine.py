@@ -29,7 +29,7 @@ from wsgistack.cache.answers import (
 from wsgistack.cache.head import ResponseHead
 from wsgistack.cache.intake import take_in
 from wsgistack.cache.invalidation import SAFE_METHODS
-from wsgistack.cache.page import Page, Reply, make_hit, make_reply
+from wsgistack.cache.page import EMPTY_TYPE, Page, Reply, make_hit, make_reply
 from wsgistack.cache.policy import Policy
 from wsgistack.cache.status import Forwarded
 from wsgistack.cache.validation import validators_of
@@ -195,5 +195,6 @@ def _accepts_stale(asked: Directives, staleness: float) -> bool:
 
 
 def _gateway_timeout() -> Reply:
-    fields = [("Content-Length", "0"), ("Cache-Status", f"{status.CACHE_NAME}; detail=only-if-cached")]
+    told = ("Cache-Status", f"{status.CACHE_NAME}; detail=only-if-cached")
+    fields = [("Content-Length", "0"), EMPTY_TYPE, told]
     return Reply(504, "Gateway Timeout", fields, b"")

@@ -20,6 +20,8 @@ __all__ = ["Page", "Reply", "make_hit", "make_reply"]
 
 BODYLESS = frozenset((204, 304))
 # What a 304 tells: RFC 9110 §15.4.5.  Last-Modified only where there is no tag.
+# WSGI's validator wants a type wherever there may be a body (PEP 3333 itself does not).
+EMPTY_TYPE = ("Content-Type", "text/plain; charset=utf-8")
 TOLD_BY_304 = frozenset(("cache-control", "content-location", "date", "etag", "expires", "vary"))
 
 
@@ -114,7 +116,7 @@ def make_reply(page: Page, request: RequestView, *, age: float, cache_status: st
             return _slice(page, page.body[span.first : span.last + 1], span, len(page.body), added)
         if span is False:
             length = [("Content-Range", f"bytes */{len(page.body)}"), ("Content-Length", "0")]
-            return Reply(416, "Range Not Satisfiable", [*length, *added], b"")
+            return Reply(416, "Range Not Satisfiable", [*length, EMPTY_TYPE, *added], b"")
     body = page.body if request.method == "GET" else b""
     return Reply(page.head.status, page.head.reason, [*page.ready, *added], body)
 
