@@ -48,6 +48,7 @@ PARTS: dict[str, object] = {
     "request_id": True,
     "access_log": "/dev/null",
     "metrics": True,
+    "metering": True,
     "rate_limit": "1000000/second",
     "buckets": {"split": "beta 5%", "secret": "0123456789abcdef"},
     "page_cache": True,

@@ -33,6 +33,7 @@ Parts = list[tuple[str, object]]
 # (what stands further outside, what stands inside of it, what would happen the other way round)
 ORDERS = (
     ("trust", "access_log", "the log would name the proxy instead of the client"),
+    ("trust", "metering", "all clients of a proxy would be counted as one"),
     ("trust", "rate_limit", "all clients of a proxy would share one limit"),
     ("trust", "page_cache", "pages would be kept under the host and scheme of the proxy's connection"),
     ("trust", "buckets", "the cookie would be made for the scheme of the proxy's connection"),
@@ -41,6 +42,7 @@ ORDERS = (
     ("buckets", "page_cache", "a page made for one bucket would be given to the others"),
     ("compression", "conditional", "no ETag would match: each compressed body differs"),
     ("metrics", "rate_limit", "refused requests would not be counted"),
+    ("metering", "rate_limit", "refused requests would not be counted"),
 )
 
 # Servers (SERVER_SOFTWARE) that take the head when the application returns: granian 2.8.

@@ -1,0 +1,146 @@
+"""`metering`: who asked how often, by hour: what is billed, or looked at before a limit is set.
+
+    wrap(app, metering="/var/lib/mysite/usage")
+    wrap(app, metering={"folder": "/var/lib/mysite/usage", "by": "HTTP_X_API_KEY"})
+
+A row has an hour, a name, a key, and counts by class of status, with what a rate limit inside of
+it refused or, in dry run, would have refused.  Rows are exact; with a folder all processes and
+restarts share them.  A page shows them to who is allowed, by default this machine:
+`/usage?format=json|csv|prometheus&hours=24`; for everybody else the path is the application's.
+
+The setting `meter` of `rate_limit` counts by the rules and keys of the limits instead.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+
+from wsgistack.errors import SettingError
+from wsgistack.http.forwarded import parse_hop
+from wsgistack.ratelimit.clients import Asker, Key, Trust, client_ip, environ_key, header_key
+from wsgistack.ratelimit.meter import Meter
+from wsgistack.ratelimit.middleware import ENVIRON_KEY
+from wsgistack.ratelimit.networks import parse_networks
+from wsgistack.ratelimit.usage_page import UsagePage
+from wsgistack.settings import DURATION, INT, NETWORKS, TEXT, Setting, Table
+from wsgistack.wsgi import Answer, Environ, EnvironRequest, StartResponse, WSGIApplication, observe
+
+__all__ = ["HELP", "MAIN", "NAME", "OBJECTS", "PLACE", "SETTINGS", "Metering", "make"]
+
+LOCAL = ("127.0.0.0/8", "::1/128")
+FIELD = "HTTP_"
+HOUR_S = 3600
+DAY_S = 86_400.0
+
+log = logging.getLogger(__name__)
+
+NAME = "metering"
+PLACE = 35
+HELP = "requests by hour, client or API key, and class of status, exact, with a page"
+MAIN = "folder"
+OBJECTS = ("key",)
+SETTINGS = Table(
+    "metering",
+    [
+        Setting(
+            "folder",
+            TEXT,
+            "",
+            "where the rows are, for all processes; without one each keeps its own in memory",
+        ),
+        Setting("path", TEXT, "/usage", "the path of the page; empty: there is none"),
+        Setting("allow", NETWORKS, LOCAL, "who may read it"),
+        Setting(
+            "by",
+            TEXT,
+            "",
+            "what is counted by: an environ variable such as `REMOTE_USER`, or a field such as"
+            " `HTTP_X_API_KEY`, kept as a hash; the address where it is missing",
+        ),
+        Setting("name", TEXT, "requests", "what the rows are called; sites that share a folder differ here"),
+        Setting("keep", DURATION, 35 * DAY_S, "how long rows are kept"),
+        Setting(
+            "max_keys",
+            INT,
+            100_000,
+            "rows of an hour and process; what goes beyond is counted together",
+            least=1,
+        ),
+    ],
+)
+
+
+class Metering:
+    """A WSGI application that counts who asks *app* how often.  Settings: see SETTINGS.
+
+    *key*: a key function of wsgistack.ratelimit, instead of *by*.  `meter` has the rows.  The key is
+    looked up at the end of a response, when the application has told who it is.
+    Safe for threads, greenlets and forks.
+    """
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        *,
+        folder: str = "",
+        path: str = "/usage",
+        allow: Iterable[str] = LOCAL,
+        by: str = "",
+        name: str = "requests",
+        keep: float = 35 * DAY_S,
+        max_keys: int = 100_000,
+        key: Key | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        if path and not path.startswith("/"):
+            raise SettingError(f"path: {path!r} does not begin with /")
+        if keep < HOUR_S:
+            raise SettingError(f"keep: {keep:g} seconds; the shortest is an hour")
+        if key is not None and by:
+            raise SettingError("by and key: both say what is counted by")
+        self.app = app
+        self.meter = Meter(folder or None, max_keys=max_keys, keep_hours=int(keep // HOUR_S))
+        self.usage_page = UsagePage(self.meter, now_s=now)
+        self._path = path
+        self._allow = parse_networks(allow, setting="allow")
+        self._key = key or _key_of(by)
+        self._name = name
+        self._trust = Trust()
+        self._now = now
+        self._is_shared = bool(folder)
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer with the page, or pass the request on and count it at its end."""
+        if not self._is_shared and environ.get("wsgi.multiprocess"):
+            self._is_shared = True
+            log.warning("usage_of_one_process: metering needs a folder to count for all of them")
+        if self._path and environ.get("PATH_INFO") == self._path and self._may_read(environ):
+            return self.usage_page(environ, start_response)
+        return observe(self.app, environ, start_response, lambda answer: self._count(environ, answer))
+
+    def _may_read(self, environ: Environ) -> bool:
+        return parse_hop(environ.get("REMOTE_ADDR") or "") in self._allow
+
+    def _count(self, environ: Environ, answer: Answer) -> None:
+        about = [(self._name, key) for key in self._key(Asker(EnvironRequest(environ), self._trust))]
+        decision = environ.get(ENVIRON_KEY)
+        is_over = decision is not None and (decision.refused is not None or decision.would_refuse)
+        refused = is_over and answer.status == "429"
+        self.meter.count(
+            int(self._now() * 1_000_000),
+            about,
+            int(answer.status),
+            refused=about if refused else (),
+            would_refuse=about if is_over and not refused else (),
+        )
+
+
+def _key_of(by: str) -> Key:
+    if by.startswith(FIELD):
+        return header_key(by.removeprefix(FIELD).replace("_", "-").lower(), known=lambda credential: True)
+    return environ_key(by) if by else client_ip
+
+
+make = Metering
