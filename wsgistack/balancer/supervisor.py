@@ -145,6 +145,9 @@ class Supervisor:
             raise StartError(str(error)) from None
         self._succession.inherit_names(self._control)
         self._publisher.publish(self._control.snapshot)
+        complaint = self._keeping.wait()  # before anybody sends it requests
+        if complaint:
+            raise StartError(complaint)
         self._publisher.seats = self._seats
         self._greenlets = [gevent.spawn(seat.run) for seat in self._seats]
         keepers = (self._keep_log, self._watch, self._desk.feed_graphite)
@@ -184,9 +187,6 @@ class Supervisor:
         for seat in self._seats:
             if seat.complaint:
                 raise StartError(seat.complaint)
-        complaint = self._keeping.wait()
-        if complaint:
-            raise StartError(complaint)
         self._wait_for_names()
 
     def _wait_for_names(self) -> None:
