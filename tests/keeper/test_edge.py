@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import gevent
+import gevent.socket
 import pytest
+from gevent.server import StreamServer
 
 from tests.keeper.stage import Stage
 
@@ -165,3 +167,26 @@ def test_a_nodes_response_names_its_tags(stage: Stage, field: str, value: str) -
     stage.say()
     stage.caches.by_name["pages"].pages.purge(tag="news")
     assert stage.say().cache == "wsgistack; fwd=uri-miss; ttl=60; stored"
+
+
+def test_interim_responses_pass_to_whoever_asked(stage: Stage) -> None:
+    early = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+
+    def serve(sock: Any, address: object) -> None:
+        sock.recv(65_536)
+        sock.sendall(early + b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nCache-Control: max-age=60\r\n\r\none")
+
+    stage.inner.stop(timeout=1)
+    listener = gevent.socket.socket(gevent.socket.AF_UNIX, gevent.socket.SOCK_STREAM)
+    (stage.folder / "i3").unlink()
+    listener.bind(str(stage.folder / "i3"))
+    listener.listen()
+    inner = StreamServer(listener, serve)
+    inner.start()
+    link = stage.open()
+    link.sendall(b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n")
+    got = b""
+    while not got.endswith(b"one"):
+        got += link.recv(65_536)
+    assert got.startswith(early + b"HTTP/1.1 200 OK\r\n")
+    inner.stop(timeout=1)

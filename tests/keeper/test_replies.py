@@ -74,3 +74,10 @@ def test_no_bytes_are_more_than_malformed(raw: bytes, cut: int) -> None:
             b"".join(read_reply(stream_of(data), "GET").blocks)
         except Malformed:
             continue
+
+
+def test_interim_responses_but_the_one_for_a_body_are_passed_on_as_they_came() -> None:
+    early = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+    passed: list[bytes] = []
+    read_reply(stream_of(early + b"HTTP/1.1 100 Continue\r\n\r\n" + COUNTED), "GET", passed.append)
+    assert passed == [early]

@@ -22,9 +22,9 @@ from wsgistack.cache.voice import ENVIRON_KEY, LONGEST_TAG, MOST_TAGS, Voice
 from wsgistack.keeper.replies import BLOCK_BYTES, Head, Malformed, Reply, Stream, read_reply
 from wsgistack.wsgi import Environ, StartResponse
 
-__all__ = ["WAY", "Origin", "OriginFailed", "Way"]
+__all__ = ["INTERIM", "WAY", "Origin", "OriginFailed", "Way"]
 
-WAY = "wsgistack.way"  # in an environ
+WAY, INTERIM = "wsgistack.way", "wsgistack.interim"  # in an environ
 CONNECT_TIMEOUT_S = 5.0
 MOST_IDLE = 128  # connections of a service
 LARGEST_OWN = 65_536
@@ -198,7 +198,7 @@ class _Exchange:
         link.socket.sendall(head)
         if framing:
             self._sender = gevent.spawn(_send_body, link, self._environ["wsgi.input"], framing)
-        return read_reply(link.stream, self._method)
+        return read_reply(link.stream, self._method, self._environ.get(INTERIM))
 
     def end(self, *, clean: bool, keeps: bool = False) -> None:
         """Let the connection go; *clean*: the response came to its end."""

@@ -91,19 +91,22 @@ class Reply:
     blocks: Iterator[bytes]
 
 
-def read_reply(stream: Stream, method: str) -> Reply:
-    """Return the final response to a request; interim ones (1xx) are passed over.
+def read_reply(stream: Stream, method: str, pass_on: Callable[[bytes], object] | None = None) -> Reply:
+    """Return the final response to a request; *pass_on* gets the bytes of interim ones (1xx), but no 100.
 
     Its blocks raise Malformed when the body ends too soon.
     """
-    head = _read_head(stream, method)
-    while head.status < 200:
-        head = _read_head(stream, method)
-    return Reply(head, _read_body(stream, head.length))
+    while True:
+        raw = stream.line_block(b"\r\n\r\n", LONGEST_HEAD)
+        head = _read_head(raw, method)
+        if head.status >= 200:
+            return Reply(head, _read_body(stream, head.length))
+        if pass_on is not None and head.status != 100:
+            pass_on(raw + b"\r\n\r\n")
 
 
-def _read_head(stream: Stream, method: str) -> Head:
-    lines = stream.line_block(b"\r\n\r\n", LONGEST_HEAD).decode("latin-1").split("\r\n")
+def _read_head(raw: bytes, method: str) -> Head:
+    lines = raw.decode("latin-1").split("\r\n")
     version, _, rest = lines[0].partition(" ")
     code, _, reason = rest.partition(" ")
     if version not in ("HTTP/1.1", "HTTP/1.0") or len(code) != 3 or not code.isdecimal():

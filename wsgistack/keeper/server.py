@@ -15,7 +15,7 @@ import gevent
 from gevent import socket as cooperative
 from gevent.pywsgi import WSGIHandler, WSGIServer
 
-from wsgistack.keeper.origin import WAY
+from wsgistack.keeper.origin import INTERIM, WAY
 from wsgistack.wsgi import WSGIApplication
 
 __all__ = ["Server"]
@@ -75,6 +75,7 @@ class _Handler(WSGIHandler):  # type: ignore[misc]  # gevent has no annotations
     def get_environ(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environ()
         environ["RAW_URI"] = self.path
+        self._interim = environ[INTERIM] = _Interim(self.socket)
         return environ
 
     def handle_one_response(self) -> None:
@@ -84,6 +85,7 @@ class _Handler(WSGIHandler):  # type: ignore[misc]  # gevent has no annotations
             super().handle_one_response()
         finally:
             keeper.running -= 1
+            self._interim.is_open = False
 
     def run_application(self) -> None:
         super().run_application()
@@ -105,6 +107,7 @@ class _Handler(WSGIHandler):  # type: ignore[misc]  # gevent has no annotations
 
     def _write_with_headers(self, data: bytes) -> None:
         self.headers_sent = True
+        self._interim.is_open = False
         self.finalize_headers()
         lines = [b"HTTP/1.1 ", self.status, b"\r\n"]
         for name, value in self.response_headers:
@@ -136,6 +139,20 @@ class _Handler(WSGIHandler):  # type: ignore[misc]  # gevent has no annotations
             with suppress(OSError):
                 self.start_response(BAD_GATEWAY, [*fields, ("Connection", "close")])
                 self.write(BAD_TEXT)
+
+
+class _Interim:
+    """Passes interim responses on to whoever asked, until the final one begins: later ones are for nobody."""
+
+    __slots__ = ("_socket", "is_open")
+
+    def __init__(self, sock: Any) -> None:
+        self._socket = sock
+        self.is_open = True
+
+    def __call__(self, raw: bytes) -> None:
+        if self.is_open:
+            self._socket.sendall(raw)
 
 
 class _Nothing:
