@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-__all__ = ["LOGGING", "PEERS", "Peer", "Setup"]
+__all__ = ["LOGGING", "PEERS", "Peer", "Setup", "on_path"]
 
 CONNECTIONS_MAX = 20_000
 IDLE_NODE_CONNECTIONS = 1024  # else 1,000 clients make the proxies open and close connections to nodes
@@ -60,7 +60,9 @@ class Peer:
         return lines[0] if lines else "unknown"
 
 
-def _on_path(name: str) -> Callable[[], list[str] | None]:
+def on_path(name: str) -> Callable[[], list[str] | None]:
+    """Return what finds the program *name*."""
+
     def find() -> list[str] | None:
         program = shutil.which(name, path=SEARCH)
         return [program] if program else None
@@ -208,7 +210,7 @@ PEERS = {
         ),
         Peer(
             name="nginx",
-            find=_on_path("nginx"),
+            find=on_path("nginx"),
             version_flag="-v",
             configuration=_nginx,
             arguments=lambda path: ["-c", path, "-p", str(Path(path).parent)],
@@ -216,7 +218,7 @@ PEERS = {
         ),
         Peer(
             name="haproxy",
-            find=_on_path("haproxy"),
+            find=on_path("haproxy"),
             version_flag="-v",
             configuration=_haproxy,
             arguments=lambda path: ["-db", "-f", path],
@@ -224,7 +226,7 @@ PEERS = {
         ),
         Peer(
             name="perlbal",
-            find=_on_path("perlbal"),
+            find=on_path("perlbal"),
             version_flag="--version",
             configuration=_perlbal,
             arguments=lambda path: [f"--config={path}"],

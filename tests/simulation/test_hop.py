@@ -80,12 +80,24 @@ def test_a_request_id_is_made_once(worlds: list[CachedWorld]) -> None:
     assert len(got) == 1
 
 
-def test_hash_keys_are_of_the_client_and_not_of_the_keeper(worlds: list[CachedWorld]) -> None:
+def test_a_request_is_counted_once_and_the_keepers_idle_connections_are_nobodys(
+    worlds: list[CachedWorld],
+) -> None:
     world = make(worlds)
     world.ask()
-    assert world.executed == 1
-    assert world.board.service(0)["accepted"] == 1
-    assert world.board.service(0)["bytes_in"] < 100
+    told = world.board.service(0)
+    assert (told["requests"], told["accepted"], told["responses"][2], world.executed) == (1, 1, 1, 1)
+    assert told["bytes_in"] < 100
+    assert world.plane.clients() == 1  # who drains does not wait for the keeper
+
+
+def test_behind_the_hop_the_client_is_still_who_it_was(worlds: list[CachedWorld]) -> None:
+    world = make(worlds)
+    world.apply([])
+    assert world.ask().status == 503
+    assert [(event["event"], event["client"].partition(":")[0]) for event in world.events] == [
+        ("refused", "192.0.2.9")
+    ]
 
 
 def test_the_balancers_own_answers_behind_the_hop_say_so(worlds: list[CachedWorld]) -> None:

@@ -130,12 +130,10 @@ cdef int run_batch(Core* core, epoll_event* events) noexcept nogil:
 
 
 cdef class Plane:
-    """The connections of one worker.
+    """The connections of one worker; all methods must be called from the thread that runs the gevent hub.
 
-    All methods must be called from the thread that runs the gevent hub.  *on_event* is called
-    with one dict per refusal or failure, never while a batch of events is being worked on.
-    *wakes*: an eventfd for each worker, by which they leave free places to each other; without them
-    that takes until the next tick.
+    *on_event* is called with one dict per refusal or failure, never while a batch of events is being worked
+    on.  *wakes*: an eventfd for each worker, by which they leave free places to each other; else that takes until the next tick.
     """
 
     cdef Core* core
@@ -275,10 +273,7 @@ cdef class Plane:
         self.version = snapshot["version"]
 
     def adopt(self, service: str, fd: int, address: str, inner: bool = False) -> None:
-        """Accept connections for *service* on the listening socket *fd*, which is ours from now on.
-
-        *inner*: it is the keeper of the page cache who comes there, with requests that passed here before.
-        """
+        """Accept connections for *service* on the listening socket *fd*, which is ours; *inner*: those of the keeper."""
         cdef Listener* l
         cdef Service* s = self.tables.service(service)
         if self.core.net == real_net():
@@ -360,8 +355,13 @@ cdef class Plane:
         return self.tables.time_limits(service, head, keys, count)
 
     def clients(self) -> int:
-        """Return the number of open client connections."""
-        return self.core.n_clients
+        """Return the number of open client connections; those of the keeper count while they are at work."""
+        cdef Client* c = self.core.clients
+        cdef int idle = 0
+        while c != NULL:
+            idle += c.inner and c.ex == NULL
+            c = c.next
+        return self.core.n_clients - idle
 
     def inspect(self, question: str) -> list:
         """Return rows for `socks`, `states`, `pending` or `waiting`; ValueError for anything else."""
