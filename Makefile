@@ -15,7 +15,7 @@ demo: $(STAMPS)/demo build installed  ## three WSGI backends, the balancer, the 
 
 test: $(STAMPS)/dev $(STAMPS)/docs build installed  ## all tests, live ones included (ARGS='-k name' for some)
 	@echo "-- tests"
-	@$(PY) -m pytest -n 2 $(ARGS)
+	@$(PY) -m pytest -n 2 --dist worksteal $(ARGS)
 
 lint: $(STAMPS)/dev $(STAMPS)/docs build installed  ## layout, imports, types
 	@echo "-- ruff format, ruff check, mypy --strict"

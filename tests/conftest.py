@@ -1,10 +1,16 @@
-"""What every test may use: real memcached servers; and the rule that no test is skipped."""
+"""What every test may use: real memcached servers; and the rules: no test is skipped, none judges a clock.
 
+WSGISTACK_EXAMPLES=1000 lets hypothesis try that many new examples of each property.
+"""
+
+import gc
+import os
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tools.real_memcached import Memcached, running
 
@@ -14,6 +20,24 @@ Cluster = Callable[[int], list[Memcached]]
 # How a ring waits for a server that will answer, whatever else this machine does; and a store.
 PATIENT: Mapping[str, Any] = {"timeout": 20, "least_timeout": 20, "connect_timeout": 20}
 PATIENT_URL = "?timeout=20&least_timeout=20&connect_timeout=20"
+
+# A machine that stands still for a second has found nothing; nor is what was found a matter of chance.
+EXAMPLES = os.environ.get("WSGISTACK_EXAMPLES", "")
+settings.register_profile(
+    "wsgistack",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    database=None,
+    derandomize=not EXAMPLES,
+    max_examples=int(EXAMPLES or 50),
+)
+settings.load_profile("wsgistack")
+
+
+def pytest_collection_finish() -> None:
+    """Let no garbage collection look at all tests again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 import math
 import threading
+import time
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -107,19 +109,39 @@ def test_clear_leaves_nothing(store: Store) -> None:
     assert store.get("a") == b"3"
 
 
-def test_an_entry_ends_with_its_time(stage: Stage) -> None:
-    stage.store.set("short", b"1", 2)
-    stage.store.set("long", b"2", 600)
-    stage.store.set("endless", b"3", math.inf)
-    stage.pass_time(5)
-    assert stage.store.get_many(["short", "long", "endless"]) == {"long": b"2", "endless": b"3"}
-    assert stage.store.delete("short") is False
-    assert stage.store.add("short", b"4", 60) is True
+@pytest.fixture(scope="module", params=STAGES)
+def aged(request: pytest.FixtureRequest) -> Iterator[Store]:
+    """A store some seconds after much was done to it: real servers have only real time, which is dear."""
+    with STAGES[request.param]() as stage:
+        store = stage.store
+        store.set("short", b"1", 2)
+        store.set("long", b"2", 600)
+        store.set("endless", b"3", math.inf)
+        store.set_many({"longer": b"1", "shorter": b"2"}, 4)
+        assert store.touch("longer", 600) is True
+        store.set("shorter", b"2", 600)
+        assert store.touch("shorter", 2) is True
+        for key, refresh in (("kept", False), ("refreshed", True)):
+            store.incr(key, 1, 4)
+            store.incr(key, 1, 600, refresh=refresh)
+        stage.pass_time(6)
+        yield store
+
+
+def test_an_entry_ends_with_its_time(aged: Store) -> None:
+    assert aged.get_many(["short", "long", "endless"]) == {"long": b"2", "endless": b"3"}
+    assert aged.delete("short") is False
+    assert aged.add("short", b"4", 60) is True
 
 
 def test_a_fraction_of_a_second_lives_for_a_while(store: Store) -> None:
-    store.set("key", b"value", 0.9)
-    assert store.get("key") == b"value"
+    for _ in range(10):
+        began = time.monotonic()
+        store.set("key", b"value", 0.9)
+        value = store.get("key")
+        if time.monotonic() - began < 0.9:  # else this machine stood still for as long
+            break
+    assert value == b"value"
 
 
 def test_a_month_and_more_is_a_time_to_live_like_any_other(store: Store) -> None:
@@ -130,13 +152,8 @@ def test_a_month_and_more_is_a_time_to_live_like_any_other(store: Store) -> None
         assert store.incr(f"count:{days}", 1, days * 86400.0) == 2
 
 
-def test_touch_gives_more_time_or_less(stage: Stage) -> None:
-    stage.store.set_many({"longer": b"1", "shorter": b"2"}, 4)
-    assert stage.store.touch("longer", 600) is True
-    stage.store.set("shorter", b"2", 600)
-    assert stage.store.touch("shorter", 2) is True
-    stage.pass_time(6)
-    assert stage.store.get_many(["longer", "shorter"]) == {"longer": b"1"}
+def test_touch_gives_more_time_or_less(aged: Store) -> None:
+    assert aged.get_many(["longer", "shorter"]) == {"longer": b"1"}
 
 
 def test_add_stores_only_where_nothing_is(stage: Stage) -> None:
@@ -212,13 +229,9 @@ def test_large_counts_are_exact(store: Store) -> None:
     assert store.get("us") == str(LARGEST_COUNT).encode()
 
 
-def test_a_counter_keeps_its_time_unless_it_is_refreshed(stage: Stage) -> None:
-    for key, refresh in (("kept", False), ("refreshed", True)):
-        stage.store.incr(key, 1, 4)
-        stage.store.incr(key, 1, 600, refresh=refresh)
-    stage.pass_time(6)
-    assert stage.store.get_many(["kept", "refreshed"]) == {"refreshed": b"2"}
-    assert stage.store.incr("kept", 1, 60) == 1
+def test_a_counter_keeps_its_time_unless_it_is_refreshed(aged: Store) -> None:
+    assert aged.get_many(["kept", "refreshed"]) == {"refreshed": b"2"}
+    assert aged.incr("kept", 1, 60) == 1
 
 
 @pytest.mark.parametrize("value", [b"", b"seven", b"-1", b"1.5", b"1" * 20], ids=repr)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 
 import pytest
 
-from tests.house.source import ROOT
+from tests.ratelimit.crowd import Crowd
 from tests.ratelimit.linear import Seen, find_order
 from tests.ratelimit.test_processes import memcached, shm, workers
 from tests.ratelimit.witness import watch
@@ -29,41 +28,42 @@ def check(history: Sequence[Seen], rate: str, *, waits_are_least: bool = False) 
     assert any(one.wait == 0 for one in history) and any(one.wait for one in history)
 
 
+@pytest.fixture(scope="module")
+def of_threads() -> Iterator[Crowd]:
+    with Crowd("tests.ratelimit.witness", 4) as crowd:
+        yield crowd
+
+
+@pytest.fixture(scope="module")
+def of_greenlets() -> Iterator[Crowd]:
+    """A hub that was used once changes what a thread does: these are others."""
+    with Crowd("tests.ratelimit.witness", 2) as crowd:
+        yield crowd
+
+
 @pytest.mark.live
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize(
-    ("place", "processes", "greenlets"),
-    [(shm, 4, 0), (workers, 4, 0), (memcached, 4, 0), (memcached, 2, 8)],
+    ("place", "crowd", "greenlets"),
+    [
+        (shm, "of_threads", 0),
+        (workers, "of_threads", 0),
+        (memcached, "of_threads", 0),
+        (memcached, "of_greenlets", 8),
+    ],
     ids=["shm", "workers", "memcached", "memcached greenlets"],
 )
-def test_processes_saw_one_order(place: object, processes: int, greenlets: int, rate: str) -> None:
-    with place() as url:  # type: ignore[operator]  # one of three context managers
+def test_processes_saw_one_order(
+    place: Callable[[], AbstractContextManager[str]],
+    crowd: str,
+    greenlets: int,
+    rate: str,
+    request: pytest.FixtureRequest,
+) -> None:
+    with place() as url:
         count = 3 if greenlets else 12
-        program = [sys.executable, "-m", "tests.ratelimit.witness", url, rate, str(count)]
-        witnesses = [
-            subprocess.Popen(
-                [*program, str(seed), str(greenlets)],
-                cwd=ROOT,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            for seed in range(processes)
-        ]
-        try:
-            for one in witnesses:
-                assert one.stdout is not None
-                assert one.stdout.readline() == "ready\n"
-            for one in witnesses:
-                assert one.stdin is not None
-                one.stdin.write("go\n")
-                one.stdin.flush()
-            told = [one.stdout.readline() for one in witnesses if one.stdout is not None]
-        finally:
-            for one in witnesses:
-                one.kill()
-                one.communicate()
-    history = [Seen(*seen) for text in told for seen in json.loads(text)]
+        told = request.getfixturevalue(crowd).race((url, rate, count, seed, greenlets) for seed in range(4))
+    history = [Seen(*seen) for each in told for seen in each]
     check(history, rate, waits_are_least=place is memcached)  # what is refused without asking is older
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.conftest import PATIENT_URL
-from tests.house.source import ROOT
+from tests.ratelimit.crowd import Crowd
 from tools.real_memcached import running
 from wsgistack.store.shm.store import FOLDER
 
@@ -50,9 +48,10 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
         yield url
 
 
-def start(url: str, rate: str) -> subprocess.Popen[str]:
-    program = [sys.executable, "-m", "tests.ratelimit.contender", url, rate, str(HITS)]
-    return subprocess.Popen(program, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+@pytest.fixture(scope="module")
+def crowd() -> Iterator[Crowd]:
+    with Crowd("tests.ratelimit.contender", PROCESSES) as crowd:
+        yield crowd
 
 
 @pytest.mark.live
@@ -60,7 +59,7 @@ def start(url: str, rate: str) -> subprocess.Popen[str]:
     "rate",
     [
         "50/hour",
-        "50/5s",  # while the race takes less: a store forgets by its own clock
+        "50/50s",  # while the race takes less: a store forgets by its own clock
         "50/hour; 100000/hour",
         "50/hour fixed",
         "50/hour sliding",
@@ -69,19 +68,6 @@ def start(url: str, rate: str) -> subprocess.Popen[str]:
         "50 concurrent",
     ],
 )
-def test_processes_never_admit_too_many_nor_too_few(url: str, rate: str) -> None:
-    contenders = [start(url, rate) for _ in range(PROCESSES)]
-    try:
-        for one in contenders:
-            assert one.stdout is not None and one.stdin is not None
-            assert one.stdout.readline() == "ready\n"
-        for one in contenders:
-            assert one.stdin is not None
-            one.stdin.write("go\n")
-            one.stdin.flush()
-        admitted = [int(one.stdout.readline()) for one in contenders if one.stdout is not None]
-    finally:
-        for one in contenders:
-            one.kill()
-            one.communicate()
+def test_processes_never_admit_too_many_nor_too_few(url: str, rate: str, crowd: Crowd) -> None:
+    admitted = crowd.race((url, rate, HITS) for _ in range(PROCESSES))
     assert sum(admitted) == 50, admitted

@@ -66,7 +66,7 @@ def place() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("rate", RATES)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     trace=st.lists(
         st.tuples(st.integers(0, 4), st.integers(0, 3000), st.integers(1, 5), st.integers(0, 5)), max_size=40

@@ -1,18 +1,13 @@
-"""One of several processes that ask at random and write down what they saw; see test_histories.
-
-    python -m tests.ratelimit.witness URL RATE COUNT SEED GREENLETS
-
-Prints `ready`, waits for a line, then prints a list of what it saw.
-"""
+"""One of several processes that ask at random and write down what they saw; a crowd of test_histories."""
 
 from __future__ import annotations
 
-import json
 import random
-import sys
 import time
+from collections.abc import Callable
 
 from tests.ratelimit.contender import open_limiter
+from tests.ratelimit.crowd import serve
 from wsgistack.clock import SteadyClock
 from wsgistack.ratelimit.limiter import Limiter
 
@@ -32,25 +27,21 @@ def watch(limiter: Limiter, count: int, seed: int) -> list[tuple[int, int, int, 
     return seen
 
 
-def main(url: str, rate: str, count: str, seed: str, greenlets: str) -> None:
-    """Ask and tell."""
+def prepare(
+    url: str, rate: str, count: int, seed: int, greenlets: int
+) -> Callable[[], list[tuple[int, int, int, int, int]]]:
+    """Return what asks *count* times, in each of *greenlets* if there are any, and tells what it saw."""
     limiter = open_limiter(url, rate)
-    if int(greenlets):
-        import gevent
+    if not greenlets:
+        return lambda: watch(limiter, count, seed)
+    import gevent
 
-        def run(number: int) -> list[tuple[int, int, int, int, int]]:
-            return watch(limiter, int(count), int(seed) * 1000 + number)
+    def run_all() -> list[tuple[int, int, int, int, int]]:
+        jobs = [gevent.spawn(watch, limiter, count, seed * 1000 + number) for number in range(greenlets)]
+        return [one for job in jobs for one in job.get()]
 
-        print("ready", flush=True)
-        sys.stdin.readline()
-        jobs = [gevent.spawn(run, number) for number in range(int(greenlets))]
-        seen = [one for job in jobs for one in job.get()]
-    else:
-        print("ready", flush=True)
-        sys.stdin.readline()
-        seen = watch(limiter, int(count), int(seed))
-    print(json.dumps(seen), flush=True)
+    return run_all
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    serve(prepare)

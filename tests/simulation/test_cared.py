@@ -13,7 +13,7 @@ from tests.simulation.actors import SimNode
 from tests.simulation.cared import CaredWorld
 from tests.simulation.seeds import make_seeds
 
-SEEDS = make_seeds(8)  # 9 runs of each: seconds of many requests
+SEEDS = make_seeds(3)  # 9 runs of each: seconds of many requests
 TIMEOUTS: dict[str, Any] = {"node_first_byte_timeout": 1.0, "connect_timeout": 1.0}
 USABLE = ("unchecked", "up", "warming", "trial")
 

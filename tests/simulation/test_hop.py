@@ -16,7 +16,7 @@ from tests.simulation.test_whole_balancer import IDEMPOTENT, check_nothing_left
 from tests.simulation.world import World
 from wsgistack.balancer.service_settings import SERVICE_SETTINGS
 
-SEEDS = make_seeds(12)
+SEEDS = make_seeds(5)
 HIT, HOP, FALLBACK = "hits", "hops", "fallbacks"
 
 

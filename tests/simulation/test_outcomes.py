@@ -7,7 +7,7 @@ import pytest
 from tests.simulation.seeds import make_seeds
 from tests.simulation.world import World
 
-SEEDS = make_seeds(10)
+SEEDS = make_seeds(5)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -13,7 +13,7 @@ from wsgistack.balancer.hash_key import hash_text
 from wsgistack.balancer.model import Pool, Snapshot
 from wsgistack.balancer.routing import Row, rank_nodes
 
-SEEDS = make_seeds(5)
+SEEDS = make_seeds(2)
 
 
 def served(world: World) -> list[int]:

@@ -10,7 +10,7 @@ import pytest
 from tests.simulation.seeds import make_seeds
 from tests.simulation.world import TICK_S, World
 
-SEEDS = make_seeds(8)
+SEEDS = make_seeds(4)
 LATE_S = 2 * TICK_S + 0.05  # until a timer fires, and until the answer has travelled
 
 

@@ -12,7 +12,7 @@ from tests.simulation.seeds import make_seeds
 from tests.simulation.test_whole_balancer import IDEMPOTENT, check_nothing_left
 from tests.simulation.world import World
 
-SEEDS = make_seeds(60)
+SEEDS = make_seeds(15)
 TICK_S = 0.05  # of the plane's timers
 TRAVEL_S = 0.1  # a message both ways, however the network cuts and delays it
 

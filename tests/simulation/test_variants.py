@@ -11,7 +11,7 @@ from tests.simulation.seeds import make_seeds
 from tests.simulation.test_whole_balancer import check_nothing_left
 from tests.simulation.world import World
 
-SEEDS = make_seeds(20)
+SEEDS = make_seeds(8)
 
 
 def check_all_served(world: World, count: int) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.simulation.seeds import make_seeds
 from tests.simulation.world import World
 
-SEEDS = make_seeds(60)
+SEEDS = make_seeds(15)
 IDEMPOTENT = ("GET", "HEAD", "PUT")
 
 
