@@ -187,3 +187,18 @@ def test_a_server_that_takes_the_head_too_early_gets_it_early() -> None:
         assert told == heads
         assert b"".join(body) == b"hello"
         assert told == ["200 OK"]
+
+
+@pytest.mark.parametrize(("software", "several"), [("Granian", True), ("gunicorn/26.0", False)])
+def test_a_server_that_hides_its_processes_is_taken_for_several(software: str, several: bool) -> None:
+    seen: list[object] = []
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        seen.append(environ["wsgi.multiprocess"])
+        return list(hello(environ, start_response))
+
+    wrap(app, request_id=True)(
+        {"REQUEST_METHOD": "GET", "SERVER_SOFTWARE": software, "wsgi.multiprocess": False},
+        lambda status, headers, exc_info=None: lambda data: None,
+    )
+    assert seen == [several]

@@ -45,7 +45,8 @@ ORDERS = (
     ("metering", "rate_limit", "refused requests would not be counted"),
 )
 
-# Servers (SERVER_SOFTWARE) that take the head when the application returns: granian 2.8.
+# Servers (SERVER_SOFTWARE) that take the head when the application returns, and say that they are one
+# process where they run several: granian 2.8.
 EARLY = frozenset({"Granian"})
 
 
@@ -63,6 +64,7 @@ class Stack:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
         if environ.get("SERVER_SOFTWARE") in EARLY:
+            environ["wsgi.multiprocess"] = True  # so that workers look for each other
             return answer_early(self._outermost, environ, start_response)
         return self._outermost(environ, start_response)
 

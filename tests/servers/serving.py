@@ -16,7 +16,7 @@ from tests.live.processes import ROOT, choose_port, eventually
 from tools.apache import find_apache
 from wsgistack.store.shm.store import FOLDER
 
-__all__ = ["SERVERS", "Answer", "Served", "Server", "find_servers"]
+__all__ = ["GUNICORN", "SERVERS", "Answer", "Served", "Server", "find_servers"]
 
 SITE = "tests.servers.site:application"
 STOPS_WITHIN_S = 30.0
@@ -26,8 +26,7 @@ STOPS_WITHIN_S = 30.0
 class Server:
     """How a server is started.  *command*: its words, with {host}, {port}, {folder}, {root}.
 
-    *processes*: how many answer; *end*: the signal at which it leaves; *store*: where its workers share,
-    for a server that does not tell that there are several (wsgi.multiprocess).
+    *processes*: how many answer; *end*: the signal at which it leaves; *store*: where its workers share.
     """
 
     command: list[str]
@@ -83,7 +82,6 @@ SERVERS = {
             *("--blocking-threads=4", "--log-level=warning", SITE),
         ],
         2,
-        store="shm:///{port}-of-granian?size=8m",
     ),
     "gevent.pywsgi": Server([*RUN, "pywsgi", "{host}", "{port}"], end=signal.SIGINT),
     "werkzeug": Server([*RUN, "werkzeug", "{host}", "{port}"], end=signal.SIGINT),

@@ -11,8 +11,10 @@ from itertools import count
 
 import pytest
 
+from tests.conftest import PATIENT_URL
 from tests.live.processes import eventually
-from tests.servers.serving import SERVERS, Answer, Served, find_servers
+from tests.servers.serving import GUNICORN, SERVERS, Answer, Served, Server, find_servers
+from tools.real_memcached import Memcached
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
@@ -95,6 +97,24 @@ def ask_often(served: Served, site: str, client: str) -> list[Answer]:
 
     with ThreadPoolExecutor(6) as threads:
         return list(threads.map(ask, range(ASKED)))
+
+
+def test_workers_over_memcached_hold_one_limit(memcached: Memcached) -> None:
+    store = f"memcached://{memcached.address}{PATIENT_URL}"
+    threads = ["--worker-class=gthread", "--threads=4", "--preload"]
+    served = Served(Server([*GUNICORN, *threads], 2, store=store))
+    workers: set[bytes] = set()
+
+    def both_answer() -> bool:
+        answers = ask_often(served, "django", next_client())
+        assert sorted(answer.status for answer in answers) == [200] * LIMIT + [429] * (ASKED - LIMIT)
+        workers.update(answer.body for answer in answers if answer.status == 200)
+        return len(workers) == 2
+
+    try:
+        eventually(both_answer, what=f"only {workers} answered")
+    finally:
+        served.end()
 
 
 def test_all_workers_together_hold_the_limit_and_log_whole_lines(served: Served, site: str) -> None:
