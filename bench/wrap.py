@@ -64,6 +64,17 @@ def bare(environ: dict[str, Any], start_response: Any) -> list[bytes]:
     return PAGE
 
 
+def kept(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    """Answer with what a cache keeps."""
+    start_response("200 OK", [("Content-Type", "text/html"), ("Cache-Control", "max-age=3600")])
+    return PAGE
+
+
+def without(name: str) -> dict[str, object]:
+    """Return PARTS but one."""
+    return {part: value for part, value in PARTS.items() if part != name}
+
+
 def django_view() -> Callable[..., Any]:
     """Return a Django site with one view that makes one query."""
     import django
@@ -120,8 +131,8 @@ def cookie_of(parts: dict[str, object]) -> str:
     def start_response(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
         kept.extend(value.partition(";")[0] for name, value in headers if name == "Set-Cookie")
 
-    wrap(bare, parts)(dict(ENVIRON), start_response)
-    return kept[0] if kept else ""
+    b"".join(wrap(bare, parts)(dict(ENVIRON), start_response))  # the head may come with the first block
+    return kept[0]
 
 
 def main() -> int:
@@ -134,7 +145,10 @@ def main() -> int:
     stacks: dict[str, Callable[..., Any]] = {
         "nothing": bare,
         **apps,
+        "all but page_cache": wrap(bare, without("page_cache")),
+        "all but conditional": wrap(bare, without("conditional")),
         "all": wrap(bare, PARTS),
+        "all, a page out of the cache": wrap(kept, PARTS),
         "Django view, one query": django_view(),
     }
     taken: dict[str, list[float]] = {name: [] for name in stacks}
