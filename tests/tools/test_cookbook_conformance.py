@@ -1,0 +1,34 @@
+"""What of the cookbook is shown to the programs it is written for, and what is made of their answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tools.cookbook_conformance import PAGE, blocks_of, check_site, check_units
+
+page = PAGE.read_text()
+
+
+def test_blocks_are_found_by_their_kind() -> None:
+    assert blocks_of("a\n```ini\n[Unit]\n```\nb\n```nginx\nx;\n```\n", "nginx") == ["x;\n"]
+
+
+@pytest.mark.parametrize(("program", "said"), [("/bin/true", ""), ("/bin/false", "exit status 1")])
+def test_what_the_program_says_is_the_answer(program: str, said: str, tmp_path: Path) -> None:
+    assert check_units(page, tmp_path, program) == said
+    assert check_site(page, tmp_path, program) == said
+
+
+def test_units_name_no_program_that_is_not_here(tmp_path: Path) -> None:
+    check_units(page, tmp_path, "/bin/true")
+    units = [(tmp_path / name).read_text() for name in ("mysite@1.service", "wsgistack.service")]
+    assert "ExecStart=/bin/true --bind 127.0.0.1:%i --workers 2 mysite.wsgi\n" in units[0]
+    assert [line for unit in units for line in unit.splitlines() if "/srv/" in line] == []
+
+
+def test_locations_stand_in_a_site(tmp_path: Path) -> None:
+    check_site(page, tmp_path, "/bin/true")
+    text = (tmp_path / "nginx.conf").read_text()
+    assert text.index("server {\n") < text.index("proxy_pass http://127.0.0.1:8080;")
