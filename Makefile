@@ -67,6 +67,9 @@ bench-limits: $(STAMPS)/dev build installed  ## what limits cost in the balancer
 conformance-cookbook: $(STAMPS)/dev build installed  ## the cookbook's systemd units and nginx location, looked at by those that are here
 	@$(PY) -m tools.cookbook_conformance
 
+package: $(STAMPS)/dev build installed  ## the archive and the wheel, built anew, installed in empty environments, used (minutes)
+	@$(PY) -m tools.package_check
+
 conformance-servers: $(STAMPS)/dev build installed  ## a wrapped site under Debian's Apache with mod_wsgi
 	@$(PY) -m tools.server_conformance $(ARGS)
 
@@ -110,5 +113,5 @@ $(STAMPS)/installed: pyproject.toml | build
 		--no-build-isolation --no-deps -e .
 	@mkdir -p $(STAMPS) && touch $@
 
-.PHONY: help demo test lint build sanitize chaos conformance-cookbook bench-proxy bench-ring bench-ratelimit bench-page-cache bench-wrap race-limits bench-store conformance-ring conformance-django conformance-servers docs lock installed bench-limits
+.PHONY: help demo test lint build sanitize chaos package conformance-cookbook bench-proxy bench-ring bench-ratelimit bench-page-cache bench-wrap race-limits bench-store conformance-ring conformance-django conformance-servers docs lock installed bench-limits
 .SUFFIXES:

@@ -17,6 +17,8 @@ try:
 except ImportError:
     sys.exit("wsgistack's data plane is written in Cython, which is not here: pip install 'Cython>=3.1'")
 
+# What only describes the package, or packs its sources: nothing has to be translated for it.
+DESCRIBING = {"sdist", "egg_info", "dist_info"}
 COMPILED = os.environ.get("WSGISTACK_COMPILED", "optional")
 PLANE = "wsgistack/balancer/plane"
 COMPILE_ARGS = ["-O2", "-g1", "-fno-strict-aliasing", "-fno-plt"]
@@ -52,4 +54,5 @@ def make_extensions() -> list[Extension]:
 
 
 if __name__ == "__main__":  # cythonize()'s processes import this file again where fork is not the default
-    setup(ext_modules=[] if COMPILED == "present" else make_extensions())
+    is_described = bool(DESCRIBING & set(sys.argv[1:2]))
+    setup(ext_modules=[] if COMPILED == "present" or is_described else make_extensions())

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.house.source import ROOT, tracked_files
+from tools.package_check import faults_of_archive
 
 pytestmark = pytest.mark.slow
 
@@ -97,5 +98,5 @@ def test_the_source_archive_holds_what_a_build_needs(checkout: Path, tmp_path: P
         names = {name.partition("/")[2] for name in opened.getnames()}
     sources = [path.relative_to(checkout) for path in (checkout / "wsgistack").rglob("*.p*x*")]
     assert {str(path) for path in sources if path.suffix in (".pyx", ".pxd")} <= names
-    assert {"setup.py", "pyproject.toml", "README.md", "LICENSE"} <= names
-    assert [name for name in names if name.startswith("build/") or name.endswith(".so")] == []
+    assert {"wsgistack/py.typed", "docs/man/wsgistack.md", "tests/conftest.py"} <= names
+    assert faults_of_archive(names) == []
