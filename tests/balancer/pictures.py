@@ -27,6 +27,10 @@ def make_service_counts() -> ServiceCounts:
         client_connections=0,
         in_flight=0,
         waiting=0,
+        cache_hits=0,
+        cache_hops=0,
+        cache_bypasses=0,
+        cache_fallbacks=0,
     )
 
 

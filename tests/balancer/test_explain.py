@@ -164,3 +164,12 @@ def test_fields_are_told_apart(text: str, fields: tuple[tuple[str, str], ...]) -
 def test_what_is_no_field_is_refused(text: str) -> None:
     with pytest.raises(CommandError):
         parse_fields(text)
+
+
+def test_the_page_cache_is_named_before_the_pool(stage: Stage) -> None:
+    stage.do("SET mysite.cache = on")
+    told = "cache pages: is asked first, `cache pages trace URL` tells what it would say; without a page:"
+    assert stage.say("explain GET /index.html")[2] == told
+    assert (
+        stage.say("explain POST /")[2] == "cache pages: passes it on, and forgets the pages that it changes"
+    )

@@ -14,7 +14,7 @@ def test_the_keys_are_those_that_are_promised() -> None:
     ]
     page = describe(make_picture(), states=states, silent={1})
     assert list(page) == [
-        "version", "started_at", "unready", "uptime_s", "snapshot", "server", "processes", "services", "limits", "pools", "nodes",
+        "version", "started_at", "unready", "uptime_s", "snapshot", "server", "processes", "services", "limits", "caches", "pools", "nodes",
         "silent_workers",
     ]  # fmt: skip
     assert (page["version"], page["uptime_s"], page["silent_workers"]) == ("1.0", 10.5, [1])
@@ -24,7 +24,7 @@ def test_the_keys_are_those_that_are_promised() -> None:
     }  # fmt: skip
     service = page["services"]["mysite"]
     assert list(service) == [
-        "role", "enabled", "listen", "pool", "limits", "settings", "insert", "remove", "counts", "queue", "connections"
+        "role", "enabled", "listen", "pool", "limits", "cache", "settings", "insert", "remove", "counts", "queue", "connections"
     ]  # fmt: skip
     assert (service["role"], service["enabled"], service["pool"]) == ("reverse_proxy", True, "mypool")
     assert service["listen"] == ["127.0.0.1:8080"]

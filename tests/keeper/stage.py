@@ -6,15 +6,16 @@ import socket as plain_socket
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import gevent
 from gevent import socket
-from gevent.pywsgi import WSGIServer
+from gevent.server import StreamServer
 
 from wsgistack.cache.texts import TEXTS
 from wsgistack.keeper.caches import Caches
 from wsgistack.keeper.ready import Ready
-from wsgistack.keeper.replies import Stream, read_reply
+from wsgistack.keeper.replies import Malformed, Stream, read_reply
 
 __all__ = ["DATE", "NOW", "FakeTable", "Said", "Stage", "make_snapshot"]
 
@@ -100,13 +101,20 @@ class Stage:
         listener = socket.socket(plain_socket.AF_UNIX, plain_socket.SOCK_STREAM)
         listener.bind(str(path))
         listener.listen(64)
-        server = WSGIServer(listener, self._answer, log=None, error_log=None)
+        server = StreamServer(listener, self._serve)
         server.start()
         return server
 
-    def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        self.asked.append(environ)
-        return self.app(environ, start_response)
+    def _serve(self, sock: Any, address: object) -> None:
+        """Answer requests as the plane would: nothing is added but the framing."""
+        stream = Stream(sock.recv)
+        try:
+            while True:
+                environ = _read_request(stream)
+                self.asked.append(environ)
+                sock.sendall(_write_response(self.app, environ))
+        except (Malformed, OSError):
+            sock.close()
 
     def apply(self, **given: Any) -> str:
         """Configure the caches."""
@@ -151,3 +159,31 @@ class Stage:
         self.caches.leave()
         self.caches.close()
         self.inner.stop(timeout=1)
+
+
+def _read_request(stream: Stream) -> dict[str, Any]:
+    line, *lines = stream.line_block(b"\r\n\r\n", 65_536).decode("latin-1").split("\r\n")
+    method, target, _ = line.split(" ")
+    path, _, query = target.partition("?")
+    environ = {"REQUEST_METHOD": method, "PATH_INFO": unquote(path), "QUERY_STRING": query}
+    for field in lines:
+        name, _, value = field.partition(": ")
+        variable = name.upper().replace("-", "_")
+        environ[variable if variable.startswith("CONTENT_") else f"HTTP_{variable}"] = value
+    left = int(environ.get("CONTENT_LENGTH", "0"))
+    while left:
+        left -= len(stream.some(left))
+    return environ
+
+
+def _write_response(app: Callable[..., Iterable[bytes]], environ: dict[str, Any]) -> bytes:
+    head: list[str] = []
+
+    def start(status: str, fields: list[tuple[str, str]]) -> None:
+        head.extend([f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in fields)])
+
+    body = b"".join(app(environ, start))
+    bodyless = environ["REQUEST_METHOD"] == "HEAD" or head[0].split(" ")[1] in ("204", "304")
+    if not bodyless and not any(line.lower().startswith("content-length:") for line in head):
+        head.append(f"Content-Length: {len(body)}")
+    return "\r\n".join([*head, "", ""]).encode("latin-1") + (b"" if bodyless else body)

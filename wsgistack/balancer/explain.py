@@ -100,6 +100,8 @@ def explain(
             *lines,
             f"answer {refusing.limit.settings['status']}: limit {refusing.limit.name} has no room",
         ]
+    if service.cache is not None:
+        lines.append(_tell_cache(service.cache, question))
     if service.pool is None:
         return [*lines, "answer 503: the service has no pool"]
     pool = snapshot.pools[service.pool]
@@ -131,6 +133,12 @@ def _tell_limit(one: Foreseen) -> str:
         return f"{name}: {one.refused.engine.rate} has no room, more {show_wait(one.wait_us)}"
     told = [f"{left.left} left of {left.step.engine.rate}" for left in one.left if left.step.kind != "ban"]
     return f"{name}: {', '.join(told) or 'unlimited'}"
+
+
+def _tell_cache(name: str, question: Question) -> str:
+    if question.method not in ("GET", "HEAD"):
+        return f"cache {name}: passes it on, and forgets the pages that it changes"
+    return f"cache {name}: is asked first, `cache {name} trace URL` tells what it would say; without a page:"
 
 
 def _tell_service(service: Service) -> str:

@@ -256,6 +256,34 @@ SERVICES = [
         "queue_oldest_seconds", "gauge", "for how long the oldest waits", (*SERVICE, "class"), _by_lane(1)
     ),
     Metric(
+        "cache_hits",
+        "counter",
+        "requests that workers answered out of ready pages",
+        SERVICE,
+        _by_service(lambda s: s["cache_hits"]),
+    ),
+    Metric(
+        "cache_hops",
+        "counter",
+        "requests that the keeper of the page caches decided",
+        SERVICE,
+        _by_service(lambda s: s["cache_hops"]),
+    ),
+    Metric(
+        "cache_bypasses",
+        "counter",
+        "requests that are somebody's own and went past the page cache",
+        SERVICE,
+        _by_service(lambda s: s["cache_bypasses"]),
+    ),
+    Metric(
+        "cache_fallbacks",
+        "counter",
+        "requests that went to a node because no keeper was there",
+        SERVICE,
+        _by_service(lambda s: s["cache_fallbacks"]),
+    ),
+    Metric(
         "request_duration_seconds",
         "histogram",
         "from the head of a request to the end of its response",

@@ -30,7 +30,9 @@ class ServiceCounts(TypedDict):
     *responses* by class (2 for 2xx); *latency* by bucket: the i-th counts requests that took
     from 2**(i/2) to 2**((i+1)/2) microseconds, *latency_us* is their sum.  *unbudgeted*: not sent again
     because the retry budget was spent.  *queue*: {class: (length, seconds that the oldest one waits)}.
-    The last three are gauges, *waiting* with those that wait for a connection to be opened.
+    The next three are gauges, *waiting* with those that wait for a connection to be opened.  Of the page
+    cache: *cache_hits* were answered by workers, *cache_hops* sent to the keeper, *cache_bypasses* were
+    somebody's own, *cache_fallbacks* went to a node because no keeper was there.
     """
 
     requests: int
@@ -47,6 +49,10 @@ class ServiceCounts(TypedDict):
     client_connections: int
     in_flight: int
     waiting: int
+    cache_hits: int
+    cache_hops: int
+    cache_bypasses: int
+    cache_fallbacks: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,9 @@ def describe(picture: Picture, *, states: list[Row], silent: Iterable[int]) -> J
             name: {"settings": _settings(limit.settings), "counts": dict(picture.limits[name])}
             for name, limit in sorted(snapshot.limits.items())
         },
+        "caches": {
+            name: {"settings": _settings(cache.settings)} for name, cache in sorted(snapshot.caches.items())
+        },
         "pools": {name: _pool(picture, pool) for name, pool in sorted(snapshot.pools.items())},
         "nodes": {address: _counts(counts) for address, counts in sorted(picture.nodes.items())},
         "silent_workers": sorted(silent),
@@ -66,6 +69,7 @@ def _service(picture: Picture, service: Service, states: list[Row]) -> Json:
         "listen": list(service.listen),
         "pool": service.pool,
         "limits": list(service.limits),
+        "cache": service.cache,
         "settings": _settings(service.settings),
         "insert": [[name, HIDDEN if is_secret_field(name) else text] for name, text in service.insert],
         "remove": list(service.remove),
