@@ -147,6 +147,25 @@ def test_a_keeper_that_dies_with_a_get_in_its_hands_is_passed_by(worlds: list[Ca
     assert answer.fields["cache-status"] == "wsgistack; fwd=bypass; detail=keeper"
 
 
+def test_a_keeper_that_says_nothing_costs_the_time_that_a_node_has_and_some_more(
+    worlds: list[CachedWorld],
+) -> None:
+    world = make(worlds, node_first_byte_timeout=1.0, queue_timeout=2.0)
+    world.keeper.swallows = True
+    before = world.net.now
+    answer = world.ask()
+    assert (answer.status, world.executed, world.counted) == (200, 1, {HOP: 1, FALLBACK: 1})
+    assert 8.0 <= world.net.now - before < 8.5
+    assert world.ask(method="POST").status == 200  # it is left alone for a while
+
+
+def test_without_room_for_ready_pages_the_keeper_is_asked(worlds: list[CachedWorld]) -> None:
+    world = make(worlds, ready_bytes=0)
+    assert world.board.ready is None
+    assert world.ask().status == 200
+    assert world.counted == {HOP: 1}
+
+
 def test_a_service_that_loses_its_cache_in_the_middle_answers(worlds: list[CachedWorld]) -> None:
     world = make(worlds)
     world.keep()
@@ -230,4 +249,20 @@ def test_no_request_fails_whenever_the_keeper_dies_and_no_post_is_sent_twice(see
     assert told["requests"] == 60
     assert told["cache_hops"] > 0
     assert told["cache_fallbacks"] > 0
+    check_nothing_left(world)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_worker_that_dies_fails_no_repeatable_request_of_another(seed: int) -> None:
+    world = World(seed, cache=make_cache(), workers=2)
+    SimKeeper(world.net, world.inner)
+    for i in range(10):
+        world.net.later(0.15 * i, partial(world.crash, 1))
+    world.add_clients(6, 8)
+    world.run(300)
+    others = [o for o in world.outcomes if int(o.ident[1]) % 2 == 0]  # clients of the first worker
+    assert len(others) == 24
+    assert [o for o in others if o.method in IDEMPOTENT and not o.answered] == []
+    executed = sum((n.executed for n in world.nodes), start=type(world.nodes[0].executed)())
+    assert max(executed[o.ident] for o in world.outcomes if o.method == "POST") <= 1
     check_nothing_left(world)

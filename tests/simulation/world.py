@@ -36,12 +36,13 @@ class World:
         trouble: float = 0.0,
         workers: int = 1,
         cache: Cache | None = None,
+        ready_bytes: int = READY_BYTES,
         **settings: Any,
     ) -> None:
         self.net = Network(seed)
         simulated.install(self.net)
         self.cache = cache
-        self.board = Board.create(workers, ready_bytes=0 if cache is None else READY_BYTES)
+        self.board = Board.create(workers, ready_bytes=0 if cache is None else ready_bytes)
         self.events: list[dict[str, Any]] = []
         self.wakes = [self.net.eventfd() for _ in range(workers)]
         self.planes = [self.make_plane(worker) for worker in range(workers)]

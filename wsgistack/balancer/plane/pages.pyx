@@ -156,7 +156,7 @@ cdef int judge(Client* c, const Head* h, const char* p, Claimed* out) noexcept n
     cdef const Field* f
     cdef uint32_t i, encodings = 0, schemes = 0, cookies = 0
     cdef int what, is_plain = 1
-    out.encoding = NULL
+    out.encoding = b""           # memcpy wants a place, also for nothing
     out.encoding_len = 0
     out.https = c.https
     for i in range(h.n_fields):
