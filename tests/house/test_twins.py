@@ -13,6 +13,10 @@ from tests.house.source import ROOT, find_files, module_name
 COMPILED = find_files("*_cy.pyx", rooms=["wsgistack"])
 # Where the rest of the package finds whichever of the two is there.
 CHOOSERS = {
+    "wsgistack.store.memcached.calls_cy": "from wsgistack.store.memcached.wire import Call as chosen",
+    "wsgistack.store.memcached.channel_cy": "from wsgistack.store.memcached.links import Channel as chosen",
+    "wsgistack.store.memcached.direct_cy": "from wsgistack.store.memcached.coop import ask as chosen",
+    "wsgistack.store.memcached.gauges_cy": "from wsgistack.store.memcached.wire import Patience as chosen",
     "wsgistack.store.memcached.batches_cy": "from wsgistack.store.memcached.wire import sort_names as chosen",
     "wsgistack.ratelimit.taking_cy": "from wsgistack.ratelimit.takers import Taker as chosen",
     "wsgistack.store.continuum_cy": "from wsgistack.store.circle import Continuum as chosen",

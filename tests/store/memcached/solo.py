@@ -42,18 +42,23 @@ def check_some(ring: MemcacheRing, number: int, dice: random.Random) -> None:
     match dice.randrange(5):
         case 0:
             value = ring.get(key)
-            assert value is None or value.startswith(key + " "), (key, value)
+            assert value is None or _text(value).startswith(key + " "), (key, value)
         case 1:
-            ring.set(key, f"{key} {dice.random()}", expire=60)
+            text = f"{key} {dice.random()}"
+            ring.set(key, text if dice.random() < 0.5 else text.encode(), expire=60)
         case 2:
             keys = [f"{number}:{index}" for index in range(8)]
             for found, value in ring.get_many(keys).items():
-                assert value.startswith(found + " "), (found, value)
+                assert _text(value).startswith(found + " "), (found, value)
         case 3:
             counted = ring.incr(f"count:{number}", 2)
             assert counted is None or (counted % 2 == 0 and counted > 0), counted
         case 4:
             assert ring.gets(f"none:{key}") == (None, None)
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode()
 
 
 class Interrupted(BaseException):

@@ -16,9 +16,9 @@ from typing import Any, Self, TypeVar
 import gevent
 
 from tools.real_memcached import Memcached
-from wsgistack.store.memcached.health import Patience
 from wsgistack.store.memcached.ring import MemcacheRing
 from wsgistack.store.memcached.store import MemcachedStore
+from wsgistack.store.memcached.wire import Patience
 
 __all__ = [
     "KINDS",

@@ -17,14 +17,24 @@ from tests.conftest import PATIENT, Cluster
 from tests.store.memcached import solo
 from tests.store.memcached.stage import Fake, Trickle, pause, run_as, together
 from tools.real_memcached import Memcached
+from wsgistack.store.memcached import channel, coop, direct, links
 from wsgistack.store.memcached.ring import MemcacheRing
 
-OPERATIONS = int(os.environ.get("WSGISTACK_LONG", "20000"))
+OPERATIONS = int(os.environ.get("WSGISTACK_LONG", "10000"))
 GREENLETS = 20
+
+
+@pytest.fixture(params=["plain", "compiled"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The way of calls under gevent, plain or compiled."""
+    if request.param == "plain":
+        monkeypatch.setattr(links, "Channel", channel.Channel)
+        monkeypatch.setattr(coop, "ask", direct.ask)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
+@pytest.mark.usefixtures("way")
 def test_no_answer_goes_astray_when_greenlets_give_up_at_any_byte(memcached_cluster: Cluster) -> None:
     straight, far = memcached_cluster(2)
     trickle = Trickle(far, seed=4)
@@ -54,6 +64,7 @@ def test_no_answer_goes_astray_when_greenlets_give_up_at_any_byte(memcached_clus
     ring.close()
 
 
+@pytest.mark.usefixtures("way")
 def test_a_killed_greenlet_leaves_its_answer_to_nobody(memcached: Memcached) -> None:
     ring = MemcacheRing([memcached.address], **PATIENT)
 
@@ -69,6 +80,7 @@ def test_a_killed_greenlet_leaves_its_answer_to_nobody(memcached: Memcached) -> 
     ring.close()
 
 
+@pytest.mark.usefixtures("way")
 def test_a_write_that_was_interrupted_never_overtakes_the_next(memcached: Memcached) -> None:
     ring = MemcacheRing([memcached.address], **PATIENT)
 

@@ -1,10 +1,10 @@
-"""The breaker and the patience, on a clock of numbers."""
+"""The breaker and a wait in turns, on a clock of numbers."""
 
 from __future__ import annotations
 
 import pytest
 
-from wsgistack.store.memcached.health import Breaker, Patience, Turns
+from wsgistack.store.memcached.health import Breaker, Turns
 
 
 def make_breaker() -> Breaker:
@@ -79,27 +79,6 @@ def test_probes_are_spread_by_a_fifth() -> None:
         breaker = Breaker(lambda random=random: random)  # type: ignore[misc]  # bound here
         breaker.failed(0.0)
         assert breaker.next_probe_at == pytest.approx(due)
-
-
-def test_the_first_answers_are_waited_for_as_long_as_the_limit_allows() -> None:
-    assert Patience(0.2).seconds == 0.2
-
-
-@pytest.mark.parametrize(
-    ("answers", "seconds"),
-    [
-        ([0.0001] * 50, 0.015),  # never below what a busy machine needs
-        ([0.010] * 50, pytest.approx(0.030, rel=0.01)),
-        ([0.0023], pytest.approx(3 * (0.0023 + 4 * 0.00115))),
-        ([0.0001, 0.0001, 0.050], pytest.approx(0.172, rel=0.02)),
-        ([0.3] * 50, 0.2),
-    ],
-)
-def test_patience_follows_how_long_answers_take(answers: list[float], seconds: float) -> None:
-    patience = Patience(0.2)
-    for answer in answers:
-        patience.answered(answer)
-    assert patience.seconds == seconds
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A connection that greenlets share: what is bounded, and what leaves together."""
+"""A connection that greenlets share: what is bounded, and how it ends."""
 
 from __future__ import annotations
 
@@ -11,8 +11,16 @@ import pytest
 from tests.conftest import PATIENT
 from tests.store.memcached.stage import hanging, node_of, run_as, together, wait_until
 from tools.real_memcached import Memcached
-from wsgistack.store.memcached import links
+from wsgistack.store.memcached import channel, coop, direct, links
 from wsgistack.store.memcached.ring import MemcacheRing
+
+
+@pytest.fixture(autouse=True, params=["plain", "compiled"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The way of calls under gevent, plain or compiled."""
+    if request.param == "plain":
+        monkeypatch.setattr(links, "Channel", channel.Channel)
+        monkeypatch.setattr(coop, "ask", direct.ask)
 
 
 def test_what_waits_to_be_sent_is_bounded_and_so_is_the_wait(
@@ -25,12 +33,12 @@ def test_what_waits_to_be_sent_is_bounded_and_so_is_the_wait(
 
     def watch(link: links.Link) -> None:
         while True:
-            most[0] = max(most[0], link._out_bytes)
+            most[0] = max(most[0], link.channel.out_bytes)
             gevent.sleep(0.005)
 
     def script() -> list[bool]:
         ring.set("first", 1)
-        (link,) = ring._cluster.lanes.current()._links.values()  # type: ignore[attr-defined]  # a Coop
+        (link,) = ring._cluster.lanes.current().links.values()  # type: ignore[attr-defined]  # a Coop
         watcher = gevent.spawn(watch, link)
         with hanging(ring, memcached, patience_s=1):
             stored = together(
@@ -64,36 +72,13 @@ def test_those_who_waited_for_room_go_on_when_there_is_some(
     assert run_as("greenlets", script) == list(range(100))
 
 
-def test_what_is_asked_for_in_one_turn_of_the_loop_leaves_in_one_send(memcached: Memcached) -> None:
-    ring = MemcacheRing([memcached.address], **PATIENT)
-
-    def script() -> int:
-        ring.set("a", 1)
-        (link,) = ring._cluster.lanes.current()._links.values()  # type: ignore[attr-defined]  # a Coop
-        sends = [0]
-        flush = link._flush
-
-        def count() -> None:
-            sends[0] += 1
-            flush()
-
-        link._flush = count
-        for _ in range(10):
-            assert together("greenlets", [partial(ring.get, "a")] * 50) == [1] * 50
-        ring.close()
-        return sends[0]
-
-    # Of fifty the first goes at once and the others together; a busy machine may split them.
-    assert run_as("greenlets", script) <= 60
-
-
 def test_a_connection_that_rested_and_was_closed_is_made_again(memcached: Memcached) -> None:
     ring = MemcacheRing([memcached.address], **PATIENT)
 
     def script() -> list[object]:
         ring.set("a", 1)
-        (link,) = ring._cluster.lanes.current()._links.values()  # type: ignore[attr-defined]  # a Coop
-        link._fail("lost", link._sock)
+        (link,) = ring._cluster.lanes.current().links.values()  # type: ignore[attr-defined]  # a Coop
+        link.fail("lost", link.channel.sock)
         found = [ring.get("a"), node_of(ring, memcached).counters.outages, ring.nodes()[0]["connects"]]
         ring.close()
         return found

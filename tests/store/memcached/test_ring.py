@@ -311,7 +311,7 @@ def test_a_large_value_is_read_over_a_connection_of_its_own(
             seen.append(int(ring.nodes()[0]["connects"]))
         other.set("a", b"small")
         assert [ring.get("a") for _ in range(3)] == [b"small"] * 3
-        assert ring._do._large == set()
+        assert ring._do.large == set()
         ring.close()
         other.close()
         return seen

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from wsgistack.store.memcached import links, plain, requests
+from wsgistack.store.memcached import channel, links, plain, requests
 from wsgistack.store.memcached.addresses import parse_address
 from wsgistack.store.memcached.calls import expect
 from wsgistack.store.memcached.links import Link
@@ -110,13 +110,15 @@ def test_greenlets_that_stood_still_wait_as_long_as_without(
     """A stall of 3 s in the midst of a patience of 0.2 s; the silence around it is what counts."""
     clock = Clock()
     monkeypatch.setattr(links, "time", clock)
+    monkeypatch.setattr(channel, "time", clock)
+    monkeypatch.setattr(links, "Channel", channel.Channel)  # the compiled one has no clock but the kernel's
     loop, node = Loop(clock), make_node()
     link = Link(SimpleNamespace(loop=loop), node, 1.0, lambda node, call: None)
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.setblocking(False)
-        link._sock = ours
-        link.submit(make(b"key"))
+        link.channel.open(ours)
+        link.channel.submit(make(b"key"))
         silent_s = 0.0
         while node.may_write:
             late_s = 3.0 if 0.1 < silent_s < 0.115 else 0.0

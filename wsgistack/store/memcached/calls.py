@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wsgistack.store.memcached.replies import Answer
-from wsgistack.store.memcached.wire import Replies
 
-__all__ = ["LINES", "QUIET", "STATS", "VALUES", "Call", "Wait", "expect"]
+if TYPE_CHECKING:
+    from wsgistack.store.memcached.wire import Replies
+
+__all__ = ["BULK_BYTES", "LINES", "QUIET", "STATS", "VALUES", "Call", "Wait", "expect"]
 
 VALUES, LINES, STATS, QUIET = "values", "lines", "stats", "quiet"
+BULK_BYTES = 65_536  # a request or an answer above this goes over a connection for large ones
 
 
 class Wait:

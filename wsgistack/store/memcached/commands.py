@@ -44,13 +44,26 @@ class Commands:
         self._values = Values(coding, prefix=keys.prefix, do=do)
         self._default_noreply = default_noreply
         self._made: dict[UserKey, WireKey] = {}
+        self._may_ask = (
+            do.near is None and self._values.plain_below > 0
+        )  # `direct.ask`: bytes mean themselves
 
     # -- reading --------------------------------------------------------------------
 
     def get(self, key: UserKey, default: Any = None) -> Any:
         """Return the value of *key*, or *default*."""
+        ask = self._do.cluster.lanes.ask if self._may_ask else None
+        found = None
+        if ask is not None:
+            try:
+                found = ask(self._do.cluster, self._made, self._do.large, key)
+            except TypeError:  # not even hashable: what makes keys says so
+                self._keys.make(key)
+                raise
+            if type(found) is bytes:
+                return found
         wire = self._wire(key)
-        reply = self._do.get(wire[0])
+        reply = self._do.get(wire[0]) if found is None else self._do.received(wire[0], *found)
         if reply is None or reply[1] is None:
             return default
         return self._values.load(wire, reply[1], reply[2], default)

@@ -14,13 +14,19 @@ from gevent import socket as gevent_socket
 from gevent.exceptions import BlockingSwitchOutError
 
 from wsgistack import forks
-from wsgistack.store.memcached.calls import Call, Wait
+from wsgistack.store.memcached.calls import Call
 from wsgistack.store.memcached.classic import Classic
 from wsgistack.store.memcached.hubs import find_hub
 from wsgistack.store.memcached.links import Link
 from wsgistack.store.memcached.nodes import Node
+from wsgistack.store.memcached.wire import Wait
 
-__all__ = ["Coop"]
+try:
+    from wsgistack.store.memcached.direct_cy import ask
+except ImportError:  # there was no C compiler: the same way, at twice the cost
+    from wsgistack.store.memcached.direct import ask
+
+__all__ = ["Coop", "ask"]
 
 
 class Coop:
@@ -29,8 +35,8 @@ class Coop:
     def __init__(self, hub: Any, *, connect_timeout_s: float) -> None:
         self._hub = hub
         self._connect_timeout_s = connect_timeout_s
-        self._links: dict[Node, Link] = {}
-        self._bulk_links: dict[Node, Link] = {}
+        self.links: dict[Node, Link] = {}
+        self.bulk_links: dict[Node, Link] = {}
         self._classics: dict[Node, Classic] = {}
         forks.register(self)
 
@@ -48,12 +54,12 @@ class Coop:
                     self._run_classic(node, call)
                     continue
                 link = self._link(node, call)
-                if link.is_full:
+                if link.channel.is_full:
                     link.park(hub.switch)
                 if not node.may_write:
                     call.finish(None, "down")
                 else:
-                    link.submit(call)
+                    link.channel.submit(call)
             wait.wake = current.switch
             while wait.missing:
                 hub.switch()
@@ -62,31 +68,25 @@ class Coop:
 
     def run_one(self, node: Node, call: Call) -> None:
         """Do what `run` does, for one call."""
-        link = self._links.get(node)
+        link = self.links.get(node)
         hub, current = self._hub, getcurrent()
-        bulk = self._bulk_links.get(node) if self._bulk_links else None
+        bulk = self.bulk_links.get(node) if self.bulk_links else None
         is_simple = not (call.is_bulk or node.is_classic or (bulk is not None and bulk.is_busy))
-        if link is None or not is_simple or link.is_full or not node.may_write or current is hub:
+        if link is None or not is_simple or link.channel.is_full or not node.may_write or current is hub:
             self.run(((node, call),))
             return
-        call.wake = current.switch
-        try:
-            link.submit(call)
-            while call.wake is not None:
-                hub.switch()
-        finally:
-            call.wake = None
+        link.channel.carry(call)
 
     def post(self, node: Node, call: Call) -> None:
         """Send a call whose answer nobody waits for."""
         if node.is_classic:
             spawn(self._run_classic, node, call)
         elif node.may_write:
-            self._link(node, call).submit(call)
+            self._link(node, call).channel.submit(call)
 
     def close(self) -> None:
         """Close all connections."""
-        for node in [*self._links, *self._bulk_links, *self._classics]:
+        for node in [*self.links, *self.bulk_links, *self._classics]:
             self.forget(node)
 
     def forget(self, node: Node) -> None:
@@ -98,11 +98,11 @@ class Coop:
 
     def forked(self) -> None:
         """Give up the connections, which are the parent's; who waited on them finds nothing."""
-        for node in [*self._links, *self._bulk_links, *self._classics]:
+        for node in [*self.links, *self.bulk_links, *self._classics]:
             self._forget(node)
 
     def _forget(self, node: Node) -> None:
-        for places in (self._links, self._bulk_links, self._classics):
+        for places in (self.links, self.bulk_links, self._classics):
             one = places.pop(node, None)
             if one is not None:
                 one.close()
@@ -121,11 +121,11 @@ class Coop:
             node.broke(call.failure, [call])
 
     def _link(self, node: Node, call: Call) -> Link:
-        links = self._links
-        bulk = self._bulk_links.get(node)
+        links = self.links
+        bulk = self.bulk_links.get(node)
         # What follows a large write of the same key must not overtake it.
         if call.is_bulk or (bulk is not None and bulk.carries(call.keys)):
-            links = self._bulk_links
+            links = self.bulk_links
         link = links.get(node)
         if link is None:
             link = links[node] = Link(self._hub, node, self._connect_timeout_s, self._run_classic)

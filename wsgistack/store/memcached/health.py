@@ -1,4 +1,4 @@
-"""When a node counts as down, how long to wait for it, and when it is trusted again; pure.
+"""When a node counts as down, when a wait is over, and when a node is trusted again; pure.
 
 One time-out or one broken connection opens the breaker for everybody; only background probes
 close it, after several good ones in a row.  A node that fails again soon has to prove itself for
@@ -12,16 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-__all__ = ["LATE_S", "LEAST_PATIENCE_S", "Breaker", "Patience", "Turns"]
+__all__ = ["LATE_S", "Breaker", "Turns"]
 
-LEAST_PATIENCE_S = (
-    0.015  # above a scheduler's turn on a busy machine, below what 50 waiters may lose together
-)
-DEVIATIONS = 4.0  # RFC 6298 §2: the round trip plus four deviations
 TURNS = 4  # of a wait; as many that end late are given again
 LEAST_TURN_S = 0.005  # the kernel counts a socket's limit in ticks of 1 to 10 ms
 LATE_S = 0.015  # what a turn of a busy machine may take longer
-SAFETY = 3.0  # a cache is in the same building: a false alarm costs misses, waiting costs requests
 
 GOOD_PROBES = 3
 FIRST_PROBE_S = 0.02
@@ -30,33 +25,6 @@ FIRST_TRUST_S = 0.01  # between good probes, doubled by each strike
 MOST_TRUST_S = 2.0
 STRIKE_LASTS_S = 60.0
 MOST_STRIKES = 8
-
-
-class Patience:
-    """How long to wait for an answer, from how long answers take: *least_s* to *limit_s*.
-
-    `answered` is called for a sample of the answers; it costs no clock.
-    """
-
-    __slots__ = ("_deviation_s", "_mean_s", "least_s", "limit_s", "seconds")
-
-    def __init__(self, limit_s: float, least_s: float = LEAST_PATIENCE_S) -> None:
-        self.limit_s = limit_s
-        self.least_s = least_s
-        self.seconds = limit_s
-        self._mean_s = -1.0
-        self._deviation_s = 0.0
-
-    def answered(self, seconds: float) -> None:
-        """Take note of an answer that came after *seconds*.  RFC 6298 §2, with its gains."""
-        if self._mean_s < 0:
-            self._mean_s = seconds
-            self._deviation_s = seconds / 2
-        else:
-            self._deviation_s += 0.25 * (abs(seconds - self._mean_s) - self._deviation_s)
-            self._mean_s += 0.125 * (seconds - self._mean_s)
-        wanted = SAFETY * (self._mean_s + DEVIATIONS * self._deviation_s)
-        self.seconds = min(max(wanted, self.least_s), self.limit_s)
 
 
 class Turns:

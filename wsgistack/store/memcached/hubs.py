@@ -21,7 +21,7 @@ def find_hub() -> Any:
 
 def _find_at_first() -> Any:
     """Look whether gevent is there yet; if so, let gevent's own function be asked from now on."""
-    global find
+    global find, peek
     if "gevent" not in sys.modules:
         return None
     from gevent import get_hub
@@ -34,11 +34,12 @@ def _find_at_first() -> Any:
             return get_hub()
         return hub
 
-    find = find_gevents
+    find, peek = find_gevents, _get_hub
     return find()
 
 
 find: Callable[[], Any] = _find_at_first  # `hubs.find()` saves a call where every operation asks
+peek: Callable[[], Any] = lambda: None  # the hub that `find` has found in this thread, or None; quicker
 
 
 def _is_greenlets_thread() -> bool:

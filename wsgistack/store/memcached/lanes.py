@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
+from wsgistack.store.keys import WireKey
 from wsgistack.store.memcached import hubs
 from wsgistack.store.memcached.calls import Call
 from wsgistack.store.memcached.nodes import Node
 from wsgistack.store.memcached.plain import Plain
+
+if TYPE_CHECKING:
+    from wsgistack.store.memcached.cluster import Cluster
 
 __all__ = ["Lane", "Lanes"]
 
@@ -38,6 +42,9 @@ class Lane(Protocol):
         ...
 
 
+Ask = Callable[["Cluster", dict[Any, WireKey], set[bytes], Any], bytes | tuple[Node, Call] | None]
+
+
 class Lanes:
     """The lanes of one ring, by hub."""
 
@@ -45,12 +52,13 @@ class Lanes:
         self._connect_timeout_s = connect_timeout_s
         self._plain = Plain(connect_timeout_s=connect_timeout_s)
         self._by_hub: dict[Any, Lane] = {}
-        self._last: tuple[Any, Lane] = (None, self._plain)
+        self.ask: Ask | None = None  # `direct.ask`, once greenlets ask
+        self.last: tuple[Any, Lane] = (None, self._plain)
 
     def current(self) -> Lane:
         """Return the lane of the running code."""
         hub = hubs.find()
-        last_hub, lane = self._last
+        last_hub, lane = self.last
         return lane if hub is last_hub else self._of(hub)
 
     def all(self) -> list[Lane]:
@@ -60,11 +68,12 @@ class Lanes:
     def _of(self, hub: Any) -> Lane:
         lane: Lane | None = self._plain if hub is None else self._by_hub.get(hub)
         if lane is None:
-            from wsgistack.store.memcached.coop import Coop
+            from wsgistack.store.memcached.coop import Coop, ask
 
+            self.ask = ask
             self._drop_dead()
             lane = self._by_hub[hub] = Coop(hub, connect_timeout_s=self._connect_timeout_s)
-        self._last = (hub, lane)
+        self.last = (hub, lane)
         return lane
 
     def _drop_dead(self) -> None:

@@ -14,9 +14,11 @@ from typing import Any
 from wsgistack.store.memcached.addresses import Address
 from wsgistack.store.memcached.calls import Call
 from wsgistack.store.memcached.counters import Counters
-from wsgistack.store.memcached.health import LEAST_PATIENCE_S, Breaker, Patience
+from wsgistack.store.memcached.gauges import LEAST_PATIENCE_S
+from wsgistack.store.memcached.health import Breaker
 from wsgistack.store.memcached.journal import Journal
 from wsgistack.store.memcached.replies import Answer
+from wsgistack.store.memcached.wire import Patience
 
 __all__ = ["FAILURES", "WRITES", "Leaving", "Node"]
 

@@ -43,7 +43,7 @@ class Operations:
         self.cluster = cluster
         self.near = near
         self._gutter_ttl = gutter_ttl
-        self._large: set[bytes] = set()  # keys whose values were large
+        self.large: set[bytes] = set()  # keys whose values were large
 
     # -- one key --------------------------------------------------------------------
 
@@ -71,9 +71,13 @@ class Operations:
             if node is None:
                 return None
         call = make(key)
-        if self._large and key in self._large:
+        if self.large and key in self.large:
             call.is_bulk = True
         cluster.lanes.current().run_one(node, call)
+        return self.received(key, node, call)
+
+    def received(self, key: bytes, node: Node, call: Call) -> Reply | None:
+        """Return what answered the read *call*, and take note of it."""
         reply = _only(call)
         if reply is None:
             return None
@@ -90,11 +94,11 @@ class Operations:
     def _note_size(self, key: bytes, reply: Reply) -> None:
         """Remember that *key* holds a large value: the next answer goes where no small one waits for it."""
         if len(reply.value or b"") <= requests.BULK_BYTES:
-            self._large.discard(key)
+            self.large.discard(key)
             return
-        if len(self._large) >= MOST_LARGE:
-            self._large.clear()
-        self._large.add(key)
+        if len(self.large) >= MOST_LARGE:
+            self.large.clear()
+        self.large.add(key)
 
     def write(self, key: bytes, make: Make, ttl: int = 0, *, builds: bool = False) -> Outcome:
         """Make the write that *make* gives on every node that keeps *key*; the owner's answer decides.

@@ -42,17 +42,7 @@ class _Fault(Exception):
     """The bytes are not an answer to what was asked."""
 
 
-cdef class _Expected:
-    cdef int kind
-    cdef list keys
-    cdef Py_ssize_t count
-    cdef uint64_t opaque
-    cdef bint is_fatal
-    cdef Py_ssize_t done
-    cdef list items
-    cdef dict stats
-    cdef object refusal
-
+cdef class Expected:
     def __cinit__(self, int kind, list keys, Py_ssize_t count, uint64_t opaque, bint is_fatal):
         self.kind = kind
         self.keys = keys
@@ -69,14 +59,6 @@ cdef class _Expected:
 cdef class Replies:
     """The reader of one connection."""
 
-    cdef public object fault
-    cdef object _expected
-    cdef list _parts
-    cdef Py_ssize_t _size
-    cdef Py_ssize_t _needed
-    cdef Py_ssize_t _position
-    cdef list _answers
-
     def __init__(self) -> None:
         self.fault = None
         self._expected = deque()
@@ -88,50 +70,56 @@ cdef class Replies:
         return len(self._expected)
 
     def expect_values(self, list keys) -> None:
-        self._expected.append(_Expected(VALUES, keys, len(keys), 0, True))
+        self._expected.append(Expected(VALUES, keys, len(keys), 0, True))
 
     def expect_lines(self, Py_ssize_t count, uint64_t opaque, bint is_fatal) -> None:
-        self._expected.append(_Expected(LINES, None, count, opaque, is_fatal))
+        self.add_lines(count, opaque, is_fatal)
+
+    cdef int add_lines(self, Py_ssize_t count, uint64_t opaque, bint is_fatal) except -1:
+        self._expected.append(Expected(LINES, None, count, opaque, is_fatal))
+        return 0
 
     def expect_quiet(self, Py_ssize_t count, uint64_t opaque) -> None:
-        self._expected.append(_Expected(QUIET, None, count, opaque, True))
+        self._expected.append(Expected(QUIET, None, count, opaque, True))
 
     def expect_stats(self) -> None:
-        self._expected.append(_Expected(STATS, None, 0, 0, False))
+        self._expected.append(Expected(STATS, None, 0, 0, False))
 
     def receive(self, bytes data) -> list:
+        return self.scan(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+
+    cdef list scan(self, const char* data, Py_ssize_t size):
+        # The answers that `size` more bytes complete.
         if self.fault is not None:
             return []
-        cdef bytes buffer = data
-        self._size += PyBytes_GET_SIZE(data)
+        cdef bytes joined
+        self._size += size
         if self._parts or self._size < self._needed:
-            self._parts.append(data)
+            self._parts.append(PyBytes_FromStringAndSize(data, size))
             if self._size < self._needed:
                 return []
-            buffer = b"".join(self._parts)
-        cdef Py_ssize_t size = PyBytes_GET_SIZE(buffer)
+            joined = b"".join(self._parts)
+            data = PyBytes_AS_STRING(joined)
+            size = PyBytes_GET_SIZE(joined)
+            self._parts = []
         self._answers = []
         self._needed = 0
         self._position = 0
         try:
             while self._position < size and self._needed == 0:
-                self.step(buffer, PyBytes_AS_STRING(buffer), size)
+                self.step(data, size)
         except _Fault as fault:
             self.fault = str(fault)
-        if self._position < size:
-            rest = buffer[self._position :]
-            self._parts = [rest]
-            self._size = size - self._position
-        else:
-            self._parts = []
-            self._size = 0
+        self._size = size - self._position
+        if self._size:
+            self._parts.append(PyBytes_FromStringAndSize(data + self._position, self._size))
         if self._needed == 0:
             self._needed = 1
         answers = self._answers
         self._answers = None
         return answers
 
-    cdef int step(self, bytes buffer, const char* data, Py_ssize_t size) except -1:
+    cdef int step(self, const char* data, Py_ssize_t size) except -1:
         # Read one line, and its value; _position moves behind, or _needed says what is missing.
         cdef Py_ssize_t position = self._position
         cdef Py_ssize_t room = size - position
@@ -144,10 +132,10 @@ cdef class Replies:
             return 0
         cdef Py_ssize_t end = found - data
         if not self._expected:
-            raise _Fault(f"an answer that nobody asked for: {buffer[position : end + 1][:40]!r}")
+            raise _Fault(f"an answer that nobody asked for: {data[position : end + 1][:40]!r}")
         if end == position or data[end - 1] != 13:
             raise _Fault("a line that ends without CR")
-        cdef _Expected expected = self._expected[0]
+        cdef Expected expected = self._expected[0]
         cdef const char* line = data + position
         cdef Py_ssize_t length = end - 1 - position
         if expected.kind == LINES:
@@ -172,7 +160,7 @@ cdef class Replies:
             raise _Fault("a value that is longer than said")
         return PyBytes_FromStringAndSize(data + start, length)
 
-    cdef object read_error(self, const char* line, Py_ssize_t length, _Expected expected):
+    cdef object read_error(self, const char* line, Py_ssize_t length, Expected expected):
         code, _, words = PyBytes_FromStringAndSize(line, length).partition(b" ")
         if code not in ERROR_CODES:
             return None
@@ -182,7 +170,7 @@ cdef class Replies:
 
     cdef int read_value(
         self, const char* data, Py_ssize_t size, Py_ssize_t start, const char* line, Py_ssize_t length,
-        _Expected expected,
+        Expected expected,
     ) except -1:
         cdef list items = expected.items
         cdef Py_ssize_t count = expected.count
@@ -226,7 +214,7 @@ cdef class Replies:
 
     cdef int read_line(
         self, const char* data, Py_ssize_t size, Py_ssize_t start, const char* line, Py_ssize_t length,
-        _Expected expected,
+        Expected expected,
     ) except -1:
         cdef const char* space = <const char*>memchr(line, 32, length)
         cdef Py_ssize_t code_length = length if space == NULL else space - line
@@ -256,7 +244,7 @@ cdef class Replies:
         return 0
 
     cdef object read_text(
-        self, const char* line, Py_ssize_t length, Py_ssize_t code_length, _Expected expected
+        self, const char* line, Py_ssize_t length, Py_ssize_t code_length, Expected expected
     ):
         cdef bytes code = line[:code_length]
         if code in TEXT_CODES:
@@ -268,7 +256,7 @@ cdef class Replies:
             raise _Fault(f"not an answer: {line[:length][:40]!r}")
         return error
 
-    cdef int read_quiet(self, Py_ssize_t start, const char* line, Py_ssize_t length, _Expected expected) except -1:
+    cdef int read_quiet(self, Py_ssize_t start, const char* line, Py_ssize_t length, Expected expected) except -1:
         cdef list items = expected.items
         cdef Py_ssize_t done = PyList_GET_SIZE(items)
         cdef bytes code
@@ -292,7 +280,7 @@ cdef class Replies:
         items.append(PLAIN[code])
         return 0
 
-    cdef int read_stat(self, Py_ssize_t start, const char* line, Py_ssize_t length, _Expected expected) except -1:
+    cdef int read_stat(self, Py_ssize_t start, const char* line, Py_ssize_t length, Expected expected) except -1:
         cdef bytes text = line[:length]
         if text.startswith(b"STAT "):
             name, _, value = text[5:].partition(b" ")

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from wsgistack.errors import ArgumentError
-from wsgistack.store.memcached.calls import LINES, QUIET, STATS, VALUES, Call
-from wsgistack.store.memcached.wire import Reply, write_stores
+from wsgistack.store.memcached.calls import BULK_BYTES, LINES, QUIET, STATS, VALUES
+from wsgistack.store.memcached.wire import Call, Reply, write_stores
 
 __all__ = [
     "BULK_BYTES",
@@ -41,7 +41,6 @@ __all__ = [
     "touch",
 ]
 
-BULK_BYTES = 65_536  # a request or an answer above this goes over a connection for large ones
 LONGEST_RELATIVE_S = 60 * 60 * 24 * 30  # above, memcached takes a number for a date
 EARLIEST_DATE = 1_000_000_000  # 2001: below, a number above 30 days is meant as a duration
 LATEST_DATE = 2**31 - 1

@@ -18,7 +18,7 @@ from wsgistack.store.memcached.addresses import parse_servers
 from wsgistack.store.memcached.cluster import Cluster
 from wsgistack.store.memcached.commands import Commands, Looked
 from wsgistack.store.memcached.fetch import Fetcher, Order
-from wsgistack.store.memcached.health import LEAST_PATIENCE_S
+from wsgistack.store.memcached.gauges import LEAST_PATIENCE_S
 from wsgistack.store.memcached.membership import Membership, MovePlan
 from wsgistack.store.memcached.near import Near
 from wsgistack.store.memcached.operations import Operations

@@ -5,8 +5,18 @@ from __future__ import annotations
 from wsgistack.store.memcached.replies import Answer, Item, Reply
 
 try:
+    from wsgistack.store.memcached.calls_cy import Call, Wait
+except ImportError:  # there was no C compiler: the same, at several times the cost
+    from wsgistack.store.memcached.calls import Call, Wait
+
+try:
+    from wsgistack.store.memcached.gauges_cy import Histogram, Patience
+except ImportError:  # as above
+    from wsgistack.store.memcached.gauges import Histogram, Patience
+
+try:
     from wsgistack.store.memcached.replies_cy import Replies
-except ImportError:  # there was no C compiler: the same answers, a tenth as fast
+except ImportError:  # as above
     from wsgistack.store.memcached.replies import Replies  # type: ignore[assignment]  # its twin
 
 try:
@@ -21,9 +31,13 @@ except ImportError:  # as above
 
 __all__ = [
     "Answer",
+    "Call",
+    "Histogram",
     "Item",
+    "Patience",
     "Replies",
     "Reply",
+    "Wait",
     "collect",
     "find_refused",
     "sort_names",

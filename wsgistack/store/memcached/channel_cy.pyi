@@ -1,0 +1,1 @@
+from wsgistack.store.memcached.channel import Channel as Channel

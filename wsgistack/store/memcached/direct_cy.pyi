@@ -1,0 +1,1 @@
+from wsgistack.store.memcached.direct import ask as ask
