@@ -73,6 +73,8 @@ cdef void forward_begin(Client* c, const Head* h, const char* p, RequestRewrite*
     r.keep_alive = s.persist_backend
     r.authority = s.authority
     r.authority_len = s.authority_len
+    r.insert = b""
+    r.remove = b""
     if c.inner:
         take_peer(c, h, p)
     elif s.request_id:
