@@ -6,10 +6,11 @@ It is supervised as workers are.  Nothing waits for it: without it workers go to
 from __future__ import annotations
 
 import itertools
+import os
+import secrets
 import shutil
 import tempfile
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -23,16 +24,16 @@ from wsgistack.balancer.processes import Seat, spawn_keeper
 if TYPE_CHECKING:
     from wsgistack.balancer.plane.board import Board
 
-__all__ = ["Keeping", "make_folder"]
+__all__ = ["Keeping", "choose_folder"]
 
 ACK_TIMEOUT_S = 5.0
 ORDER_TIMEOUT_S = 15.0  # a store may be slow
 END_TIMEOUT_S = 2.0
 
 
-def make_folder() -> str:
-    """Make a directory that is ours alone, for sockets between our processes."""
-    return tempfile.mkdtemp(prefix="wsgistack-")
+def choose_folder() -> str:
+    """Return the path of a directory for sockets between our processes; it is made when one is needed."""
+    return os.path.join(tempfile.gettempdir(), f"wsgistack-{secrets.token_hex(8)}")
 
 
 class Keeping:
@@ -49,6 +50,13 @@ class Keeping:
         self._numbers = itertools.count(1)
         self._orders: dict[int, AsyncResult[Message]] = {}
         self._ending = False
+        self._has_folder = False
+
+    def prepare(self) -> None:
+        """Make the folder, ours alone; raises OSError when somebody else did."""
+        if not self._has_folder:
+            os.mkdir(self._folder, mode=0o700)
+            self._has_folder = True
 
     def publish(self, message: Message) -> None:
         """Let the keeper know what holds; start it if it is needed."""
@@ -141,5 +149,5 @@ class Keeping:
                 self.seat.kill()
                 self._greenlet.join(timeout=END_TIMEOUT_S)
             self._greenlet.kill()
-        with suppress(OSError):
-            shutil.rmtree(self._folder)
+        if self._has_folder:
+            shutil.rmtree(self._folder, ignore_errors=True)

@@ -46,7 +46,10 @@ class Publisher:
         Per worker in this order: sockets to let go, so that what is queued there still belongs to
         a service that is on; sockets to take over, which wait for their service; the snapshot.
         """
-        self._listeners.keep_inner(snapshot.inner())
+        inner = snapshot.inner()
+        if inner:
+            self._keeping.prepare()
+        self._listeners.keep_inner(inner)
         changes = self._listeners.take_changes()
         if snapshot.version == self._sent.version and not changes:
             return None

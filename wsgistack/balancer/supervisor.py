@@ -23,7 +23,7 @@ from wsgistack.balancer.control import Control
 from wsgistack.balancer.events import Log
 from wsgistack.balancer.files import Disk
 from wsgistack.balancer.journal_file import JournalError
-from wsgistack.balancer.keeping import Keeping, make_folder
+from wsgistack.balancer.keeping import Keeping, choose_folder
 from wsgistack.balancer.language.commands import COMMANDS
 from wsgistack.balancer.language.replies import Ask, Error, Lines, Ok, Order, Reply, Shutdown, Task
 from wsgistack.balancer.language.session import Session
@@ -80,7 +80,7 @@ class Supervisor:
         self._pidfile = Pidfile()
         self._board = self._succession.make_board(workers, sizes.ready_bytes)
         self._listeners = Listeners(workers, find=self._find_service, serve_admin=self._serve_admin)
-        folder = make_folder()
+        folder = choose_folder()
         self._keeping = Keeping(self._board, folder, log, self._changed)
         self._publisher = Publisher(self._listeners, self._keeping, self._changed)
         self._seats = [
