@@ -27,7 +27,7 @@ from wsgistack.errors import ArgumentError, ConfigurationError, TooLarge, Unread
 from wsgistack.store.extended import pack, unpack
 from wsgistack.store.keys import WireKey
 
-__all__ = ["CHUNKED", "EMPTY", "Codec"]
+__all__ = ["CHUNKED", "EMPTY", "ZLIB", "Codec"]
 
 PICKLE, BOOLEAN, NUMBER, ZLIB, TEXT = 1, 2, 4, 8, 16
 MSGPACK, EMPTY, SEALED, CHUNKED = 256, 512, 1024, 2048

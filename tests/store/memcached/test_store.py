@@ -80,3 +80,30 @@ def test_while_a_node_hangs_another_stands_in(memcached_cluster: Cluster) -> Non
         store.set_many(dict.fromkeys(keys, b"new"), 60)
         assert store.get_many(keys) == dict.fromkeys(keys, b"new")
     store.close()
+
+
+def test_a_compressed_value_is_unpacked_once_and_never_taken_for_another(memcached: Memcached) -> None:
+    store = open_store(memcached)
+    one, other = b"a page " * 1000, b"a newer page " * 1000
+    store.set_many({"page": one, "second": other}, 60)
+    first = store.get_many(["page", "second"])
+    assert first == {"page": one, "second": other}
+    again = store.get_many(["page", "second"])
+    assert again["page"] is first["page"]
+    assert again["second"] is first["second"]
+    store.set("page", other, 60)
+    assert store.get_many(["page"]) == {"page": other}
+    assert store.get("page") == other
+    store.close()
+
+
+def test_what_is_remembered_of_compressed_values_is_bounded(memcached: Memcached) -> None:
+    store = open_store(memcached)
+    pages = {f"page:{number}": b"%d " % number * 1000 for number in range(300)}
+    store.set_many(pages, 60)
+    assert store.get_many(pages) == pages
+    assert len(store._inflated) <= 256
+    store.set("large", b"x" * 65_537, 60)
+    assert store.get("large") == b"x" * 65_537
+    assert not any(len(value) > 65_536 for _, value in store._inflated.values())
+    store.close()
