@@ -134,6 +134,12 @@ def test_an_ignored_name_does_not_make_a_session_anonymous() -> None:
         ({"HTTP_CLIENT_CERT": ":abc:"}, "field:client-cert"),
         ({"HTTP_X_FORWARDED_CLIENT_CERT": "x"}, "field:x-forwarded-client-cert"),
         ({"HTTP_X_REMOTE_USER": "joe"}, "field:x-remote-user"),
+        ({"HTTP_TAILSCALE_USER_LOGIN": "joe"}, "field:tailscale-user-login"),
+        ({"HTTP_CF_ACCESS_JWT_ASSERTION": "x"}, "field:cf-access-jwt-assertion"),
+        ({"HTTP_X_AMZN_OIDC_DATA": "x"}, "field:x-amzn-oidc-data"),
+        ({"HTTP_X_FORWARDED_EMAIL": "joe@x"}, "field:x-forwarded-email"),
+        ({"HTTP_X_AUTH_TOKEN": "x"}, "field:x-auth-token"),
+        ({"HTTPS_DN": "CN=joe"}, "variable:HTTPS_DN"),
         ({"REMOTE_USER": "joe"}, "variable:REMOTE_USER"),
         ({"SSL_CLIENT_CERT": "-----BEGIN"}, "variable:SSL_CLIENT_CERT"),
         ({"SSL_CLIENT_VERIFY": "SUCCESS"}, "variable:SSL_CLIENT_VERIFY"),
@@ -173,6 +179,10 @@ def test_the_application_sees_of_keyed_fields_what_the_key_carries() -> None:
         "x-forwarded-host",
         "x-original-url",
         "x-http-method-override",
+        "x-forwarded-ssl",
+        "front-end-https",
+        "x-url-scheme",
+        "x-script-name",
     ],
 )
 def test_fields_that_make_a_request_mean_another_one_are_withheld(name: str) -> None:

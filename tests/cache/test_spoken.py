@@ -198,8 +198,13 @@ def test_the_application_knows_better_than_a_rule() -> None:
 def test_the_application_says_that_a_page_is_private() -> None:
     store = MemoryStore(1 << 20)
     cache = guest(speaking(lambda voice: voice.private("session")), store=store)
-    assert told(cache) == "wsgistack; fwd=uri-miss; detail=private"
+    assert told(cache) == "wsgistack; fwd=uri-miss; detail=private:session"
     assert pages_in(store) == 0
+
+
+def test_a_reason_that_is_no_token_is_told_as_the_applications() -> None:
+    cache = guest(speaking(lambda voice: voice.private("a b; hit")))
+    assert told(cache) == "wsgistack; fwd=uri-miss; detail=private:application"
 
 
 @pytest.mark.parametrize("headers", [{}, {"Cookie": "sessionid=1"}], ids=["anonymous", "personal"])

@@ -80,7 +80,7 @@ class Trip:
     """A request on its way to the origin: everything that its response is judged by.
 
     *target*: the absolute URL.  *asked_at*: when it was sent.  *told*, *tags*, *is_private*: what the
-    operator or the application says beside the fields.
+    operator or the application says beside the fields.  *private_why*: a token for Cache-Status.
     """
 
     request: RequestView
@@ -90,6 +90,7 @@ class Trip:
     told: Told = NOTHING_TOLD
     tags: tuple[str, ...] = ()
     is_private: bool = False
+    private_why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,12 +65,17 @@ def _refusal(trip: Trip, head: ResponseHead, terms: Terms, policy: Policy) -> st
     )
 
 
+def _detail(trip: Trip, refusal: str) -> str:
+    """Return what Cache-Status says of a refusal; who called `private` may have said why."""
+    return f"private:{trip.private_why}" if trip.is_private and trip.private_why else refusal
+
+
 def _kept(trip: Trip, why: Forwarded, head: ResponseHead, now: float, policy: Policy) -> Keep | Drop:
     """Keep the response if every rule allows it."""
     terms = _terms(trip, head, now, policy)
     refusal = _refusal(trip, head, terms, policy)
     if refusal is not None:
-        return Drop(refusal, _marked(head, status.forwarded(why, detail=refusal)))
+        return Drop(refusal, _marked(head, status.forwarded(why, detail=_detail(trip, refusal))))
     page = Page(
         head.with_fields(fields_to_store(head, policy)),
         terms,
@@ -103,7 +108,7 @@ def _validated(
         status=304,
         stored=refusal is None,
         ttl_s=page.terms.freshness(now),
-        detail=refusal or "",
+        detail="" if refusal is None else _detail(trip, refusal),
     )
     reply = make_reply(page, trip.request, age=page.terms.age(now), cache_status=text)
     return again if reply is None else Refresh(page if refusal is None else None, reply)

@@ -85,7 +85,8 @@ class Target(NamedTuple):
     """What is asked for, as the key has it and as the application is to see it while a page is filled.
 
     *path*: raw, as it stands on the wire.  *query*: raw, without the ignored parameters.  *seen*: the
-    decoded path that the application sees, where a middleware above moved the request.
+    decoded path that the application sees, where a middleware above moved the request; where the server
+    does not tell the raw path, the mount point (`/a` + `/b` is not `/a/b`: X-Forwarded-Prefix moves it).
     """
 
     scheme: str
@@ -157,7 +158,9 @@ def _raw_path(request: RequestView) -> tuple[str, str | None]:
         if raw is not None:
             path = _path_of(raw)
             return path, None if _decode(path) == decoded else decoded
-    return quote(decoded, safe="/~!$&'()*+,;=:@", encoding="latin-1"), None
+    mount = request.variable("SCRIPT_NAME")
+    path = quote(decoded, safe="/~!$&'()*+,;=:@", encoding="latin-1")
+    return path, f"mount:{mount}" if mount else None
 
 
 @lru_cache(maxsize=1024)

@@ -71,26 +71,61 @@ IDENTITY_FIELDS = (
     "x-ssl-client-cert",
     "ssl-client-cert",
     "remote-user",
+    "remote-email",
     "x-remote-user",
     "x-forwarded-user",
+    "x-forwarded-email",
+    "x-forwarded-preferred-username",
+    "x-forwarded-access-token",
     "x-auth-request-user",
+    "x-auth-request-email",
+    "x-auth-request-access-token",
+    "x-authentik-username",
     "x-goog-iap-jwt-assertion",
+    "x-goog-authenticated-user-email",
+    "x-amzn-oidc-identity",
+    "x-amzn-oidc-data",
+    "x-ms-client-principal",
+    "x-ms-client-principal-id",
+    "cf-access-jwt-assertion",
+    "cf-access-authenticated-user-email",
+    "tailscale-user-login",
+    "x-webauth-user",
     "x-api-key",
+    "x-auth-token",
+    "x-access-token",
+    "x-session-id",
+    "x-session-token",
+    "x-user-id",
 )
-IDENTITY_VARIABLES = ("REMOTE_USER", "SSL_CLIENT_CERT", "SSL_CLIENT_S_DN", "SSL_CLIENT_VERIFY")
+IDENTITY_VARIABLES = (
+    "REMOTE_USER",
+    "SSL_CLIENT_CERT",
+    "SSL_CLIENT_S_DN",
+    "SSL_CLIENT_VERIFY",
+    "HTTPS_DN",  # uWSGI's
+    "HTTPS_CC",
+)
 NO_CERTIFICATE = ("", "NONE")  # what Apache and nginx put into SSL_CLIENT_VERIFY
 # Fields by which pages are made without a Vary, and the values that count; others are withheld.
 KEYED_FIELDS = {"x-forwarded-proto": ("http", "https"), "x-requested-with": ("XMLHttpRequest",)}
 # Fields by which a request can be made to mean another one (cache poisoning by unkeyed input).
 WITHHELD_FIELDS = (
     "forwarded",
+    "cloudfront-forwarded-proto",
+    "front-end-https",
     "proxy*",
+    "x-arr-ssl",
+    "x-envoy-original-host",
+    "x-envoy-original-path",
     "x-forwarded-host",
     "x-forwarded-path",
     "x-forwarded-port",
     "x-forwarded-prefix",
+    "x-forwarded-protocol",
     "x-forwarded-scheme",
     "x-forwarded-server",
+    "x-forwarded-ssl",
     "x-forwarded-uri",
     "x-host",
     "x-http-host-override",
@@ -98,8 +133,12 @@ WITHHELD_FIELDS = (
     "x-http-method-override",
     "x-method-override",
     "x-original-host",
+    "x-original-uri",
     "x-original-url",
     "x-rewrite-url",
+    "x-scheme",
+    "x-script-name",
+    "x-url-scheme",
 )
 
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")

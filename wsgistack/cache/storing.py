@@ -73,7 +73,7 @@ def find_refusal(
     """
     directives = control_of(head, policy.targets).directives
     for found in (
-        _by_method(request, head, terms, target),
+        _by_method(request, head, terms, policy, target),
         _by_status(head, directives, terms),
         _by_directives(request, head, directives, policy),
     ):
@@ -88,12 +88,16 @@ def find_refusal(
     return None
 
 
-def _by_method(request: RequestView, head: ResponseHead, terms: Terms, target: str) -> str | None:
+def _by_method(
+    request: RequestView, head: ResponseHead, terms: Terms, policy: Policy, target: str
+) -> str | None:
     if "no-store" in parse_cache_control(request.field("cache-control")):
         return "request-no-store"
     if request.method == "GET":
         return None
-    if request.method == "POST" and head.status == 200 and terms.lifetime_s is not None:
+    # Who sends a POST is not asked for: a signed-in visitor's answer must not become everybody's page.
+    may_post = request.method == "POST" and not policy.is_for_guests
+    if may_post and head.status == 200 and terms.lifetime_s is not None:
         # RFC 9110 §9.3.3: an answer that says where it can be had by GET, and for how long.
         location = head.field("content-location")
         return None if location is not None and resolve_url(target, location) == target else "method"

@@ -37,8 +37,8 @@ def selecting_of(
 ) -> Selecting:
     """Return what a request says in the fields *names*, so that requests that mean the same are equal.
 
-    Whitespace around commas means nothing, nor does case in the lists whose words have none.  With
-    *reorders* the order of members with the same weight means nothing in Accept-* either.
+    Whitespace around commas means nothing but in Cookie, which is no list, and where something is quoted; nor
+    does case in the lists whose words have none.  With *reorders* the order of members with the same weight means nothing in Accept-* either.
     """
     return tuple([(name, _normalise(name, field(name), reorders)) for name in names])
 
@@ -47,9 +47,14 @@ def selecting_of(
 def _normalise(name: str, value: str | None, reorders: bool) -> str | None:
     if value is None:
         return None
-    members = list(split_list(value))
+    if name == "cookie":
+        return value
     if name in CASELESS:
-        members = [re.sub(r"[ \t]+", "", member).lower() for member in members]
+        members = [re.sub(r"[ \t]+", "", member).lower() for member in split_list(value)]
+    elif '"' in value:
+        members = [value.strip(" \t")]
+    else:  # nobody knows whether an empty member means something
+        members = [member.strip(" \t") for member in value.split(",")]
     if reorders and name.startswith("accept"):
         members.sort(key=lambda member: (-_weight(member), member))
     return ",".join(members)

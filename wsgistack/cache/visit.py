@@ -202,6 +202,7 @@ class Visit:
             _told(voice, rule),
             (*(() if rule is None else rule.tags), *voice.tags),
             voice.is_private,
+            voice.why,
         )
         answer = works.engine.on_response(trip, head, works.now())
         if isinstance(answer, Refresh):
@@ -304,6 +305,9 @@ class Visit:
     def _invalidate(self, worthless: Invalidation) -> None:
         works, url = self.works, self.place.target.url
         places = [place for one in worthless.urls for place in works.find_places(one)]
+        seen = self.place.target.seen
+        if seen is not None:  # what the application names lies behind the same mount point
+            places += [Place(place.target._replace(seen=seen), place.dimensions) for place in places]
         works.shelf.forget([self.place, *places])
         if worthless.groups:
             origin = "/".join(url.split("/", 3)[:3])
