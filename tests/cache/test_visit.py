@@ -11,9 +11,11 @@ from wsgiref.validate import validator
 import pytest
 from webob import Request
 
-from tests.cache.shop import FRESH, TEXT, Shop, ask, cached, page, pages_in
+from tests.cache.shop import FRESH, TEXT, Closing, Shop, ask, cached, guest, page, pages_in
 from wsgistack.cache.middleware import PageCache
 from wsgistack.store.memory import MemoryStore
+
+MODIFIED = "Sun, 06 Nov 1994 08:49:37 GMT"
 
 
 def stale_then(failing: Any) -> tuple[PageCache, Shop]:
@@ -133,3 +135,30 @@ def test_the_clients_environ_is_left_as_it_is() -> None:
     list(cache(environ, lambda *_: lambda block: None))
     del environ["wsgistack.cache"]  # what the application may say
     assert environ == before
+
+
+@pytest.mark.parametrize(
+    ("fields", "asked", "status", "sent"),
+    [
+        ([("Cache-Control", "no-store"), ("ETag", '"a"')], {"If_None_Match": '"a"'}, 304, b""),
+        ([("Cache-Control", "no-store"), ("ETag", '"a"')], {"If_None_Match": '"b"'}, 200, b"page"),
+        ([("Last-Modified", MODIFIED), ("Set-Cookie", "a=1")], {"If_Modified_Since": MODIFIED}, 304, b""),
+        ([("Cache-Control", "no-store")], {"If_None_Match": '"a"'}, 200, b"page"),
+        ([("Cache-Control", "max-age=60"), ("ETag", '"a"')], {"If_None_Match": '"a"'}, 200, b"page"),
+    ],
+    ids=["not kept", "another tag", "not modified", "no validator", "kept"],
+)
+def test_a_page_that_is_not_kept_is_not_sent_to_who_has_it(
+    fields: list[tuple[str, str]], asked: dict[str, str], status: int, sent: bytes
+) -> None:
+    body = Closing([b"page"])
+
+    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        assert "HTTP_IF_NONE_MATCH" not in environ
+        start_response("200 OK", [TEXT, ("Content-Length", "4"), *fields])
+        return body
+
+    reply = ask(guest(app), **asked)
+    assert (reply.status_int, reply.body, body.closed) == (status, sent, 1)
+    assert ("Content-Length" in reply.headers) is (status == 200)
+    assert [value for name, value in fields if name == "Set-Cookie"] == reply.headers.getall("Set-Cookie")

@@ -40,3 +40,15 @@ def test_a_page_is_compressed_once_and_gets_a_tag_of_its_body() -> None:
     assert calls == ["gzip", None]
     assert get(If_None_Match=plain[1].headers["ETag"]).status_int == 304
     assert len(calls) == 2
+
+
+def test_who_has_a_page_that_is_not_kept_is_told_so() -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [("Content-Type", "text/html"), ("Cache-Control", "private")])
+        return [BODY]
+
+    stack = wrap(app, page_cache=True, conditional=True)
+    first = Request.blank("/").get_response(stack)
+    again = Request.blank("/", headers={"If-None-Match": first.headers["ETag"]}).get_response(stack)
+    assert (again.status_int, again.body) == (304, b"")
+    assert again.headers["Cache-Status"] == "wsgistack; fwd=uri-miss; detail=private"

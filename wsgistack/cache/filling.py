@@ -7,11 +7,12 @@ goes past the cache is untouched.
 
 from __future__ import annotations
 
+from wsgistack.cache.answers import Changes
 from wsgistack.cache.keys import RAW, Target
 from wsgistack.cache.personal import Anonymous, Visitors
 from wsgistack.wsgi import Environ
 
-__all__ = ["Filling"]
+__all__ = ["Filling", "changed"]
 
 MOST_NAMES = 1024
 CONTENT = {"CONTENT_LENGTH": "content-length", "CONTENT_TYPE": "content-type"}
@@ -67,3 +68,19 @@ class Filling:
 def _variable(field: str) -> str:
     name = field.upper().replace("-", "_")
     return name if name in CONTENT else "HTTP_" + name
+
+
+def changed(environ: Environ, changes: Changes) -> Environ:
+    """Return *environ* with *changes* made to its fields; itself where nothing differs."""
+    made = environ
+    for name, value in changes.items():
+        variable = "HTTP_" + name.upper().replace("-", "_")
+        if environ.get(variable) == value:  # None: it is not there
+            continue
+        if made is environ:
+            made = dict(environ)
+        if value is None:
+            made.pop(variable, None)
+        else:
+            made[variable] = value
+    return made

@@ -10,13 +10,13 @@ from wsgistack.cache.freshness import Terms
 from wsgistack.cache.head import ResponseHead
 from wsgistack.cache.status import hit
 from wsgistack.cache.vary import Selecting
-from wsgistack.http.conditional import evaluate, range_applies
+from wsgistack.http.conditional import OF_CONTENT, evaluate, range_applies
 from wsgistack.http.dates import format_date, parse_date
 from wsgistack.http.fields import Fields, without
 from wsgistack.http.ranges import ContentRange, Span, parse_content_range, resolve_range
 from wsgistack.http.request import RequestView
 
-__all__ = ["Page", "Reply", "make_hit", "make_reply"]
+__all__ = ["Page", "Reply", "make_hit", "make_not_modified", "make_reply"]
 
 BODYLESS = frozenset((204, 304))
 # What a 304 tells: RFC 9110 §15.4.5.  Last-Modified only where there is no tag.
@@ -137,6 +137,25 @@ def _is_not_modified(page: Page, request: RequestView) -> bool:
         )
         == 304
     )
+
+
+def make_not_modified(head: ResponseHead, request: RequestView) -> Reply | None:
+    """Return the 304 for a client that has the response already that is not kept, None for any other.
+
+    The application was not shown the client's conditions, in case its answer would be kept.
+    """
+    if head.status != 200:
+        return None
+    status = evaluate(
+        none_match=request.field("if-none-match"),
+        modified_since=request.field("if-modified-since"),
+        etag=head.field("etag"),
+        last_modified=head.field("last-modified"),
+        date=None,
+    )
+    if status != 304:
+        return None
+    return Reply(304, "Not Modified", list(without(head.fields, OF_CONTENT)), b"")
 
 
 def _fields_of_304(page: Page) -> Fields:

@@ -13,7 +13,6 @@ from itertools import chain
 from wsgistack import forks
 from wsgistack.cache.answers import (
     AfterResponse,
-    Changes,
     Drop,
     Fetch,
     Invalidation,
@@ -29,9 +28,10 @@ from wsgistack.cache.audit import Audit, Reads
 from wsgistack.cache.bans import Ban
 from wsgistack.cache.coalesce import Coalescer, Lease, Turn
 from wsgistack.cache.engine import PageCacheEngine
+from wsgistack.cache.filling import changed
 from wsgistack.cache.freshness import NOTHING_TOLD, Told
 from wsgistack.cache.head import ResponseHead
-from wsgistack.cache.page import Page, Reply
+from wsgistack.cache.page import Page, Reply, make_not_modified
 from wsgistack.cache.purge import Purges
 from wsgistack.cache.rules import Rule
 from wsgistack.cache.run import Captured, Chained, Run, Then, close_body, send_reply, to_nobody
@@ -143,7 +143,7 @@ class Visit:
         """Let the application answer, and return what goes to the client."""
         works = self.works
         self._sent, self._asked_at, self._moment = sent, works.now(), works.shelf.moment
-        environ = self._environ if isinstance(sent, Pass) else _changed(self._environ, sent.changes)
+        environ = self._environ if isinstance(sent, Pass) else changed(self._environ, sent.changes)
         if works.audit is not None and not isinstance(sent, Pass):
             environ = self._reads = Reads(environ)
         run = Run(self, start_response, works.largest)
@@ -184,12 +184,18 @@ class Visit:
             close_body(body)
             return self.send(answer.fetch, start_response)
         reply = answer.reply if isinstance(answer, Serve | Refresh) else None
+        if isinstance(answer, Drop) and not run.is_sent and self._hid_conditions():
+            reply = make_not_modified(answer.head, self.request)
         if isinstance(reply, Reply):
             close_body(body)
             return send_reply(reply, start_response)
         if answer is not None and not run.is_sent:
             run.send_head()
         return body if blocks is None else Chained(body, blocks)
+
+    def _hid_conditions(self) -> bool:
+        """Tell whether the client's conditions were kept from the application."""
+        return not isinstance(self._sent, Pass) and "if-none-match" in self._sent.changes
 
     def judge(self, head: ResponseHead) -> AfterResponse:
         """Return what to do with the response, and do to the shelf what cannot wait."""
@@ -367,21 +373,6 @@ def _told(voice: Voice, rule: Rule | None) -> Told:
     if voice.ttl_s is None:
         return told
     return Told(voice.ttl_s, told.grace_s if voice.grace_s is None else voice.grace_s)
-
-
-def _changed(environ: Environ, changes: Changes) -> Environ:
-    made = environ
-    for name, value in changes.items():
-        variable = "HTTP_" + name.upper().replace("-", "_")
-        if environ.get(variable) == value:  # None: it is not there
-            continue
-        if made is environ:
-            made = dict(environ)
-        if value is None:
-            made.pop(variable, None)
-        else:
-            made[variable] = value
-    return made
 
 
 def _why_only_pass(keep: Keep, body: Iterable[bytes], environ: Environ, largest: int) -> str:

@@ -9,14 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 
-from wsgistack.http.conditional import evaluate
+from wsgistack.http.conditional import OF_CONTENT, evaluate
 from wsgistack.settings import SIZE, Setting, Table
 from wsgistack.wsgi import Environ, ExcInfo, Headers, StartResponse, WSGIApplication
 
 __all__ = ["HELP", "MAIN", "NAME", "PLACE", "SETTINGS", "Conditional", "make"]
-
-# What a 304 does not repeat: it has no content.  RFC 9110 §15.4.5
-OF_CONTENT = ("content-length", "content-encoding", "content-type", "content-language", "content-range")
 
 NAME = "conditional"
 PLACE = 70

@@ -8,10 +8,22 @@ from typing import Literal
 
 from wsgistack.http.dates import parse_date
 
-__all__ = ["CONDITIONS", "evaluate", "is_strong", "parse_etags", "range_applies", "same_strong", "same_weak"]
+__all__ = [
+    "CONDITIONS",
+    "OF_CONTENT",
+    "evaluate",
+    "is_strong",
+    "parse_etags",
+    "range_applies",
+    "same_strong",
+    "same_weak",
+]
 
 # The fields that make a request conditional, §13.1.
 CONDITIONS = ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range")
+
+# What a 304 does not repeat: it has no content.  RFC 9110 §15.4.5
+OF_CONTENT = ("content-length", "content-encoding", "content-type", "content-language", "content-range")
 
 # W/ counts in either case, and obs-text is part of a tag: §8.8.3.
 ETAG = re.compile(r'[ \t,]*((?:W/)?"[!#-~\x80-\xff]*")[ \t]*(?=,|$)')
