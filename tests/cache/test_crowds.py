@@ -1,8 +1,12 @@
-"""Thousands of mixed requests at once: cached is as uncached, and nobody gets what is another's."""
+"""Thousands of mixed requests at once: cached is as uncached, and nobody gets what is another's.
+
+WSGISTACK_LONG=100000 sets the number of requests of the long form behind Django.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import subprocess
 import sys
@@ -25,6 +29,17 @@ from wsgistack.cache.middleware import PageCache
 from wsgistack.wsgi import WSGIApplication
 
 LONG_S = 120.0
+BEHIND_DJANGO = int(os.environ.get("WSGISTACK_LONG", "600"))
+DJANGO_PATHS = [
+    "/public",
+    "/public?a=1&utm_source=x",
+    "/hello",
+    "/touched",
+    "/token",
+    "/navbar",
+    "/message",
+    "/set-cookie",
+]
 PATHS = [
     "/public",
     "/public?a=1",
@@ -108,6 +123,39 @@ def test_a_signed_in_visitors_bytes_never_reach_another(
     at_once(work, 20)
     assert wrong == []
     assert len(done) == 4000
+
+
+@pytest.mark.parametrize("adapter", [False, True], ids=["plain", "with adapter"])
+def test_a_signed_in_visitors_bytes_never_reach_another_behind_django(adapter: bool) -> None:
+    """Members and strangers read and purge at once, by four threads."""
+    wrong: list[str] = []
+    done: list[int] = []
+    with serving(adapter=adapter) as site:
+        cache = PageCache(site)
+        members = {f"member{number}-of-his-own": "" for number in range(8)}
+        for name in members:
+            members[name] = session_of(site, name)
+
+        def work(number: int) -> None:
+            rng = random.Random(number)
+            for _ in range(BEHIND_DJANGO // 4):
+                path, name = rng.choice(DJANGO_PATHS), rng.choice([*members, *[""] * 8])
+                cookie = "; ".join(filter(None, [rng.choice(JUNK), members.get(name, "")]))
+                more = {"X_Forwarded_Host": f"{name}.example"} if name else {}
+                _, fields, body = get(cache, path, cookie, **more)
+                own = [other for other in members if other.encode() in body or other in str(fields)]
+                is_his = path != "/hello" or body == b"hello " + (name or "nobody").encode()
+                if own not in ([], [name]) or not is_his:
+                    wrong.append(f"{name or 'a stranger'} at {path}: {body!r}")
+                if "Set-Cookie" in fields and "; hit" in fields["Cache-Status"]:
+                    wrong.append(f"a cookie out of the store at {path}")
+                if rng.random() < 0.02:
+                    cache.purge(path="/public")
+                done.append(1)
+
+        by_threads(work, 4)
+    assert wrong == []
+    assert len(done) == BEHIND_DJANGO // 4 * 4
 
 
 def echo(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
