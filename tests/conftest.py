@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 
 from tools.real_memcached import Memcached, running
 
-__all__ = ["PATIENT", "PATIENT_URL", "Cluster"]
+__all__ = ["PATIENT", "PATIENT_URL", "Cluster", "examples"]
 
 Cluster = Callable[[int], list[Memcached]]
 # How a ring waits for a server that will answer, whatever else this machine does; and a store.
@@ -23,13 +23,20 @@ PATIENT_URL = "?timeout=20&least_timeout=20&connect_timeout=20"
 
 # A machine that stands still for a second has found nothing; nor is what was found a matter of chance.
 EXAMPLES = os.environ.get("WSGISTACK_EXAMPLES", "")
+
+
+def examples(usual: int) -> int:
+    """Return how many examples to try of a property that wants others than most: *usual*, if nobody asks."""
+    return int(EXAMPLES or usual)
+
+
 settings.register_profile(
     "wsgistack",
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
     database=None,
     derandomize=not EXAMPLES,
-    max_examples=int(EXAMPLES or 50),
+    max_examples=examples(50),
 )
 settings.load_profile("wsgistack")
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
+from tests.conftest import examples
 from tests.wsgi_shapes import Application, Broken, Shape, serve, shapes
 from wsgistack.wsgi import EnvironRequest, Watched, answer_early
 
@@ -97,7 +98,7 @@ def impatient(app: Any) -> Any:
 
 
 @given(shape=shapes())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_an_early_head_changes_nothing_else(shape: Shape) -> None:
     bare_app, app = Application(shape), Application(shape)
     bare, seen = serve(bare_app), serve(impatient(app))

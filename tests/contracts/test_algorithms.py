@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import examples
 from wsgistack.balancer.algorithms import ALGORITHMS, Algorithm, Candidates
 from wsgistack.balancer.algorithms.peak_ewma import next_latency
 from wsgistack.balancer.plane import kernels
@@ -72,7 +73,7 @@ def candidates(draw: st.DrawFn) -> Candidates:
 
 @MEMBERS
 @given(nodes=candidates(), state=st.integers(0, 2**40), seed=st.integers(0, 999))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 def test_the_choice_is_one_of_the_nodes(
     algorithm: Algorithm, nodes: Candidates, state: int, seed: int
 ) -> None:
@@ -114,7 +115,7 @@ def test_it_says_what_it_is(algorithm: Algorithm) -> None:
 
 @MEMBERS
 @given(nodes=candidates())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 def test_every_node_has_a_score(algorithm: Algorithm, nodes: Candidates) -> None:
     scores = algorithm.score(nodes)
     assert len(scores) == len(nodes.loads)
@@ -123,7 +124,7 @@ def test_every_node_has_a_score(algorithm: Algorithm, nodes: Candidates) -> None
 
 @COMPILED
 @given(nodes=candidates(), state=st.integers(0, 2**40), seed=st.integers(0, 999))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_the_kernel_makes_the_same_choice(
     algorithm: Algorithm, nodes: Candidates, state: int, seed: int
 ) -> None:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import examples
 from wsgistack.balancer.checks import CHECKS, Check, Run, Talk
 from wsgistack.balancer.model import HealthCheck
 from wsgistack.balancer.pool_settings import POOL_SETTINGS
@@ -72,7 +73,7 @@ def test_it_has_a_plan_for_every_kind_of_address(check: Check, connect: str) -> 
 @MEMBERS
 @EXPECTATIONS
 @given(answer=ANSWERS)
-@settings(max_examples=100)
+@settings(max_examples=examples(50))
 def test_once_the_node_has_closed_it_decides(check: Check, expect: str, answer: bytes) -> None:
     plan = check.prepare(make(check.name, expect))
     if isinstance(plan, Talk):
@@ -83,7 +84,7 @@ def test_once_the_node_has_closed_it_decides(check: Check, expect: str, answer: 
 @MEMBERS
 @EXPECTATIONS
 @given(answer=ANSWERS, cuts=st.lists(st.integers(0, 300), max_size=6))
-@settings(max_examples=100)
+@settings(max_examples=examples(50))
 def test_how_an_answer_is_cut_does_not_matter(
     check: Check, expect: str, answer: bytes, cuts: list[int]
 ) -> None:

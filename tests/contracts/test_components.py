@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import examples
 from tests.wsgi_shapes import Application, Seen, Shape, serve, shapes
 from wsgistack.components import COMPONENTS
 from wsgistack.stack import wrap
@@ -56,19 +57,19 @@ def check(
 
 @pytest.mark.parametrize("name", ALL)
 @given(shape=shapes())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 def test_alone_it_keeps_status_fields_and_bytes(name: str, shape: Shape) -> None:
     check({name: ALL[name]}, shape, {}, ADDS.get(name, []))
 
 
 @given(shape=shapes())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 def test_together_they_keep_status_fields_and_bytes(shape: Shape) -> None:
     check(ALL, shape, {}, [name for names in ADDS.values() for name in names])
 
 
 @given(shape=shapes(), leaves_after=st.integers(0, 3))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 def test_a_body_is_closed_once_when_the_client_leaves(shape: Shape, leaves_after: int) -> None:
     app = Application(shape)
     seen = serve(wrap(app, ALL), leaves_after=leaves_after)
@@ -77,7 +78,7 @@ def test_a_body_is_closed_once_when_the_client_leaves(shape: Shape, leaves_after
 
 
 @given(shape=shapes())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 def test_what_is_compressed_is_the_same_inside(shape: Shape) -> None:
     bare = serve(Application(shape))
     seen = serve(

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import examples
 from wsgistack.ratelimit.algorithms import ALGORITHMS, NEVER, Counter, State, make_counter
 from wsgistack.ratelimit.rates import Rate, parse_rates
 
@@ -26,7 +27,7 @@ CASES = [text for texts in RATES.values() for text in texts]
 
 # (thousandths of the window that pass before it, cost)
 steps = st.lists(st.tuples(st.sampled_from([0, 0, 1, 30, 300, 700]), st.integers(1, 4)), max_size=20)
-few = settings(max_examples=60, deadline=None)
+few = settings(max_examples=examples(25), deadline=None)
 
 
 def rate_of(text: str) -> Rate:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import examples
 from wsgistack.balancer.limit_settings import COUNTED_HERE
 from wsgistack.balancer.limit_states import pack_ban, read_state
 from wsgistack.balancer.plane.limit_kernels import KINDS, Kernel
@@ -36,7 +37,7 @@ BANS = [
     "3 in 10 s for 2 s up to 5 s",
     "500 in 1 minute for 1 hour up to 1 week",
 ]
-few = settings(max_examples=150, deadline=None)
+few = settings(max_examples=examples(50), deadline=None)
 # thousandths of the window that pass, with some microseconds, before each request; whether it is charged
 traces = st.lists(
     st.tuples(st.sampled_from([0, 0, 0, 1, 30, 200, 500, 1000, 2500]), st.integers(0, 3), st.booleans()),

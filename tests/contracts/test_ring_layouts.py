@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import examples
 from wsgistack.store.layouts import LAYOUTS, Member
 from wsgistack.store.ring import Ring, build
 
@@ -88,7 +89,7 @@ def test_the_order_of_the_nodes_does_not_matter(layout: str) -> None:
 
 @MEMBERS
 @given(key=st.text(max_size=40), count=st.integers(1, 12))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 def test_text_and_bytes_of_a_key_have_the_same_owners(layout: str, key: str, count: int) -> None:
     ring = build(layout, nodes(count))
     encoded = key.encode("utf-8", "surrogatepass")

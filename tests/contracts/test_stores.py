@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import examples
 from tests.contracts.stores import STAGES, Stage
 from wsgistack.errors import CounterError
 from wsgistack.store.base import LARGEST_COUNT, Step, Store
@@ -328,7 +329,7 @@ OPERATIONS = st.lists(
 
 @pytest.mark.parametrize("name", STAGES)
 @given(operations=OPERATIONS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 def test_it_does_what_a_dict_would(name: str, operations: list[tuple[str, str, int]]) -> None:
     model: dict[str, bytes] = {}
     with STAGES[name]() as stage:

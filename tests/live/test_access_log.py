@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import examples
 from tests.live.conftest import StartBackend, StartBalancer
 from tests.live.load import Load
 from tests.live.processes import Balancer, eventually, site
@@ -156,7 +157,7 @@ def logging_balancer(
 
 
 @settings(
-    max_examples=25,
+    max_examples=examples(10),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

@@ -140,7 +140,7 @@ def test_a_graceful_shutdown_with_a_limit_cuts_what_takes_longer(start_balancer:
         began = time.monotonic()
         assert balancer.admin("shutdown graceful 1") == ["OK"]
         assert balancer.wait() == 0
-        assert 0.9 < time.monotonic() - began < 10
+        assert 0.9 < time.monotonic() - began < 30
         assert link.rest() == b""
     assert " drain_cut " in balancer.log
     node.go.set()

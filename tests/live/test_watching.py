@@ -12,6 +12,7 @@ from prometheus_client import parser
 from tests.live.conftest import StartBackend, StartBalancer
 from tests.live.processes import Balancer, eventually, site
 from tests.live.test_admin_ports import ask
+from tests.live.test_lifecycle import Held
 from wsgistack.balancer.metrics import METRICS
 
 
@@ -124,19 +125,19 @@ def test_graphite_gets_the_metrics_and_may_go_away(balancer: Balancer) -> None:
     assert f"SERVER graphite = 127.0.0.1:{port}" in balancer.admin("dumpconfig")
 
 
-def test_who_waits_in_the_queue_is_told_with_its_age(
-    start_backend: StartBackend, start_balancer: StartBalancer
-) -> None:
-    node = start_backend("a")
-    text = site([node]).replace(f"ADD {node.address}", f"ADD {node.address} max=1")
+def test_who_waits_in_the_queue_is_told_with_its_age(start_balancer: StartBalancer) -> None:
+    node = Held()
+    text = site([node.backend]).replace(f"ADD {node.address}", f"ADD {node.address} max=1")
     balancer = start_balancer(text)
-    threads = [threading.Thread(target=balancer.get, args=("/slow/3",)) for _ in range(3)]
+    threads = [threading.Thread(target=balancer.get, args=("/",)) for _ in range(3)]
     for thread in threads:
         thread.start()
     eventually(lambda: scrape(balancer)["wsgistack_queue_length"]["normal", "mysite"] == 2.0)
-    assert scrape(balancer)["wsgistack_queue_oldest_seconds"]["normal", "mysite"] > 0
+    eventually(lambda: scrape(balancer)["wsgistack_queue_oldest_seconds"]["normal", "mysite"] > 0)
     page = ask(balancer.admin_address, "/admin/state")[1]
-    assert page["services"]["mysite"]["queue"]["normal"]["count"] > 0
+    assert page["services"]["mysite"]["queue"]["normal"]["count"] == 2
+    node.go.set()
     for thread in threads:
         thread.join(30)
-    assert scrape(balancer)["wsgistack_queue_length"]["normal", "mysite"] == 0.0
+    eventually(lambda: scrape(balancer)["wsgistack_queue_length"]["normal", "mysite"] == 0.0)
+    node.stop()

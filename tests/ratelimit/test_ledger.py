@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import examples
 from wsgistack.ratelimit.ledger import Known, Ledger, show_state
 from wsgistack.ratelimit.limits import Limit
 from wsgistack.ratelimit.rates import parse_rates
@@ -36,7 +37,7 @@ steps = st.lists(
 
 
 @pytest.mark.parametrize("rate", RATES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(trace=steps)
 def test_every_trace_equals_the_serial_reference(rate: str, trace: list[tuple[int, int, int, int]]) -> None:
     """Decisions, charges and refunds, by the log and by the table of one process."""

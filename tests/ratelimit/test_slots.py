@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import examples
 from tests.house.source import ROOT
 from tests.store.memcached.stage import wait_until
 from wsgistack.errors import StoreDown
@@ -66,7 +67,7 @@ def place() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("rate", RATES)
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     trace=st.lists(
         st.tuples(st.integers(0, 4), st.integers(0, 3000), st.integers(1, 5), st.integers(0, 5)), max_size=40

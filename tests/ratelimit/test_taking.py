@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import examples
 from wsgistack.ratelimit import taking, taking_cy
 from wsgistack.ratelimit.algorithms import NEVER, make_counter
 from wsgistack.ratelimit.algorithms.gcra import Gcra
@@ -110,7 +111,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(trace=steps)
 def test_both_give_the_same_answers(trace: list[tuple[int, int, int, int]]) -> None:
     plain, compiled = (Stage(twin, *RATES, sweep_at=2) for twin in TWINS)

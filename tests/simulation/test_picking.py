@@ -124,7 +124,7 @@ def test_a_warming_node_takes_its_share_by_and_by() -> None:
     shares = []
     for _ in range(3):
         before = served(world)
-        world.add_clients(4, 10_000)
+        world.add_clients(2, 10_000)
         world.run_for(5.0)
         got = [now - then for now, then in zip(served(world), before, strict=True)]
         shares.append(got[1] / sum(got))

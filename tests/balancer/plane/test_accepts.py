@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import examples
 from wsgistack.balancer.plane.accepts import accepts_html
 from wsgistack.ratelimit.answers import prefers_html
 
@@ -54,7 +55,7 @@ WEIGHTS = [
 ]
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(TYPES), st.sampled_from(WEIGHTS)).map("".join), max_size=5))
 def test_the_compiled_reader_is_the_twin_of_the_plain_one(parts: list[str]) -> None:
     accept = ", ".join(parts)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import examples
 from wsgistack.balancer.plane.asker import parse_hop_text
 from wsgistack.http.forwarded import parse_hop
 
@@ -74,7 +75,7 @@ texts = st.one_of(
 )
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(texts)
 @example("1:2")
 @example("::1.2.3.4")

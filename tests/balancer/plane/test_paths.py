@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import examples
 from wsgistack.balancer.plane.paths import glob_fits, normal_path_bytes
 from wsgistack.http.paths import normal_path
 
@@ -57,7 +58,7 @@ PIECES = [
 ]
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
 @example("")
 @example("...")
@@ -72,7 +73,7 @@ def fits(glob: str, path: str) -> bool:
     return re.fullmatch(pattern, path, re.DOTALL) is not None
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.text("ab/*", max_size=8), st.text("ab/*", max_size=10))
 @example("/news*", "/news/")
 @example("*a*b", "aabab")
