@@ -4,6 +4,7 @@ import http.client
 import os
 import re
 import signal
+import urllib.request
 from contextlib import suppress
 from pathlib import Path
 
@@ -54,6 +55,15 @@ def is_running(pid: int) -> bool:
         return False
 
 
+def count_answers(balancer: Balancer) -> int:
+    """Return what Prometheus sees of the answers of the site."""
+    with urllib.request.urlopen(f"http://{balancer.admin_address}/metrics", timeout=30) as page:
+        text = page.read().decode()
+    found = re.findall(r'(?m)^wsgistack_responses_total\{.*service="mysite".*\} (.*)$', text)
+    assert len(found) == 5
+    return sum(int(float(number)) for number in found)
+
+
 @pytest.fixture
 def chain(start_backend: StartBackend, start_balancer: StartBalancer, tmp_path: Path) -> object:
     """A balancer with two nodes and a pidfile."""
@@ -91,8 +101,12 @@ def test_what_was_known_is_handed_over(chain: Chain) -> None:
         balancer.get("/")
     assert balancer.admin(f"pool mypool drain {address[1]}") == ["OK"]
     before = sum(int(line.split()[-1]) for line in balancer.admin("nodes") if " requests " in line)
+    answered = count_answers(balancer)
+    assert answered >= 20
     assert balancer.admin("upgrade") == ["OK"]
+    assert count_answers(balancer) >= answered
     chain.upgraded(1)
+    assert count_answers(balancer) >= answered
     assert balancer.admin("diff") == [f"POOL DRAIN mypool {address[1]}", "."]
     lines = balancer.admin("nodes")
     assert f"{address[1]} health mypool up" in lines
@@ -100,6 +114,7 @@ def test_what_was_known_is_handed_over(chain: Chain) -> None:
     assert balancer.admin("upgrade") == ["OK"]
     chain.upgraded(2)
     assert sum(int(line.split()[-1]) for line in balancer.admin("nodes") if " requests " in line) >= before
+    assert count_answers(balancer) >= answered
 
 
 def test_a_request_that_runs_is_finished_by_the_old_one(chain: Chain) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from wsgistack.balancer.limit_states import NOTHING, Words
 from wsgistack.balancer.outside import LimitCounts
+from wsgistack.balancer.past import Past
 from wsgistack.errors import CommandError
 
 if TYPE_CHECKING:
@@ -23,11 +24,12 @@ def no_counts() -> LimitCounts:
 
 
 class BoardLedger:
-    """The ledger of a balancer that runs."""
+    """The ledger of a balancer that runs; *past* is what was counted before it."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: Board, past: Past | None = None) -> None:
         assert board.limits is not None
         self._board = board
+        self._past = past or Past()
         self._table = board.limits
 
     def now(self) -> int:
@@ -36,7 +38,7 @@ class BoardLedger:
 
     def counts(self, slot: int) -> LimitCounts:
         """Return a limit's row of the scoreboard."""
-        return cast(LimitCounts, self._board.limit(slot))
+        return self._past.add(slot, cast(LimitCounts, self._board.limit(slot)))
 
     def top(self, slot: int) -> Mapping[bytes, int]:
         """Return {key: refusals} of those whom a limit refuses most."""
@@ -45,6 +47,7 @@ class BoardLedger:
     def reset(self, slot: int) -> None:
         """Zero a limit's counters."""
         self._board.reset_limit(slot)
+        self._past.forget(slot)
 
     def get(self, key: bytes, step: int) -> Words:
         """Return the state of a key."""

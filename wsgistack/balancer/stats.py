@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from wsgistack.balancer.outside import NodeCounts, Outcomes, ProcessCounts
-from wsgistack.balancer.past import Past
+from wsgistack.balancer.outside import LimitCounts, NodeCounts, Outcomes, ProcessCounts
+from wsgistack.balancer.past import Pasts
+from wsgistack.balancer.picture import NodeRow, ServiceCounts
 
 if TYPE_CHECKING:
     from wsgistack.balancer.plane.board import Board
@@ -19,16 +20,32 @@ TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 class BoardStats:
-    """Stats over a Board; *pids* gives the workers that live now, *past* what was counted before it."""
+    """Stats over a Board; *pids* gives the workers that live now, *pasts* what was counted before it."""
 
-    def __init__(self, board: Board, pids: Callable[[], Iterable[int]], past: Past | None = None) -> None:
+    def __init__(self, board: Board, pids: Callable[[], Iterable[int]], pasts: Pasts | None = None) -> None:
         self._board = board
         self._pids = pids
-        self._past = past or Past()
+        self._pasts = pasts or Pasts()
 
     def node(self, slot: int) -> NodeCounts:
         """Return a node's row."""
-        return self._past.add(slot, cast(NodeCounts, self._board.node(slot)))
+        return self._pasts.nodes.add(slot, cast(NodeCounts, self._board.node(slot)))
+
+    def node_row(self, slot: int) -> NodeRow:
+        """Return a node's row with how its requests ended."""
+        outcomes = self._board.outcomes([slot])[0]
+        told = {"good": outcomes.good, "bad": outcomes.bad}
+        counts = self._pasts.nodes.add(slot, self._board.node(slot) | told)
+        outcomes = outcomes._replace(**{key: counts.pop(key) for key in told})
+        return cast(NodeRow, counts | {"outcomes": outcomes})
+
+    def service(self, slot: int) -> ServiceCounts:
+        """Return a service's row."""
+        return self._pasts.services.add(slot, cast(ServiceCounts, self._board.service(slot)))
+
+    def limit(self, slot: int) -> LimitCounts:
+        """Return a limit's row."""
+        return self._pasts.limits.add(slot, cast(LimitCounts, self._board.limit(slot)))
 
     def outcomes(self, slots: Iterable[int]) -> list[Outcomes]:
         """Return how the nodes of these rows do."""
@@ -37,11 +54,12 @@ class BoardStats:
     def reset_node(self, slot: int) -> None:
         """Zero a node's counters."""
         self._board.reset_node(slot)
-        self._past.forget(slot)
+        self._pasts.nodes.forget(slot)
 
     def reset_service(self, slot: int) -> None:
         """Zero a service's counters."""
         self._board.reset_service(slot)
+        self._pasts.services.forget(slot)
 
     def proc(self) -> ProcessCounts:
         """Return what the supervisor and its workers used, those that died included."""

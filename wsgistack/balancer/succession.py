@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from typing import Any
+
 import gevent
 
 from wsgistack.balancer.channel import Message
@@ -10,7 +13,7 @@ from wsgistack.balancer.events import Log
 from wsgistack.balancer.journal import Entry
 from wsgistack.balancer.listeners import Listeners
 from wsgistack.balancer.operations import Operations
-from wsgistack.balancer.past import Past
+from wsgistack.balancer.past import Past, Pasts
 from wsgistack.balancer.plane.board import Board
 from wsgistack.balancer.upgrade import Inheritance, Successor, UpgradeError
 
@@ -31,12 +34,29 @@ class Succession:
         self._inheritance = inheritance
         self._log = log
         state = inheritance.state if inheritance else {}
-        board = inheritance.board if inheritance else None
         self._observed: Message = state.get("observed", {})
-        self.past = Past(state.get("counted", {}), None if board is None else Board.attach(board))
+        self._before = self._attach(inheritance)
+        counted = {int(slot): counts for slot, counts in state.get("counted", {}).items()}
+        self.pasts = Pasts(nodes=Past(counted, self._read_node if self._before else None))
+        self._named: Message = state.get("named", {})
         self.sticky_secret = bytes.fromhex(state.get("sticky_secret", ""))
         changes = state.get("changes")
         self.changes = None if changes is None else [Entry(*one) for one in changes]
+
+    def _attach(self, inheritance: Inheritance | None) -> Board | None:
+        if inheritance is None or inheritance.board is None:
+            return None
+        try:
+            return Board.attach(inheritance.board)
+        except ValueError as error:  # of another version
+            self._log.warn("counters_forgotten", error=error)
+            os.close(inheritance.board)
+            return None
+
+    def _read_node(self, slot: int) -> dict[str, Any]:
+        assert self._before is not None
+        outcomes = self._before.outcomes([slot])[0]
+        return {**self._before.node(slot), "good": outcomes.good, "bad": outcomes.bad}
 
     def make_board(self, workers: int, ready_bytes: int) -> Board:
         """Return a new scoreboard, with the table of limits that the balancer before uses, if there is one."""
@@ -55,8 +75,13 @@ class Succession:
                 listeners.provide(address, inherited)
 
     def inherit_names(self, control: Control) -> None:
-        """Let names lead where they led; after the commands of the file."""
+        """Let names lead where they led, and counters go on; after the commands of the file."""
         control.restore_names(self._observed)
+        board, named = self._before, self._named
+        self.pasts.services.follow(
+            _services(control), named.get("services", {}), board.service if board else None
+        )
+        self.pasts.limits.follow(_limits(control), named.get("limits", {}), board.limit if board else None)
 
     def take_over(self) -> None:
         """Tell the balancer before us that it can go, and keep what it counted when it is gone."""
@@ -68,7 +93,12 @@ class Succession:
         for _ in inheritance.channel:
             pass
         inheritance.channel.close()
-        self.past.settle(Board.NODE_SLOTS)
+        self.pasts.nodes.settle(range(Board.NODE_SLOTS))
+        self.pasts.services.settle(range(Board.SERVICE_SLOTS))
+        self.pasts.limits.settle(range(Board.LIMIT_SLOTS))
+        if self._before:
+            self._before.close()
+            self._before = None
         self._log.info("predecessor_ended")
 
     def hand_over(
@@ -92,7 +122,11 @@ class Succession:
             "changes": [[entry.at, entry.peer, entry.line] for entry in operations.journal.pending],
             "sticky_secret": control.sticky_secret.hex(),
             "observed": control.export(),
-            "counted": self.past.export(),
+            "counted": self.pasts.nodes.export(range(Board.NODE_SLOTS)),
+            "named": {
+                "services": self.pasts.services.export_named(_services(control)),
+                "limits": self.pasts.limits.export_named(_limits(control)),
+            },
         }
         assert board.limits is not None
         successor.give(listeners.all_sockets(), (board.fd, board.limits.fd), state)
@@ -104,3 +138,11 @@ class Succession:
         successor.let_go()
         self._log.info("upgraded", pid=successor.pid)
         return ""
+
+
+def _services(control: Control) -> dict[str, int]:
+    return {name: service.slot for name, service in control.snapshot.services.items()}
+
+
+def _limits(control: Control) -> dict[str, int]:
+    return {name: limit.slot for name, limit in control.snapshot.limits.items()}

@@ -93,17 +93,18 @@ class Supervisor:
             )
             for number in range(workers)
         ]
+        stats = BoardStats(self._board, self._pids, self._succession.pasts)
         self._control = Control(
             ports=self._listeners,
-            stats=BoardStats(self._board, self._pids, self._succession.past),
+            stats=stats,
             files=Disk(),
             workers=workers,
             started_at=time.time(),
             sticky_secret=self._succession.sticky_secret or os.urandom(32),
-            ledger=BoardLedger(self._board),
+            ledger=BoardLedger(self._board, self._succession.pasts.limits),
             folder=folder,
         )
-        window = Window(self._control, self._board, self._seats, self._publisher, lambda: self._keeping.seat)
+        window = Window(self._control, stats, self._seats, self._publisher, lambda: self._keeping.seat)
         self._desk = FrontDesk(
             self._control, window, self._seats, perform=self.perform, is_ending=self._is_ending, log=log
         )

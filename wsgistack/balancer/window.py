@@ -6,19 +6,16 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import wsgistack
 from wsgistack.balancer.control import Control
-from wsgistack.balancer.outside import LimitCounts
-from wsgistack.balancer.picture import NodeRow, Picture, ProcessView, ServiceCounts
+from wsgistack.balancer.picture import Picture, ProcessView
 from wsgistack.balancer.processes import Seat
 from wsgistack.balancer.publisher import Publisher
 from wsgistack.balancer.state import describe
+from wsgistack.balancer.stats import BoardStats
 from wsgistack.balancer.usage import read_usage
-
-if TYPE_CHECKING:
-    from wsgistack.balancer.plane.board import Board
 
 __all__ = ["Window"]
 
@@ -29,39 +26,29 @@ class Window:
     def __init__(
         self,
         control: Control,
-        board: Board,
+        stats: BoardStats,
         seats: Sequence[Seat],
         publisher: Publisher,
         find_keeper: Callable[[], Seat | None],
     ) -> None:
         self._control = control
         self._find_keeper = find_keeper
-        self._board = board
+        self._stats = stats
         self._seats = seats
         self._publisher = publisher
 
     def picture(self, unready: str) -> Picture:
         """Return what is known now.  Asks no worker: the scoreboard tells it all."""
         control, snapshot = self._control, self._control.snapshot
-        rows = control.rows()
-        outcomes = dict(zip(rows, self._board.outcomes(rows.values()), strict=True))
+        stats = self._stats
         return Picture(
             now=time.time(),
             started_at=control.started_at,
             version=wsgistack.__version__,
             snapshot=snapshot,
-            nodes={
-                address: cast(NodeRow, self._board.node(slot) | {"outcomes": outcomes[address]})
-                for address, slot in rows.items()
-            },
-            services={
-                name: cast(ServiceCounts, self._board.service(service.slot))
-                for name, service in snapshot.services.items()
-            },
-            limits={
-                name: cast(LimitCounts, self._board.limit(limit.slot))
-                for name, limit in snapshot.limits.items()
-            },
+            nodes={address: stats.node_row(slot) for address, slot in control.rows().items()},
+            services={name: stats.service(service.slot) for name, service in snapshot.services.items()},
+            limits={name: stats.limit(limit.slot) for name, limit in snapshot.limits.items()},
             health={
                 (pool.name, node.address): control.health(pool.name, node.address)
                 for pool in snapshot.pools.values()

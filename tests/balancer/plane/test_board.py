@@ -48,6 +48,14 @@ def test_something_else_is_not_taken_for_a_board() -> None:
     os.close(fd)
 
 
+def test_a_board_of_another_size_is_not_read_as_ours() -> None:
+    board = Board.create(2)
+    os.ftruncate(board.fd, os.fstat(board.fd).st_size + 8)
+    with pytest.raises(ValueError, match="bytes for 2 workers, made by another version"):
+        Board.attach(board.fd)
+    board.close()
+
+
 def test_a_new_board_knows_no_outcome() -> None:
     board = Board.create(2)
     assert board.outcomes([0, 1023]) == [Outcomes()] * 2

@@ -70,6 +70,8 @@ cdef class Board:
         if self.mapping[:8] != MAGIC:
             raise ValueError("scoreboard: wrong magic, made by another version")
         self.workers = (<Header*>self.mem).workers
+        if self.workers > MAX_WORKERS or <size_t>size != board_size(self.workers):
+            raise ValueError(f"scoreboard: {size} bytes for {self.workers} workers, made by another version")
 
     @staticmethod
     def create(workers: int, limits: int | None = None, ready_bytes: int = 0) :
