@@ -21,6 +21,17 @@ def test_a_node_added_by_telnet_gets_traffic(
     assert any(line.startswith(f"{b.address} responsecodes 200 ") for line in counters)
 
 
+def test_a_name_added_by_telnet_is_looked_up_at_once(
+    start_backend: StartBackend, start_balancer: StartBalancer
+) -> None:
+    a, b = start_backend("a"), start_backend("b")
+    balancer = start_balancer(site([a]))
+    # Nothing else changes from here on.
+    eventually(lambda: f"{a.address} health mypool up" in balancer.admin("nodes"))
+    assert balancer.admin(f"pool mypool add localhost:{b.address.rpartition(':')[2]}") == ["OK"]
+    eventually(lambda: balancer.get("/")[1] == b"b\n", what="the new node gets nothing")
+
+
 def test_a_removed_node_gets_no_traffic_after_the_ok(
     start_backend: StartBackend, start_balancer: StartBalancer
 ) -> None:

@@ -50,9 +50,12 @@ class Lookout:
         self._files: dict[str, NodefileWatch] = {}
         self._watcher: Any = None
         self._left_out: dict[str, int] = {}
+        self._is_stopped = False
 
     def refresh(self) -> None:
-        """Start and stop greenlets; new settings of the resolver look everything up anew."""
+        """Start and stop greenlets, unless it was stopped; new settings of the resolver look everything up anew."""
+        if self._is_stopped:
+            return
         server = self._control.snapshot.server
         settings = (server["resolvers"], server["resolve_family"], server["resolve_timeout"])
         if settings != self._settings:
@@ -78,7 +81,8 @@ class Lookout:
                 greenlet.kill(block=False)
 
     def stop(self) -> None:
-        """End all greenlets."""
+        """End all greenlets, for good."""
+        self._is_stopped = True
         self._forget_names(set(self._names))
         self._files.clear()
         if self._watcher is not None:

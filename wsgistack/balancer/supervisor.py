@@ -275,6 +275,7 @@ class Supervisor:
         if isinstance(reply, Task):
             upgrades = reply.what == "upgrade"
             reply = self._upgrade() if upgrades else self._operations.perform(reply, session)
+        self._lookout.refresh()  # a name that has no nodes yet changes no snapshot
         problem = self._publish(wait=True) or self._put_pidfile()
         if isinstance(reply, Ok):
             problem = problem or self._operations.note(line, context)
@@ -317,6 +318,7 @@ class Supervisor:
         self._control.absorb(fact, time.time())
         # Checks are not published one by one, see _watch: a thousand nodes may fail in the same second.
         if not isinstance(fact, ProbeResult):
+            self._lookout.refresh()
             self._publish(wait=False)
         elif not self._control.is_calm(time.time()):
             self._checked.set()
@@ -341,7 +343,6 @@ class Supervisor:
             return ""
         if not self._ending:
             self._probes.refresh()
-            self._lookout.refresh()
         return self._publisher.settle(changes) if wait else ""
 
     def reopen_logs(self) -> None:
