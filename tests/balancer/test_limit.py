@@ -1,5 +1,7 @@
 """One limit as a value: what workers are told of it."""
 
+from typing import Any
+
 from tests.simulation.limited import make_limit
 
 
@@ -10,11 +12,11 @@ def test_workers_are_told_the_ban_first_and_then_each_rate() -> None:
     rates = wire.pop("rates")
     assert wire == {
         "slot": 3, "by": "header", "name": "x-key", "tells": True, "bans": False, "methods": ["GET"], "exempt": [], "path": [],
-        "dry_run": False, "count_refused": False, "status": 429, "ipv4_prefix": 32, "ipv6_prefix": 64,
+        "dry_run": False, "count_refused": False, "ipv4_prefix": 32, "ipv6_prefix": 64,
     }  # fmt: skip
     assert [rate["numbers"]["kind"] for rate in rates] == ["ban", "gcra", "gcra"]
     assert rates[2]["numbers"] == {
-        "kind": "gcra", "amount": 5, "window_us": 1_000_000, "burst": 7, "cost": 1, "length_us": 0, "longest_us": 0,
+        "kind": "gcra", "amount": 5, "window_us": 1_000_000, "burst": 7, "cost": 1, "length_us": 0, "longest_us": 0, "calendar": [],
     }  # fmt: skip
     assert rates[2]["policy"] == '"api-2";q=5;w=1;wsgistack-burst=7'
     assert rates[2]["prefix"] == '"api-2";r='
@@ -27,11 +29,25 @@ def test_the_page_is_cut_where_the_wait_is_told() -> None:
     assert rate["page_end"] == "</p></html>"
 
 
+def test_a_refusal_for_concurrency_is_a_503_unless_the_limit_has_a_status() -> None:
+    def codes(**settings: Any) -> list[int]:
+        rates = make_limit("api", rate="5 concurrent; 9/minute", **settings).as_wire()["rates"]
+        return [rate["code"] for rate in rates]
+
+    assert codes() == [429, 503, 429]
+    assert codes(status="403") == [403, 403, 403]
+
+
+def test_the_calendar_of_a_window_is_told() -> None:
+    numbers = make_limit("api", rate="9/calendar day Europe/Berlin").as_wire()["rates"][1]["numbers"]
+    assert numbers["calendar"] == ["day", "Europe/Berlin"]
+
+
 def test_a_ban_is_told_in_its_numbers() -> None:
     ban = make_limit("api", ban="3 in 1 minute for 2 s up to 8 s").as_wire()["rates"][0]
     assert ban["numbers"] == {
         "kind": "ban", "amount": 3, "window_us": 60_000_000, "burst": 3, "cost": 1,
-        "length_us": 2_000_000, "longest_us": 8_000_000,
+        "length_us": 2_000_000, "longest_us": 8_000_000, "calendar": [],
     }  # fmt: skip
     assert "abnormal-usage-detected" in ban["problem"]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 import pytest
@@ -9,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import examples
-from wsgistack.balancer.limit_settings import COUNTED_HERE
 from wsgistack.balancer.limit_states import pack_ban, read_state
 from wsgistack.balancer.plane.limit_kernels import KINDS, Kernel
-from wsgistack.ratelimit.algorithms import Counter, make_counter
+from wsgistack.balancer.plane.limit_table import LimitTable
+from wsgistack.balancer.plane.limit_units import UnitsKernel
+from wsgistack.ratelimit.algorithms import ALGORITHMS, Counter, make_counter
 from wsgistack.ratelimit.bans import BanCounter, parse_ban
 from wsgistack.ratelimit.rates import UNLIMITED, Rate, parse_rates
 
@@ -31,12 +34,18 @@ RATES = [
     "10/ms sliding",
     "1000000000000/year sliding",
     "1/minute sliding",
+    "3/calendar minute",
+    "5/calendar hour Asia/Kathmandu",
+    "7/calendar day Europe/Berlin",
+    "100/calendar month",
 ]
+UNITS = ["1/second exact", "5/7 seconds exact", "8/minute exact", "3 concurrent", "7 concurrent"]
 BANS = [
     "1 in 1 second for 1 second",
     "3 in 10 s for 2 s up to 5 s",
     "500 in 1 minute for 1 hour up to 1 week",
 ]
+fresh = count(1)  # keys that no example had before
 few = settings(max_examples=examples(50), deadline=None)
 # thousandths of the window that pass, with some microseconds, before each request; whether it is charged
 traces = st.lists(
@@ -46,20 +55,27 @@ traces = st.lists(
 
 
 def make_kernel(rate: Rate, cost: int) -> Kernel:
+    return Kernel(numbers_of(rate, cost))
+
+
+def numbers_of(rate: Rate, cost: int) -> dict[str, Any]:
     numbers: dict[str, Any] = {"kind": rate.algorithm, "amount": rate.amount, "window_us": rate.window_us}
-    return Kernel(numbers | {"burst": rate.burst, "cost": cost, "length_us": 0, "longest_us": 0})
+    calendar = [rate.calendar, rate.zone] if rate.calendar else []
+    return numbers | {
+        "burst": rate.burst, "cost": cost, "length_us": 0, "longest_us": 0, "calendar": calendar,
+    }  # fmt: skip
 
 
 def make_ban_kernel(text: str) -> Kernel:
     ban = parse_ban(text)
     numbers: dict[str, Any] = {"kind": "ban", "amount": ban.refusals, "window_us": ban.window_us}
     lengths = {"length_us": ban.length_us, "longest_us": ban.longest_us}
-    return Kernel(numbers | lengths | {"burst": ban.refusals, "cost": 1})
+    return Kernel(numbers | lengths | {"burst": ban.refusals, "cost": 1, "calendar": []})
 
 
 def test_all_that_is_counted_here_has_a_kernel() -> None:
-    assert (*COUNTED_HERE, "ban") == KINDS
-    assert {parse_rates(text)[0].algorithm for text in RATES} == set(COUNTED_HERE)
+    assert set(KINDS) == {*ALGORITHMS.names(), "ban"}
+    assert {parse_rates(text)[0].algorithm for text in RATES + UNITS} == set(ALGORITHMS.names())
 
 
 @pytest.mark.parametrize("text", RATES)
@@ -119,3 +135,40 @@ def test_a_ban_by_hand_is_one_that_the_counter_knows() -> None:
     assert BanCounter(ban).decide(state, NOW, 0)[0] == 9
     assert BanCounter(ban).decide(state, NOW + 9, 0)[0] == 0
     assert BanCounter(ban).ends_at(state) == NOW + 9 + 5_000_000
+
+
+# -- units that are kept apart -------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def table() -> Iterator[LimitTable]:
+    table = LimitTable.create(64)
+    yield table
+    table.close()
+
+
+@pytest.mark.parametrize("text", UNITS)
+@settings(max_examples=examples(30), deadline=None)
+@given(trace=traces, cost=st.integers(1, 4))
+def test_units_in_the_table_are_those_of_the_algorithm(
+    text: str, table: LimitTable, trace: list[tuple[int, int, bool]], cost: int
+) -> None:
+    rate = parse_rates(text)[0]
+    table.keep_seats([])
+    counter = make_counter(rate)
+    kernel = UnitsKernel(table, numbers_of(rate, cost), table.take_seats(1), key=b"%d" % next(fresh))
+    state, now = None, NOW
+    taken: list[Any] = []
+    for share, more, is_other in trace:
+        now += share * (rate.window_us or 1_000_000) // 1000 + more
+        if is_other and rate.algorithm == "exact":
+            state = counter.charge(state, now, cost)
+            kernel.charge(now)
+        elif is_other and taken:
+            state = counter.give_back(state, now, cost, taken.pop(more % len(taken)))
+            kernel.release(more % (len(taken) + 1))
+        else:
+            wait, state = counter.decide(state, now, cost)
+            assert kernel.decide(now) == wait
+            taken += [state] if not wait else []
+        assert kernel.quota(now) == counter.quota(state, now)

@@ -44,6 +44,12 @@ def allowed(balancer: Balancer) -> int:
     return int(line.split(" allowed ")[1].split()[0])
 
 
+def left(balancer: Balancer, rate: str) -> int:
+    """Return what this rate leaves us."""
+    told = "\n".join(balancer.admin("limit show api 127.0.0.1"))
+    return int(told.split(f"{rate}: ")[1].split()[0])
+
+
 @pytest.mark.parametrize("rate", ["50/hour fixed", "50/year", "50/week sliding"])
 def test_four_workers_let_no_more_pass_than_one_would(
     rate: str, start_backend: StartBackend, start_balancer: StartBalancer
@@ -99,6 +105,32 @@ def test_a_successor_goes_on_counting_where_the_balancer_before_stood(
         assert balancer.admin("upgrade") == ["OK"]
         chain.upgraded(2)
         assert burst(balancer, 40) == {200: 25, 429: 15}
+    finally:
+        chain.end()
+
+
+def test_no_upgrade_lets_anybody_past_what_is_limited_or_held(
+    start_backend: StartBackend, start_balancer: StartBalancer, tmp_path: Path
+) -> None:
+    node, pidfile = start_backend(), tmp_path / "pid"
+    rates = "200/hour exact; 18 concurrent"  # burst asks sixteen at a time
+    more = f"SERVER pidfile = {pidfile}\nSERVER drain_timeout = 20"
+    balancer = start_balancer(configure(node, rates, workers=2, more=more))
+    chain = Chain(balancer, pidfile)
+    try:
+        with ThreadPoolExecutor(3) as threads:
+            slow = [threads.submit(get, balancer.site, "/slow/4") for _ in range(2)]
+            eventually(lambda: allowed(balancer) == 2)
+            running = threads.submit(burst, balancer, 400)
+            assert balancer.admin("upgrade") == ["OK"]
+            eventually(lambda: " upgraded pid=" in balancer.log)
+            statuses = running.result() + burst(balancer, 150)
+            assert (statuses[200], statuses[0]) == (198, 0)
+            # The two are held in workers of the balancer before.
+            eventually(lambda: any(one.done() for one in slow) or left(balancer, "18 concurrent") == 16)
+            assert [one.result()[0] for one in slow] == [200, 200]
+        chain.upgraded(1)
+        eventually(lambda: left(balancer, "18 concurrent") == 18)
     finally:
         chain.end()
 

@@ -41,6 +41,8 @@ class LimitedWorld(World):
         self.net.travel = lambda: 0.0  # type: ignore[method-assign]
         self.nodes[0].thinks_s = (0.0,)
         self.idents = count()
+        assert self.board.limits is not None
+        self.board.limits.keep_time(0)
         self.put(*limits)
 
     def put(self, *limits: Limit) -> None:
@@ -90,6 +92,20 @@ class Visitor:
         host: str = "a",
     ) -> Answer:
         """Send a request and return its answer; *late* is the part of the body that does not come."""
+        self.send(*fields, method=method, body=body, late=late, minor=minor, target=target, host=host)
+        return self.read()
+
+    def send(
+        self,
+        *fields: tuple[str, str],
+        method: str = "GET",
+        body: bytes = b"",
+        late: bytes = b"",
+        minor: str = "1.1",
+        target: str = "/",
+        host: str = "a",
+    ) -> None:
+        """Send a request whose answer is read later."""
         given = [("Host", host), ("X-Id", f"r{next(self.world.idents)}"), *fields]
         if body or late:
             given.append(("Content-Length", str(len(body + late))))
@@ -100,9 +116,9 @@ class Visitor:
         if not late:
             data += self.h11.send(h11.EndOfMessage()) or b""
         self.world.net.transmit(self.end, data.replace(b"HTTP/1.1", f"HTTP/{minor}".encode(), 1))
-        return self._read()
 
-    def _read(self) -> Answer:
+    def read(self) -> Answer:
+        """Return the answer to what was sent."""
         until = self.world.net.now + PATIENCE_S
         response, body = None, b""
         while True:

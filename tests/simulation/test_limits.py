@@ -58,6 +58,12 @@ EDGES: dict[str, tuple[dict[str, Any], dict[str, Any], list[Step]]] = {
     "a burst of its own": ({"rate": "100/minute burst 2"}, {}, BURST + PAUSES),
     "fixed": ({"rate": "3/2 seconds fixed"}, {}, BURST + PAUSES * 3),
     "sliding": ({"rate": "3/second sliding"}, {}, BURST + PAUSES * 3),
+    "calendar": ({"rate": "3/calendar minute"}, {}, BURST + PAUSES + [(12.0, "GET", ())] * 7 + BURST),
+    "exact": ({"rate": "3/second exact"}, {}, BURST + PAUSES * 3),
+    "exact and dear": ({"rate": "5/second exact", "cost": "2"}, {"cost": 2}, BURST + PAUSES * 3),
+    "exact, refused ones count": ({"rate": "2/second exact", "count_refused": "on"}, {"count_refused": True}, BURST + PAUSES * 2),
+    "concurrent": ({"rate": "2 concurrent; 3/second exact", "status": "503"}, {"status": 503}, BURST + PAUSES),
+    "too many at once": ({"rate": "2 concurrent", "cost": "3"}, {"cost": 3}, BURST),
     "several rates": ({"rate": "5/minute; 2/second; 4/10 s fixed"}, {}, BURST + PAUSES * 2),
     "no whole second": ({"rate": "2/500 ms"}, {}, BURST + PAUSES),
     "html": ({"rate": "1/minute"}, {}, [(0.1, "GET", (HTML,))] * 3),
@@ -88,7 +94,9 @@ def hello(environ: dict[str, Any], start_response: Any) -> list[bytes]:
 def ask_wsgi(app: RateLimit, method: str, fields: tuple[tuple[str, str], ...]) -> Any:
     request = Request.blank("/", method=method, environ={"REMOTE_ADDR": PEER})
     request.headers.update(dict(fields))
-    return request.get_response(app)
+    response = request.get_response(app)
+    assert response.body is not None  # read, and closed: a place is given back
+    return response
 
 
 @pytest.mark.parametrize("name", EDGES)
@@ -358,3 +366,20 @@ def test_a_response_is_passed_on_with_what_limits_tell_beside_a_sticky_cookie(
     answer: Answer = world.ask()
     assert answer.fields["ratelimit"] == '"api";r=4;t=12'
     assert answer.fields["set-cookie"].startswith("wsgistack_node=")
+
+
+def test_a_window_of_the_calendar_follows_a_clock_that_is_set(worlds: list[LimitedWorld]) -> None:
+    world = make(worlds, make_limit("api", rate="2/calendar hour Asia/Kathmandu"))
+    assert world.board.limits is not None
+    assert world.statuses(3) == [200, 200, 429]
+    world.board.limits.keep_time(2 * 3_600_000_000)
+    assert world.ask().status == 429, "its window ends when it was said to end"
+    other = make(worlds, make_limit("api", rate="2/calendar hour Asia/Kathmandu"))
+    assert other.board.limits is not None
+    other.board.limits.keep_time(
+        -other.now_us + 5_399_000_000
+    )  # 1970: half an hour off, so the hour ends at half past
+    assert other.statuses(3) == [200, 200, 429]
+    assert other.ask().fields["retry-after"] == "1"
+    other.run_for(1.0)
+    assert other.ask().status == 200

@@ -95,11 +95,8 @@ def explain(
     lines = [f"request {question.method} {question.target}", _tell_service(service)]
     lines += map(_tell_limit, foreseen)
     refusing = next((one for one in foreseen if one.refused and not _is_dry(one, service)), None)
-    if refusing is not None:
-        return [
-            *lines,
-            f"answer {refusing.limit.settings['status']}: limit {refusing.limit.name} has no room",
-        ]
+    if refusing is not None and refusing.refused is not None:
+        return [*lines, f"answer {refusing.refused.status}: limit {refusing.limit.name} has no room"]
     if service.cache is not None:
         lines.append(_tell_cache(service.cache, question))
     if service.pool is None:

@@ -9,6 +9,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import unquote
 
 from wsgistack.balancer.limit import Limit, Step
@@ -18,6 +19,7 @@ from wsgistack.balancer.outside import Ledger
 from wsgistack.http.forwarded import Address, find_client, hops_of_x_forwarded_for
 from wsgistack.http.paths import normal_path
 from wsgistack.ratelimit.algorithms import NEVER
+from wsgistack.ratelimit.algorithms.concurrent import LEASE_US
 from wsgistack.settings import Value
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "Left",
     "find_address",
     "find_keys",
+    "find_state",
     "foresee",
     "is_about",
     "key_of_address",
@@ -119,13 +122,22 @@ def _fits(glob: str, path: str) -> bool:
     return re.fullmatch(".*".join(map(re.escape, glob.split("*"))), path, re.DOTALL) is not None
 
 
+def find_state(step: Step, key: bytes, ledger: Ledger, now: int) -> Any:
+    """Return the state of a key as the counter of *step* knows it, None if there is none."""
+    if step.kind == "exact":
+        return ledger.stamps(key, step.id, step.engine.rate.amount) or None
+    if step.kind == "concurrent":
+        return (now + LEASE_US,) * ledger.held(key, step.id) or None
+    return read_state(step.kind, step.engine.rate, ledger.get(key, step.id), now)
+
+
 def look(limit: Limit, keys: Sequence[bytes], ledger: Ledger) -> tuple[Left, ...]:
     """Return what each step leaves each key now."""
     now = ledger.now()
     found = []
     for key in keys:
         for step in limit.steps:
-            state = read_state(step.kind, step.engine.rate, ledger.get(key, step.id), now)
+            state = find_state(step, key, ledger, now)
             found.append(Left(step, key, *step.engine.counter.quota(state, now)))
     return tuple(found)
 
@@ -135,7 +147,7 @@ def foresee(limit: Limit, keys: Sequence[bytes], ledger: Ledger) -> Foreseen:
     now = ledger.now()
     for key in keys:
         for step in limit.steps:
-            state = read_state(step.kind, step.engine.rate, ledger.get(key, step.id), now)
+            state = find_state(step, key, ledger, now)
             wait, _ = step.engine.counter.decide(state, now, limit.cost if step.kind != "ban" else 0)
             if wait:
                 return Foreseen(limit, step, wait, look(limit, keys, ledger))

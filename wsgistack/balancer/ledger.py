@@ -63,6 +63,27 @@ class BoardLedger:
         except TimeoutError:
             raise CommandError(LOCKED) from None
 
+    def stamps(self, key: bytes, step: int, amount: int) -> tuple[int, ...]:
+        """Return when each unit that an exact step counts for a key is free again, in order."""
+        try:
+            return self._board.limit_stamps(key, step, amount, self.now())
+        except TimeoutError:
+            raise CommandError(LOCKED) from None
+
+    def held(self, key: bytes, step: int) -> int:
+        """Return how many places of a concurrent step requests of a key hold now."""
+        try:
+            return self._board.limit_places(key, step, self.now())
+        except TimeoutError:
+            raise CommandError(LOCKED) from None
+
+    def forget_stamps(self, key: bytes, step: int, amount: int) -> None:
+        """Free all units that an exact step counts for a key."""
+        try:
+            self._board.forget_limit_stamps(key, step, amount, self.now())
+        except TimeoutError:
+            raise CommandError(LOCKED) from None
+
     def look_at_bans(self) -> None:
         """Let workers look at bans where no limit makes any."""
         self._table.look_at_bans()
@@ -97,6 +118,17 @@ class EmptyLedger:
     def put(self, key: bytes, step: int, words: Words) -> bool:
         """Keep nothing."""
         return False
+
+    def stamps(self, key: bytes, step: int, amount: int) -> tuple[int, ...]:
+        """Return none."""
+        return ()
+
+    def held(self, key: bytes, step: int) -> int:
+        """Return 0."""
+        return 0
+
+    def forget_stamps(self, key: bytes, step: int, amount: int) -> None:
+        """Free nothing."""
 
     def look_at_bans(self) -> None:
         """Do nothing."""

@@ -36,6 +36,11 @@ class Step(NamedTuple):
         """One of plane/limit_kernels.KINDS."""
         return "ban" if self.engine.ban is not None else self.engine.rate.algorithm
 
+    @property
+    def status(self) -> int:
+        """What who is refused by it gets."""
+        return self.engine.rule.status or (503 if self.kind == "concurrent" else 429)
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -67,7 +72,7 @@ class Limit:
     def as_wire(self) -> Wire:
         """Return it as the plane wants it; its first rate is the ban."""
         kind, name = self.by
-        same = ("dry_run", "count_refused", "status", "ipv4_prefix", "ipv6_prefix")
+        same = ("dry_run", "count_refused", "ipv4_prefix", "ipv6_prefix")
         return {
             "slot": self.slot,
             "by": kind,
@@ -106,6 +111,7 @@ class Limit:
             "id": step.id,
             "policy": engine.policy_item,
             "prefix": engine.prefix,
+            "code": step.status,
             "status": f"HTTP/1.1 {status}\r\n",
             "problem": problem,
             "page": page,
@@ -118,6 +124,7 @@ class Limit:
                 "cost": self.cost if ban is None else 1,
                 "length_us": 0 if ban is None else ban.length_us,
                 "longest_us": 0 if ban is None else ban.longest_us,
+                "calendar": [engine.rate.calendar, engine.rate.zone] if engine.rate.calendar else [],
             },
         }
 

@@ -6,6 +6,7 @@ import ipaddress
 import re
 
 from wsgistack.errors import RateError, SettingError
+from wsgistack.ratelimit.algorithms.concurrent import MOST as MOST_PLACES
 from wsgistack.ratelimit.bans import parse_ban
 from wsgistack.ratelimit.rates import UNLIMITED, parse_rates
 from wsgistack.registry import find_nearest
@@ -18,7 +19,7 @@ MOST_NETWORKS = 64
 MOST_PATHS = 8  # plane/gates.pxd
 MOST_REFUSALS = 500  # of a ban, see plane/limit_kernels.pyx
 LONGEST_BURST_US = 100 * 365 * 86_400_000_000
-COUNTED_HERE = ("gcra", "fixed", "sliding")
+MOST_STAMPS = 500  # of an exact rate: each is 32 bytes of the table
 EMPTY_WORDS = ("none", '""', "''")
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH")
 KEYS = ("ip", "service", "global")
@@ -37,9 +38,12 @@ def _parse_rate(text: str) -> str:
             raise SettingError(f"rate: {text!r}: 'unlimited' stands alone")
         if rate == UNLIMITED:
             continue
-        if rate.algorithm not in COUNTED_HERE:
-            here = ", ".join(COUNTED_HERE)
-            raise SettingError(f"rate: '{rate}': the balancer counts by {here}, not by '{rate.algorithm}'")
+        if rate.algorithm == "exact" and rate.amount > MOST_STAMPS:
+            raise SettingError(
+                f"rate: '{rate}': the balancer keeps at most {MOST_STAMPS} stamps; 'sliding' keeps none"
+            )
+        if rate.algorithm == "concurrent" and rate.amount > MOST_PLACES:
+            raise SettingError(f"rate: '{rate}': at most {MOST_PLACES} at once can be counted")
         if rate.in_bytes:
             raise SettingError(f"rate: '{rate}': the balancer counts requests, not bytes")
         if rate.burst * rate.window_us > rate.amount * LONGEST_BURST_US:
@@ -112,6 +116,15 @@ def _show_list(value: Value) -> str:
     return ", ".join(value) or "none"
 
 
+def _parse_status(text: str) -> int:
+    if text.lower() in ("auto", "0"):
+        return 0
+    if not re.fullmatch(r"[45][0-9]{2}", text):
+        raise SettingError(f"status: '{text}' is not a number from 400 to 599, or auto")
+    return int(text)
+
+
+STATUS = Kind("status", _parse_status, lambda value: str(value or "auto"), "")
 RATE = Kind("rate", _parse_rate, str, "")
 KEY = Kind("key", _parse_key, str, "")
 BAN = Kind("ban", _parse_ban, lambda value: str(value) or "none", "")
@@ -127,7 +140,9 @@ LIMIT_SETTINGS = Table(
             "rate", RATE, "unlimited", "how much, such as 100/minute; 5/second burst 10; see ratelimit.md"
         ),
         Setting("key", KEY, "ip", "who shares it: ip, header:NAME (and ip), service, global"),
-        Setting("status", INT, 429, "of a refusal", least=400, most=599),
+        Setting(
+            "status", STATUS, 0, "of a refusal: 400 to 599, or auto, 503 for concurrent and 429 for the rest"
+        ),
         Setting("dry_run", BOOL, False, "refuse nobody, but count who would have been"),
         Setting("exempt", NETWORK_LIST, (), "networks that it is not about"),
         Setting(

@@ -22,7 +22,7 @@ def read_state(kind: str, rate: Rate, words: Words, now: int) -> Any:
     match kind:
         case "gcra":
             return a * rate.amount + b
-        case "fixed":
+        case "fixed" | "calendar":
             return ends, a
         case "sliding":
             return ends // rate.window_us - 2, a, b

@@ -126,6 +126,15 @@ class Ledger(Protocol):
     def put(self, key: bytes, step: int, words: tuple[int, int, int]) -> bool:
         """Set the state of a key; False if there is no room for it."""
 
+    def stamps(self, key: bytes, step: int, amount: int) -> tuple[int, ...]:
+        """Return when each unit that an exact step counts for a key is free again, in order."""
+
+    def held(self, key: bytes, step: int) -> int:
+        """Return how many places of a concurrent step requests of a key hold now."""
+
+    def forget_stamps(self, key: bytes, step: int, amount: int) -> None:
+        """Free all units that an exact step counts for a key."""
+
     def look_at_bans(self) -> None:
         """Let workers look at bans where no limit makes any."""
 

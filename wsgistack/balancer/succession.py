@@ -39,6 +39,7 @@ class Succession:
         counted = {int(slot): counts for slot, counts in state.get("counted", {}).items()}
         self.pasts = Pasts(nodes=Past(counted, self._read_node if self._before else None))
         self._named: Message = state.get("named", {})
+        self._seats = [] if self._before is None else [self._before.seats]
         self.sticky_secret = bytes.fromhex(state.get("sticky_secret", ""))
         changes = state.get("changes")
         self.changes = None if changes is None else [Entry(*one) for one in changes]
@@ -62,10 +63,12 @@ class Succession:
         """Return a new scoreboard, with the table of limits that the balancer before uses, if there is one."""
         inherited = self._inheritance.limits if self._inheritance else None
         try:
-            return Board.create(workers, inherited, ready_bytes)
+            board = Board.create(workers, inherited, ready_bytes)
         except ValueError as error:  # of another version
             self._log.warn("limits_forgotten", error=error)
-            return Board.create(workers, ready_bytes=ready_bytes)
+            board = Board.create(workers, ready_bytes=ready_bytes)
+        self._seats.append(board.seats)
+        return board
 
     def inherit(self, control: Control, listeners: Listeners) -> None:
         """Take over what was observed, and the sockets; before any command."""
@@ -83,13 +86,13 @@ class Succession:
         )
         self.pasts.limits.follow(_limits(control), named.get("limits", {}), board.limit if board else None)
 
-    def take_over(self) -> None:
+    def take_over(self, board: Board) -> None:
         """Tell the balancer before us that it can go, and keep what it counted when it is gone."""
         if self._inheritance:
             self._inheritance.take_over()
-            gevent.spawn(self._bury, self._inheritance)
+            gevent.spawn(self._bury, self._inheritance, board)
 
-    def _bury(self, inheritance: Inheritance) -> None:
+    def _bury(self, inheritance: Inheritance, board: Board) -> None:
         for _ in inheritance.channel:
             pass
         inheritance.channel.close()
@@ -99,7 +102,14 @@ class Succession:
         if self._before:
             self._before.close()
             self._before = None
+        self._seats = self._seats[1:]
+        self._free_seats(board)
         self._log.info("predecessor_ended")
+
+    def _free_seats(self, board: Board) -> None:
+        """Free what requests of balancers that are gone held of limits, unless one is on its way."""
+        if board.limits is not None and not self.is_under_way:
+            board.limits.keep_seats(self._seats)
 
     def hand_over(
         self, control: Control, listeners: Listeners, operations: Operations, *, board: Board
@@ -109,6 +119,7 @@ class Succession:
         problem = self._start(control, listeners, operations, board)
         if problem:
             self.is_under_way = False
+            self._free_seats(board)
             self._log.error("upgrade_failed", error=problem)
         return problem
 

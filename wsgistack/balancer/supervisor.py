@@ -162,7 +162,7 @@ class Supervisor:
         problem = self._put_pidfile()
         if problem:
             raise StartError(problem)
-        self._succession.take_over()
+        self._succession.take_over(self._board)
         self._log.info("ready", **self._listeners.addresses())
 
     def _put_pidfile(self) -> str:
@@ -331,6 +331,8 @@ class Supervisor:
                 gevent.sleep(SAMPLE_INTERVAL_S)
             self._checked.clear()
             self._control.sample(time.time())
+            if self._board.limits is not None:
+                self._board.limits.follow_clock()
             self._publish(wait=False)
 
     def _publish(self, *, wait: bool) -> str:

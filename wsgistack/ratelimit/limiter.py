@@ -306,7 +306,7 @@ class Limiter:
         """Count a refusal where the rule says so: under its limit, and towards a ban."""
         _, key, cost = claims[index]
         noted: list[Claim] = []
-        if refused.rule.count_refused and wait != NEVER:
+        if refused.rule.count_refused and wait != NEVER and refused.rate.algorithm != "concurrent":
             noted.append((refused.number, key, cost))
         ban = self._bans.get(refused.rule)
         if ban is not None:

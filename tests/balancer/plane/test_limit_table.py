@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from wsgistack.balancer.plane.limit_table import LimitTable
+from wsgistack.balancer.plane.limit_units import UnitsKernel
 
 RATE, OTHER = 0x1234_5678_9ABC_DEF0, 0x0FED_CBA9_8765_4321
 NOW = 1_000_000
@@ -106,6 +107,7 @@ def test_more_rates_than_a_stripe_can_share_are_refused_not_mixed(table: LimitTa
 DIE_WITH_A_LOCK = """
 import os, signal, sys
 from wsgistack.balancer.plane.limit_table import LimitTable
+from wsgistack.balancer.plane.limit_units import UnitsKernel
 table = LimitTable(int(sys.argv[1]))
 table.hold(b"a")
 os.kill(os.getpid(), signal.SIGKILL)
@@ -124,6 +126,7 @@ def test_who_is_killed_with_a_lock_leaves_it_to_the_others(table: LimitTable) ->
 HOLD_A_LOCK = """
 import sys
 from wsgistack.balancer.plane.limit_table import LimitTable
+from wsgistack.balancer.plane.limit_units import UnitsKernel
 table = LimitTable(int(sys.argv[1]))
 table.hold(b"a")
 print("held", flush=True)
@@ -165,3 +168,39 @@ def test_what_is_no_table_is_refused() -> None:
     os.close(fd)
     with pytest.raises(ValueError, match="places: 0 is not from 1"):
         LimitTable.create(0)
+
+
+# -- seats ---------------------------------------------------------------------------------
+
+
+def test_seats_are_given_in_a_row_and_given_again_once_they_are_left(table: LimitTable) -> None:
+    assert [table.take_seats(count) for count in (3, 2)] == [0, 3]
+    table.keep_seats([range(3, 5)])
+    assert [table.take_seats(count) for count in (4, 3)] == [5, 0]
+    with pytest.raises(ValueError, match="no 512 of 512 seats are free"):
+        table.take_seats(512)
+
+
+def test_a_seat_with_another_worker_holds_nothing_of_the_one_before(table: LimitTable) -> None:
+    first, second = (holder(table, table.take_seats(1)) for _ in range(2))
+    assert [first.decide(NOW), second.decide(NOW)] == [0, 0]
+    assert first.quota(NOW) == (3, 1_000_000)
+    table.renew_seat(0)
+    assert first.quota(NOW) == (4, 1_000_000)
+    table.keep_seats([])
+    assert first.quota(NOW) == (5, 0)
+
+
+def holder(table: LimitTable, seat: int) -> UnitsKernel:
+    numbers = {"kind": "concurrent", "amount": 5, "window_us": 0, "burst": 5, "cost": 1}
+    return UnitsKernel(table, numbers | {"length_us": 0, "longest_us": 0, "calendar": []}, seat, key=b"a")
+
+
+def test_a_clock_that_was_set_is_followed_and_one_that_is_read_late_is_not(table: LimitTable) -> None:
+    right = table.offset_us
+    table.keep_time(right - 400_000)
+    table.follow_clock()
+    assert table.offset_us == right - 400_000
+    table.keep_time(right - 3_600_000_000)
+    table.follow_clock()
+    assert abs(table.offset_us - right) < 600_000_000

@@ -135,6 +135,7 @@ cdef struct BoardView:           # what the plane holds
     WorkerBlock* blocks          # of all workers
     uint32_t worker
     uint32_t workers
+    uint32_t seat                # of the worker, in the table of limits
 
 
 # GCC's built-ins: the total order of sequential consistency is what the proof at board_take needs.

@@ -14,6 +14,7 @@ from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.string cimport memcpy, memset
 
 from wsgistack.balancer.outside import Outcomes
+from wsgistack.balancer.plane.limit_units import count_places, find_stamps, forget_stamps
 from wsgistack.balancer.plane.ready_table import LEAST_BYTES
 
 MAGIC = b"wsgistk6"
@@ -29,7 +30,7 @@ cdef enum:
 cdef struct Header:
     char magic[8]
     uint32_t workers
-    uint32_t pad
+    uint32_t first_seat          # of these workers, in the table of limits
     uint64_t latest_hold_ms
 
 
@@ -89,6 +90,7 @@ cdef class Board:
                       ReadyTable.create(max(ready_bytes, LEAST_BYTES)) if ready_bytes else None)
         board.wakes = [os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in range(workers)]
         board.seed(os.urandom(16))
+        (<Header*>board.mem).first_seat = board.limits.take_seats(workers)
         return board
 
     @staticmethod
@@ -129,6 +131,7 @@ cdef class Board:
         v.blocks = self.block(0)
         v.worker = worker
         v.workers = self.workers
+        v.seat = (<Header*>self.mem).first_seat + <uint32_t>worker
         return v
 
     def _check(self, slot: int, limit: int) -> None:
@@ -252,6 +255,18 @@ cdef class Board:
             out["trouble"] += n.trouble
         return out
 
+    def limit_stamps(self, key: bytes, step: int, amount: int, now: int) -> tuple:
+        """See limit_units.find_stamps."""
+        return find_stamps(self.limits, key, step, amount, now)
+
+    def forget_limit_stamps(self, key: bytes, step: int, amount: int, now: int) -> None:
+        """See limit_units.forget_stamps."""
+        forget_stamps(self.limits, key, step, amount, now)
+
+    def limit_places(self, key: bytes, step: int, now: int) -> int:
+        """See limit_units.count_places."""
+        return count_places(self.limits, key, step, now)
+
     def top(self, slot: int) -> dict:
         """Return {key: refusals} of those whom a limit refuses most; what is rare may be counted too high."""
         self._check(slot, LIMIT_SLOTS)
@@ -335,6 +350,13 @@ cdef class Board:
             b.services[i].waiting = 0
             memset(&self.queues()[i].cells[<int>worker], 0, sizeof(QueueCell))
         self.waiters().count[<int>worker] = 0
+        if self.limits is not None:
+            self.limits.renew_seat(self.seats[worker])
+
+    @property
+    def seats(self) -> range:
+        """The seats of these workers in the table of limits."""
+        return range((<Header*>self.mem).first_seat, (<Header*>self.mem).first_seat + self.workers)
 
     def close(self) -> None:
         """Unmap it and close the descriptor; nothing may use it afterwards."""

@@ -3,6 +3,7 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from wsgistack.balancer.plane.buf cimport Buf
+from wsgistack.balancer.plane.limit_units cimport Lease
 from wsgistack.balancer.plane.reasons cimport (
     WHY_BAD_RESPONSE,
     WHY_BANNED,
@@ -131,6 +132,8 @@ cdef struct Exchange:
     uint8_t way                  # page_rules.Way
     uint8_t inner                # the keeper asks, see Client
     uint8_t insert_if_set        # `insert` goes only with an answer that sets a cookie anyway
+    Lease* leases                # places of limits of concurrency that it holds
+    uint32_t n_leases
     uint32_t skip                # bytes behind the head that are passed over: the body of a refused request
     uint8_t queued               # waits in a queue, see queues.pyx
     uint8_t lane                 # queues.pxd

@@ -9,7 +9,7 @@ passes uncounted: our trouble is not the client's.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 
 from wsgistack.balancer.plane.asker cimport Asker, find_asker, find_keys
@@ -18,8 +18,15 @@ from wsgistack.balancer.plane.buf cimport Buf, buf_data, buf_len, buf_release, b
 from wsgistack.balancer.plane.core cimport Client, Core, Service, core_refresh
 from wsgistack.balancer.plane.exchange cimport Exchange, exchange_free, exchange_new
 from wsgistack.balancer.plane.gate_answer cimport gate_refuse, gate_tell
-from wsgistack.balancer.plane.gates cimport KEY_BYTES, MAX_KEYS, AskerKey, Claim, Claims, Gate, GateLimit
-from wsgistack.balancer.plane.limit_kernels cimport LIMIT_BAN, LIMIT_NEVER, LimitState, limit_charge, limit_decide
+from wsgistack.balancer.plane.gates cimport KEY_BYTES, MAX_KEYS, AskerKey, Claim, Claims, Gate, GateLimit, GateRate
+from wsgistack.balancer.plane.limit_kernels cimport (
+    LIMIT_BAN,
+    LIMIT_NEVER,
+    LimitState,
+    limit_charge,
+    limit_decide,
+    limit_turn,
+)
 from wsgistack.balancer.plane.limit_table cimport (
     STRIPES,
     TableView,
@@ -28,6 +35,7 @@ from wsgistack.balancer.plane.limit_table cimport (
     table_unlock,
     table_write,
 )
+from wsgistack.balancer.plane.limit_units cimport Lease, units_charge, units_decide, units_release, units_take
 from wsgistack.balancer.plane.networks cimport networks_hold
 from wsgistack.balancer.plane.paths cimport path_fits, path_of_target
 from wsgistack.balancer.plane.wire cimport M_GET, M_HEAD, Head, parse_request_head
@@ -81,12 +89,27 @@ cdef int lock_all(const TableView* t, const Locks* locks) noexcept nogil:
 
 # -- one decision --------------------------------------------------------------------------
 
-cdef void settle(const TableView* t, Claims* all, int64_t now) noexcept nogil:
-    cdef Claim* claim
+cdef int64_t ask(const TableView* t, Claim* claim, int64_t now) noexcept nogil:
+    if claim.rate.rate.kind > LIMIT_BAN:
+        return units_decide(t, claim.key.hash, claim.rate.id, &claim.rate.rate, now, &claim.state, &claim.at)
+    table_read(t, claim.key.hash, claim.rate.id, now, &claim.state)
+    limit_turn(&claim.rate.rate, now, t.head.offset_us)
+    return limit_decide(&claim.rate.rate, &claim.state, now)
+
+
+cdef int take(const TableView* t, Claim* claim, int64_t now, uint32_t seat) noexcept nogil:
+    cdef const GateRate* rate = claim.rate
+    if rate.rate.kind == LIMIT_BAN:
+        return 1
+    if rate.rate.kind > LIMIT_BAN:
+        return units_take(t, claim.key.hash, rate.id, &rate.rate, now, seat, &claim.state, claim.at, &claim.lease)
+    return table_write(t, claim.key.hash, rate.id, now, &claim.state)
+
+
+cdef void settle(const TableView* t, Claims* all, int64_t now, uint32_t seat) noexcept nogil:
     cdef uint32_t i
     for i in range(all.n):
-        claim = &all.claims[i]
-        if claim.rate.rate.kind != LIMIT_BAN and not table_write(t, claim.key.hash, claim.rate.id, now, &claim.state):
+        if not take(t, &all.claims[i], now, seat):
             all.refused = <int>i     # more rates than a stripe has shared places: who can not be counted can not pass
             all.wait_us = 1000000
             return
@@ -95,7 +118,9 @@ cdef void settle(const TableView* t, Claims* all, int64_t now) noexcept nogil:
 cdef void note(const TableView* t, const Claim* claim, int64_t wait_us, int64_t now) noexcept nogil:
     # Count a refusal where its limit says so: under its own rate, and towards a ban.
     cdef LimitState state
-    if claim.limit.count_refused and wait_us != LIMIT_NEVER:
+    if claim.limit.count_refused and wait_us != LIMIT_NEVER and claim.rate.rate.kind > LIMIT_BAN:
+        units_charge(t, claim.key.hash, claim.rate.id, &claim.rate.rate, now)
+    elif claim.limit.count_refused and wait_us != LIMIT_NEVER:
         state = claim.state
         limit_charge(&claim.rate.rate, &state, now)
         table_write(t, claim.key.hash, claim.rate.id, now, &state)
@@ -105,23 +130,27 @@ cdef void note(const TableView* t, const Claim* claim, int64_t wait_us, int64_t 
         table_write(t, claim.key.hash, claim.limit.rates[0].id, now, &state)
 
 
-cdef void decide(const TableView* t, Claims* all, int64_t now) noexcept nogil:
+cdef void decide(const TableView* t, Claims* all, int64_t now, uint32_t seat) noexcept nogil:
     cdef Claim* claim
     cdef uint32_t i
     all.refused = -1
     for i in range(all.n):
         claim = &all.claims[i]
-        table_read(t, claim.key.hash, claim.rate.id, now, &claim.state)
-        all.wait_us = limit_decide(&claim.rate.rate, &claim.state, now)
+        claim.lease.place = NULL
+        all.wait_us = ask(t, claim, now)
         if all.wait_us:
             all.refused = <int>i
             break
     if all.refused < 0:
-        settle(t, all, now)
+        settle(t, all, now, seat)
         return
     for i in range(all.n):
         claim = &all.claims[i]
-        table_read(t, claim.key.hash, claim.rate.id, now, &claim.state)
+        claim.lease.place = NULL
+        if claim.rate.rate.kind > LIMIT_BAN:
+            ask(t, claim, now)
+        else:
+            table_read(t, claim.key.hash, claim.rate.id, now, &claim.state)
     claim = &all.claims[all.refused]
     if claim.rate.rate.kind != LIMIT_BAN:
         note(t, claim, all.wait_us, now)
@@ -135,10 +164,39 @@ cdef int decide_locked(Core* core, Claims* all) noexcept nogil:
     gather(all, &locks)
     if not lock_all(t, &locks):
         return 0
-    decide(t, all, <int64_t>core.now_us)
+    decide(t, all, <int64_t>core.now_us, core.board.seat)
     for i in range(locks.n):
         table_unlock(t, locks.stripes[i])
     return 1
+
+
+# -- what requests hold --------------------------------------------------------------------
+
+cdef void hold(Exchange* ex, Claims* all) noexcept nogil:
+    # Keep what was taken until the request ends; not of one that is refused after all.
+    cdef uint32_t i
+    cdef Lease* grown
+    for i in range(all.n):
+        if all.claims[i].lease.place == NULL:
+            continue
+        grown = NULL
+        if all.refused < 0:
+            grown = <Lease*>realloc(ex.leases, (ex.n_leases + 1) * sizeof(Lease))
+        if grown == NULL:
+            units_release(&all.claims[i].lease)
+            continue
+        grown[ex.n_leases] = all.claims[i].lease
+        ex.leases = grown
+        ex.n_leases += 1
+
+
+cdef void gate_release(Exchange* ex) noexcept nogil:
+    cdef uint32_t i
+    for i in range(ex.n_leases):
+        units_release(&ex.leases[i])
+    free(ex.leases)
+    ex.leases = NULL
+    ex.n_leases = 0
 
 
 # -- what is counted -----------------------------------------------------------------------
@@ -241,6 +299,7 @@ cdef int gate_answers(Client* c, const Head* h, const char* p) noexcept nogil:
         claim_all(core.limits, limit, &keys[i * MAX_KEYS], n, &watched)
         if decide_locked(core, &watched):
             count(core, &watched, 1)
+            hold(c.ex, &watched)
     buf_release(&path)
     if all.n == 0:
         return 0
@@ -248,6 +307,7 @@ cdef int gate_answers(Client* c, const Head* h, const char* p) noexcept nogil:
         counts(core, all.claims[0].limit).trouble += 1
         return 0
     count(core, &all, 0)
+    hold(c.ex, &all)
     if all.refused >= 0:
         gate_refuse(c, &all, h, p)
         return 1
@@ -271,6 +331,7 @@ cdef double gate_time(Core* core, Service* service, bytes head, int keys, int co
         (<uint32_t*>c.peer_address)[0] = <uint32_t>(i % keys) * <uint32_t>2654435761
         refused += gate_answers(c, &core.head, head)
         buf_release(&ex.told)
+        gate_release(ex)
     core_refresh(core)
     began_us = core.now_us - began_us
     exchange_free(ex)

@@ -159,7 +159,7 @@ cdef void gate_refuse(Client* c, const Claims* all, const Head* h, const char* p
     cdef uint32_t size = rate.problem.n
     ex.own = 1
     ex.why = WHY_BANNED if rate.rate.kind == LIMIT_BAN else WHY_RATE_LIMITED
-    ex.status = all.claims[all.refused].limit.status
+    ex.status = rate.code
     ex.res_state = RES_DONE
     ex.started = 1
     c.ep.core.board.mine.services[c.service.slot].refused += 1

@@ -36,6 +36,7 @@ cdef int fill_rate(GateRate* rate, dict spec) except -1:
         raise ValueError(f"a page of {len(spec['page'])} bytes")
     limit_fill(&rate.rate, spec["numbers"])
     rate.id = spec["id"]
+    rate.code = spec["code"]
     fill_text(&rate.policy, spec["policy"])
     fill_text(&rate.prefix, spec["prefix"])
     fill_text(&rate.status, spec["status"])
@@ -58,7 +59,6 @@ cdef int fill_limit(GateLimit* limit, dict spec, bint dry_run) except -1:
     limit.tells = spec["tells"] and not limit.dry_run
     limit.bans = spec["bans"]
     limit.count_refused = spec["count_refused"]
-    limit.status = spec["status"]
     limit.methods = sum(1 << METHODS[word] for word in spec["methods"])
     if len(spec["path"]) > MAX_PATHS:
         raise ValueError(f"{len(spec['path'])} paths")

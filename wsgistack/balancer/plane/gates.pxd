@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from wsgistack.balancer.plane.limit_kernels cimport LimitRate, LimitState
+from wsgistack.balancer.plane.limit_units cimport Lease
 from wsgistack.balancer.plane.networks cimport Cidr
 
 cdef enum:
@@ -33,6 +34,7 @@ cdef struct GateRate:
     Text policy                  # its item of RateLimit-Policy
     Text prefix                  # how its item of RateLimit begins
     Text status                  # of a refusal: the status line
+    uint16_t code                # and its number
     Text problem                 # the bodies
     Text page
     Text page_end                # the page is followed by when to try again, and by this
@@ -46,7 +48,6 @@ cdef struct GateLimit:
     uint8_t bans                 # it shuts out who is refused too often
     uint8_t count_refused
     uint8_t n_rates
-    uint16_t status
     uint16_t methods             # a bit for each MethodId; 0: all
     uint8_t n_paths              # 0: all
     Text paths[MAX_PATHS]        # globs
@@ -75,6 +76,8 @@ cdef struct Claim:               # one rate under one key
     const GateRate* rate
     const AskerKey* key
     LimitState state             # after the decision
+    int64_t at                   # of its stamps, see limit_units.pxd
+    Lease lease                  # what it took
 
 
 cdef struct Claims:

@@ -3,11 +3,18 @@
 from libc.stdint cimport int64_t, uint8_t
 
 
+cdef extern from *:
+    const int64_t FOREVER "INT64_MAX"    # the end of what lasts until somebody ends it
+
+
 cdef enum LimitKind:             # in the order of KINDS
     LIMIT_GCRA = 0
     LIMIT_FIXED
     LIMIT_SLIDING
+    LIMIT_CALENDAR
     LIMIT_BAN
+    LIMIT_EXACT                  # from here on each unit has a place of its own: limit_units.pyx
+    LIMIT_CONCURRENT
 
 cdef enum:
     LIMIT_NEVER = -1             # a wait that does not help: algorithms.NEVER
@@ -25,14 +32,21 @@ cdef struct LimitRate:           # one rate, or a ban, with its numbers looked u
     int64_t step_rest
     int64_t length_us            # ban: the first one, and the longest
     int64_t longest_us
+    int calendar                 # which of CALENDARS
+    int64_t end_us               # calendar: when the window at hand ends, as states have it
+    int64_t end_wall_us          # and as clocks on the wall do
+    int64_t offset_us            # between the two when this was found
 
 
 cdef struct LimitState:          # of one key; from ends_us on it is as good as none
     int64_t ends_us
-    int64_t a                    # gcra: arrival time in us; fixed: used; sliding: used before; ban: see there
+    int64_t a                    # gcra: arrival time in us; fixed, calendar: used; sliding: used before; ban: see there
     int64_t b                    # gcra: its rest in 1/amount us; sliding: used
+                                 # exact and concurrent, while a request is decided: units left, us until there are more
 
 
+# Know the window at hand of a calendar's rate; before the next two. *offset_us*: the wall's clock minus *now*.
+cdef void limit_turn(const LimitRate* r, int64_t now, int64_t offset_us) noexcept nogil
 # Return 0 and change the state when a request may pass, else how many us it has to wait.
 cdef int64_t limit_decide(const LimitRate* r, LimitState* s, int64_t now) noexcept nogil
 # Count a request (of a ban: a refusal) whatever the limit says.

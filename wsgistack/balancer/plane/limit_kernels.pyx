@@ -4,14 +4,18 @@ All is integer arithmetic in microseconds; where a product may pass 64 bits it i
 A state of zeros is none.  gcra keeps its arrival time as whole microseconds and a rest, so that
 each word can be written alone: whoever dies between two writes leaves less than a microsecond wrong.
 A ban packs four numbers into two words: times and end of its window, refusals and end of the ban.
+exact and concurrent have no state of that size: limit_units.pyx.
 """
 
 from libc.stdint cimport int64_t
 
+from wsgistack.ratelimit.algorithms.calendar import window_end
+
 cdef extern from *:
     ctypedef long long wide "__int128"
 
-KINDS = ("gcra", "fixed", "sliding", "ban")    # LimitKind
+KINDS = ("gcra", "fixed", "sliding", "calendar", "ban", "exact", "concurrent")    # LimitKind
+CALENDARS: list[tuple[str, str]] = []    # (unit, zone) of all calendars that some rate ever had here
 
 cdef enum:
     TIME_BITS = 54               # microseconds: 570 years
@@ -62,14 +66,34 @@ cdef int64_t gcra_quota(const LimitRate* r, const LimitState* s, int64_t now, in
     return <int64_t>left
 
 
-# -- fixed ---------------------------------------------------------------------------------
+# -- fixed, and windows of the calendar ----------------------------------------------------
+
+cdef void find_window(LimitRate* r, int64_t now, int64_t offset_us) noexcept with gil:
+    # Once in a window, and when the clock was set: time zones are Python's.
+    try:
+        unit, zone = CALENDARS[r.calendar]
+        r.end_wall_us = window_end(unit, zone, now + offset_us)
+    except Exception:            # a zone that this machine has lost
+        r.end_wall_us = now + offset_us + r.window_us
+    r.offset_us = offset_us
+    r.end_us = r.end_wall_us - offset_us
+
+
+cdef void limit_turn(const LimitRate* r, int64_t now, int64_t offset_us) noexcept nogil:
+    if r.kind == LIMIT_CALENDAR and (now + offset_us >= r.end_wall_us or offset_us != r.offset_us):
+        find_window(<LimitRate*>r, now, offset_us)
+
+
+cdef inline int64_t fixed_end(const LimitRate* r, int64_t now) noexcept nogil:
+    return r.end_us if r.kind == LIMIT_CALENDAR else now + r.window_us
+
 
 cdef int64_t fixed_decide(const LimitRate* r, LimitState* s, int64_t now) noexcept nogil:
     if r.cost > r.amount:
         return LIMIT_NEVER
     if s.ends_us <= now:
         s.a = r.cost
-        s.ends_us = now + r.window_us
+        s.ends_us = fixed_end(r, now)
         return 0
     if s.a + r.cost > r.amount:
         return s.ends_us - now
@@ -80,7 +104,7 @@ cdef int64_t fixed_decide(const LimitRate* r, LimitState* s, int64_t now) noexce
 cdef void fixed_charge(const LimitRate* r, LimitState* s, int64_t now) noexcept nogil:
     if s.ends_us <= now:
         s.a = 0
-        s.ends_us = now + r.window_us
+        s.ends_us = fixed_end(r, now)
     s.a += r.cost
 
 
@@ -190,7 +214,7 @@ cdef void ban_charge(const LimitRate* r, LimitState* s, int64_t now) noexcept no
 cdef int64_t limit_decide(const LimitRate* r, LimitState* s, int64_t now) noexcept nogil:
     if r.kind == LIMIT_GCRA:
         return gcra_decide(r, s, now)
-    if r.kind == LIMIT_FIXED:
+    if r.kind == LIMIT_FIXED or r.kind == LIMIT_CALENDAR:
         return fixed_decide(r, s, now)
     if r.kind == LIMIT_SLIDING:
         return sliding_decide(r, s, now)
@@ -202,7 +226,7 @@ cdef void limit_charge(const LimitRate* r, LimitState* s, int64_t now) noexcept 
     if r.kind == LIMIT_GCRA:
         gcra_step(r, s, now, &a, &b)
         gcra_put(s, a, b)
-    elif r.kind == LIMIT_FIXED:
+    elif r.kind == LIMIT_FIXED or r.kind == LIMIT_CALENDAR:
         fixed_charge(r, s, now)
     elif r.kind == LIMIT_SLIDING:
         sliding_charge(r, s, now)
@@ -213,10 +237,13 @@ cdef void limit_charge(const LimitRate* r, LimitState* s, int64_t now) noexcept 
 cdef int64_t limit_quota(const LimitRate* r, const LimitState* s, int64_t now, int64_t* more_us) noexcept nogil:
     if r.kind == LIMIT_GCRA:
         return gcra_quota(r, s, now, more_us)
-    if r.kind == LIMIT_FIXED:
+    if r.kind == LIMIT_FIXED or r.kind == LIMIT_CALENDAR:
         return fixed_quota(r, s, now, more_us)
     if r.kind == LIMIT_SLIDING:
         return sliding_quota(r, s, now, more_us)
+    if r.kind > LIMIT_BAN:
+        more_us[0] = s.b
+        return s.a
     more_us[0] = ban_until(s) - now if ban_until(s) > now else 0
     return 0
 
@@ -229,6 +256,11 @@ cdef int limit_fill(LimitRate* r, dict numbers) except -1:
     r.cost = numbers["cost"]
     r.length_us = numbers["length_us"]
     r.longest_us = numbers["longest_us"]
+    if numbers["calendar"]:
+        calendar = tuple(numbers["calendar"])
+        if calendar not in CALENDARS:
+            CALENDARS.append(calendar)
+        r.calendar = CALENDARS.index(calendar)
     r.full_us, r.full_rest = divmod(numbers["burst"] * numbers["window_us"], numbers["amount"])
     r.step_us, r.step_rest = divmod(numbers["cost"] * numbers["window_us"], numbers["amount"])
     return 0
@@ -248,10 +280,12 @@ cdef class Kernel:
 
     def decide(self, now: int) -> int:
         """Return 0 if a request may pass, else its wait."""
+        limit_turn(&self.rate, now, 0)
         return limit_decide(&self.rate, &self.state, now)
 
     def charge(self, now: int) -> None:
         """Count one whatever the limit says."""
+        limit_turn(&self.rate, now, 0)
         limit_charge(&self.rate, &self.state, now)
 
     def quota(self, now: int) -> tuple:

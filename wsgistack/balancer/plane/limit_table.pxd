@@ -8,6 +8,7 @@ cdef enum:
     STRIPES = 256                # each with a lock of its own
     WINDOW = 16                  # places that a key may have
     SHARED = 512                 # places of a stripe for those that found none, by rate
+    SEATS = 512                  # of workers, those of a balancer and of its successor
 
 
 cdef extern from "<pthread.h>" nogil:
@@ -30,10 +31,18 @@ cdef struct TableHead:
     uint64_t places              # of each stripe
     uint64_t secret[2]           # of the hash of keys
     uint64_t banned              # somebody was, by hand: bans are looked at where no rule has any
+    int64_t offset_us            # the clock on the wall minus the time of states: all workers' windows of a day end together
+    uint32_t top                 # no seat from here on was ever taken
+
+
+cdef struct Seat:                # a worker: what it holds ends with it
+    uint64_t generation          # 0: nobody's
+    uint64_t used                # it holds, or held, something
 
 
 cdef struct TableView:
     TableHead* head
+    Seat* seats
     Stripe* stripes
     Place* shared
     Place* places
@@ -51,9 +60,14 @@ cdef void table_read(const TableView* t, uint64_t key, uint64_t rate, int64_t no
 cdef int table_write(const TableView* t, uint64_t key, uint64_t rate, int64_t now, const LimitState* state) noexcept nogil
 
 
+# The same, and where it stands now; NULL for 0.
+cdef Place* table_put(const TableView* t, uint64_t key, uint64_t rate, int64_t now, const LimitState* state) noexcept nogil
+
+
 cdef class LimitTable:
     cdef readonly int fd
     cdef TableView view
     cdef size_t size
     cdef object mapping
+    cdef vacate(self, int seat, uint64_t generation)
     cdef int change(self, bytes key, uint64_t rate, int64_t now, const LimitState* state) except -1

@@ -6,6 +6,9 @@ itself (limit_kernels.pyx).  No one sweeps: a place whose state has ended is fre
 
 A full table forgives nobody.  A key that finds no place is counted together with all others of its
 stripe that found none, and a key that finds a place later begins with what was counted there.
+
+What requests hold while they run (limit_units.pyx) is held by a worker's seat, and the supervisor
+gives a seat that lost its worker another generation: what the dead one held counts no more.
 """
 
 import mmap
@@ -17,6 +20,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
 
+from wsgistack.balancer.plane.limit_kernels cimport FOREVER
 from wsgistack.store.shm.hash cimport siphash
 
 cdef extern from "<pthread.h>" nogil:
@@ -51,22 +55,25 @@ cdef extern from *:
 
 cdef enum:
     HEADER = 4096
+    SEATS_BYTES = 8192           # SEATS * sizeof(Seat)
     SPINS = 200                  # a decision takes 0.1 to 0.5 us
     PATIENCE_NS = 5000000        # for an owner that is stopped, or has lost its processor
     WRITING = 1
 
-MAGIC = b"wsgilim1"
+MAGIC = b"wsgilim2"
+LEAST_STEP_US = 1_000_000
 PLACES = 512                     # of each stripe: 131,072 keys in 4 MiB, of which only what is used is taken
 
 
 cdef size_t table_size(uint64_t places):
-    return HEADER + STRIPES * (sizeof(Stripe) + (SHARED + places) * sizeof(Place))
+    return HEADER + SEATS_BYTES + STRIPES * (sizeof(Stripe) + (SHARED + places) * sizeof(Place))
 
 
 cdef TableView table_view(char* base, uint64_t places):
     cdef TableView t
     t.head = <TableHead*>base
-    t.stripes = <Stripe*>(base + HEADER)
+    t.seats = <Seat*>(base + HEADER)
+    t.stripes = <Stripe*>(base + HEADER + SEATS_BYTES)
     t.shared = <Place*>(t.stripes + STRIPES)
     t.places = t.shared + STRIPES * SHARED
     t.n = places
@@ -158,7 +165,7 @@ cdef inline void put(Place* place, uint64_t mark, const LimitState* state) noexc
     store_word(&place.mark, mark)
 
 
-cdef int table_write(const TableView* t, uint64_t key, uint64_t rate, int64_t now, const LimitState* state) noexcept nogil:
+cdef Place* table_put(const TableView* t, uint64_t key, uint64_t rate, int64_t now, const LimitState* state) noexcept nogil:
     cdef Place* free = NULL
     cdef uint64_t mark = mark_of(key, rate)
     cdef Place* place = find_own(t, key, mark, now, &free)
@@ -169,10 +176,30 @@ cdef int table_write(const TableView* t, uint64_t key, uint64_t rate, int64_t no
         place = find_shared(t, key, rate, now, &free)
         if place == NULL:
             place = free
-    if place == NULL:
-        return 0
-    put(place, mark, state)
-    return 1
+    if place != NULL:
+        put(place, mark, state)
+    return place
+
+
+cdef int table_write(const TableView* t, uint64_t key, uint64_t rate, int64_t now, const LimitState* state) noexcept nogil:
+    return table_put(t, key, rate, now, state) != NULL
+
+
+cdef void sweep_stripe(Place* places, uint64_t n, int64_t generation) noexcept nogil:
+    cdef uint64_t i
+    for i in range(n):
+        if places[i].state.ends_us == FOREVER and places[i].state.b == generation:
+            places[i].state.ends_us = 0
+
+
+cdef void sweep(const TableView* t, uint64_t generation) noexcept nogil:
+    # Free what a seat of that generation held: it has no end of its own.
+    cdef uint32_t stripe
+    for stripe in range(STRIPES):
+        if table_lock(t, stripe):
+            sweep_stripe(t.places + stripe * t.n, t.n, <int64_t>generation)
+            sweep_stripe(t.shared + stripe * SHARED, SHARED, <int64_t>generation)
+            table_unlock(t, stripe)
 
 
 # -- Python's side -------------------------------------------------------------------------
@@ -217,12 +244,59 @@ cdef class LimitTable:
         for i in range(STRIPES):
             pthread_mutex_init(&table.view.stripes[i].lock, &attributes)
         pthread_mutexattr_destroy(&attributes)
+        table.keep_time(time.time_ns() // 1000 - table.now())
         return table
 
     @staticmethod
     def now() -> int:
         """Return the time by which states are kept."""
         return time.monotonic_ns() // 1000
+
+    def keep_time(self, offset_us: int) -> None:
+        """Let windows of the calendar follow the clock on the wall, which is *offset_us* ahead of `now`."""
+        self.view.head.offset_us = offset_us
+
+    @property
+    def offset_us(self) -> int:
+        """How far ahead it is."""
+        return self.view.head.offset_us
+
+    def follow_clock(self) -> None:
+        """Do so if the clock was set, by a second at least; workers would differ by what it is read late."""
+        offset_us = time.time_ns() // 1000 - self.now()
+        if abs(offset_us - self.view.head.offset_us) >= LEAST_STEP_US:
+            self.keep_time(offset_us)
+
+    def take_seats(self, count: int) -> int:
+        """Give seats in a row to *count* workers and return the first; ValueError if there are not so many."""
+        cdef int first, i
+        for first in range(SEATS - <int>count + 1):
+            if all(self.view.seats[first + i].generation == 0 for i in range(<int>count)):
+                for i in range(first, first + <int>count):
+                    self.renew_seat(i)
+                self.view.head.top = max(self.view.head.top, <uint32_t>(first + <int>count))
+                return first
+        raise ValueError(f"limits: no {count} of {SEATS} seats are free")
+
+    def renew_seat(self, seat: int) -> None:
+        """Let another worker have that seat: what the one before held is free."""
+        self.vacate(seat, int.from_bytes(os.urandom(8), "little") >> 1 | 1)
+
+    def keep_seats(self, kept: list) -> None:
+        """Free all seats but those of the ranges *kept*: their workers are gone for good."""
+        cdef int seat
+        for seat in range(<int>self.view.head.top):
+            if self.view.seats[seat].generation and not any(seat in seats for seats in kept):
+                self.vacate(seat, 0)
+
+    cdef vacate(self, int seat, uint64_t generation):
+        cdef Seat* s = &self.view.seats[seat]
+        cdef uint64_t before = s.generation
+        cdef bint used = s.used
+        s.used = 0
+        s.generation = generation
+        if used:
+            sweep(&self.view, before)
 
     def get(self, key: bytes, rate: int, now: int) -> tuple:
         """Return (ends_us, a, b) of a key, zeros if nothing is known of it; TimeoutError if that is locked."""

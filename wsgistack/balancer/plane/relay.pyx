@@ -52,6 +52,7 @@ from wsgistack.balancer.plane.exchange cimport (
     exchange_free,
 )
 from wsgistack.balancer.plane.forward cimport forward_past_keeper
+from wsgistack.balancer.plane.gate cimport gate_release
 from wsgistack.balancer.plane.own_answer cimport ex_answer
 from wsgistack.balancer.plane.page_rules cimport WAY_HOP
 from wsgistack.balancer.plane.pipes cimport (
@@ -140,6 +141,8 @@ cdef void relay_drop(Client* c) noexcept nogil:
     c.relay_up = NULL
     c.relay_down = NULL
     client_counts(c).in_flight -= 1
+    if c.ex.n_leases:
+        gate_release(c.ex)
     sticky_drop(c.ex)
     exchange_free(c.ex)
     c.ex = NULL

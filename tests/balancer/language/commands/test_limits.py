@@ -10,7 +10,9 @@ from wsgistack.balancer.control import Control
 from wsgistack.balancer.difference import difference
 from wsgistack.balancer.language.session import Session
 from wsgistack.balancer.ledger import BoardLedger
+from wsgistack.balancer.limit import Step
 from wsgistack.balancer.plane.board import Board
+from wsgistack.balancer.plane.limit_units import UnitsKernel
 
 ADDRESS = b"a" + b"\0" * 10 + b"\xff\xff" + bytes([10, 9, 8, 7])
 
@@ -125,7 +127,7 @@ def test_the_list_has_rates_keys_and_counts(stage: LimitedStage) -> None:
 
 def test_one_limit_is_shown_with_its_settings_counts_and_users(stage: LimitedStage) -> None:
     lines = stage.say("limit show api")
-    assert lines[:3] == ["rate 100/hour fixed", "key ip", "status 429"]
+    assert lines[:3] == ["rate 100/hour fixed", "key ip", "status auto"]
     assert lines[-3:] == ["trouble 0", "services mysite", "."]
 
 
@@ -202,6 +204,36 @@ def test_a_successor_knows_which_states_were_reset(stage: LimitedStage) -> None:
     other.control.restore_names(stage.control.export())
     assert other.control.snapshot.limits["api"] == stage.control.snapshot.limits["api"]
     other.board.close()
+
+
+def test_units_that_are_kept_apart_are_shown_and_a_client_s_stamps_forgotten(stage: LimitedStage) -> None:
+    stage.do("limit set api 3/hour exact; 5 concurrent; 9/calendar day")
+    _, exact, slots, _ = stage.control.snapshot.limits["api"].steps
+    holder = make_holder(stage, slots)
+    for _ in range(2):
+        holder.decide(stage.ledger.now())
+    stamper = make_holder(stage, exact)
+    stamper.decide(stage.ledger.now())
+    assert [line.partition(" left")[0] for line in stage.say("limit show api 10.9.8.7")[1:-1]] == [
+        "api 10.9.8.7: 3/hour exact: 2",
+        "api 10.9.8.7: 5 concurrent: 3",
+        "api 10.9.8.7: 9/calendar day UTC: 9",
+    ]
+    stage.do("limit reset api 10.9.8.7")
+    told = "\n".join(stage.say("limit show api 10.9.8.7"))
+    assert "3/hour exact: 3 left" in told
+    assert "5 concurrent: 3 left" in told, "requests that run hold their places"
+    holder.release(0)
+    assert "5 concurrent: 4 left" in "\n".join(stage.say("limit show api 10.9.8.7"))
+
+
+def make_holder(stage: LimitedStage, step: Step) -> UnitsKernel:
+    """Return what counts for ADDRESS under a step, as a worker would."""
+    numbers = {"kind": step.kind, "amount": step.engine.rate.amount, "window_us": step.engine.rate.window_us}
+    more = {"burst": 1, "cost": 1, "length_us": 0, "longest_us": 0, "calendar": []}
+    (seat,) = stage.board.seats
+    assert stage.board.limits is not None
+    return UnitsKernel(stage.board.limits, numbers | more, seat, key=ADDRESS, rate=step.id)
 
 
 def test_explain_says_what_a_limit_would_do(stage: LimitedStage) -> None:

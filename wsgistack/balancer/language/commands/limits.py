@@ -97,8 +97,12 @@ def _reset(desk: Desk, line: Line) -> Reply:
         desk.estate.limits.reset(limit.name)
         return Ok()
     key = _parse_key(desk, limit, found[2])
+    ledger = desk.estate.limits.ledger
     for step in limit.steps:
-        desk.estate.limits.ledger.put(key, step.id, NOTHING)
+        if step.kind == "exact":
+            ledger.forget_stamps(key, step.id, step.engine.rate.amount)
+        else:
+            ledger.put(key, step.id, NOTHING)
     return Ok()
 
 
