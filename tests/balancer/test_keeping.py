@@ -8,7 +8,7 @@ from typing import Any
 from gevent.event import Event
 
 from wsgistack.balancer.events import Log
-from wsgistack.balancer.keeping import Keeping, choose_folder
+from wsgistack.balancer.keeping import MOST_SILENT, Keeping, choose_folder
 from wsgistack.balancer.language.replies import Error, Order
 
 
@@ -49,3 +49,42 @@ def test_without_a_service_that_has_a_cache_there_is_no_keeper(tmp_path: Path) -
     assert keeping.perform(Order(("pages",), "stats", "", True)) == Error(
         "the keeper of the page caches is not there; try again"
     )
+
+
+def make_watched(tmp_path: Path) -> tuple[Keeping, list[str], Any]:
+    """Return a place, what happened there, and a seat that has no process."""
+    happened: list[str] = []
+    board: Any = SimpleNamespace(ready=None)
+    log = Log(lambda line: happened.append(line.split()[2]))
+    keeping = Keeping(board, str(tmp_path / "x"), log, Event())
+    seat: Any = SimpleNamespace(pid=7, kill=lambda: happened.append("killed"))
+    keeping.seat = seat
+    return keeping, happened, seat
+
+
+def test_a_keeper_that_says_nothing_any_more_is_killed_once(tmp_path: Path) -> None:
+    keeping, happened, seat = make_watched(tmp_path)
+    keeping.hear(seat, {"type": "alive"})
+    for _ in range(MOST_SILENT - 1):
+        keeping.look()
+    assert happened == []
+    keeping.look()
+    keeping.look()
+    assert happened == ["keeper_stuck", "killed"]
+
+
+def test_a_keeper_that_speaks_lives(tmp_path: Path) -> None:
+    keeping, happened, seat = make_watched(tmp_path)
+    for _ in range(3 * MOST_SILENT):
+        keeping.hear(seat, {"type": "alive"})
+        keeping.look()
+    assert happened == []
+
+
+def test_a_keeper_that_starts_may_take_its_time(tmp_path: Path) -> None:
+    keeping, happened, seat = make_watched(tmp_path)
+    keeping.hear(seat, {"type": "alive"})
+    keeping.lost(seat)
+    for _ in range(3 * MOST_SILENT):
+        keeping.look()
+    assert happened == []

@@ -87,6 +87,7 @@ class Stage:
         self.told: list[dict[str, Any]] = []
         self.asked: list[dict[str, Any]] = []
         self.app: Callable[..., Iterable[bytes]] = lambda environ, start_response: []
+        self.deaths = 0  # connections that end before they answer
         self._links: list[Any] = []
         self.inner = self._listen_inside(folder / "i3")
         self.caches = Caches(
@@ -112,6 +113,10 @@ class Stage:
             while True:
                 environ = _read_request(stream)
                 self.asked.append(environ)
+                if self.deaths:
+                    self.deaths -= 1
+                    sock.close()
+                    return
                 sock.sendall(_write_response(self.app, environ))
         except (Malformed, OSError):
             sock.close()

@@ -83,6 +83,20 @@ def test_without_an_inner_listener_there_is_a_502_in_the_houses_words(stage: Sta
     assert (said.status, said.body) == (502, b"502 Bad Gateway\ncache-origin\n")
 
 
+def test_a_worker_that_dies_with_a_request_fails_none_that_may_be_repeated(stage: Stage) -> None:
+    stage.answer()
+    stage.deaths = 1
+    assert stage.say().status == 200
+    assert len(stage.asked) == 2
+
+
+def test_what_may_not_be_repeated_is_asked_once(stage: Stage) -> None:
+    stage.answer()
+    stage.deaths = 1
+    assert stage.say(method="POST", body=b"x").status == 502
+    assert len(stage.asked) == 1
+
+
 @pytest.mark.parametrize(
     ("peer", "settings", "status"),
     [

@@ -29,6 +29,8 @@ __all__ = ["Keeping", "choose_folder"]
 ACK_TIMEOUT_S = 5.0
 ORDER_TIMEOUT_S = 15.0  # a store may be slow
 END_TIMEOUT_S = 2.0
+LOOK_INTERVAL_S = 1.0
+MOST_SILENT = 8  # looks in a row; a keeper says every second that it lives
 
 
 def choose_folder() -> str:
@@ -47,10 +49,12 @@ class Keeping:
         self._changed = changed
         self._message: Message = {}
         self._greenlet: Any = None
+        self._watch: Any = None
         self._numbers = itertools.count(1)
         self._orders: dict[int, AsyncResult[Message]] = {}
         self._ending = False
         self._has_folder = False
+        self._silent_looks: int | None = None  # None until a keeper said something
 
     def prepare(self) -> None:
         """Make the folder, ours alone; raises OSError when somebody else did."""
@@ -69,6 +73,24 @@ class Keeping:
                 0, start=self._start, duties=self, log=self._log, changed=self._changed, kind="keeper"
             )
             self._greenlet = gevent.spawn(self.seat.run)
+            self._watch = gevent.spawn(self._look_on)
+
+    def _look_on(self) -> None:
+        while True:
+            gevent.sleep(LOOK_INTERVAL_S)
+            self.look()
+
+    def look(self) -> None:
+        """Kill a keeper that says nothing any more: it is stuck, but the kernel still accepts for it.
+
+        Counted in looks, not in time: when the whole machine stood still nobody is to blame.
+        """
+        if self._silent_looks is None or self.seat is None or self._ending:
+            return
+        self._silent_looks += 1
+        if self._silent_looks == MOST_SILENT:
+            self._log.error("keeper_stuck", pid=self.seat.pid)
+            self.seat.kill()
 
     def _start(self) -> Any:
         ready = self._board.ready
@@ -121,6 +143,7 @@ class Keeping:
 
     def hear(self, seat: Seat, message: Message) -> None:
         """Take what the keeper says."""
+        self._silent_looks = 0
         match message["type"]:
             case "done":
                 answer = self._orders.get(message["id"])
@@ -131,6 +154,7 @@ class Keeping:
 
     def lost(self, seat: Seat) -> None:
         """Let nothing be answered out of what a keeper left, and nobody wait for it."""
+        self._silent_looks = None
         if self._board.ready is not None:
             self._board.ready.clear()
         for answer in self._orders.values():
@@ -149,5 +173,6 @@ class Keeping:
                 self.seat.kill()
                 self._greenlet.join(timeout=END_TIMEOUT_S)
             self._greenlet.kill()
+            self._watch.kill()
         if self._has_folder:
             shutil.rmtree(self._folder, ignore_errors=True)

@@ -188,9 +188,9 @@ class _Exchange:
         try:
             return self._try(link, head, framing)
         except (OSError, Malformed):
-            if not link.is_used or link.stream.has_begun:
+            if not may_repeat or link.stream.has_begun:
                 raise
-        link.close()  # it was closed while it lay there
+        link.close()  # it was closed while it lay there, or its worker died: the next finds a living one
         self._link = link = _Link(self._way.inner)
         return self._try(link, head, framing)
 

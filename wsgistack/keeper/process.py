@@ -24,6 +24,7 @@ from wsgistack.keeper.ready import MakeKey, Ready, Table
 __all__ = ["Keeper", "main"]
 
 LOOK_INTERVAL_S = 1.0
+LIFE_INTERVAL_S = 1.0  # see keeping.LOOK_INTERVAL_S
 LEAVE_LIMIT_S = 30.0
 LEAVE_STEP_S = 0.02
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE)
@@ -51,7 +52,7 @@ class Keeper:
 
     def run(self) -> None:
         """Work until told to end, or left alone."""
-        looking = gevent.spawn(self._look_for_purges)
+        looking = [gevent.spawn(self._look_for_purges), gevent.spawn(self._show_life)]
         self._channel.post({"type": "ready"})
         for message in self._channel:
             if message["type"] == "end":
@@ -62,7 +63,7 @@ class Keeper:
                 self.tell(
                     "keeper_failed", message=message["type"], error=repr(error), place=find_place(error)
                 )
-        looking.kill()
+        gevent.killall(looking)
         self.caches.leave()
         with gevent.Timeout(LEAVE_LIMIT_S, False):
             while self.caches.running:
@@ -96,6 +97,11 @@ class Keeper:
             gevent.sleep(LOOK_INTERVAL_S)
             for cache in list(self.caches.by_name.values()):
                 cache.look_for_purges()
+
+    def _show_life(self) -> None:
+        while True:
+            self._channel.offer({"type": "alive"})
+            gevent.sleep(LIFE_INTERVAL_S)
 
 
 def main() -> None:
