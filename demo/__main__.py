@@ -20,6 +20,7 @@ HINTS = """
        nodes                              what each backend got and answered
        pool mypool add {spare}     a fourth backend, which runs already, joins
        pool mypool remove {spare}  and leaves; no visitor notices
+       cache purge http://{site}/news     and that page is made anew
        limit show votes                   POST more than five times a minute (curl -d vote=1 ...) and see
        show service mysite                help lists the other commands
    .venv/bin/wsgistack admin {admin} nodes    the same without telnet

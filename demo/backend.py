@@ -1,20 +1,17 @@
 """One backend as a process: `python -m demo.backend flask_site 127.0.0.1:8002`.
 
-Its application is wrapped as one would do it in mysite.wsgi; the three backends keep their pages in
-memory that they share.
+Its application is wrapped as one would do it in mysite.wsgi; its pages are kept by the balancer's cache.
 
 gevent's own WSGI server keeps connections open and is a single process, so that SIGKILL
 means what it says: no worker of a dead master goes on answering.
 """
 
-import os
 import sys
 from importlib import import_module
 
 from gevent import socket
 from gevent.pywsgi import WSGIServer
 
-from demo.processes import shared_name
 from wsgistack import wrap
 
 __all__ = ["serve"]
@@ -27,7 +24,6 @@ def serve(site: str, address: str) -> None:
         import_module(f"demo.sites.{site}").application,
         trust=["127.0.0.1"],  # the balancer
         request_id=True,
-        page_cache={"store": f"shm:///{shared_name(os.getppid())}?size=4m"},
     )
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

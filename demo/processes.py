@@ -11,17 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
 
-__all__ = ["Backend", "Balancer", "Trouble", "choose_ports", "shared_name", "stop_all"]
+__all__ = ["Backend", "Balancer", "Trouble", "choose_ports", "stop_all"]
 
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 5.0
 READY = re.compile(rb"\bready\b")  # not the "already" of a port that is in use
 ROOT = Path(__file__).parent.parent
-
-
-def shared_name(demo: int) -> str:
-    """Return the name of the memory in which the backends of the process *demo* share their pages."""
-    return f"demo-{demo}"
 
 
 class Trouble(Exception):
@@ -148,7 +143,6 @@ def stop_all(parts: list[Backend | Balancer]) -> None:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-    Path("/dev/shm", f"wsgistack-{shared_name(os.getpid())}").unlink(missing_ok=True)
 
 
 def _spawn(command: list[str], *, stderr: int | None = None) -> subprocess.Popen[bytes]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from demo.processes import Backend, Balancer, Trouble
 from demo.telnet import Telnet
-from demo.visitors import Load, ask, visit
+from demo.visitors import Answer, Load, ask
 
 __all__ = ["Stage", "play"]
 
@@ -31,34 +31,49 @@ class Stage:
 
 def play(stage: Stage, say: Callable[[str], None]) -> None:
     """Play all steps in order."""
-    for step in (reach_all, share_the_news, limit_votes, add_by_telnet, lose_one, end):
+    for step in (reach_all, share_the_news, purge_the_news, limit_votes, add_by_telnet, lose_one, end):
         step(stage, say)
 
 
 def reach_all(stage: Stage, say: Callable[[str], None]) -> None:
-    """Requests through the balancer reach all three backends."""
+    """Requests through the balancer reach all three backends, each under a name of its own."""
     seen: dict[str, int] = {}
+    names: set[str | None] = set()
     for _ in range(VISITS):
-        who = visit(stage.site)
+        answer = ask(stage.site, "GET", "/")
+        who = answer.who
         seen[who] = seen.get(who, 0) + 1
+        names.add(answer.fields.get("X-Request-Id"))
     for backend in stage.pool:
         if not any(who.endswith(f" {backend.pid}") for who in seen):
             raise Trouble(f"{VISITS} requests, and none reached {backend.name}: {seen}")
+    if None in names or len(names) != VISITS:
+        raise Trouble(f"{VISITS} requests have the names {names}")
     counts = ", ".join(f"{who} {count}" for who, count in sorted(seen.items()))
     say(f"{VISITS} requests through {stage.site}: {counts}")
 
 
 def share_the_news(stage: Stage, say: Callable[[str], None]) -> None:
-    """A page that may be kept is made once, for the visitors of all three backends."""
+    """A page that may be kept is made once; the balancer's cache has it for all others."""
     answers = [ask(stage.site, "GET", "/news") for _ in range(READERS)]
     bodies = {answer.body for answer in answers}
-    hits = sum("; hit" in answer.fields.get("Cache-Status", "") for answer in answers)
-    names = {answer.fields.get("X-Request-Id") for answer in answers}
-    say(f"{READERS} visitors of /news: {hits} hits, all have the page of {answers[0].body.partition(':')[0]}")
+    hits = sum(map(_is_hit, answers))
+    say(f"{READERS} visitors of /news: {hits} hits, all have the page of {answers[0].who}")
     if len(bodies) != 1 or hits != READERS - 1:
         raise Trouble(f"{READERS} visitors of /news: {hits} hits, {len(bodies)} different pages: {bodies}")
-    if None in names or len(names) != READERS:
-        raise Trouble(f"{READERS} requests have the names {names}")
+
+
+def purge_the_news(stage: Stage, say: Callable[[str], None]) -> None:
+    """A page that is purged on the admin port is made anew for the next visitor, whichever worker has him."""
+    command = f"cache purge http://{stage.site}/news"
+    with Telnet(stage.admin) as telnet:
+        reply = telnet.ask(command)
+    if reply != ["OK"]:
+        raise Trouble(f"{command}: the admin port answered {reply}")
+    first, second = ask(stage.site, "GET", "/news"), ask(stage.site, "GET", "/news")
+    say(f"telnet {stage.admin}: {command} -> OK; the next visitor: {first.fields.get('Cache-Status')}")
+    if _is_hit(first) or not _is_hit(second):
+        raise Trouble(f"after the purge /news was answered with {first.fields}, then with {second.fields}")
 
 
 def limit_votes(stage: Stage, say: Callable[[str], None]) -> None:
@@ -124,6 +139,10 @@ def end(stage: Stage, say: Callable[[str], None]) -> None:
     if status != 0:
         raise Trouble(f"the balancer ended with status {status}")
     say("shutdown graceful: the balancer ended with status 0")
+
+
+def _is_hit(answer: Answer) -> bool:
+    return "; hit" in answer.fields.get("Cache-Status", "")
 
 
 def _name(backend: Backend) -> str:

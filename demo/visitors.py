@@ -8,19 +8,10 @@ from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import Self
 
-__all__ = ["Answer", "Load", "ask", "visit"]
+__all__ = ["Answer", "Load", "ask"]
 
 TIMEOUT_S = 10.0
 PAUSE_S = 0.01  # steady load, not a benchmark: the machine has other things to do
-
-
-def visit(address: str) -> str:
-    """Return who answered one GET on a connection of its own: `Flask, process 12`."""
-    connection = http.client.HTTPConnection(address, timeout=TIMEOUT_S)
-    try:
-        return _ask(connection, "/")
-    finally:
-        connection.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +21,11 @@ class Answer:
     status: int
     fields: dict[str, str]
     body: str
+
+    @property
+    def who(self) -> str:
+        """Who made it: `Flask, process 12`."""
+        return self.body.partition(":")[0]
 
 
 def ask(address: str, method: str, path: str) -> Answer:

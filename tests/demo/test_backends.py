@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from demo.processes import Backend, Trouble, choose_ports, stop_all
-from demo.visitors import Load, visit
+from demo.visitors import Load, ask
 
 pytestmark = pytest.mark.live
 
@@ -29,7 +29,7 @@ def backends() -> Iterator[list[Backend]]:
 
 
 def test_each_backend_answers_with_its_name_and_process(backends: list[Backend]) -> None:
-    answers = [visit(backend.address) for backend in backends]
+    answers = [ask(backend.address, "GET", "/").who for backend in backends]
     assert answers == [f"{backend.name}, process {backend.pid}" for backend in backends]
 
 
