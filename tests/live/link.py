@@ -116,9 +116,10 @@ class Received(NamedTuple):
         return self.head[:-4].split(b"\r\n")
 
 
-def read_request(link: Link) -> Received:
-    """Read the next request, raw; EOFError if not even its head comes."""
+def read_request(link: Link, began: Callable[[], object] = lambda: None) -> Received:
+    """Read the next request, raw, and call *began* once its head is there; EOFError if it never comes."""
     head = link.until(b"\r\n\r\n")
+    began()
     body = b""
     try:
         if b"\r\ntransfer-encoding: chunked\r\n" in head.lower():
@@ -153,7 +154,9 @@ class ScriptNode:
         self.serve = serve
         self.received: list[Received] = []
         self.connections = 0
+        self.begun = 0  # requests, of which the head is there
         self.open = 0
+        self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", port), backlog=backlog)
         self.port: int = self._listener.getsockname()[1]
         self.address = f"127.0.0.1:{self.port}"
@@ -167,8 +170,9 @@ class ScriptNode:
         with suppress(OSError):
             while True:
                 sock, _ = self._listener.accept()
-                self.connections += 1
-                self.open += 1
+                with self._lock:
+                    self.connections += 1
+                    self.open += 1
                 threading.Thread(target=self._run, args=(Link(sock),), daemon=True).start()
 
     def _run(self, link: Link) -> None:
@@ -176,7 +180,13 @@ class ScriptNode:
             with link, suppress(OSError, EOFError):
                 self.serve(link, self)
         finally:
-            self.open -= 1
+            with self._lock:
+                self.open -= 1
+
+    def begin(self) -> None:
+        """Count a request."""
+        with self._lock:
+            self.begun += 1
 
 
 def keep_requests(link: Link, node: ScriptNode) -> None:
@@ -189,7 +199,7 @@ def answering(data: bytes, *, close: bool = False) -> Callable[[Link, ScriptNode
 
     def serve(link: Link, node: ScriptNode) -> None:
         while True:
-            request = read_request(link)
+            request = read_request(link, node.begin)
             node.received.append(request)
             if not request.whole:
                 return

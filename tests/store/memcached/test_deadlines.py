@@ -87,15 +87,18 @@ def test_a_cut_says_so_and_is_no_fault_of_the_node(kind: str, memcached: Memcach
 
 
 def test_the_inner_of_two_deadlines_only_shortens_it_and_ends_with_its_block() -> None:
-    before = due.at
-    with Deadline(1000):
-        outer = due.at
-        with Deadline(2000):
+    def script() -> None:
+        before = due.at
+        with Deadline(1000):
+            outer = due.at
+            with Deadline(2000):
+                assert due.at == outer
+            with Deadline(10):
+                assert due.at < outer
             assert due.at == outer
-        with Deadline(10):
-            assert due.at < outer
-        assert due.at == outer
-    assert due.at == before
+        assert due.at == before
+
+    run_as("threads", script)  # in a thread that has no hub, whatever ran before
 
 
 def test_time_in_which_the_process_stood_still_does_not_count() -> None:
