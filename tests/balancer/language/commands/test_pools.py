@@ -6,6 +6,7 @@ from tests.balancer.stage import Stage
 from wsgistack.balancer.language.commands import COMMANDS
 from wsgistack.balancer.language.session import Session
 
+USAGE = "; usage: POOL <pool> {ADD|REMOVE|DRAIN|UNDRAIN} <address>[:<port>] [weight=<n>] [max=<n>] [backup]"
 INVALID = "ERROR: Invalid syntax to 'pool' command"
 MISFIT = f"{INVALID}; usage: {COMMANDS.get('pool').usage}"
 
@@ -27,7 +28,7 @@ def stage() -> Stage:
         ("pool nope add 10.0.0.1", "ERROR: Pool 'nope' not found"),
         ("pool mysit add 10.0.0.1", "ERROR: Pool 'mysit' not found (did you mean 'mysite'?)"),
         ("pool mysite frob 10.0.0.1", "ERROR: Invalid command:  must be 'add' or 'remove'"),
-        ("pool mysite ad 10.0.0.1", "ERROR: Invalid command:  must be 'add' or 'remove' (did you mean 'add'?)"),
+        ("pool mysite ad 10.0.0.1", "ERROR: Invalid command:  must be 'add' or 'remove' (did you mean 'add'?)" + USAGE),
         ("pool add 10.0.0.9:80", MISFIT),
         ("pool", MISFIT),
         ("pool mysite", MISFIT),
@@ -48,7 +49,7 @@ def stage() -> Stage:
         ("pool mysite drain 10.0.0.10", "ERROR: pool 'mysite' has no node 10.0.0.10:80 (did you mean '10.0.0.100:80'?)"),
         ("pool mysite drain 10.0.0.100:99999", f"{INVALID}: '10.0.0.100:99999': port 99999 is not between 1 and 65535"),
         ("pool mysite drain 10.0.0.100 now", f"{INVALID}: now has no meaning there"),
-        ("pool mysite dran 10.0.0.100", "ERROR: Invalid command:  must be 'add' or 'remove' (did you mean 'drain'?)"),
+        ("pool mysite dran 10.0.0.100", "ERROR: Invalid command:  must be 'add' or 'remove' (did you mean 'drain'?)" + USAGE),
         ("pool mysite add 10.0.0.1 WEIGHT=256", "OK"),
         ("pool mysite add 10.0.0.1 weight=0", f"{INVALID}: weight: '0' is not a number from 1 to 256"),
         ("pool mysite add 10.0.0.1 weight=257", f"{INVALID}: weight: '257' is not a number from 1 to 256"),

@@ -26,7 +26,8 @@ def pool(desk: Desk, line: Line) -> Reply:
     if action not in ACTIONS:
         text = "Invalid command:  must be 'add' or 'remove'"
         nearest = find_nearest(action, ACTIONS) or find_nearest(name, ACTIONS)
-        raise CommandError(text, met=action, nearest=nearest)
+        usage = POOL.usage if nearest and desk.session.source != "file" else ""
+        raise CommandError(text, met=action, nearest=nearest, usage=usage)
     desk.estate.pools.check(name)
     try:
         ACTIONS[action](desk, name, found[3], found[4].split())
@@ -67,13 +68,12 @@ ACTIONS: dict[str, Callable[[Desk, str, str, Sequence[str]], None]] = {
     "undrain": _undrain,
 }
 
-COMMANDS = (
-    Command(
-        "pool",
-        "POOL <pool> {ADD|REMOVE|DRAIN|UNDRAIN} <address>[:<port>] [weight=<n>] [max=<n>] [backup]",
-        "add, remove or drain a node: 1.2.3.4, [::1], a host name, srv:<name> or unix:/path",
-        pool,
-        example="POOL mypool ADD 10.0.0.1:8000 weight=2 max=20",
-        reads=False,
-    ),
+POOL = Command(
+    "pool",
+    "POOL <pool> {ADD|REMOVE|DRAIN|UNDRAIN} <address>[:<port>] [weight=<n>] [max=<n>] [backup]",
+    "add, remove or drain a node: 1.2.3.4, [::1], a host name, srv:<name> or unix:/path",
+    pool,
+    example="POOL mypool ADD 10.0.0.1:8000 weight=2 max=20",
+    reads=False,
 )
+COMMANDS = (POOL,)
