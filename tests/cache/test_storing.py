@@ -19,13 +19,15 @@ def refusal(
     method: str = "GET",
     status: int = 200,
     asks: dict[str, str] | None = None,
+    has_made_tag: bool = False,
     **said: str,
 ) -> str | None:
     environ = {"REQUEST_METHOD": method, **(asks or {})}
     head = ResponseHead(status, "Words", [(name.replace("_", "-"), value) for name, value in said.items()])
     policy = PROFILES[profile]
     terms = make_terms(head, policy, asked_at=0, received_at=0)
-    return find_refusal(EnvironRequest(environ), head, terms, policy, target=TARGET)
+    asked = EnvironRequest(environ)
+    return find_refusal(asked, head, terms, policy, target=TARGET, has_made_tag=has_made_tag)
 
 
 @pytest.mark.parametrize(
@@ -35,6 +37,12 @@ def refusal(
         ({"ETag": '"a"'}, None),
         ({"Last_Modified": "Sun, 06 Nov 1994 08:49:37 GMT"}, None),
         ({}, "no-lifetime"),
+        ({"has_made_tag": True, "ETag": '"a"'}, "no-lifetime"),
+        ({"has_made_tag": True, "ETag": '"a"', "Cache_Control": "no-cache"}, "no-lifetime"),
+        ({"has_made_tag": True, "ETag": '"a"', "Cache_Control": FRESH}, None),
+        ({"has_made_tag": True, "ETag": '"a"', "Cache_Control": "max-age=0"}, None),
+        ({"has_made_tag": True, "ETag": '"a"', "Last_Modified": "Sun, 06 Nov 1994 08:49:37 GMT"}, None),
+        ({"has_made_tag": True, "ETag": 'W/"a"', "Content_Encoding": "gzip"}, None),
         ({"method": "HEAD", "Cache_Control": FRESH}, "method"),
         ({"method": "PUT", "Cache_Control": FRESH}, "method"),
         ({"method": "POST", "Cache_Control": FRESH}, "method"),

@@ -17,6 +17,7 @@ def test_at_first_nothing_is_said() -> None:
         None,
         None,
     )
+    assert voice.has_made_tag is False
 
 
 def test_private_is_never_taken_back_and_the_first_reason_counts() -> None:

@@ -81,6 +81,7 @@ class Trip:
 
     *target*: the absolute URL.  *asked_at*: when it was sent.  *told*, *tags*, *is_private*: what the
     operator or the application says beside the fields.  *private_why*: a token for Cache-Status.
+    *has_made_tag*: the ETag was made of the body in this process, see voice.Voice.
     """
 
     request: RequestView
@@ -91,6 +92,7 @@ class Trip:
     tags: tuple[str, ...] = ()
     is_private: bool = False
     private_why: str = ""
+    has_made_tag: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,9 +60,10 @@ def _terms(trip: Trip, head: ResponseHead, now: float, policy: Policy) -> Terms:
 
 
 def _refusal(trip: Trip, head: ResponseHead, terms: Terms, policy: Policy) -> str | None:
-    return (
-        "private" if trip.is_private else find_refusal(trip.request, head, terms, policy, target=trip.target)
-    )
+    if trip.is_private:
+        return "private"
+    made = trip.has_made_tag
+    return find_refusal(trip.request, head, terms, policy, target=trip.target, has_made_tag=made)
 
 
 def _detail(trip: Trip, refusal: str) -> str:
@@ -75,7 +76,8 @@ def _kept(trip: Trip, why: Forwarded, head: ResponseHead, now: float, policy: Po
     terms = _terms(trip, head, now, policy)
     refusal = _refusal(trip, head, terms, policy)
     if refusal is not None:
-        return Drop(refusal, _marked(head, status.forwarded(why, detail=_detail(trip, refusal))))
+        marked = _marked(head, status.forwarded(why, detail=_detail(trip, refusal)))
+        return Drop(refusal, marked, Invalidation() if _is_replaced(trip, refusal) else None)
     page = Page(
         head.with_fields(fields_to_store(head, policy)),
         terms,
@@ -83,6 +85,12 @@ def _kept(trip: Trip, why: Forwarded, head: ResponseHead, now: float, policy: Po
         tuple(dict.fromkeys((*groups_of(head), *trip.tags))),
     )
     return Keep(page, _marked(head, status.forwarded(why, stored=True, ttl_s=terms.freshness(now))))
+
+
+def _is_replaced(trip: Trip, refusal: str) -> bool:
+    """Tell whether what is stored gives way to a response that is kept nowhere but for its made tag."""
+    is_for_its_tag = trip.has_made_tag and refusal == "no-lifetime"
+    return is_for_its_tag and not isinstance(trip.sent, Pass) and trip.sent.page is not None
 
 
 def _after_change(trip: Trip, head: ResponseHead, now: float, policy: Policy) -> Keep | Drop:

@@ -65,11 +65,18 @@ ABOUT_THE_REQUEST = frozenset((304, 412, 416))
 
 
 def find_refusal(
-    request: RequestView, head: ResponseHead, terms: Terms, policy: Policy, *, target: str
+    request: RequestView,
+    head: ResponseHead,
+    terms: Terms,
+    policy: Policy,
+    *,
+    target: str,
+    has_made_tag: bool = False,
 ) -> str | None:
     """Return why a response must not be stored, a word of REASONS, None if it may be.
 
-    *target* is the URL that the request is about; it matters for POST alone.
+    *target* is the URL that the request is about; it matters for POST alone.  *has_made_tag*: its ETag
+    was made of the body in this process.
     """
     directives = control_of(head, policy.targets).directives
     for found in (
@@ -83,7 +90,7 @@ def find_refusal(
         return "set-cookie"
     if vary_names(head) is None:
         return "vary-star"
-    if terms.lifetime_s is None and not _has_validator(head):
+    if terms.lifetime_s is None and not _has_validator(head, has_made_tag):
         return "no-lifetime"
     return None
 
@@ -132,8 +139,12 @@ def _by_directives(
     return None
 
 
-def _has_validator(head: ResponseHead) -> bool:
-    return head.field("etag") is not None or head.field("last-modified") is not None
+def _has_validator(head: ResponseHead, has_made_tag: bool) -> bool:
+    """Tell whether validation may spare work: by a made tag only the encoding of the same body once more."""
+    has_tag = head.field("etag") is not None
+    if has_made_tag and head.field("content-encoding") is None:
+        has_tag = False
+    return has_tag or head.field("last-modified") is not None
 
 
 def fields_to_store(head: ResponseHead, policy: Policy) -> Fields:

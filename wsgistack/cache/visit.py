@@ -209,6 +209,7 @@ class Visit:
             (*(() if rule is None else rule.tags), *voice.tags),
             voice.is_private,
             voice.why,
+            voice.has_made_tag,
         )
         answer = works.engine.on_response(trip, head, works.now())
         if isinstance(answer, Refresh):

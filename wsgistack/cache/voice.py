@@ -26,15 +26,19 @@ WORD = re.compile(r"[A-Za-z][A-Za-z0-9:/._-]{0,63}")
 
 
 class Voice:
-    """What was said about one response.  *why*: a token, "" while nothing made it private."""
+    """What was said about one response.  *why*: a token, "" while nothing made it private.
 
-    __slots__ = ("grace_s", "tags", "ttl_s", "why")
+    *has_made_tag*: its ETag is a component's, made of the body after the application was asked in full.
+    """
+
+    __slots__ = ("grace_s", "has_made_tag", "tags", "ttl_s", "why")
 
     def __init__(self) -> None:
         self.why = ""
         self.tags: tuple[str, ...] = ()
         self.ttl_s: float | None = None
         self.grace_s: float | None = None
+        self.has_made_tag = False
 
     @property
     def is_private(self) -> bool:

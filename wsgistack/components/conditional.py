@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 
+from wsgistack.cache.voice import ENVIRON_KEY, Voice
 from wsgistack.http.conditional import OF_CONTENT, evaluate
 from wsgistack.settings import SIZE, Setting, Table
 from wsgistack.wsgi import Environ, ExcInfo, Headers, StartResponse, WSGIApplication
@@ -101,6 +102,7 @@ class _Passage:
             if self._write is not None:  # written through meanwhile
                 return _Blocks(blocks, body)
             headers.append(("ETag", '"' + blake2b(b"".join(blocks), digest_size=16).hexdigest() + '"'))
+            self._tell_cache()
             rest = blocks
         if asked and self._is_known(headers):
             self._held = ("304 Not Modified", [(n, v) for n, v in headers if n.lower() not in OF_CONTENT])
@@ -108,6 +110,12 @@ class _Passage:
             return _Blocks([], body)
         self._send_head()
         return body if rest is body else _Blocks(rest, body)
+
+    def _tell_cache(self) -> None:
+        """Let a page cache around know that asking for the tag again would spare the application nothing."""
+        voice = self._environ.get(ENVIRON_KEY)
+        if isinstance(voice, Voice):
+            voice.has_made_tag = True
 
     def _is_short(self, fields: dict[str, str], rest: Iterable[bytes]) -> bool:
         if "no-store" in fields.get("cache-control", "").lower() or "content-range" in fields:
