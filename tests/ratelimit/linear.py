@@ -1,13 +1,11 @@
-"""Whether what several saw of one counter can be put into one order: linearizability.
-
-Herlihy and Wing (1990).  The search is Wing and Gong's (1993) with Lowe's memory of what was tried.
-"""
+"""Whether what several saw of one counter can be put into one order."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from tests import linear
 from wsgistack.ratelimit.algorithms import Counter
 
 __all__ = ["Seen", "find_order"]
@@ -31,28 +29,10 @@ def find_order(
     A decision that was answered before another was asked stands before it.  *waits_are_least*: a
     refusal may tell a wait that was true before somebody else took more, but none that is longer.
     """
-    ops = sorted(history)
-    tried: set[tuple[frozenset[int], Any]] = set()
-    order: list[int] = []
 
-    def search(rest: frozenset[int], state: Any) -> bool:
-        if not rest:
-            return True
-        if (rest, state) in tried:
-            return False
-        first_end = min(ops[number].ended for number in rest)
-        for number in sorted(rest):
-            op = ops[number]
-            if op.began > first_end:
-                break
-            wait, after = counter.decide(state, op.now, op.cost)
-            is_same = wait == op.wait or (waits_are_least and 0 < op.wait < wait)
-            if is_same:
-                order.append(number)
-                if search(rest - {number}, after):
-                    return True
-                order.pop()
-        tried.add((rest, state))
-        return False
+    def outcomes(op: Seen, state: Any) -> Iterator[Any]:
+        wait, after = counter.decide(state, op.now, op.cost)
+        if wait == op.wait or (waits_are_least and 0 < op.wait < wait):
+            yield after
 
-    return [ops[number] for number in order] if search(frozenset(range(len(ops))), None) else None
+    return linear.find_order(history, None, outcomes)

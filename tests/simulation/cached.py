@@ -14,7 +14,7 @@ from wsgistack.balancer.cache import Cache
 from wsgistack.balancer.plane.ready_table import ready_key
 from wsgistack.cache.texts import TEXTS
 
-__all__ = ["CachedWorld", "SimKeeper", "keep", "make_cache"]
+__all__ = ["CachedWorld", "SimKeeper", "keep", "make", "make_cache"]
 
 KEEPER = struct.pack("=H", socket.AF_UNIX) + b"/sim/k0\0"
 
@@ -129,3 +129,9 @@ def keep(
             expires_at=now + ttl_s,
         )
     )
+
+
+def make(worlds: list[CachedWorld], *settings: Any, **options: Any) -> CachedWorld:
+    """Return a world that the fixture `worlds` closes."""
+    worlds.append(CachedWorld(*settings, **options))
+    return worlds[-1]

@@ -81,18 +81,9 @@ class Visitor:
         self.end = world.net.dial(world.listeners[worker])
         self.h11 = h11.Connection(h11.CLIENT)
 
-    def ask(
-        self,
-        *fields: tuple[str, str],
-        method: str = "GET",
-        body: bytes = b"",
-        late: bytes = b"",
-        minor: str = "1.1",
-        target: str = "/",
-        host: str = "a",
-    ) -> Answer:
-        """Send a request and return its answer; *late* is the part of the body that does not come."""
-        self.send(*fields, method=method, body=body, late=late, minor=minor, target=target, host=host)
+    def ask(self, *fields: tuple[str, str], **more: Any) -> Answer:
+        """Send a request as `send` does and return its answer."""
+        self.send(*fields, **more)
         return self.read()
 
     def send(
@@ -105,7 +96,7 @@ class Visitor:
         target: str = "/",
         host: str = "a",
     ) -> None:
-        """Send a request whose answer is read later."""
+        """Send a request whose answer is read later; *late* is the part of the body that does not come."""
         given = [("Host", host), ("X-Id", f"r{next(self.world.idents)}"), *fields]
         if body or late:
             given.append(("Content-Length", str(len(body + late))))

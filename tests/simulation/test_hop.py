@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.simulation.cached import CachedWorld, SimKeeper, make_cache
+from tests.simulation.cached import CachedWorld, SimKeeper, make, make_cache
 from tests.simulation.seeds import make_seeds
 from tests.simulation.test_whole_balancer import IDEMPOTENT, check_nothing_left
 from tests.simulation.world import World
@@ -18,20 +17,6 @@ from wsgistack.balancer.service_settings import SERVICE_SETTINGS
 
 SEEDS = make_seeds(5)
 HIT, HOP, FALLBACK = "hits", "hops", "fallbacks"
-
-
-@pytest.fixture
-def worlds() -> Iterator[list[CachedWorld]]:
-    """Worlds that are closed at the end."""
-    made: list[CachedWorld] = []
-    yield made
-    for world in made:
-        world.close()
-
-
-def make(worlds: list[CachedWorld], *settings: Any, **options: Any) -> CachedWorld:
-    worlds.append(CachedWorld(*settings, **options))
-    return worlds[-1]
 
 
 def heads(keeper: SimKeeper) -> list[list[str]]:

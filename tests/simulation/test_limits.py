@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import h11
@@ -23,15 +22,6 @@ PEER = "192.0.2.9"  # whom the virtual network lets everybody be
 TOLD = ("content-type", "cache-control", "vary", "retry-after", "ratelimit-policy", "ratelimit")
 API_KEY = ("X-Api-Key", "one")
 HTML = ("Accept", "text/html")
-
-
-@pytest.fixture
-def worlds() -> Iterator[list[LimitedWorld]]:
-    """Worlds that are closed at the end."""
-    made: list[LimitedWorld] = []
-    yield made
-    for world in made:
-        world.close()
 
 
 def make(worlds: list[LimitedWorld], *limits: Any, **options: Any) -> LimitedWorld:

@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
-
-import pytest
 
 from tests.simulation.limited import LimitedWorld, Visitor, make_limit
 from wsgistack.balancer.ledger import BoardLedger
 
 THINKS_S = 5.0
 EVERYBODY = b"*"
-
-
-@pytest.fixture
-def worlds() -> Iterator[list[LimitedWorld]]:
-    """Worlds that are closed at the end."""
-    made: list[LimitedWorld] = []
-    yield made
-    for world in made:
-        world.close()
 
 
 def make(worlds: list[LimitedWorld], rate: str = "2 concurrent", workers: int = 1, **settings: Any) -> Any:

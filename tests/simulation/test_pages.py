@@ -8,26 +8,12 @@ from typing import Any
 
 import pytest
 
-from tests.simulation.cached import CachedWorld, make_cache
+from tests.simulation.cached import CachedWorld, make, make_cache
 from tests.simulation.limited import make_limit
 from wsgistack.cache.personal import Personal
 from wsgistack.cache.texts import find_visitors
 
 HIT, HOP, BYPASS = "hits", "hops", "bypasses"
-
-
-@pytest.fixture
-def worlds() -> Iterator[list[CachedWorld]]:
-    """Worlds that are closed at the end."""
-    made: list[CachedWorld] = []
-    yield made
-    for world in made:
-        world.close()
-
-
-def make(worlds: list[CachedWorld], *settings: Any, **options: Any) -> CachedWorld:
-    worlds.append(CachedWorld(*settings, **options))
-    return worlds[-1]
 
 
 # -- ready hits ----------------------------------------------------------------------------

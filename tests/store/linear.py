@@ -1,12 +1,12 @@
-"""Whether what several saw of one entry, which they count in and swap, can be put into one order: linearizability.
-
-Herlihy and Wing (1990).  The search is Wing and Gong's (1993) with Lowe's memory of what was tried.
-"""
+"""Whether what several saw of one entry, which they count in and swap, can be put into one order."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
+
+from tests import linear
 
 __all__ = ["Seen", "find_order"]
 
@@ -43,32 +43,11 @@ def find_order(history: Sequence[Seen], *, tokens_may_lag: bool = False) -> list
     absent.  *tokens_may_lag*: `gets` may give a new value with the token before it, which swaps
     nothing.
     """
-    ops = sorted(history, key=lambda op: op[:2])
-    tried: set[tuple[frozenset[int], _State]] = set()
-    order: list[int] = []
-
-    def search(rest: frozenset[int], state: _State) -> bool:
-        if not rest:
-            return True
-        if (rest, state) in tried:
-            return False
-        first_end = min(ops[number].ended for number in rest)
-        for number in sorted(rest):
-            if ops[number].began > first_end:
-                break
-            for after in _outcomes(ops[number], state, tokens_may_lag):
-                order.append(number)
-                if search(rest - {number}, after):
-                    return True
-                order.pop()
-        tried.add((rest, state))
-        return False
-
     nothing = _State(None, None, frozenset())
-    return [ops[number] for number in order] if search(frozenset(range(len(ops))), nothing) else None
+    return linear.find_order(history, nothing, partial(_outcomes, tokens_may_lag=tokens_may_lag))
 
 
-def _outcomes(op: Seen, state: _State, tokens_may_lag: bool) -> Iterator[_State]:
+def _outcomes(op: Seen, state: _State, *, tokens_may_lag: bool) -> Iterator[_State]:
     """Yield what may be there after *op*; nothing if it cannot have been answered so."""
     value, token, used = state
     match op.verb:
