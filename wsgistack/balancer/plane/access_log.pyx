@@ -22,6 +22,7 @@ from libc.time cimport gmtime_r, strftime, time_t, tm
 from wsgistack.balancer.plane.buf cimport buf_data, buf_len, buf_reserve, buf_tail
 from wsgistack.balancer.plane.core cimport LOG_BYTES, LOG_COMBINED, LOG_JSON, AccessLog, Client, Core, Node, node_unref
 from wsgistack.balancer.plane.exchange cimport RES_DONE, RES_TUNNEL, WHY_NONE, Exchange
+from wsgistack.balancer.plane.octets cimport put_number
 from wsgistack.balancer.plane.own_answer cimport why_name
 from wsgistack.balancer.plane.retry cimport refusal_name
 from wsgistack.balancer.plane.wire cimport (
@@ -64,19 +65,6 @@ cdef inline char* put(char* out, const char* text) noexcept nogil:
     cdef size_t n = strlen(text)
     memcpy(out, text, n)
     return out + n
-
-
-cdef char* put_number(char* out, uint64_t value) noexcept nogil:
-    cdef char digits[20]
-    cdef int i = 20
-    while True:
-        i -= 1
-        digits[i] = <char>(48 + value % 10)
-        value = value // 10
-        if value == 0:
-            break
-    memcpy(out, digits + i, 20 - i)
-    return out + 20 - i
 
 
 # JSON: \" \\ \u00XX. Combined, as Apache: \" \\ \xXX. At most `most` bytes and "...".

@@ -5,7 +5,6 @@ status, fields and bodies, from texts that were made when the limit was set.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.string cimport memcpy
 from libc.time cimport gmtime_r, strftime, time_t, tm
 
 from wsgistack.balancer.plane.accepts cimport prefers_html
@@ -14,33 +13,17 @@ from wsgistack.balancer.plane.core cimport Client
 from wsgistack.balancer.plane.exchange cimport RES_DONE, WHY_BANNED, WHY_RATE_LIMITED, Exchange
 from wsgistack.balancer.plane.gates cimport Claim, Claims, GateRate
 from wsgistack.balancer.plane.limit_kernels cimport LIMIT_BAN, LIMIT_NEVER, limit_quota
+from wsgistack.balancer.plane.octets cimport put, put_number
 from wsgistack.balancer.plane.wire cimport BODY_LENGTH, M_HEAD, Head
 
 cdef enum:
     SECOND_US = 1000000
-    NUMBER_BYTES = 20
     HEAD_BYTES = 512             # of a refusal, besides what its length is known of
     ITEM_BYTES = 64              # of RateLimit, besides its name
 
 cdef char date_line[40]          # "Date: ...", as long as the second lasts
 cdef uint32_t date_len = 0
 cdef uint64_t date_second = 0
-
-
-cdef inline char* put(char* out, const char* p, uint32_t n) noexcept nogil:
-    memcpy(out, p, n)
-    return out + n
-
-
-cdef inline char* put_number(char* out, int64_t number) noexcept nogil:
-    cdef char digits[NUMBER_BYTES]
-    cdef int at = NUMBER_BYTES
-    while True:
-        at -= 1
-        digits[at] = <char>(48 + number % 10)
-        number //= 10
-        if number == 0:
-            return put(out, digits + at, NUMBER_BYTES - at)
 
 
 cdef inline int64_t seconds(int64_t us) noexcept nogil:

@@ -1,6 +1,7 @@
 # Classes of bytes and the loops over them. All of it is inline; nothing reads at or beyond `end`.
 
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
 cdef extern from *:
     """
@@ -189,3 +190,21 @@ cdef inline bint next_element(const uint8_t* p, uint32_t* i, uint32_t end, Span*
     while out.end > out.start and is_blank(p[out.end - 1]):
         out.end -= 1
     return True
+
+
+# -- writing: there is room at `out`, which is returned behind what was written ----------------
+
+cdef inline char* put(char* out, const char* p, size_t n) noexcept nogil:
+    memcpy(out, p, n)
+    return out + n
+
+
+cdef inline char* put_number(char* out, uint64_t number) noexcept nogil:
+    cdef char digits[20]
+    cdef int at = 20
+    while True:
+        at -= 1
+        digits[at] = <char>(48 + number % 10)
+        number //= 10
+        if number == 0:
+            return put(out, digits + at, 20 - at)

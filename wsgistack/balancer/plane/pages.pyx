@@ -10,14 +10,14 @@ sure, the keeper decides.  Cache-Status and Age are what cache/status.py and cac
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
-from libc.string cimport memchr, memcmp, memcpy, strlen
+from libc.string cimport memchr, memcmp, strlen
 
 from wsgistack.balancer.plane.board cimport KEEPER_ROW
 from wsgistack.balancer.plane.buf cimport buf_data, buf_len, buf_release, buf_reserve, buf_tail
 from wsgistack.balancer.plane.cookies cimport next_piece
 from wsgistack.balancer.plane.core cimport Client, Core, service_counts
 from wsgistack.balancer.plane.exchange cimport RES_DONE, Exchange
-from wsgistack.balancer.plane.octets cimport TOKEN, Span, is_blank, is_token, lower, same_word
+from wsgistack.balancer.plane.octets cimport TOKEN, Span, is_blank, is_token, lower, put, put_number, same_word
 from wsgistack.balancer.plane.page_rules cimport (
     ASKS,
     NAME_LENGTHS,
@@ -211,22 +211,6 @@ cdef int way_of(Client* c, const Head* h, const char* p, Claimed* out) noexcept 
 
 
 # -- answers -------------------------------------------------------------------------------
-
-cdef inline char* put(char* out, const char* p, uint32_t n) noexcept nogil:
-    memcpy(out, p, n)
-    return out + n
-
-
-cdef inline char* put_number(char* out, int64_t number) noexcept nogil:
-    cdef char digits[20]
-    cdef int at = 20
-    while True:
-        at -= 1
-        digits[at] = <char>(48 + number % 10)
-        number //= 10
-        if number == 0:
-            return put(out, digits + at, 20 - at)
-
 
 cdef char* put_page(char* out, Exchange* ex, const ReadyPage* page, int64_t now_ms) noexcept nogil:
     out = put(out, page.before, page.before_len)

@@ -30,29 +30,12 @@ from wsgistack.balancer.plane.message cimport (
     RequestRewrite,
     ResponseRewrite,
 )
-from wsgistack.balancer.plane.octets cimport SPACE, is_token, lower
+from wsgistack.balancer.plane.octets cimport SPACE, is_token, lower, put, put_number
 
 cdef enum:
     OURS = 1 << F_HOST | 1 << F_CONTENT_LENGTH | 1 << F_EXPECT
     FORWARDED = (1 << F_FORWARDED | 1 << F_X_FORWARDED_FOR | 1 << F_X_FORWARDED_HOST | 1 << F_X_FORWARDED_PROTO
                  | 1 << F_X_FORWARDED_PORT | 1 << F_IDENTITY)
-
-
-cdef inline char* put(char* out, const char* text, size_t n) noexcept nogil:
-    memcpy(out, text, n)
-    return out + n
-
-
-cdef inline char* put_number(char* out, uint64_t value) noexcept nogil:
-    cdef char digits[20]
-    cdef int i = 20
-    while True:
-        i -= 1
-        digits[i] = <char>(48 + value % 10)
-        value = value // 10
-        if value == 0:
-            break
-    return put(out, digits + i, 20 - i)
 
 
 cdef inline char* put_length(char* out, uint64_t length) noexcept nogil:
