@@ -109,17 +109,21 @@ def to_nobody(*head: Any) -> Callable[[bytes], object]:
     return lambda block: None
 
 
+def read(body: Any) -> None:
+    """Read and close a response as a server does."""
+    for _ in body:
+        pass
+    close = getattr(body, "close", None)
+    if close is not None:
+        close()
+
+
 def one(app: Any, **more: str) -> Operation:
-    """Return one request to *app*, read and closed as a server does; the first one is made at once."""
+    """Return one request to *app*; the first one is made at once."""
     environ = {**ENVIRON, **more}
 
     def ask() -> None:
-        body = app(dict(environ), to_nobody)
-        for _ in body:
-            pass
-        close = getattr(body, "close", None)
-        if close is not None:
-            close()
+        read(app(dict(environ), to_nobody))
 
     ask()
     return ask
@@ -131,12 +135,7 @@ def missing(app: Any, **more: str) -> Operation:
 
     def ask() -> None:
         path = f"/news/{next(numbers)}"
-        body = app({**environ, "PATH_INFO": path, "RAW_URI": path}, to_nobody)
-        for _ in body:
-            pass
-        close = getattr(body, "close", None)
-        if close is not None:
-            close()
+        read(app({**environ, "PATH_INFO": path, "RAW_URI": path}, to_nobody))
 
     ask()
     return ask

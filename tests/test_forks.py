@@ -12,10 +12,10 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.forking import make_cluster
 from tests.house.source import ROOT
 from wsgistack import forks
 from wsgistack.store.memcached.addresses import Address
-from wsgistack.store.memcached.cluster import Cluster
 from wsgistack.store.memcached.journal import Load
 from wsgistack.store.memory import MemoryStore
 
@@ -127,20 +127,8 @@ def test_a_memory_store_that_somebody_was_changing_is_empty_in_the_child() -> No
     assert store.get("a") == b"1"
 
 
-def cluster() -> Cluster:
-    """Return one of a node that nobody asks."""
-    return Cluster(
-        [Address("127.0.0.1", 1)],
-        layout="ketama",
-        on_down="miss",
-        timeout_s=0.1,
-        least_timeout_s=0.1,
-        connect_timeout_s=0.1,
-    )
-
-
 def test_a_ring_that_a_thread_was_making_is_made_by_the_child() -> None:
-    nodes = cluster()
+    nodes = make_cluster()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(threading.Thread, "start", lambda thread: None)  # it is slow
         nodes.change([Address("127.0.0.1", 1), Address("127.0.0.1", 2)])
@@ -149,7 +137,7 @@ def test_a_ring_that_a_thread_was_making_is_made_by_the_child() -> None:
 
 
 def test_what_a_thread_was_removing_from_a_node_is_dirty_in_the_child() -> None:
-    nodes = cluster()
+    nodes = make_cluster()
     node = nodes.nodes()[0]
     node.journal.add([b"a", b"b"])
     nodes.prober._take(node)
@@ -158,7 +146,7 @@ def test_what_a_thread_was_removing_from_a_node_is_dirty_in_the_child() -> None:
 
 
 def test_a_journal_takes_back_all_that_was_taken_from_it() -> None:
-    node = cluster().nodes()[0]
+    node = make_cluster().nodes()[0]
     node.journal.put_back(Load(True, [b"a"], {"other"}, [(b"b", "third")]))
     assert node.journal.take_overflow() is True
     assert node.journal.take(5) == [b"a"]

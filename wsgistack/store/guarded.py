@@ -77,7 +77,8 @@ class Guarded:
     """*store*, without its failures.
 
     *failures* in a row open the breaker for *rest_s*; an answer that took more than *slow_s*
-    counts as one, and a store that is `Bounded` is not waited for any longer.  *on_error(operation, error)* hears of each failure and must not raise.
+    counts as one, and a store that is `Bounded` is not waited for any longer.
+    *on_error(operation, error)* hears of each failure and must not raise.
     `errors` counts them by operation, `skipped` the calls that an open breaker answered.
     """
 
