@@ -206,16 +206,20 @@ def _request() -> Any:
     return EnvironRequest({"REMOTE_ADDR": "192.0.2.1"})
 
 
-def test_slow_requests_hold_no_more_places_than_there_are() -> None:
-    site = Site(rules=[Rule("slots", "2 concurrent")])
+@pytest.mark.parametrize("count_refused", [False, True])
+def test_slow_requests_hold_no_more_places_than_there_are(count_refused: bool) -> None:
+    """Who is refused holds none, also where refusals count: there is nobody who would give it back."""
+    site = Site(rules=[Rule("slots", "2 concurrent", count_refused=count_refused)])
     statuses: list[str] = []
 
     def start_response(status: str, headers: Any, exc_info: Any = None) -> Any:
         statuses.append(status[:3])
         return lambda block: None
 
-    bodies = [site.app(Request.blank("/").environ, start_response) for _ in range(4)]
+    environ = {"REMOTE_ADDR": "192.0.2.1"}
+    bodies = [site.app(Request.blank("/", environ=dict(environ)).environ, start_response) for _ in range(4)]
     assert statuses == ["200", "200", "503", "503"]
+    assert site.ask() == 503
     for body in bodies[:2]:
         body.close()  # type: ignore[attr-defined]  # of Watched
     assert site.ask() == 200
