@@ -51,6 +51,11 @@ class Graphite:
     def _run(self) -> None:
         while True:
             self._send(self._parcels.get())
+            self._parcels.task_done()
+
+    def wait(self) -> None:
+        """Wait until all that was taken has been sent, or could not be."""
+        self._parcels.join()
 
     def _send(self, parcel: _Parcel) -> None:
         where = parse_address(parcel.address, default_port=None)
