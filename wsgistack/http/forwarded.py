@@ -87,7 +87,9 @@ def elements_of_forwarded(value: str) -> list[dict[str, str]]:
     elements: list[dict[str, str]] = []
     pairs: dict[str, str] = {}
     at = 0
-    while at < len(value):
+    if not value:
+        return elements
+    while True:
         found = PAIR.match(value, at)
         if found is None:
             return [*elements, {"for": "?"}]
@@ -99,10 +101,7 @@ def elements_of_forwarded(value: str) -> list[dict[str, str]]:
             pairs = {}
         at = found.end()
         if not end:
-            break
-    if value.rstrip().endswith(","):
-        elements.append({})
-    return elements
+            return elements
 
 
 def find_client(
