@@ -31,6 +31,7 @@ def make_service_counts() -> ServiceCounts:
         cache_hops=0,
         cache_bypasses=0,
         cache_fallbacks=0,
+        denied=0,
     )
 
 

@@ -160,5 +160,32 @@ def test_a_file_that_nobody_names_any_more_is_not_watched(post: Post, tmp_path: 
     assert post.nodes() == ["10.0.0.1:80"]
 
 
+def test_a_list_of_networks_is_followed_and_garbage_leaves_it_as_it_was(post: Post, tmp_path: Path) -> None:
+    file = tmp_path / "deny"
+    file.write_text("203.0.113.0/24\n")
+    post.do("create service s", "set s.role = reverse_proxy", f"set s.deny_file = {file}")
+
+    def wait_until(networks: int, event: str) -> None:
+        with gevent.Timeout(10, AssertionError(f"{post.lines}")):
+            while len(post.control.snapshot.lists[str(file)].ranges) != networks or not post.said(event):
+                gevent.sleep(0.01)
+
+    wait_until(1, "list_read")
+    file.write_text("203.0.113.0/24\n198.51.100.7\n")
+    wait_until(2, "list_read")
+    file.write_text("203.0.113.0/24\nnobody\n" + "?\n" * 21)
+    wait_until(2, "list_line")
+    file.unlink()
+    wait_until(2, "list_missing")
+    file.write_text("# nobody is denied any more\n")
+    wait_until(0, "list_read")
+    assert post.said("list_read") == [f"list_read file={file} networks={n}" for n in (1, 2, 0)]
+    said = post.said("list_line")
+    assert said[0] == (
+        f"list_line at={file}:2 error=\"'nobody' is not a network such as 10.0.0.0/8 or 2001:db8::/32\" kept=True"
+    )
+    assert (len(said), said[-1]) == (21, f"list_line at={file} suppressed=2 kept=True")
+
+
 def test_servers_are_read_from_their_texts() -> None:
     assert parse_servers(("127.0.0.1:53", "[::1]:5353")) == (("127.0.0.1", 53), ("::1", 5353))

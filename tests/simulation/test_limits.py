@@ -283,7 +283,7 @@ def test_operators_ask_by_the_keys_that_workers_count_by(
     assert world.statuses(2, *fields) == [200, 429]
     told = {name.lower(): value for name, value in fields}
     ledger = BoardLedger(world.board)
-    address = find_address(SERVICE, PEER, told.get("x-forwarded-for"))
+    address = find_address(SERVICE, PEER, told.get)
     keys = find_keys(limit, SERVICE, ledger, address, told.get)
     assert list(world.board.top(0)) == keys[:1]
     assert world.board.limits is not None

@@ -11,6 +11,7 @@ from typing import Any
 
 from tests.simulation.actors import Outcome, SimClient, SimNode
 from tests.simulation.network import Network
+from wsgistack.balancer.address_list import AddressList
 from wsgistack.balancer.cache import Cache
 from wsgistack.balancer.limit import Limit
 from wsgistack.balancer.model import Node, Pool
@@ -52,6 +53,7 @@ class World:
         self.clients: list[SimClient] = []
         self.settings = settings
         self.limits: dict[str, Limit] = {}  # all of them the service has
+        self.lists: dict[str, AddressList] = {}
         self.pool_settings = {s.name: s.default for s in POOL_SETTINGS}
         self.nodes = [SimNode(self.net, f"n{i}", trouble) for i in range(nodes)]
         for i, node in enumerate(self.nodes):
@@ -98,6 +100,7 @@ class World:
             "limits": {name: limit.as_wire() for name, limit in self.limits.items()},
             "caches": {} if self.cache is None else {self.cache.name: self.cache.as_wire()},
             "folder": "/sim",
+            "lists": {name: found.wire for name, found in self.lists.items()},
             "pools": {"mypool": Pool("mypool", 0, self.pool_settings, nodes).as_wire()},
             "services": {
                 "mysite": {

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple, assert_never
 
+from wsgistack.balancer.address_lists import AddressLists
 from wsgistack.balancer.blueprint import Blueprint, draw
 from wsgistack.balancer.caches import Caches
 from wsgistack.balancer.care import Care
@@ -26,6 +27,7 @@ from wsgistack.balancer.lookups import Lookup
 from wsgistack.balancer.model import (
     Fact,
     HealthCheck,
+    ListRead,
     News,
     NodefileRead,
     ProbeResult,
@@ -78,8 +80,9 @@ class Control:
         server = SERVER_SETTINGS.defaults() | {"workers": workers}
         limits = Limits(ledger or EmptyLedger())
         caches = Caches()
-        services = Services(pools, limits, caches, ports, stats, secret=sticky_secret)
-        self._estate = Estate(pools, limits, caches, services, server, stats, started_at)
+        lists = AddressLists(files)
+        services = Services(pools, limits, caches, ports, stats, lists, secret=sticky_secret)
+        self._estate = Estate(pools, limits, caches, lists, services, server, stats, started_at)
         self._snapshot = Snapshot(server=dict(server))
         self._may_differ = False  # something was done since the snapshot was made
 
@@ -145,6 +148,8 @@ class Control:
                 changed = self._estate.pools.absorb_name(fact, now)
             case NodefileRead():
                 changed = self._estate.pools.absorb_nodefile(fact)
+            case ListRead():
+                changed = self._estate.lists.absorb(fact)
             case _:
                 assert_never(fact)
         self._may_differ |= changed
@@ -196,6 +201,10 @@ class Control:
         """Return the paths of the files to watch; what they hold comes back as NodefileRead."""
         return self._estate.pools.nodefiles()
 
+    def address_lists(self) -> list[str]:
+        """Return the paths of the lists of networks to watch; what they hold comes back as ListRead."""
+        return sorted(self.snapshot.lists)
+
     def left_out(self) -> dict[str, int]:
         """Return {pool: nodes that are not used because the scoreboard has no room for them}."""
         return self._estate.pools.left_out()
@@ -215,14 +224,16 @@ class Control:
 
     def _publish(self) -> None:
         estate = self._estate
+        services = estate.services.publish()
         fresh = Snapshot(
             self._snapshot.version,
             dict(estate.server),
             estate.pools.publish(),
-            estate.services.publish(),
+            services,
             estate.limits.publish(),
             estate.caches.publish(),
             self._folder,
+            estate.lists.publish(services.values(), estate.services.defaults()),
         )
         if fresh != self._snapshot:
             self._snapshot = replace(fresh, version=fresh.version + 1)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from wsgistack.balancer.algorithms import ALGORITHMS
-from wsgistack.balancer.foresight import Foreseen, show_wait
+from wsgistack.balancer.foresight import Foreseen, Listed, show_wait
 from wsgistack.balancer.hash_key import find_cookie, find_key
 from wsgistack.balancer.model import Service, Snapshot
 from wsgistack.balancer.routing import Ranked, Row, rank_nodes
@@ -25,6 +25,7 @@ DRAWN = {  # what a lot decides, in words
     "round_robin": "each in its turn, by weight",
     "two_choices": "two of them are drawn by weight, and the lower score wins",
 }
+NOT_LISTED = Listed("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,10 @@ class Question:
     def field(self, name: str) -> str | None:
         """Return the first field of that name, or None."""
         return next((value for field, value in self.fields if field.lower() == name.lower()), None)
+
+    def combined(self, name: str) -> str | None:
+        """Return all fields of that name as one list (RFC 9110 §5.3), or None."""
+        return ", ".join(value for field, value in self.fields if field.lower() == name.lower()) or None
 
 
 def parse_fields(text: str) -> tuple[tuple[str, str], ...]:
@@ -87,12 +92,16 @@ def explain(
     *,
     now: float,
     foreseen: Sequence[Foreseen] = (),
+    listed: Listed = NOT_LISTED,
 ) -> list[str]:
     """Return the lines; *rows* by slot of the scoreboard, *now* in epoch seconds.
 
-    *foreseen*: what the limits that are about it would say, in their order.
+    *listed*: what the lists of the service say of its client; *foreseen*: what the limits that are about
+    it would say, in their order.
     """
-    lines = [f"request {question.method} {question.target}", _tell_service(service)]
+    lines = [f"request {question.method} {question.target}", _tell_service(service), *_tell_list(listed)]
+    if listed.denied and not service.settings["log_only"]:
+        return [*lines, "answer 403: the client is on the deny_file"]
     lines += map(_tell_limit, foreseen)
     refusing = next((one for one in foreseen if one.refused and not _is_dry(one, service)), None)
     if refusing is not None and refusing.refused is not None:
@@ -120,6 +129,12 @@ def explain(
 
 def _is_dry(one: Foreseen, service: Service) -> bool:
     return bool(one.limit.settings["dry_run"] or service.settings["log_only"])
+
+
+def _tell_list(listed: Listed) -> list[str]:
+    if listed.setting:
+        return [f"list {listed.setting}: the client is on it{', no limit is about it' * listed.passes}"]
+    return ["list deny_file: the client is not on it, no limit is about it"] if listed.passes else []
 
 
 def _tell_limit(one: Foreseen) -> str:

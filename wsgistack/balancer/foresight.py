@@ -9,27 +9,31 @@ import ipaddress
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+from wsgistack.balancer.address_list import AddressList
 from wsgistack.balancer.limit import Limit, Step
 from wsgistack.balancer.limit_states import read_state
 from wsgistack.balancer.model import Service
 from wsgistack.balancer.outside import Ledger
-from wsgistack.http.forwarded import Address, find_client, hops_of_x_forwarded_for
+from wsgistack.http.forwarded import Address, find_client
 from wsgistack.http.paths import normal_path
 from wsgistack.ratelimit.algorithms import NEVER
 from wsgistack.ratelimit.algorithms.concurrent import LEASE_US
+from wsgistack.ratelimit.clients import HOPS
 from wsgistack.settings import Value
 
 __all__ = [
     "Foreseen",
     "Left",
+    "Listed",
     "find_address",
     "find_keys",
     "find_state",
     "foresee",
     "is_about",
+    "judge_lists",
     "key_of_address",
     "look",
     "show_key",
@@ -49,6 +53,14 @@ class Left:
     more_us: int
 
 
+class Listed(NamedTuple):
+    """On which list a client is, "" for none; whether it is denied, and whether no limit is about it."""
+
+    setting: str
+    denied: bool = False
+    passes: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Foreseen:
     """What a limit would do: *refused* has no room, None if the request may pass."""
@@ -59,8 +71,8 @@ class Foreseen:
     left: tuple[Left, ...]
 
 
-def find_address(service: Service, peer: str, told: str | None) -> Address | None:
-    """Return the client's address, as its proxies tell it if they are trusted."""
+def find_address(service: Service, peer: str, field: Callable[[str], str | None]) -> Address | None:
+    """Return the client's address, as its proxies tell it if they are trusted; *field* gives what a request says."""
     networks = [
         ipaddress.ip_network(str(word)) for word in _words(service.settings["trusted_upstream_proxies"])
     ]
@@ -69,7 +81,9 @@ def find_address(service: Service, peer: str, told: str | None) -> Address | Non
     def is_trusted(address: Address | None) -> bool:
         return everybody or (address is not None and any(address in network for network in networks))
 
-    return find_client(peer, hops_of_x_forwarded_for(told) if told else (), is_trusted)
+    name = str(service.settings["forwarded"])
+    told = field(name)
+    return find_client(peer, HOPS[name](told) if told else (), is_trusted)
 
 
 def _words(value: Value) -> tuple[str, ...]:
@@ -85,6 +99,20 @@ def key_of_address(limit: Limit, address: Address | None) -> bytes:
     network = ipaddress.ip_network((address, int(str(prefix))), strict=False).network_address
     mapped = b"\0" * 10 + b"\xff\xff" if address.version == 4 else b""
     return b"a" + mapped + network.packed
+
+
+def judge_lists(
+    service: Service, find: Callable[[str], AddressList | None], address: Address | None
+) -> Listed:
+    """Return what the lists of a service say of a client, as plane/gate.pyx does; *find* gives a list by its setting."""
+    allow, deny = find("allow_file"), find("deny_file")
+    if allow is not None and address in allow:
+        return Listed("allow_file", passes=True)
+    is_listed = deny is not None and address in deny
+    if is_listed and service.settings["blacklist_action"] == "deny":
+        return Listed("deny_file", denied=True)
+    is_limited = is_listed or service.settings["default_action"] == "throttle"
+    return Listed("deny_file" if is_listed else "", passes=not is_limited)
 
 
 def find_keys(

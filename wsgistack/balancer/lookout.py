@@ -1,4 +1,4 @@
-"""Where members come from: names are looked up again when their answers expire, nodefiles are watched.
+"""What changes outside: names are looked up again when their answers expire, nodefiles and lists are watched.
 
 Greenlets that tell control what they met; control decides what follows.
 """
@@ -12,14 +12,15 @@ from typing import Any
 
 import gevent
 
+from wsgistack.balancer.address_list import read_list
 from wsgistack.balancer.control import Control
 from wsgistack.balancer.discovery import show_record
 from wsgistack.balancer.events import Log
 from wsgistack.balancer.files import Disk
 from wsgistack.balancer.lookups import Lookup
-from wsgistack.balancer.model import Fact, NodefileRead, Resolved
+from wsgistack.balancer.model import Fact, ListRead, NodefileRead, Resolved
 from wsgistack.balancer.nodefile import parse_nodefile
-from wsgistack.balancer.nodefile_watch import NodefileWatch
+from wsgistack.balancer.nodefile_watch import News, NodefileWatch
 
 __all__ = ["Lookout", "next_look"]
 
@@ -32,10 +33,11 @@ POLL_S = 1.0
 MOST_LINES_SAID = 20  # of what is wrong with a nodefile
 
 Absorb = Callable[[Fact], None]
+Reader = Callable[[str, News], None]  # of a file that changed
 
 
 class Lookout:
-    """One greenlet per name, and one for all nodefiles.
+    """One greenlet per name, and one for all files: nodefiles, and lists of networks.
 
     `refresh` after every change of the snapshot makes them what control asks for.
     """
@@ -47,7 +49,7 @@ class Lookout:
         self._poll_s = poll_s
         self._settings: tuple[Any, ...] = ()
         self._names: dict[str, Any] = {}
-        self._files: dict[str, NodefileWatch] = {}
+        self._files: dict[tuple[Reader, str], NodefileWatch] = {}
         self._watcher: Any = None
         self._left_out: dict[str, int] = {}
         self._is_stopped = False
@@ -65,11 +67,12 @@ class Lookout:
         self._forget_names(set(self._names) - hosts)
         for name in hosts - set(self._names):
             self._names[name] = gevent.spawn(self._follow, name)
-        paths = set(self._control.nodefiles())
-        for path in set(self._files) - paths:
-            del self._files[path]
-        for path in paths - set(self._files):
-            self._files[path] = NodefileWatch(path)
+        files = {(self._read_nodefile, path) for path in self._control.nodefiles()}
+        files |= {(self._read_list, path) for path in self._control.address_lists()}
+        for file in set(self._files) - files:
+            del self._files[file]
+        for file in files - set(self._files):
+            self._files[file] = NodefileWatch(file[1])
         if self._files and self._watcher is None:
             self._watcher = gevent.spawn(self._watch)
         self._say_left_out()
@@ -126,22 +129,38 @@ class Lookout:
                 self._log.warn("nodes_left_out", pool=pool, count=count, reason="no room on the scoreboard")
         self._left_out = left_out
 
-    # Nodefiles.
+    # Files.
 
     def _watch(self) -> None:
         disk = Disk()
         pool = gevent.get_hub().threadpool  # a file system may hang: not the supervisor with it
         while True:
-            for watch in list(self._files.values()):
+            for file, watch in list(self._files.items()):
                 news = pool.apply(watch.look, (disk, time.time()))
-                if news is None or self._files.get(watch.path) is not watch:
-                    continue
-                if news.error:
-                    self._log.warn("nodefile_missing", file=watch.path, error=news.error)
-                    continue
-                self._say_lines(watch.path, news.text)
-                self._absorb(NodefileRead(watch.path, news.text))
+                if news is not None and self._files.get(file) is watch:
+                    file[0](watch.path, news)
             gevent.sleep(self._poll_s)
+
+    def _read_nodefile(self, path: str, news: News) -> None:
+        if news.error:
+            self._log.warn("nodefile_missing", file=path, error=news.error)
+            return
+        self._say_lines(path, news.text)
+        self._absorb(NodefileRead(path, news.text))
+
+    def _read_list(self, path: str, news: News) -> None:
+        if news.error:
+            self._log.warn("list_missing", file=path, error=news.error, kept=True)
+            return
+        pool = gevent.get_hub().threadpool  # a long one takes most of a second
+        found, problems = pool.apply(read_list, (path, news.text))
+        for number, problem in problems[:MOST_LINES_SAID]:
+            self._log.warn("list_line", at=f"{path}:{number}", error=problem, kept=True)
+        if len(problems) > MOST_LINES_SAID:
+            self._log.warn("list_line", at=path, suppressed=len(problems) - MOST_LINES_SAID, kept=True)
+        if found is not None:
+            self._log.info("list_read", file=path, networks=len(found.ranges))
+            self._absorb(ListRead(found))
 
     def _say_lines(self, path: str, text: str) -> None:
         entries, problems = parse_nodefile(text)

@@ -284,6 +284,13 @@ SERVICES = [
         _by_service(lambda s: s["cache_fallbacks"]),
     ),
     Metric(
+        "denied",
+        "counter",
+        "requests of clients on the deny_file, also those that log_only let pass",
+        SERVICE,
+        _by_service(lambda s: s["denied"]),
+    ),
+    Metric(
         "request_duration_seconds",
         "histogram",
         "from the head of a request to the end of its response",

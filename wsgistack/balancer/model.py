@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from wsgistack.balancer.address_list import AddressList
 from wsgistack.balancer.algorithms import ALGORITHMS
 from wsgistack.balancer.cache import Cache
 from wsgistack.balancer.discovery import Record
@@ -134,6 +135,7 @@ class Snapshot:
     """Everything at one moment; *version* grows by one with each change, from 0 (nothing).
 
     *folder*: where this balancer's processes have sockets between each other, "" for nowhere.
+    *lists*: the networks of each file that a service names.
     """
 
     version: int = 0
@@ -143,6 +145,7 @@ class Snapshot:
     limits: Mapping[str, Limit] = field(default_factory=dict)
     caches: Mapping[str, Cache] = field(default_factory=dict)
     folder: str = ""
+    lists: Mapping[str, AddressList] = field(default_factory=dict)
 
     def inner(self) -> set[tuple[str, str]]:
         """Return (service, address) of each place where the keeper asks for what its cache does not have."""
@@ -159,6 +162,7 @@ class Snapshot:
             "limits": {name: limit.as_wire() for name, limit in self.limits.items()},
             "caches": {name: cache.as_wire() for name, cache in self.caches.items()},
             "folder": self.folder,
+            "lists": {path: found.wire for path, found in self.lists.items()},
         }
 
 
@@ -220,7 +224,14 @@ class NodefileRead:
     text: str
 
 
-Fact = ProbeResult | Resolved | NodefileRead
+@dataclass(frozen=True, slots=True)
+class ListRead:
+    """A file of networks that services name holds these now."""
+
+    found: AddressList
+
+
+Fact = ProbeResult | Resolved | NodefileRead | ListRead
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ class ServiceCounts(TypedDict):
     because the retry budget was spent.  *queue*: {class: (length, seconds that the oldest one waits)}.
     The next three are gauges, *waiting* with those that wait for a connection to be opened.  Of the page
     cache: *cache_hits* were answered by workers, *cache_hops* sent to the keeper, *cache_bypasses* were
-    somebody's own, *cache_fallbacks* went to a node because no keeper was there.
+    somebody's own, *cache_fallbacks* went to a node because no keeper was there.  *denied*: by the deny_file.
     """
 
     requests: int
@@ -53,6 +53,7 @@ class ServiceCounts(TypedDict):
     cache_hops: int
     cache_bypasses: int
     cache_fallbacks: int
+    denied: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ in services.py.  Where an issue still has to bring the substance, only the defau
 from __future__ import annotations
 
 from wsgistack.balancer.admin_settings import ADMIN_SETTINGS
+from wsgistack.balancer.pool_settings import FILE
 from wsgistack.balancer.retry import RETRY_ON, SCHEDULE
 from wsgistack.balancer.sticky import COOKIE_NAME
 from wsgistack.settings import (
@@ -32,7 +33,17 @@ SELECTOR = "selector"
 LARGEST_SOCKET_BUFFER = 2**30
 
 STICKY_KIND = make_choice(lambda: ("off", "cookie", "learn"), "Unknown way to be sticky: '{text}'")
+FORWARDED = make_choice(
+    lambda: ("x-forwarded-for", "forwarded"), "forwarded: '{text}' is not a field that proxies set"
+)
 REQUEST_ID = make_choice(lambda: ("off", "make", "trust"), "Unknown way to identify requests: '{text}'")
+
+DEFAULT_ACTION = make_choice(
+    lambda: ("throttle", "allow"), "default_action: '{text}' is neither throttle nor allow"
+)
+LISTED_ACTION = make_choice(
+    lambda: ("deny", "throttle"), "blacklist_action: '{text}' is neither deny nor throttle"
+)
 
 PLUGINS = Kind(
     "list",
@@ -117,6 +128,12 @@ LIMITS = [
 ANSWERS = [
     Setting("server_tokens", BOOL, True, "name ourselves in the Server field of our own answers"),
     Setting("trusted_upstream_proxies", NETWORKS, (), "networks whose forwarding fields are believed"),
+    Setting(
+        "forwarded",
+        FORWARDED,
+        "x-forwarded-for",
+        "the field in which they say who asks: x-forwarded-for or forwarded; limits look at no other",
+    ),
     Setting("always_trusted", BOOL, False, "believe everybody's forwarding fields"),
     _proxy("blind_proxy", BOOL, False, "leave the forwarding fields of trusted clients untouched"),
     _proxy("retry_after", INT, 1, "seconds in the Retry-After of our 503", most=86400),
@@ -196,6 +213,15 @@ QUEUE = [
     _proxy("low_priority_cookie_contents", TEXT, "", "text that its decoded value must contain"),
 ]
 
+WHO = [
+    _proxy(
+        "allow_file", FILE, "", "file of networks that nothing limits or denies, followed when it changes"
+    ),
+    _proxy("deny_file", FILE, "", "file of networks that get 403, followed when it changes"),
+    Setting("whitelist_file", FILE, "", "Perlbal's name for allow_file", role=PROXY, sets=("allow_file",)),
+    Setting("blacklist_file", FILE, "", "Perlbal's name for deny_file", role=PROXY, sets=("deny_file",)),
+]
+
 # Perlbal's Throttle plugin: what delays is not built, what counts and bans is a limit's.
 THROTTLE = [
     _proxy("log_only", BOOL, False, "let the service's limits refuse nobody, only count who would have been"),
@@ -205,10 +231,18 @@ THROTTLE = [
     _later("max_concurrent", INT, 2, "delayed requests of a client"),
     _later("ban_threshold", INT, 0, "violations before a ban; see the ban of a limit"),
     _later("ban_expiration", INT, 60, "seconds of a ban; see the ban of a limit"),
-    _later("default_action", TEXT, "throttle", "for who is on no list"),
-    _later("blacklist_action", TEXT, "deny", "for who is on the blacklist"),
-    _later("blacklist_file", TEXT, "", "networks that are shut out"),
-    _later("whitelist_file", TEXT, "", "networks that nothing limits; see exempt of a limit"),
+    _proxy(
+        "default_action",
+        DEFAULT_ACTION,
+        "throttle",
+        "whether limits are about who is on no list: throttle or allow",
+    ),
+    _proxy(
+        "blacklist_action",
+        LISTED_ACTION,
+        "deny",
+        "what becomes of who is on deny_file: deny, or throttle (limit)",
+    ),
     _later("path_regex", TEXT, "", "paths that are throttled; see path of a limit"),
     _later("method_regex", TEXT, "", "methods that are throttled; see methods of a limit"),
     _later("log_events", TEXT, "", "what is logged"),
@@ -262,6 +296,7 @@ SERVICE_SETTINGS = Table(
         *QUEUE,
         *IDENTITY,
         *ANSWERS,
+        *WHO,
         *THROTTLE,
         *ADMIN_SETTINGS,
         *LATER,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from wsgistack.balancer.address import parse_listen
+from wsgistack.balancer.address_lists import AddressLists
 from wsgistack.balancer.admin_settings import TOKENS
 from wsgistack.balancer.caches import USUAL_NAME, Caches
 from wsgistack.balancer.limits import MOST_OF_A_SERVICE, Limits
@@ -72,6 +73,7 @@ class Services:
         caches: Caches,
         ports: Ports,
         stats: Stats,
+        lists: AddressLists,
         *,
         secret: bytes = b"",
     ) -> None:
@@ -80,6 +82,7 @@ class Services:
         self._caches = caches
         self._stats = stats
         self._ports = ports
+        self._lists = lists
         self._secret = secret
         self._services: dict[str, _Service] = {}
         self._defaults: dict[str, Value] = {}
@@ -135,6 +138,7 @@ class Services:
         row = SERVICE_SETTINGS.get(key)
         value = SERVICE_SETTINGS.parse(key, text)
         if row.available:
+            self._lists.take(row.sets or (key,), value)
             self._defaults.update(dict.fromkeys(row.sets or (key,), value))
 
     def set(self, name: str, key: str, text: str) -> None:
@@ -292,6 +296,7 @@ class Services:
         value = SERVICE_SETTINGS.parse(key, text)
         if row.available:
             names = row.sets or (key,)
+            self._lists.take(names, value)
             settings = service.settings | dict.fromkeys(names, value)
             if service.enabled:
                 _check_guarded(service.role, service.listen, settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from wsgistack.balancer.address_lists import AddressLists
 from wsgistack.balancer.caches import Caches
 from wsgistack.balancer.language.grammar import Line
 from wsgistack.balancer.language.replies import Reply
@@ -28,6 +29,7 @@ class Estate:
     pools: Pools
     limits: Limits
     caches: Caches
+    lists: AddressLists
     services: Services
     server: dict[str, Value]
     stats: Stats

@@ -1,19 +1,25 @@
 """Who is asking: the client's address, and the key under which a limit counts a request.
 
 The twin of http/forwarded.py and ratelimit/clients.py: the walk goes from the peer to the left of
-X-Forwarded-For as long as the hop at hand is trusted.  A credential is counted by its hash, and
-its sender beside it: anybody could invent one for each request.
+X-Forwarded-For, or of Forwarded where the service says so, as long as the hop at hand is trusted.
+A credential is counted by its hash, and its sender beside it: anybody could invent one for each request.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
 from libc.string cimport memchr, memcpy, memset
 
+from wsgistack.balancer.plane.buf cimport Buf, buf_append, buf_data, buf_len, buf_release
+from wsgistack.balancer.plane.configure cimport fill_trusted
 from wsgistack.balancer.plane.core cimport Client, Service
+from wsgistack.balancer.plane.forwarded_hops cimport LONGEST_HOP, MOST_HOPS, Hops, find_hops, hop_text
 from wsgistack.balancer.plane.gates cimport BY_HEADER, BY_IP, BY_SERVICE, KEY_BYTES, AskerKey, GateLimit
 from wsgistack.balancer.plane.limit_table cimport TableView, table_hash
 from wsgistack.balancer.plane.networks cimport networks_hold
 from wsgistack.balancer.plane.octets cimport same_word
-from wsgistack.balancer.plane.wire cimport F_X_FORWARDED_FOR, Field, Head
+from wsgistack.balancer.plane.wire cimport F_FORWARDED, F_X_FORWARDED_FOR, Field, Head, parse_request_head
+
+from wsgistack.balancer.plane.configure import ASKER_FIELDS
 
 cdef extern from "<arpa/inet.h>" nogil:
     int inet_pton(int af, const char* text, void* out)
@@ -22,8 +28,6 @@ cdef extern from "<arpa/inet.h>" nogil:
         AF_INET6
 
 cdef enum:
-    LONGEST_HOP = 80
-    MOST_HOPS = 64
     V4_AT = 12                   # where the four bytes lie in ::ffff:a.b.c.d
 
 
@@ -101,11 +105,21 @@ cdef int trusts(const Service* s, const Asker* who) noexcept nogil:
     return s.always_trusted or (who.known and networks_hold(s.trusted, s.n_trusted, who.address))
 
 
-cdef void walk(const Client* c, const Head* h, const char* p, Asker* who) noexcept nogil:
+cdef int believe(const Service* s, Asker* who, uint32_t hops, const char* p, uint32_t n) noexcept nogil:
+    # Step to the next hop. 0: there the walk ends.
+    cdef uint8_t address[16]
+    # The first hop is the peer's word; Client.trusted knows whether it counts.
+    if hops == MOST_HOPS or (hops and not trusts(s, who)) or not parse_hop(p, n, address):
+        return 0
+    memcpy(who.address, address, 16)
+    who.known = 1
+    return 1
+
+
+cdef void walk(const Service* s, const Head* h, const char* p, Asker* who) noexcept nogil:
     cdef const Field* f
     cdef const char* q
     cdef uint32_t start, end, hops = 0
-    cdef uint8_t address[16]
     cdef int i
     for i in range(h.n_fields - 1, -1, -1):
         f = &h.fields[i]
@@ -117,17 +131,40 @@ cdef void walk(const Client* c, const Head* h, const char* p, Asker* who) noexce
             start = end
             while start and q[start - 1] != b",":
                 start -= 1
-            # The first hop is the peer's word; Client.trusted knows whether it counts.
-            if hops == MOST_HOPS or (hops and not trusts(c.service, who)):
+            if not believe(s, who, hops, q + start, end - start):
                 return
-            if not parse_hop(q + start, end - start, address):
-                return
-            memcpy(who.address, address, 16)
-            who.known = 1
             hops += 1
             if start == 0:
                 break
             end = start - 1
+
+
+cdef int join(const Head* h, const char* p, Buf* out) noexcept nogil:
+    # The lines of Forwarded as one (RFC 9110 5.3); 0 without memory.
+    cdef const Field* f
+    cdef uint32_t i
+    for i in range(h.n_fields):
+        f = &h.fields[i]
+        if f.id == F_FORWARDED and (buf_append(out, p + f.value, f.value_len) or buf_append(out, b",", 1)):
+            return 0
+    return 1
+
+
+cdef void walk_elements(const Service* s, const Head* h, const char* p, Asker* who) noexcept nogil:
+    cdef Buf lines
+    cdef Hops hops
+    cdef char text[LONGEST_HOP]
+    cdef uint32_t back = 0
+    cdef int n
+    memset(&lines, 0, sizeof(lines))
+    if join(h, p, &lines):
+        find_hops(buf_data(&lines), buf_len(&lines) - 1, &hops)
+        while back < hops.n:
+            n = hop_text(&hops, back, text)
+            if n < 0 or not believe(s, who, back, text, <uint32_t>n):
+                break
+            back += 1
+    buf_release(&lines)
 
 
 cdef void find_asker(Client* c, const Head* h, const char* p, Asker* who) noexcept nogil:
@@ -135,8 +172,12 @@ cdef void find_asker(Client* c, const Head* h, const char* p, Asker* who) noexce
         c.peer_known = 1 if parse_hop(c.peer, c.peer_len, c.peer_address) else 2
     who.known = c.peer_known == 1
     memcpy(who.address, c.peer_address, 16)
-    if c.trusted and h.seen >> F_X_FORWARDED_FOR & 1:
-        walk(c, h, p, who)
+    if not c.trusted or not h.seen >> c.service.asker_field & 1:
+        return
+    if c.service.asker_field == F_FORWARDED:
+        walk_elements(c.service, h, p, who)
+    else:
+        walk(c.service, h, p, who)
 
 
 # -- keys ----------------------------------------------------------------------------------
@@ -212,3 +253,31 @@ def parse_hop_text(text: bytes) -> bytes | None:
     if not parse_hop(text, len(text), address):
         return None
     return (<char*>address)[:16]
+
+
+def ask_who(head: bytes, peer: bytes, *, trusted: list, everybody: bool = False, field: str = "x-forwarded-for") -> bytes | None:
+    """Return the 16 bytes of who sends *head* by way of *peer* to a service with these settings, None for nobody knows."""
+    cdef Client* c = <Client*>calloc(1, sizeof(Client))
+    cdef Service* s = <Service*>calloc(1, sizeof(Service))
+    cdef Head* h = <Head*>calloc(1, sizeof(Head))
+    cdef Asker who
+    try:
+        if c == NULL or s == NULL or h == NULL or len(peer) > sizeof(c.peer):
+            raise MemoryError
+        h.max_bytes, h.max_fields, h.max_target = 65536, 1000, 16384
+        if parse_request_head(head, len(head), h) <= 0:
+            raise ValueError("no whole head")
+        fill_trusted(s, trusted)
+        s.always_trusted = everybody
+        s.asker_field = ASKER_FIELDS[field]
+        c.service = s
+        memcpy(c.peer, <const char*>peer, len(peer))
+        c.peer_len = <uint8_t>len(peer)
+        who.known = parse_hop(peer, len(peer), who.address)
+        c.trusted = trusts(s, &who)
+        find_asker(c, h, head, &who)
+        return (<char*>who.address)[:16] if who.known else None
+    finally:
+        free(c)
+        free(s)
+        free(h)

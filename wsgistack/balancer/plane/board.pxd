@@ -64,6 +64,7 @@ cdef struct ServiceCount:        # one worker's view of one service
     uint64_t cache_hops          # sent to the keeper of the page cache
     uint64_t cache_bypasses      # personal: straight to the pool
     uint64_t cache_fallbacks     # hops that the keeper could not take, and the pool did
+    uint64_t denied              # its client is on the deny_file; where log_only is on they pass
     uint64_t responses[6]        # by class, index status // 100
     uint64_t latency[LATENCY_BUCKETS]
     uint64_t latency_us          # their sum

@@ -17,7 +17,7 @@ from wsgistack.balancer.outside import Outcomes
 from wsgistack.balancer.plane.limit_units import count_places, find_stamps, forget_stamps
 from wsgistack.balancer.plane.ready_table import LEAST_BYTES
 
-MAGIC = b"wsgistk6"
+MAGIC = b"wsgistk7"
 LANE_NAMES = ("normal", "highpri", "lowpri")  # as queues.pxd numbers them
 # The class body below would take the bare names for its own.
 SIZES = {"nodes": NODE_SLOTS, "keeper": KEEPER_ROW, "services": SERVICE_SLOTS, "workers": MAX_WORKERS, "latency": LATENCY_BUCKETS,
@@ -210,7 +210,7 @@ cdef class Board:
         cdef int w, i
         out = dict.fromkeys(
             ("requests", "refused", "retries", "unbudgeted", "bytes_in", "bytes_out", "accepted",
-             "cache_hits", "cache_hops", "cache_bypasses", "cache_fallbacks",
+             "cache_hits", "cache_hops", "cache_bypasses", "cache_fallbacks", "denied",
              "client_connections", "in_flight", "waiting", "latency_us"), 0)
         responses = {i: 0 for i in range(1, 6)}
         latency = [0] * LATENCY_BUCKETS
@@ -227,6 +227,7 @@ cdef class Board:
             out["cache_hops"] += c.cache_hops
             out["cache_bypasses"] += c.cache_bypasses
             out["cache_fallbacks"] += c.cache_fallbacks
+            out["denied"] += c.denied
             out["client_connections"] += c.client_connections
             out["in_flight"] += c.in_flight
             out["waiting"] += c.waiting

@@ -11,6 +11,7 @@ cdef Pool* make_pool(int size) except NULL
 cdef int fill_pool(Pool* pool, dict settings) except -1
 cdef int fill_member(Member* m, dict spec, dict settings, Core* core) except -1
 cdef char* own_text(bytes text) except NULL         # a copy that is free()d
+cdef int fill_trusted(Service* s, list networks) except -1
 cdef int fill_cidr(Cidr* cidr, str text) except -1
 cdef int fill_ring(Ring* ring, dict spec) except -1
 cdef void free_pool(Pool* pool)

@@ -35,6 +35,7 @@ from wsgistack.balancer.plane.core cimport (
 from wsgistack.balancer.plane.kernels cimport Ring
 from wsgistack.balancer.plane.keys cimport KEY_COOKIE, KEY_HEADER, KEY_IP, KEY_URI
 from wsgistack.balancer.plane.networks cimport Cidr
+from wsgistack.balancer.plane.wire cimport F_FORWARDED, F_X_FORWARDED_FOR
 
 from wsgistack.settings import parse_statuses
 
@@ -217,6 +218,7 @@ cdef int fill_retries(Service* s, dict settings) except -1:
     return 0
 
 
+ASKER_FIELDS = {"x-forwarded-for": F_X_FORWARDED_FOR, "forwarded": F_FORWARDED}
 STICKY = ("off", "cookie", "learn")    # sticky.Sticky
 REQUEST_ID = ("off", "make", "trust")  # request_id.RequestId
 
@@ -294,6 +296,7 @@ cdef int fill_service(Service* s, dict settings, list insert, list remove, objec
     s.marked = s.high.name_len > 0 or s.low.name_len > 0
     put_text(s.verify_path, sizeof(s.verify_path), settings["verify_backend_path"].encode("latin-1"))
     fill_trusted(s, list(settings["trusted_upstream_proxies"]))
+    s.asker_field = ASKER_FIELDS[settings["forwarded"]]
     service_free_text(s)
     text = b"".join(b"%s: %s\r\n" % (n.encode("latin-1"), v.encode("latin-1")) for n, v in insert)
     names = b"".join(b"%s\n" % n.lower().encode("latin-1") for n in remove)

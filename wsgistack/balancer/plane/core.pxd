@@ -143,6 +143,7 @@ cdef struct Service:
     uint32_t remove_len
     char authority[TEXT_BYTES]   # for requests without one
     uint32_t authority_len
+    uint8_t asker_field          # FieldId of what trusted proxies say who asks by
     uint32_t n_trusted
     Cidr trusted[MAX_CIDRS]
     Gate* gate                   # NULL: nothing limits it

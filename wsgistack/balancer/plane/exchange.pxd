@@ -14,6 +14,7 @@ from wsgistack.balancer.plane.reasons cimport (
     WHY_CONNECT_FAILED,
     WHY_CONNECT_TIMEOUT,
     WHY_COUNT,
+    WHY_DENIED,
     WHY_HEADER_TIMEOUT,
     WHY_NODE_CLOSED,
     WHY_NODE_TIMEOUT,

@@ -17,7 +17,7 @@ from wsgistack.balancer.plane.board cimport TOP_KEYS, LimitCount
 from wsgistack.balancer.plane.buf cimport Buf, buf_data, buf_len, buf_release, buf_reserve, buf_tail
 from wsgistack.balancer.plane.core cimport Client, Core, Service, core_refresh
 from wsgistack.balancer.plane.exchange cimport Exchange, exchange_free, exchange_new
-from wsgistack.balancer.plane.gate_answer cimport gate_refuse, gate_tell
+from wsgistack.balancer.plane.gate_answer cimport gate_deny, gate_refuse, gate_tell
 from wsgistack.balancer.plane.gates cimport KEY_BYTES, MAX_KEYS, AskerKey, Claim, Claims, Gate, GateLimit, GateRate
 from wsgistack.balancer.plane.limit_kernels cimport (
     LIMIT_BAN,
@@ -36,12 +36,17 @@ from wsgistack.balancer.plane.limit_table cimport (
     table_write,
 )
 from wsgistack.balancer.plane.limit_units cimport Lease, units_charge, units_decide, units_release, units_take
-from wsgistack.balancer.plane.networks cimport networks_hold
+from wsgistack.balancer.plane.networks cimport networks_hold, ranges_hold
 from wsgistack.balancer.plane.paths cimport path_fits, path_of_target
 from wsgistack.balancer.plane.wire cimport M_GET, M_HEAD, Head, parse_request_head
 
 cdef enum:
     MOST_KEYS = 8                # MAX_LIMITS * MAX_KEYS
+
+cdef enum Listed:                # what the lists of a service say of a client
+    LIST_LIMITED
+    LIST_PASSES
+    LIST_DENIED
 
 cdef struct Locks:               # stripes in ascending order, each once
     uint32_t n
@@ -274,6 +279,16 @@ cdef void claim_all(const TableView* t, const GateLimit* limit, const AskerKey* 
             all.n += 1
 
 
+cdef int judge_lists(const Gate* gate, const Asker* who) noexcept nogil:
+    cdef int is_listed
+    if who.known and gate.allow.n and ranges_hold(&gate.allow, who.address):
+        return LIST_PASSES
+    is_listed = who.known and gate.deny.n and ranges_hold(&gate.deny, who.address)
+    if is_listed and gate.denies:
+        return LIST_DENIED
+    return LIST_LIMITED if is_listed or gate.about_all else LIST_PASSES
+
+
 cdef int gate_answers(Client* c, const Head* h, const char* p) noexcept nogil:
     cdef Core* core = c.ep.core
     cdef const Gate* gate = c.service.gate
@@ -285,6 +300,14 @@ cdef int gate_answers(Client* c, const Head* h, const char* p) noexcept nogil:
     cdef uint32_t i
     cdef int n
     find_asker(c, h, p, &who)
+    n = judge_lists(gate, &who)
+    if n == LIST_DENIED:
+        core.board.mine.services[c.service.slot].denied += 1
+        if not gate.watches:
+            gate_deny(c, h, p)
+            return 1
+    elif n == LIST_PASSES:
+        return 0
     memset(&path, 0, sizeof(path))
     all.n = 0
     for i in range(gate.n):

@@ -2,5 +2,6 @@
 
 from wsgistack.balancer.plane.gates cimport Gate
 
-cdef Gate* make_gate(list limits, bint dry_run) except NULL
+# *allow*, *deny*: the ends of networks as Ranges has them, b"" for none.
+cdef Gate* make_gate(list limits, dict settings, bytes allow, bytes deny) except NULL
 cdef void free_gate(Gate* gate) noexcept

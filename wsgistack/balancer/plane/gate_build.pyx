@@ -1,12 +1,14 @@
 """From a snapshot's limits (Limit.as_wire) to what the workers decide by."""
 
+from cpython.ref cimport Py_INCREF, Py_XDECREF, PyObject
+from libc.stdint cimport uint8_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 from wsgistack.balancer.plane.configure cimport fill_cidr, own_text
 from wsgistack.balancer.plane.gates cimport KEY_NAME, MAX_LIMITS, MAX_PATHS, MAX_RATES, Gate, GateLimit, GateRate, Text
 from wsgistack.balancer.plane.limit_kernels cimport limit_fill
-from wsgistack.balancer.plane.networks cimport Cidr
+from wsgistack.balancer.plane.networks cimport Cidr, Ranges
 from wsgistack.balancer.plane.wire cimport (
     M_DELETE,
     M_GET,
@@ -79,7 +81,14 @@ cdef int fill_limit(GateLimit* limit, dict spec, bint dry_run) except -1:
     return 0
 
 
-cdef Gate* make_gate(list limits, bint dry_run) except NULL:
+cdef void fill_list(Gate* gate, int i, Ranges* ranges, bytes ends):
+    Py_INCREF(ends)
+    gate.kept[i] = <void*>ends
+    ranges.ends = <const uint8_t*><const char*>ends
+    ranges.n = len(ends) // 32
+
+
+cdef Gate* make_gate(list limits, dict settings, bytes allow, bytes deny) except NULL:
     cdef Gate* gate = <Gate*>calloc(1, sizeof(Gate))
     cdef int i
     if gate == NULL:
@@ -89,7 +98,12 @@ cdef Gate* make_gate(list limits, bint dry_run) except NULL:
             raise ValueError(f"{len(limits)} limits, at most {MAX_LIMITS} fit")
         for i, spec in enumerate(limits):
             gate.n = i + 1
-            fill_limit(&gate.limits[i], spec, dry_run)
+            fill_limit(&gate.limits[i], spec, settings["log_only"])
+        fill_list(gate, 0, &gate.allow, allow)
+        fill_list(gate, 1, &gate.deny, deny)
+        gate.watches = settings["log_only"]
+        gate.about_all = settings["default_action"] == "throttle"
+        gate.denies = settings["blacklist_action"] == "deny"
     except BaseException:
         free_gate(gate)
         raise
@@ -113,4 +127,6 @@ cdef void free_gate(Gate* gate) noexcept:
         for j in range(gate.limits[i].n_paths):
             free(gate.limits[i].paths[j].p)
         free(gate.limits[i].exempt)
+    for i in range(2):
+        Py_XDECREF(<PyObject*>gate.kept[i])
     free(gate)

@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from wsgistack.balancer.plane.limit_kernels cimport LimitRate, LimitState
 from wsgistack.balancer.plane.limit_units cimport Lease
-from wsgistack.balancer.plane.networks cimport Cidr
+from wsgistack.balancer.plane.networks cimport Cidr, Ranges
 
 cdef enum:
     MAX_LIMITS = 4               # of a service, see balancer/limits.py
@@ -62,6 +62,12 @@ cdef struct GateLimit:
 
 cdef struct Gate:
     uint32_t n
+    uint8_t watches              # log_only: nobody is refused
+    uint8_t about_all            # its limits are about everybody, not only about who is on the deny list
+    uint8_t denies               # who is on it
+    Ranges allow
+    Ranges deny
+    void* kept[2]                # the bytes in which these lie
     GateLimit limits[MAX_LIMITS]
 
 

@@ -19,3 +19,19 @@ cdef inline int networks_hold(const Cidr* networks, uint32_t n, const uint8_t* a
                 rest == 0 or (address[whole] ^ networks[i].net[whole]) >> (8 - rest) == 0):
             return 1
     return 0
+
+
+cdef struct Ranges:              # of addresses: in order, apart from each other
+    uint32_t n
+    const uint8_t* ends          # the first and the last of each, 16 bytes both
+
+
+cdef inline int ranges_hold(const Ranges* ranges, const uint8_t* address) noexcept nogil:
+    cdef uint32_t low = 0, high = ranges.n, middle
+    while low < high:
+        middle = (low + high) // 2
+        if memcmp(ranges.ends + 32 * middle, address, 16) > 0:
+            high = middle
+        else:
+            low = middle + 1
+    return low > 0 and memcmp(address, ranges.ends + 32 * low - 16, 16) <= 0

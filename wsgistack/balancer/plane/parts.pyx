@@ -1,12 +1,13 @@
-"""The Python face of the plane's small parts, for tests: buffers and the timer wheel."""
+"""The Python face of the plane's small parts, for tests: buffers, the timer wheel, and lists of networks."""
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 from wsgistack.balancer.plane.buf cimport Buf, buf_append, buf_consume, buf_data, buf_len, buf_release, buf_reserve
+from wsgistack.balancer.plane.networks cimport Ranges, ranges_hold
 from wsgistack.balancer.plane.timers cimport Timer, Wheel, timer_at_most, timer_cancel, wheel_init, wheel_run
 
-__all__ = ["Buffer", "TimerWheel"]
+__all__ = ["Buffer", "TimerWheel", "ranges_hold_address"]
 
 cdef enum:
     TIMERS = 64
@@ -93,3 +94,11 @@ cdef class TimerWheel:
     @property
     def count(self) -> int:
         return self.wheel.count
+
+
+def ranges_hold_address(ends: bytes, address: bytes) -> bool:
+    """Tell whether the 16 bytes of an address lie in one of the ranges, see networks.pxd."""
+    cdef Ranges ranges
+    ranges.n = len(ends) // 32
+    ranges.ends = <const uint8_t*><const char*>ends
+    return bool(ranges_hold(&ranges, <const uint8_t*><const char*>address))

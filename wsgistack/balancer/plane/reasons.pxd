@@ -30,6 +30,7 @@ cdef enum Reason:                # their fixed words are in reasons.pyx
     WHY_POOL_OPEN                # its breaker lets few requests through, or none
     WHY_RATE_LIMITED             # a limit of the service has no room for it
     WHY_BANNED                   # it is shut out: it was refused too often, or somebody said so
+    WHY_DENIED                   # its client is on the service's deny_file
     WHY_COUNT
 
 cdef const char* reason_name(int why) noexcept nogil

@@ -8,7 +8,7 @@ REASONS[:] = [
     b"connect_timeout", b"node_closed", b"node_timeout", b"bad_response", b"response_truncated",
     b"unexpected_upgrade", b"too_many_interim", b"no_memory", b"client_gone", b"request_truncated",
     b"too_many_connections", b"node_status", b"queue_full", b"queue_timeout", b"pool_open",
-    b"rate_limited", b"banned",
+    b"rate_limited", b"banned", b"denied",
 ]
 
 

@@ -8,6 +8,8 @@ cdef class Tables:
     cdef dict services           # name -> pointer of Service
     cdef dict nodes              # address -> pointer of Node
     cdef dict pools              # name -> pointer of Pool
+    cdef dict lists              # path -> the ends of its networks
+    cdef dict list_texts         # path -> the same as the snapshot had it
     cdef dict algorithms         # name -> the function behind Pool.algorithm
     cdef Service* service(self, str name) except NULL
     cdef apply(self, dict snapshot)
@@ -22,8 +24,10 @@ cdef class Tables:
     cdef set_algorithm(self, Pool* pool, str algorithm)
     cdef Node* find_or_make_node(self, dict spec) except NULL
     cdef drop_nodes(self, set wanted)
-    cdef put_service(self, str name, dict spec, dict limits)
-    cdef put_gate(self, Service* s, list limits, bint dry_run)
+    cdef put_service(self, str name, dict spec)
+    cdef put_gate(self, Service* s, dict spec, dict limits)
+    cdef drop_gate(self, Service* s)
+    cdef take_lists(self, dict texts)
     cdef put_pages(self, Service* s, dict spec, dict snapshot)
     cdef drop_pages(self, Service* s)
     cdef drop_services(self, set wanted)

@@ -4,6 +4,8 @@ A snapshot replaces every pool; nodes are kept by address and services by name, 
 connections refer to them.  A structure that is in use outlives its name here (refs).
 """
 
+from base64 import b64decode
+
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc
 from libc.string cimport memset, strncpy
@@ -70,6 +72,8 @@ cdef class Tables:
         self.nodes = {}
         self.pools = {}
         self.algorithms = {}
+        self.lists = {}
+        self.list_texts = {}
 
     cdef Service* service(self, str name) except NULL:
         if name not in self.services:
@@ -78,16 +82,18 @@ cdef class Tables:
 
     cdef apply(self, dict snapshot):
         self.core.max_clients = snapshot["server"]["max_connections"]
+        self.take_lists(snapshot["lists"])
         old = self.pools
         self.pools = {name: self.build_pool(name, spec) for name, spec in snapshot["pools"].items()}
         proxies = {n: s for n, s in snapshot["services"].items() if s["role"] == "reverse_proxy"}
         for name, spec in proxies.items():
-            self.put_service(name, spec, snapshot["limits"])
+            self.put_service(name, spec)
+            self.put_gate(self.service(name), spec, snapshot["limits"])
             self.put_pages(self.service(name), spec, snapshot)
         for name in self.services.keys() - proxies.keys():
             self.service(name).pool = NULL
             self.drop_pages(self.service(name))
-            self.put_gate(self.service(name), [], False)
+            self.drop_gate(self.service(name))
         self.drop_services({n for n, s in proxies.items() if s["enabled"]})
         for pointer in old.values():
             free_pool(<Pool*><size_t>pointer)
@@ -172,7 +178,7 @@ cdef class Tables:
             up_close_idle(node)
             node_unref(node)
 
-    cdef put_service(self, str name, dict spec, dict limits):
+    cdef put_service(self, str name, dict spec):
         cdef Service* s
         cdef Service* fresh
         if name in self.services:
@@ -191,16 +197,26 @@ cdef class Tables:
         if spec["pool"] is not None:
             s.pool = <Pool*><size_t>self.pools[spec["pool"]]
         fill_sticky(s, spec["settings"], spec["tokens"])
-        self.put_gate(s, [limits[one] for one in spec["limits"]], spec["settings"]["log_only"])
         s.closing = not spec["enabled"]
 
-    cdef put_gate(self, Service* s, list limits, bint dry_run):
-        if limits and self.core.limits == NULL:
+    cdef put_gate(self, Service* s, dict spec, dict limits):
+        settings = spec["settings"]
+        allow, deny = self.lists.get(settings["allow_file"], b""), self.lists.get(settings["deny_file"], b"")
+        if spec["limits"] and self.core.limits == NULL:
             raise ValueError("limits without a table")
+        self.drop_gate(s)
+        if spec["limits"] or deny:
+            s.gate = make_gate([limits[one] for one in spec["limits"]], settings, allow, deny)
+
+    cdef drop_gate(self, Service* s):
         free_gate(s.gate)
         s.gate = NULL
-        if limits:
-            s.gate = make_gate(limits, dry_run)
+
+    cdef take_lists(self, dict texts):
+        # What did not change is not decoded again.
+        same = {path for path, text in texts.items() if self.list_texts.get(path) == text}
+        self.lists = {path: self.lists[path] if path in same else b64decode(text) for path, text in texts.items()}
+        self.list_texts = texts
 
     cdef put_pages(self, Service* s, dict spec, dict snapshot):
         cdef Pool* pool
@@ -278,7 +294,7 @@ cdef class Tables:
         self.drop_nodes(set())
         for pointer in self.services.values():
             self.core.services[(<Service*><size_t>pointer).slot] = NULL
-            self.put_gate(<Service*><size_t>pointer, [], False)
+            self.drop_gate(<Service*><size_t>pointer)
             self.drop_pages(<Service*><size_t>pointer)
             service_unref(<Service*><size_t>pointer)
         self.services = {}

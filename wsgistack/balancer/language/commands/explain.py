@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import partial
 
 from wsgistack.balancer.explain import Question, choose_service, explain, parse_fields
-from wsgistack.balancer.foresight import Foreseen, find_address, find_keys, foresee, is_about
+from wsgistack.balancer.foresight import Foreseen, find_address, find_keys, foresee, is_about, judge_lists
 from wsgistack.balancer.language.command import Command, Desk
 from wsgistack.balancer.language.grammar import NAME, Line
 from wsgistack.balancer.language.replies import Lines, Reply
 from wsgistack.balancer.model import Service, Snapshot
 from wsgistack.balancer.routing import Row
 from wsgistack.errors import CommandError
+from wsgistack.http.forwarded import Address
 
 __all__ = ["COMMANDS"]
 
@@ -31,14 +33,16 @@ def explain_(desk: Desk, line: Line) -> Reply:
         slot: Row(desk.estate.stats.node(slot)["in_flight"], outcome)
         for slot, outcome in zip(slots, outcomes, strict=True)
     }
-    foreseen = foresee_all(desk, service, question)
-    return Lines(tuple(explain(snapshot, service, question, rows, now=desk.now, foreseen=foreseen)))
+    address = find_address(service, question.peer, question.combined)
+    listed = judge_lists(service, partial(desk.estate.lists.find, service), address)
+    foreseen = [] if listed.passes else foresee_all(desk, service, question, address)
+    lines = explain(snapshot, service, question, rows, now=desk.now, foreseen=foreseen, listed=listed)
+    return Lines(tuple(lines))
 
 
-def foresee_all(desk: Desk, service: Service, question: Question) -> list[Foreseen]:
+def foresee_all(desk: Desk, service: Service, question: Question, address: Address | None) -> list[Foreseen]:
     """Return what the service's limits that are about a request would say."""
     limits, ledger = desk.estate.limits, desk.estate.limits.ledger
-    address = find_address(service, question.peer, question.field("x-forwarded-for"))
     return [
         foresee(limit, find_keys(limit, service, ledger, address, question.field), ledger)
         for limit in map(limits.get, service.limits)
