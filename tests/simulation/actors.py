@@ -90,6 +90,7 @@ class SimNode:
     def answer(self, end: End) -> bool:
         if not self.alive:
             return False
+        self.connections = [one for one in self.connections if not one.end.closed]
         self.connections.append(NodeSide(self, end))
         return True
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.balancer.stage import FakeFiles, FakePorts
 from tests.simulation.actors import SimNode
+from tests.simulation.network import SHORT
 from tests.simulation.world import World, sockaddr
 from wsgistack.balancer.control import Check, Control, Session
 from wsgistack.balancer.health import State
@@ -25,8 +26,7 @@ class CaredWorld(World):
     """
 
     def __init__(self, seed: int, *, nodes: int = 3, lines: tuple[str, ...] = (), **settings: Any) -> None:
-        super().__init__(seed, nodes=nodes, **settings)
-        self.net.largest = 10  # many requests matter here, not their bodies
+        super().__init__(seed, nodes=nodes, largest=SHORT, **settings)
         self.news: list[tuple[float, News]] = []
         self.sent: list[tuple[float, int]] = []  # when a connection was opened, and to which node
         self.on_sample: Callable[[], None] = lambda: None

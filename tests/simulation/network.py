@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 IN, OUT, ERR, HUP, RDHUP = 0x001, 0x004, 0x008, 0x010, 0x2000
 SEND_BUFFER = 4096
+LONG, SHORT = 700, 10  # about a hundredth of the bytes in the longest body
 
 
 @dataclass(eq=False)
@@ -42,10 +43,10 @@ class End:
 class Network:
     """All sockets of one simulation, its clock and its random numbers."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, largest: int = LONG) -> None:
         self.rng = random.Random(seed)
         self.now = 1000.0
-        self.largest = 700  # about a hundredth of the bytes in the longest body
+        self.largest = largest
         self.ends: dict[int, End] = {}
         self.listeners: dict[int, list[End]] = {}
         self.nodes: dict[bytes, Callable[[End], bool]] = {}

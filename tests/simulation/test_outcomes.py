@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.simulation.network import SHORT
 from tests.simulation.seeds import make_seeds
 from tests.simulation.world import World
 
@@ -12,7 +13,7 @@ SEEDS = make_seeds(5)
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_each_final_response_is_a_good_outcome_with_its_time(seed: int) -> None:
-    world = World(seed)
+    world = World(seed, largest=SHORT)
     world.add_clients(4, 10)
     world.run(300)
     found = world.board.outcomes([0, 1, 2])
@@ -28,7 +29,7 @@ def test_each_final_response_is_a_good_outcome_with_its_time(seed: int) -> None:
 
 @pytest.mark.parametrize(("statuses", "good", "bad"), [("500-599", 0, 6), ("502,504", 6, 0)])
 def test_a_status_counts_as_the_pool_says(statuses: str, good: int, bad: int) -> None:
-    world = World(1, nodes=1)
+    world = World(1, nodes=1, largest=SHORT)
     world.nodes[0].status = 500
     world.pool_settings["eject_statuses"] = statuses
     world.apply([0])
@@ -41,7 +42,7 @@ def test_a_status_counts_as_the_pool_says(statuses: str, good: int, bad: int) ->
 
 
 def test_a_good_response_ends_the_streak() -> None:
-    world = World(1, nodes=1)
+    world = World(1, nodes=1, largest=SHORT)
     world.nodes[0].status = 503
     world.add_clients(1, 4)
     world.run(100)
@@ -54,7 +55,7 @@ def test_a_good_response_ends_the_streak() -> None:
 
 
 def test_a_refused_connection_is_bad_and_holds_the_node() -> None:
-    world = World(1, nodes=2)
+    world = World(1, nodes=2, largest=SHORT)
     world.nodes[0].die(back_after_s=1000)
     world.add_clients(3, 5)
     world.run(100)
@@ -66,7 +67,7 @@ def test_a_refused_connection_is_bad_and_holds_the_node() -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_node_that_falls_silent_gets_nothing_more_after_its_first_timeout(seed: int) -> None:
-    world = World(seed, nodes=2, node_first_byte_timeout=1.0)
+    world = World(seed, nodes=2, node_first_byte_timeout=1.0, largest=SHORT)
     world.nodes[0].trouble = 1.0
     world.nodes[0].troubles = ("nothing",)
     world.add_clients(6, 200)
@@ -80,7 +81,7 @@ def test_a_node_that_falls_silent_gets_nothing_more_after_its_first_timeout(seed
 
 
 def test_the_hold_ends_when_health_takes_the_node_back() -> None:
-    world = World(2, nodes=2, node_first_byte_timeout=1.0)
+    world = World(2, nodes=2, node_first_byte_timeout=1.0, largest=SHORT)
     world.nodes[0].trouble = 1.0
     world.nodes[0].troubles = ("nothing",)
     world.add_clients(6, 400)

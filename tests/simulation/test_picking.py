@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from tests.simulation.network import SHORT
 from tests.simulation.seeds import make_seeds
 from tests.simulation.world import World, make_node
 from wsgistack.balancer.hash_key import hash_text
@@ -23,7 +24,7 @@ def served(world: World) -> list[int]:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_backup_serves_only_while_no_other_node_can(seed: int) -> None:
-    world = World(seed)
+    world = World(seed, largest=SHORT)
     world.options[2] = {"backup": True}
     world.apply([0, 1, 2])
     world.add_clients(4, 10)
@@ -39,7 +40,7 @@ def test_a_backup_serves_only_while_no_other_node_can(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_backups_hide_that_all_others_refuse(seed: int) -> None:
-    world = World(seed)
+    world = World(seed, largest=SHORT)
     world.options[2] = {"backup": True}
     world.apply([0, 1, 2])
     for node in world.nodes[:2]:
@@ -53,7 +54,7 @@ def test_backups_hide_that_all_others_refuse(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_node_that_drains_gets_nothing_new(seed: int) -> None:
-    world = World(seed)
+    world = World(seed, largest=SHORT)
     world.options[0] = {"draining": True}
     world.apply([0, 1])
     world.add_clients(4, 10)
@@ -69,7 +70,7 @@ def test_a_node_that_drains_gets_nothing_new(seed: int) -> None:
 @pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_node_never_has_more_requests_than_its_cap(seed: int, workers: int) -> None:
-    world = World(seed, workers=workers)
+    world = World(seed, workers=workers, largest=SHORT)
     for i in range(3):
         world.options[i] = {"max_connections": i + 1}
     world.apply([0, 1, 2])
@@ -86,7 +87,7 @@ def test_a_node_never_has_more_requests_than_its_cap(seed: int, workers: int) ->
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_worker_that_dies_leaves_no_place_taken(seed: int) -> None:
-    world = World(seed, workers=3)
+    world = World(seed, workers=3, largest=SHORT)
     for i in range(3):
         world.options[i] = {"max_connections": 2}
     world.apply([0, 1, 2])
@@ -103,7 +104,7 @@ def test_a_worker_that_dies_leaves_no_place_taken(seed: int) -> None:
 
 
 def test_first_fills_one_node_before_the_next() -> None:
-    world = World(1)
+    world = World(1, largest=SHORT)
     world.pool_settings["balance_method"] = "first"
     for i in range(3):
         world.options[i] = {"max_connections": 4}
@@ -117,7 +118,7 @@ def test_first_fills_one_node_before_the_next() -> None:
 
 
 def test_a_warming_node_takes_its_share_by_and_by() -> None:
-    world = World(3, nodes=2)
+    world = World(3, nodes=2, largest=SHORT)
     world.pool_settings |= {"balance_method": "round_robin", "slow_start": 10.0}
     world.options[1] = {"warm_from": world.net.clock()[1]}
     world.apply([0, 1])
@@ -136,7 +137,7 @@ def test_a_warming_node_takes_its_share_by_and_by() -> None:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_consistent_sends_a_page_to_one_node_whoever_asks_for_it(workers: int) -> None:
-    world = World(1, workers=workers)
+    world = World(1, workers=workers, largest=SHORT)
     world.pool_settings |= {"balance_method": "consistent", "hash_key": "uri"}
     world.apply([0, 1, 2])
     world.add_clients(4, 30)
@@ -153,7 +154,7 @@ def test_consistent_sends_a_page_to_one_node_whoever_asks_for_it(workers: int) -
     ("hash_key", "key"), [("header:x-id", "c0.1"), ("ip", "192.0.2.9"), ("header:x-none", None)]
 )
 def test_the_plane_and_explain_agree_on_the_node(hash_key: str, key: str | None) -> None:
-    world = World(1)
+    world = World(1, largest=SHORT)
     world.pool_settings |= {"balance_method": "consistent", "hash_key": hash_key}
     world.apply([0, 1, 2])
     world.add_clients(1, 1)
@@ -178,7 +179,7 @@ def test_the_plane_and_explain_agree_on_the_node(hash_key: str, key: str | None)
 @pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_node_known_to_be_dead_gets_nothing_while_another_lives(seed: int, workers: int) -> None:
-    world = World(seed, workers=workers, trouble=0.1)
+    world = World(seed, workers=workers, trouble=0.1, largest=SHORT)
     dead: set[int] = set()
     before = [0, 0, 0]
 

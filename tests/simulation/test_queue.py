@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.simulation.network import SHORT
 from tests.simulation.seeds import make_seeds
 from tests.simulation.world import TICK_S, World
 
@@ -16,7 +17,7 @@ LATE_S = 2 * TICK_S + 0.05  # until a timer fires, and until the answer has trav
 
 def make_world(seed: int, *, cap: int = 1, nodes: int = 2, **more: Any) -> World:
     """Return a world whose nodes take *cap* requests at once and think for 50 ms over each."""
-    world = World(seed, nodes=nodes, **more)
+    world = World(seed, nodes=nodes, largest=SHORT, **more)
     for i in range(nodes):
         world.options[i] = {"max_connections": cap}
         world.nodes[i].thinks_s = (0.05,)

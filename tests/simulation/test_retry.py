@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 
 from tests.simulation.actors import Outcome
+from tests.simulation.network import SHORT
 from tests.simulation.seeds import make_seeds
 from tests.simulation.test_whole_balancer import IDEMPOTENT, check_nothing_left
 from tests.simulation.world import World
@@ -78,7 +79,7 @@ def test_nodes_that_hang_fail_no_idempotent_request_while_one_is_sound(seed: int
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_retries_stay_within_their_budget_when_everything_fails(seed: int) -> None:
-    world = World(seed, trouble=1.0, retry_budget=10, retry_limit=3)
+    world = World(seed, trouble=1.0, retry_budget=10, retry_limit=3, largest=SHORT)
     for node in world.nodes:
         node.troubles = ("busy", "partial")
     world.add_clients(8, 30)
@@ -131,7 +132,7 @@ def moves(outcomes: list[Outcome]) -> list[tuple[Outcome, Outcome]]:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_without_trouble_a_sticky_client_never_changes_its_node(seed: int) -> None:
-    world = World(seed, sticky="cookie")
+    world = World(seed, sticky="cookie", largest=SHORT)
     world.add_clients(8, 8)
     world.run(300)
     assert {o.status for o in world.outcomes} == {200}
@@ -142,7 +143,7 @@ def test_without_trouble_a_sticky_client_never_changes_its_node(seed: int) -> No
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_sticky_client_that_changes_its_node_is_told_so(seed: int) -> None:
-    world = World(seed, sticky="cookie", trouble=0.1)
+    world = World(seed, sticky="cookie", trouble=0.1, largest=SHORT)
     for node in world.nodes:
         node.troubles = ("reset", "die")
     world.add_clients(8, 10)

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from tests.simulation.actors import Outcome, SimClient, SimNode
-from tests.simulation.network import Network
+from tests.simulation.network import LONG, Network
 from wsgistack.balancer.address_list import AddressList
 from wsgistack.balancer.cache import Cache
 from wsgistack.balancer.limit import Limit
@@ -27,7 +27,10 @@ READY_BYTES = 1 << 20
 
 
 class World:
-    """One simulated balancer with a pool of nodes; `run` until every client is served."""
+    """One simulated balancer with a pool of nodes; `run` until every client is served.
+
+    Most of the time of a story goes into long bodies: *largest* is SHORT where they are not its subject.
+    """
 
     def __init__(
         self,
@@ -38,9 +41,10 @@ class World:
         workers: int = 1,
         cache: Cache | None = None,
         ready_bytes: int = READY_BYTES,
+        largest: int = LONG,
         **settings: Any,
     ) -> None:
-        self.net = Network(seed)
+        self.net = Network(seed, largest=largest)
         simulated.install(self.net)
         self.cache = cache
         self.board = Board.create(workers, ready_bytes=0 if cache is None else ready_bytes)
