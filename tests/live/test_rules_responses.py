@@ -330,8 +330,9 @@ def test_what_an_idle_node_connection_says_answers_nobody(stage: Stage) -> None:
     [
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\nX-Sum: 1\r\n\r\n",
         b"HTTP/1.0 200 OK\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: binary\r\n\r\nhello",
     ],
-    ids=["chunks", "until close"],
+    ids=["chunks", "until close", "until close under a made-up coding"],
 )
 def test_each_client_gets_a_framing_that_it_knows(stage: Stage, data: bytes) -> None:
     stage.serve(answering(data, close=True))

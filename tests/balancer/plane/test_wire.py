@@ -121,9 +121,10 @@ def stays(
 
 
 def not_for_h11(data: bytes, head: Any) -> bool:
-    # It takes no empty line before a request and no Content-Length beyond 20 digits.
-    length = {name.lower(): value for name, value, _ in head["fields"]}.get(b"content-length", b"")
-    return data.startswith(b"\r\n") or len(length) > 20
+    # It takes no empty line before a request, no Content-Length beyond 20 digits, and no coding but chunked.
+    fields = {name.lower(): value for name, value, _ in head["fields"]}
+    other_coding = b"transfer-encoding" in fields and not head["chunked"]
+    return data.startswith(b"\r\n") or len(fields.get(b"content-length", b"")) > 20 or other_coding
 
 
 def as_h11_tells(fields: Iterable[tuple[Any, ...]]) -> list[tuple[bytes, bytes]]:

@@ -31,13 +31,23 @@ cdef int64_t length_of(const uint8_t* p, uint32_t n) noexcept nogil:
     return <int64_t>value
 
 
-cdef int transfer_codings(const uint8_t* p, const Head* h) noexcept nogil:
+# The registered codings but chunked: a body under one of them is not the content that a client would take it for.
+cdef bint is_compression(const uint8_t* p, uint32_t n) noexcept nogil:
+    if n > 2 and p[0] | 32 == c"x" and p[1] == c"-":
+        p, n = p + 2, n - 2
+    return (n == 4 and same_word(p, b"gzip", 4) or n == 7 and same_word(p, b"deflate", 7)
+            or n == 8 and same_word(p, b"compress", 8))
+
+
+cdef int transfer_codings(const uint8_t* p, Head* h, bint may_end_it) noexcept nogil:
     # 0 for exactly one `chunked`, over all lines. A coding that is not known before it is not implemented; where
     # chunked is not the last the length can not be determined, and RFC 9112 6.3 (4) asks for 400.
+    # may_end_it: of a response whose coding has a made-up name (or is RFC 2616's identity) the end of the connection
+    # is the end of the body: RFC 9112 6.3 (4) too, and what nginx does. HAProxy and Varnish answer 502 and 503.
     cdef Span e
     cdef uint32_t i, j
     cdef const Field* f
-    cdef bint chunked = False, unknown = False
+    cdef bint chunked = False, unknown = False, compressed = False
     for i in range(h.n_fields):
         f = &h.fields[i]
         if f.id != F_TRANSFER_ENCODING:
@@ -50,14 +60,15 @@ cdef int transfer_codings(const uint8_t* p, const Head* h) noexcept nogil:
                 chunked = True
             else:
                 unknown = True
+                compressed |= is_compression(p + e.start, e.end - e.start)
+    h.chunked = chunked
     if not chunked:
-        return FAULT_TRANSFER_ENCODING_INVALID
+        return 0 if may_end_it and unknown and not compressed else FAULT_TRANSFER_ENCODING_INVALID
     return FAULT_TRANSFER_ENCODING_UNKNOWN if unknown else 0
 
 
-cdef int read_framing(const uint8_t* p, Head* h) noexcept nogil:
+cdef int read_framing(const uint8_t* p, Head* h, bint may_end_it) noexcept nogil:
     cdef const Field* f
-    cdef int fault
     if h.seen & (1 << F_CONTENT_LENGTH):
         f = find_field(h, F_CONTENT_LENGTH)
         h.content_length = length_of(p + f.value, f.value_len)
@@ -69,6 +80,4 @@ cdef int read_framing(const uint8_t* p, Head* h) noexcept nogil:
         return FAULT_LENGTH_AND_ENCODING
     if h.minor == 0:
         return FAULT_TRANSFER_ENCODING_IN_1_0
-    fault = transfer_codings(p, h)
-    h.chunked = fault == 0
-    return fault
+    return transfer_codings(p, h, may_end_it)

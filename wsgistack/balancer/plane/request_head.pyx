@@ -229,7 +229,7 @@ cdef int host(const uint8_t* p, Head* h) noexcept nogil:
 cdef int meaning(const uint8_t* p, Head* h) noexcept nogil:
     cdef int options, fault = host(p, h)
     if fault == 0 and h.seen & (1 << F_CONTENT_LENGTH | 1 << F_TRANSFER_ENCODING):
-        fault = read_framing(p, h)
+        fault = read_framing(p, h, False)
     if fault == 0 and h.seen & (1 << F_EXPECT):
         fault = expectation(p, h)
     h.keep_alive = h.minor >= 1

@@ -92,7 +92,7 @@ cdef int status_line(const uint8_t* p, uint32_t n, Head* h) noexcept nogil:
 cdef int meaning(const uint8_t* p, Head* h) noexcept nogil:
     cdef int options, fault = 0
     if h.seen & (1 << F_CONTENT_LENGTH | 1 << F_TRANSFER_ENCODING):
-        fault = read_framing(p, h)
+        fault = read_framing(p, h, True)
     h.keep_alive = h.minor >= 1
     if h.seen & (1 << F_CONNECTION):
         options = read_connection(p, h)
@@ -100,6 +100,8 @@ cdef int meaning(const uint8_t* p, Head* h) noexcept nogil:
             h.keep_alive = 0
         elif options & OPTION_KEEP_ALIVE:
             h.keep_alive = 1
+    if h.seen & (1 << F_TRANSFER_ENCODING) and not h.chunked:
+        h.keep_alive = 0  # whatever it says: a body that it may have would end with the connection
     h.upgrade_websocket = h.seen & (1 << F_UPGRADE) and offers_websocket(p, h)
     return fault
 
