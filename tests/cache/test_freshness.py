@@ -81,7 +81,34 @@ def test_a_heuristic_is_for_statuses_that_allow_it(status: int, control: str, is
     response = head(status, Last_Modified=EARLIER, Date=DATE, Cache_Control=control)
     met = lifetime_of(response, control_of(response, TARGETS), received_at=NOW, policy=RFC9111)
     assert met == (6.0 if is_heuristic else None)
-    assert lifetime_of(response, control_of(response, TARGETS), received_at=NOW, policy=ANONYMOUS) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "control", "lifetime"),
+    [
+        (200, "", None),
+        (404, "", None),
+        (301, "", 6.0),
+        (308, "", 6.0),
+        (410, "", 6.0),
+        (200, "public", 6.0),
+        (200, "public, max-age=0", 0.0),
+        (200, 'private="x-a"', None),
+    ],
+)
+def test_a_page_of_an_application_must_call_itself_permanent_or_public(
+    status: int, control: str, lifetime: float | None
+) -> None:
+    response = head(status, Last_Modified=EARLIER, Date=DATE, Cache_Control=control)
+    met = lifetime_of(response, control_of(response, TARGETS), received_at=NOW, policy=ANONYMOUS)
+    assert met == lifetime
+
+
+@pytest.mark.parametrize("status", [301, 410])
+def test_what_is_permanent_needs_to_say_since_when(status: int) -> None:
+    response = head(status, Date=DATE, Cache_Control="public")
+    met = lifetime_of(response, control_of(response, TARGETS), received_at=NOW, policy=ANONYMOUS)
+    assert met is None
 
 
 @pytest.mark.parametrize(

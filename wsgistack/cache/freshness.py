@@ -11,10 +11,8 @@ from wsgistack.cache.policy import Policy
 from wsgistack.http.cache_control import LARGEST_SECONDS
 from wsgistack.http.dates import parse_date
 
-__all__ = ["HEURISTIC_STATUSES", "Terms", "Told", "age_value", "lifetime_of", "make_terms"]
+__all__ = ["Terms", "Told", "age_value", "lifetime_of", "make_terms"]
 
-# RFC 9110 §15.1
-HEURISTIC_STATUSES = frozenset((200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501))
 # What a client can bring about by how it asks, and what the origin's trouble does.
 PROVOKED = frozenset((400, 408, 411, 413, 414, 415, 417, 421, 422, 426, 428, 429, 431))
 HEURISTIC_FRACTION = 0.1  # RFC 9111 §4.2.2
@@ -121,16 +119,11 @@ def lifetime_of(head: ResponseHead, control: Control, *, received_at: float, pol
     if expires is not None:
         until = parse_date(expires)
         return 0.0 if until is None else max(until - sent_at, 0.0)
-    if policy.heuristics and is_heuristic(head.status, control):
+    if head.status in policy.heuristic_statuses or "public" in control.directives:  # §4.2.2
         modified = parse_date(head.field("last-modified") or "")
         if modified is not None and modified < sent_at:
             return min((sent_at - modified) * HEURISTIC_FRACTION, policy.heuristic_most_s)
     return None
-
-
-def is_heuristic(status: int, control: Control) -> bool:
-    """Tell whether a response without a lifetime may be given one.  §4.2.2"""
-    return status in HEURISTIC_STATUSES or "public" in control.directives
 
 
 def make_terms(

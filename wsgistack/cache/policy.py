@@ -12,10 +12,13 @@ from wsgistack.errors import UnknownName
 from wsgistack.http.cache_control import LARGEST_SECONDS
 from wsgistack.registry import find_nearest
 
-__all__ = ["PROFILES", "TARGETS", "Policy", "find_policy"]
+__all__ = ["HEURISTIC_STATUSES", "PROFILES", "TARGETS", "Policy", "find_policy"]
 
 # The targeted fields that speak to us, the first that is there counts.  RFC 9213 §2.2
 TARGETS = ("wsgistack-cache-control", "cdn-cache-control")
+# RFC 9110 §15.1
+HEURISTIC_STATUSES = frozenset((200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501))
+PERMANENT = frozenset((301, 308, 410))  # what these say holds until further notice
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +26,9 @@ class Policy:
     """The choices of a profile.
 
     *is_for_guests*: a request that is anybody's goes past the cache, see personal.
-    *targets*: lower-case names of targeted fields.  *heuristics*: a response that says nothing of its
-    lifetime is fresh for a tenth of the time since it was modified, at most *heuristic_most_s*; RFC 9111 §4.2.2.
+    *targets*: lower-case names of targeted fields.  *heuristic_statuses*: a response of these, or one that
+    says `public`, whose lifetime nothing tells is fresh for a tenth of the time since it was modified, at
+    most *heuristic_most_s*; RFC 9111 §4.2.2.
     *obeys_clients*: no-cache, max-age, min-fresh and max-stale of requests count (advisory: §5.2.1).
     *reorders_lists*: Accept-* fields that list the same with the same weights are one variant (§4.1);
     Django's and Werkzeug's parsers do keep the order of equals.
@@ -39,7 +43,7 @@ class Policy:
 
     name: str
     is_for_guests: bool
-    heuristics: bool
+    heuristic_statuses: frozenset[int]
     obeys_clients: bool
     reorders_lists: bool
     stores_cookies: bool
@@ -56,7 +60,7 @@ PROFILES = {
     "anonymous": Policy(
         "anonymous",
         is_for_guests=True,
-        heuristics=False,
+        heuristic_statuses=PERMANENT,  # an application makes other pages for each request
         obeys_clients=False,
         reorders_lists=False,
         stores_cookies=False,
@@ -66,7 +70,7 @@ PROFILES = {
     "rfc9111": Policy(
         "rfc9111",
         is_for_guests=False,
-        heuristics=True,
+        heuristic_statuses=HEURISTIC_STATUSES,
         obeys_clients=True,
         reorders_lists=True,
         stores_cookies=True,

@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from wsgistack.cache.control import control_of
-from wsgistack.cache.freshness import HEURISTIC_STATUSES, Terms
+from wsgistack.cache.freshness import Terms
 from wsgistack.cache.head import ResponseHead
 from wsgistack.cache.invalidation import resolve_url
-from wsgistack.cache.policy import Policy
+from wsgistack.cache.policy import HEURISTIC_STATUSES, Policy
 from wsgistack.cache.vary import vary_names
 from wsgistack.http.cache_control import Directives, parse_cache_control
 from wsgistack.http.fields import Fields, hop_names
