@@ -58,6 +58,9 @@ bench-page-cache: $(STAMPS)/dev build installed  ## the page cache in process be
 bench-wrap: $(STAMPS)/dev build installed  ## what wrap adds to a request, and to the start of a program
 	@$(PY) -m bench.wrap $(ARGS)
 
+conformance-cache: $(STAMPS)/dev build installed  ## the HTTP caching cases at both edges, both profiles (ARGS=directory of the cases)
+	@$(PY) -m tools.cache_conformance $(ARGS)
+
 conformance-django: $(STAMPS)/dev build installed  ## Django's own cache tests over our backend
 	@$(PY) -m tools.django_conformance
 
@@ -113,5 +116,5 @@ $(STAMPS)/installed: pyproject.toml | build
 		--no-build-isolation --no-deps -e .
 	@mkdir -p $(STAMPS) && touch $@
 
-.PHONY: help demo test lint build sanitize chaos package conformance-cookbook bench-proxy bench-ring bench-ratelimit bench-page-cache bench-wrap race-limits bench-store conformance-ring conformance-django conformance-servers docs lock installed bench-limits
+.PHONY: help demo test lint build sanitize chaos package conformance-cookbook bench-proxy bench-ring bench-ratelimit bench-page-cache bench-wrap race-limits bench-store conformance-ring conformance-cache conformance-django conformance-servers docs lock installed bench-limits
 .SUFFIXES:
