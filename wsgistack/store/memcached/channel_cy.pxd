@@ -14,6 +14,11 @@ cdef class Channel:
     cdef public bint has_parked
     cdef object _hub
     cdef object _loop
+    cdef object _due
+    cdef double _late_glance_s
+    cdef int _luck
+    cdef int _glances
+    cdef int _skipped
     cdef object _node
     cdef object _owner
     cdef object _counters
@@ -23,6 +28,7 @@ cdef class Channel:
     cdef Py_ssize_t _head
     cdef list _out
     cdef bint _is_corked
+    cdef bint _is_last
     cdef bint _is_stuck
     cdef int _fd
     cdef Py_ssize_t _most_bytes
@@ -30,7 +36,10 @@ cdef class Channel:
 
     cdef bint has_no_room(self) noexcept
     cdef int bring(self, Call call, object greenlet) except -1
+    cdef bint may_glance(self) except -1
+    cdef bint glance(self, Call call) except -1
     cdef int _submit(self, Call call) except -1
     cdef int _flush(self) except -1
     cdef int _finish(self, list answers) except -1
+    cdef int _note(self, list calls) except -1
     cdef list _pop(self, Py_ssize_t count)

@@ -17,6 +17,8 @@ from wsgistack.store.memcached.gauges_cy cimport Patience
 from wsgistack.store.memcached.replies_cy cimport Replies
 from wsgistack.store.memcached.calls import LINES as _LINES
 from wsgistack.store.memcached.calls import expect as _expect
+from wsgistack.store.memcached.channel import GLANCE_EVERY as _GLANCE_EVERY, LATE_GLANCE_S as _LATE_GLANCE_S
+from wsgistack.store.memcached.channel import MOST_GLANCES as _MOST_GLANCES, MOST_LUCK as _MOST_LUCK
 
 __all__ = ["Channel"]
 
@@ -24,6 +26,9 @@ cdef extern from "sys/socket.h" nogil:
     int MSG_NOSIGNAL
     Py_ssize_t recv(int fd, void* buffer, size_t size, int flags)
     Py_ssize_t send(int fd, const void* buffer, size_t size, int flags)
+
+cdef extern from "sched.h" nogil:
+    int sched_yield()
 
 cdef enum:
     PORTION = 65_536
@@ -33,6 +38,9 @@ cdef enum:
 # switch of greenlets would have to copy.
 cdef char buffer[PORTION]
 cdef object LINES = _LINES
+cdef int GLANCE_EVERY = _GLANCE_EVERY
+cdef int MOST_GLANCES = _MOST_GLANCES
+cdef int MOST_LUCK = _MOST_LUCK
 cdef object expect = _expect
 cdef object current = getcurrent
 
@@ -47,10 +55,20 @@ cdef class Channel:
     """See the plain twin."""
 
     def __init__(
-        self, object hub, object node, object owner, *, Py_ssize_t most_bytes, Py_ssize_t most_calls
+        self,
+        object hub,
+        object node,
+        object owner,
+        *,
+        Py_ssize_t most_bytes,
+        Py_ssize_t most_calls,
+        double late_glance_s=_LATE_GLANCE_S,
     ) -> None:
         self._hub = hub
         self._loop = hub.loop
+        self._due = getattr(hub.loop, "_callbacks", None)
+        self._luck = MOST_LUCK
+        self._late_glance_s = late_glance_s
         self._node = node
         self._owner = owner
         self._counters = node.counters
@@ -81,15 +99,54 @@ cdef class Channel:
         self.bring(call, current())
 
     cdef int bring(self, Call call, object greenlet) except -1:
+        self._submit(call)
+        if self.may_glance() and self.glance(call):
+            return 0
         switch = self._hub.switch
         call.wake = greenlet.switch
         try:
-            self._submit(call)
             while call.wake is not None:
                 switch()
         finally:
             call.wake = None
         return 0
+
+    cdef bint may_glance(self) except -1:
+        # See the plain twin.
+        if self._due is None or self._is_stuck or self.has_parked or self.sock is None:
+            return False
+        if PyList_GET_SIZE(self._sent) != self._head + 1 or (self._is_corked and not self._is_last):
+            return False
+        if PyList_GET_SIZE(self._out) or self._glances >= MOST_GLANCES or self._due:
+            return False
+        if self._luck > 0:
+            return True
+        self._skipped = (self._skipped + 1) % GLANCE_EVERY
+        return self._skipped == 0
+
+    cdef bint glance(self, Call call) except -1:
+        # See the plain twin.
+        sched_yield()
+        cdef Py_ssize_t size = recv(self._fd, buffer, PORTION, 0)
+        cdef double now = monotonic()
+        self._glances += 1
+        if now - call.started_at > self._late_glance_s:
+            self._luck = 0
+        elif size > 0:
+            self._luck = MOST_LUCK
+        elif self._luck > 0:
+            self._luck -= 1
+        if size <= 0:
+            return False
+        cdef list answers = self._replies.scan(buffer, size)
+        self.heard_at = now
+        if self._replies.fault is not None:
+            self._loop.run_callback(self._owner.fail, "garbage", self.sock)
+        if not PyList_GET_SIZE(answers):
+            return False
+        self._note(self._pop(1))
+        call.finish(<object>PyList_GET_ITEM(answers, 0), None)
+        return True
 
     def submit(self, Call call) -> None:
         """See the plain twin."""
@@ -109,7 +166,7 @@ cdef class Channel:
         self.out_bytes += PyBytes_GET_SIZE(call.payload)
         if not self.is_watched:
             self._owner.watch(self._node.patience.seconds)
-        if self._is_corked or self.sock is None:
+        if self.sock is None or (self._is_corked and not (self._is_last and was_quiet)):
             return 0
         if was_quiet:
             self._flush()
@@ -165,6 +222,7 @@ cdef class Channel:
                 return
             self._owner.fail("lost", sock)
             return
+        self._glances = 0
         cdef list answers = self._replies.scan(buffer, size)
         self.heard_at = monotonic()
         if PyList_GET_SIZE(answers):
@@ -180,18 +238,24 @@ cdef class Channel:
         cdef Py_ssize_t count = PyList_GET_SIZE(answers)
         cdef Py_ssize_t index
         cdef list calls = self._pop(count)
-        cdef double started_at = (<Call>PyList_GET_ITEM(calls, 0)).started_at
-        if started_at > self.connected_at:
-            (<Patience?>self._node.patience).answered(self.heard_at - started_at)
-        self._counters.calls += count
-        self._latency.add(self.heard_at - started_at)
+        self._note(calls)
         self._is_corked = True
         for index in range(count):
+            self._is_last = index + 1 == count
             try:
                 (<Call>PyList_GET_ITEM(calls, index)).finish(<object>PyList_GET_ITEM(answers, index), None)
             except BaseException:
                 self._hub.handle_error(self, *sys.exc_info())
-        self._is_corked = False
+        self._is_corked = self._is_last = False
+        return 0
+
+    cdef int _note(self, list calls) except -1:
+        # See the plain twin.
+        cdef double started_at = (<Call>PyList_GET_ITEM(calls, 0)).started_at
+        if started_at > self.connected_at:
+            (<Patience?>self._node.patience).answered(self.heard_at - started_at)
+        self._counters.calls += PyList_GET_SIZE(calls)
+        self._latency.add(self.heard_at - started_at)
         return 0
 
     cdef list _pop(self, Py_ssize_t count):
