@@ -18,6 +18,7 @@ CHOOSERS = {
     "wsgistack.store.memcached.direct_cy": "from wsgistack.store.memcached.coop import ask as chosen",
     "wsgistack.store.memcached.gauges_cy": "from wsgistack.store.memcached.wire import Patience as chosen",
     "wsgistack.store.memcached.batches_cy": "from wsgistack.store.memcached.wire import sort_names as chosen",
+    "wsgistack.store.memcached.talks_cy": "from wsgistack.store.memcached.plain import talk as chosen",
     "wsgistack.ratelimit.taking_cy": "from wsgistack.ratelimit.takers import Taker as chosen",
     "wsgistack.store.continuum_cy": "from wsgistack.store.circle import Continuum as chosen",
     "wsgistack.store.memcached.replies_cy": "from wsgistack.store.memcached.wire import Replies as chosen",

@@ -66,28 +66,26 @@ def test_one_value_that_is_not_simple_leaves_all_to_others(name: str, twin: Modu
     assert twin.sort_values(NOT_SIMPLE[name], MADE, KNOWN, 3, 0) is None
 
 
-def gather(twin: ModuleType, items: list[Item | None], *, is_plain: bool) -> tuple[int, Any, Any]:
+def gather(twin: ModuleType, items: list[bytes | Item | None]) -> tuple[int, Any, Any]:
     values: dict[str, Any] = {}
     odd: list[Any] = []
-    hits = twin.collect([f"n{number}" for number in range(len(items))], items, is_plain, values, odd)
+    hits = twin.collect([f"n{number}" for number in range(len(items))], items, values, odd)
     return hits, values, odd
 
 
 @both
-def test_bytes_without_flags_are_values_and_all_else_is_odd(twin: ModuleType) -> None:
-    items = [Item(b"1", 0, 0), None, Item(b"2", 16, 0), Item(b"", 0, 0)]
-    assert gather(twin, items, is_plain=True) == (
+def test_bytes_alone_are_values_and_all_else_is_odd(twin: ModuleType) -> None:
+    assert gather(twin, [b"1", None, Item(b"2", 16, 0), Item(b"", 0, 0)]) == (
         3,
         {"n0": b"1"},
         [("n2", Item(b"2", 16, 0)), ("n3", Item(b"", 0, 0))],
     )
-    assert gather(twin, [Item(b"1", 0, 0)], is_plain=False) == (1, {}, [("n0", Item(b"1", 0, 0))])
 
 
 @both
 def test_an_answer_that_does_not_fit_its_names_is_refused(twin: ModuleType) -> None:
     with pytest.raises(ValueError):
-        twin.collect(["a"], [], True, {}, [])
+        twin.collect(["a"], [], {}, [])
     with pytest.raises(ValueError):
         twin.find_refused(["a"], [])
 
@@ -113,12 +111,13 @@ def test_both_sort_values_the_same(values: dict[Any, Any]) -> None:
     assert batches_cy.sort_values(values, MADE, KNOWN, 4, 0) == batches.sort_values(values, MADE, KNOWN, 4, 0)
 
 
-ITEMS = st.one_of(st.none(), st.builds(Item, st.binary(max_size=2), st.integers(0, 2), st.just(0)))
+BYTES = st.binary(max_size=2)
+ITEMS = st.one_of(st.none(), BYTES, st.builds(Item, BYTES, st.integers(0, 2), st.just(0)))
 
 
-@given(items=st.lists(ITEMS), is_plain=st.booleans())
-def test_both_collect_the_same(items: list[Item | None], is_plain: bool) -> None:
-    assert gather(batches_cy, items, is_plain=is_plain) == gather(batches, items, is_plain=is_plain)
+@given(items=st.lists(ITEMS))
+def test_both_collect_the_same(items: list[bytes | Item | None]) -> None:
+    assert gather(batches_cy, items) == gather(batches, items)
 
 
 def test_the_compiled_one_is_used_where_it_was_built() -> None:

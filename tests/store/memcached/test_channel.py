@@ -4,96 +4,20 @@ from __future__ import annotations
 
 import random
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from types import ModuleType, SimpleNamespace
+from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 import pytest
-from greenlet import GreenletExit, getcurrent, greenlet
+from greenlet import GreenletExit, greenlet
 
+from tests.store.memcached.channels import Stage, answer_to
 from wsgistack.store.memcached import channel, channel_cy, links, requests
-from wsgistack.store.memcached.addresses import Address
-from wsgistack.store.memcached.nodes import Node
 from wsgistack.store.memcached.replies import Reply
 from wsgistack.store.memcached.wire import Call
 
 TWINS = [channel, channel_cy]
 SEEDS = 8
-
-
-class Stage:
-    """A channel whose owner, hub and loop only note what they are told; *far* is the server's end."""
-
-    def __init__(
-        self, twin: ModuleType, kind: int = socket.SOCK_SEQPACKET, late_glance_s: float = 1000.0
-    ) -> None:
-        self.told: list[Any] = []
-        self.errors: list[BaseException] = []
-        self.callbacks: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
-        self._greenlet = getcurrent()
-        self.loop = SimpleNamespace(
-            run_callback=lambda call, *words: self.callbacks.append((call, words)), _callbacks=self.callbacks
-        )
-        self.node = Node(Address("10.0.0.1", 11211), limit_s=1.0, on_away=lambda node: None)
-        self.near, self.far = socket.socketpair(socket.AF_UNIX, kind)
-        self.near.setblocking(False)
-        self.far.setblocking(False)
-        self.channel = twin.Channel(
-            self, self.node, self, most_bytes=1000, most_calls=3, late_glance_s=late_glance_s
-        )
-
-    def switch(self) -> None:
-        """Of the hub: let the test go on."""
-        self._greenlet.switch()
-
-    def handle_error(self, context: object, kind: object, error: BaseException, trace: object) -> None:
-        self.errors.append(error)
-
-    def connect_soon(self) -> None:
-        self.told.append("connect_soon")
-
-    def watch(self, seconds: float) -> None:
-        self.told.append("watch")
-        self.channel.is_watched = True
-
-    def fail(self, failure: str, sock: object) -> None:
-        self.told.append((failure, sock))
-
-    def wait_for_room(self) -> None:
-        self.told.append("wait_for_room")
-
-    def all_sent(self) -> None:
-        self.told.append("all_sent")
-
-    def unpark(self) -> None:
-        self.told.append("unpark")
-
-    def turn(self) -> None:
-        """Run what was left for the next turn of the loop."""
-        callbacks = self.callbacks[:]
-        self.callbacks.clear()
-        for call, words in callbacks:
-            call(*words)
-
-    def sent(self) -> list[bytes]:
-        """Return what came to the server, by sends."""
-        found = []
-        with suppress(BlockingIOError):
-            while data := self.far.recv(1_000_000):
-                found.append(data)
-        return found
-
-    def ask(self, call: Call, seen: list[Any]) -> greenlet:
-        """Let a greenlet carry *call*, which notes what came of it in *seen*."""
-
-        def work() -> None:
-            self.channel.carry(call)
-            seen.append(call.failure or call.answer)
-
-        worker = greenlet(work)
-        worker.switch()
-        return worker
 
 
 @pytest.fixture(params=TWINS, ids=["plain", "compiled"])
@@ -108,11 +32,6 @@ def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
 def opened(stage: Stage) -> Stage:
     stage.channel.open(stage.near)
     return stage
-
-
-def answer_to(call: Call) -> bytes:
-    """Return what a server answers: the key as the value."""
-    return b"VA %d f0 O%d\r\n%b\r\n" % (len(call.keys[0]), call.opaque, call.keys[0])
 
 
 def test_the_first_call_leaves_at_once_and_those_behind_it_together(opened: Stage) -> None:
@@ -288,105 +207,6 @@ def test_a_greenlet_that_is_answered_may_take_the_channel_apart(opened: Stage) -
     opened.channel.read()
     assert taken == [calls[2]]
     assert calls[1].answer == [Reply(b"VA", b"b")]
-
-
-def answered_at_once(stage: Stage) -> bool:
-    """Return whether an answer that is there is found without a turn of the loop; in the end it is found."""
-    seen: list[Any] = []
-    call = requests.get(b"key")
-    stage.far.send(answer_to(call))
-    stage.ask(call, seen)
-    at_once = bool(seen)
-    if not at_once:
-        stage.channel.read()
-    assert seen == [[Reply(b"VA", b"key")]]
-    return at_once
-
-
-def test_an_answer_that_is_there_at_once_costs_no_turn_of_the_loop(opened: Stage) -> None:
-    assert answered_at_once(opened)
-    assert (len(opened.channel), opened.node.counters.calls, len(opened.sent())) == (0, 1, 1)
-    assert opened.node.counters.latency.percentile(1.0) > 0
-
-
-def test_an_answer_that_is_there_is_left_to_the_loop_while_it_is_the_turn_of_others(opened: Stage) -> None:
-    opened.loop.run_callback(lambda: None)
-    assert not answered_at_once(opened)
-    opened.turn()
-    assert answered_at_once(opened)
-
-
-def test_the_loop_has_its_turn_among_many_answers_that_are_there_at_once(opened: Stage) -> None:
-    found = [answered_at_once(opened) for _ in range(70)]
-    assert [number for number, at_once in enumerate(found) if not at_once] == [32, 65]
-
-
-def test_a_server_that_is_far_is_looked_at_now_and_then(opened: Stage) -> None:
-    seen: list[Any] = []
-    for number in range(8):
-        call = requests.get(b"%d" % number)
-        opened.ask(call, seen)
-        assert len(seen) == number
-        opened.far.send(answer_to(call))
-        opened.channel.read()
-    found = [answered_at_once(opened) for _ in range(66)]
-    assert [number for number, at_once in enumerate(found) if at_once] == [63, 64, 65]
-
-
-@pytest.mark.parametrize("twin", TWINS)
-def test_who_lost_the_processor_by_looking_does_so_now_and_then_only(twin: ModuleType) -> None:
-    stage = Stage(twin, late_glance_s=0.0)
-    stage.channel.open(stage.near)
-    assert [answered_at_once(stage) for _ in range(3)] == [True, False, False]
-    stage.near.close()
-    stage.far.close()
-
-
-def test_of_those_who_are_answered_together_the_last_one_looks_at_once(opened: Stage) -> None:
-    calls = [requests.get(b"a"), requests.get(b"b")]
-    next_ = requests.get(b"c")
-    seen: list[Any] = []
-
-    def ask_again() -> None:
-        opened.far.send(answer_to(next_))
-        opened.ask(next_, seen)
-
-    calls[1].wake = ask_again
-    for call in calls:
-        opened.channel.submit(call)
-    opened.turn()
-    opened.far.send(answer_to(calls[0]) + answer_to(calls[1]))
-    opened.channel.read()
-    assert seen == [[Reply(b"VA", b"c")]]
-
-
-@pytest.mark.parametrize(
-    ("said", "failure"), [(b"", "lost"), (b"nonsense\r\n", "garbage")], ids=["the end", "nonsense"]
-)
-def test_what_is_found_at_once_and_is_no_answer_is_told_by_the_loop(
-    opened: Stage, said: bytes, failure: str
-) -> None:
-    seen: list[Any] = []
-    if said:
-        opened.far.send(said)
-    else:
-        opened.far.shutdown(socket.SHUT_WR)
-    opened.ask(requests.get(b"a"), seen)
-    assert (opened.told, seen) == (["watch"], [])
-    opened.channel.read()
-    opened.turn()
-    assert (opened.told, seen) == (["watch", (failure, opened.near)], [])
-
-
-def test_a_part_of_an_answer_that_is_there_at_once_is_kept(opened: Stage) -> None:
-    seen: list[Any] = []
-    call = requests.get(b"a")
-    opened.far.send(answer_to(call)[:5])
-    opened.ask(call, seen)
-    assert seen == []
-    opened.far.send(answer_to(call)[5:])
-    opened.channel.read()
-    assert seen == [[Reply(b"VA", b"a")]]
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))

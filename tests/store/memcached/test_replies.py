@@ -19,11 +19,13 @@ both = pytest.mark.parametrize("twin", TWINS, ids=["plain", "compiled"])
 
 
 def make_reader(twin: ModuleType, asks: list[Ask]) -> Any:
-    """Return a reader that expects ("get", keys), ("lines", (count, opaque, is_fatal)), ("quiet", (count, opaque)), ("stats", None)."""
+    """Return a reader that expects ("get" or "bare", keys), ("lines", (count, opaque, is_fatal)), ("quiet", (count, opaque)), ("stats", None)."""
     reader = twin.Replies()
     for kind, what in asks:
         if kind == "get":
             reader.expect_values(what)
+        elif kind == "bare":
+            reader.expect_bare(what)
         elif kind == "lines":
             reader.expect_lines(*what)
         elif kind == "quiet":
@@ -41,6 +43,7 @@ def read(twin: ModuleType, asks: list[Ask], portions: list[bytes]) -> tuple[list
 
 
 GET = ("get", [b"a", b"b", b"c"])
+BARE = ("bare", [b"a", b"b", b"c"])
 ONE = ("lines", (1, 7, False))
 STORE = ("lines", (1, 7, True))
 TEXT = ("lines", (1, 0, False))
@@ -60,6 +63,34 @@ ANSWERS: dict[str, tuple[list[Ask], bytes, list[Any]]] = {
         b"VALUE a 0 1 18446744073709551615\r\nA\r\nEND\r\n",
         [[Item(b"A", 0, 2**64 - 1), None, None]],
     ),
+    "all values, bare": (
+        [BARE],
+        b"VALUE a 0 1\r\nA\r\nVALUE b 0 12\r\nlong\r\nenough\r\nVALUE c 0 2\r\n\r\n\r\nEND\r\n",
+        [[b"A", b"long\r\nenough", b"\r\n"]],
+    ),
+    "some values, bare": ([BARE], b"VALUE b 0 1\r\nB\r\nEND\r\n", [[None, b"B", None]]),
+    "no value, bare": ([BARE], b"END\r\n", [[None, None, None]]),
+    "bare values among those that are more than bytes": (
+        [BARE],
+        b"VALUE a 5 1\r\nA\r\nVALUE b 0 0\r\n\r\nVALUE c 0 1\r\nC\r\nEND\r\n",
+        [[Item(b"A", 5, 0), Item(b"", 0, 0), b"C"]],
+    ),
+    "bare values with tokens and with zeros in front": (
+        [BARE],
+        b"VALUE a 0 1 7\r\nA\r\nVALUE b 00 01\r\nB\r\nVALUE c 0 0000000000001\r\nC\r\nEND\r\n",
+        [[Item(b"A", 0, 7), b"B", b"C"]],
+    ),
+    "bare values between others": (
+        [ONE, BARE, GET, BARE],
+        b"HD O7\r\nVALUE a 0 9\r\nAAAAAAAAA\r\nEND\r\nVALUE a 0 1\r\nA\r\nEND\r\nVALUE c 0 1\r\nC\r\nEND\r\n",
+        [
+            [Reply(b"HD")],
+            [b"AAAAAAAAA", None, None],
+            [Item(b"A", 0, 0), None, None],
+            [None, None, b"C"],
+        ],
+    ),
+    "an error for bare values": ([BARE], b"SERVER_ERROR no room\r\n", [Reply(b"SERVER_ERROR", b"no room")]),
     "an error for values": ([GET], b"SERVER_ERROR no room\r\n", [Reply(b"SERVER_ERROR", b"no room")]),
     "a value with everything": (
         [ONE],
@@ -144,6 +175,27 @@ FAULTS: dict[str, tuple[list[Ask], bytes, str]] = {
         b"VALUE d 0 1\r\nD\r\nEND\r\n",
         "a value of a key that was not asked for: b'd'",
     ),
+    "a bare value of another key": (
+        [BARE],
+        b"VALUE d 0 9\r\nDDDDDDDDD\r\nEND\r\n",
+        "a value of a key that was not asked for: b'd'",
+    ),
+    "a bare value of a longer key": (
+        [BARE],
+        b"VALUE aa 0 9\r\nAAAAAAAAA\r\nEND\r\n",
+        "a value of a key that was not asked for: b'aa'",
+    ),
+    "a bare value that is longer than said": (
+        [BARE],
+        b"VALUE a 0 8\r\nAAAAAAAAA\r\nEND\r\n",
+        "a value that is longer than said",
+    ),
+    "a bare value more than was asked": (
+        [("bare", [b"a"])],
+        b"VALUE a 0 9\r\nAAAAAAAAA\r\nVALUE a 0 9\r\nAAAAAAAAA\r\nEND\r\n",
+        "a value of a key that was not asked for: b'a'",
+    ),
+    "a bare value without a size": ([BARE], b"VALUE a 0 \r\nEND\r\n....", "not a number: b''"),
     "values in another order": (
         [GET],
         b"VALUE b 0 1\r\nB\r\nVALUE a 0 1\r\nA\r\nEND\r\n",
@@ -229,8 +281,22 @@ def test_a_large_value_in_many_portions_is_whole(twin: ModuleType) -> None:
     assert read(twin, [ONE], portions) == ([[Reply(b"VA", value)]], None, 0)
 
 
+@both
+def test_a_bare_value_is_read_whatever_its_size_has_for_digits(twin: ModuleType) -> None:
+    for size in (1, 9, 10, 99, 100, 99_999_999 // 50):
+        value = b"v" * size
+        data = b"VALUE b 0 %d\r\n%b\r\nEND\r\n" % (size, value)
+        assert read(twin, [BARE], [data]) == ([[None, value, None]], None, 0)
+        assert read(twin, [BARE], [data[:-5], data[-5:]]) == ([[None, value, None]], None, 0)
+
+
 WORDS = st.sampled_from(
     [
+        *(
+            b"VALUE a 0 9\r\nAAAAAAAAA\r\n",
+            b"VALUE b 0 10\r\nBBBBBBBBBB\r\n",
+            b"VALUE c 7 9\r\nCCCCCCCCC\r\n",
+        ),
         *(b"VALUE a 0 1\r\nA\r\n", b"VALUE b 0 3\r\nBBB\r\n", b"END\r\n", b"HD O7\r\n", b"EN O7\r\n"),
         *(b"NF O8\r\n", b"VA 2 f1 O7 W\r\nhi\r\n", b"VA 2 O8\r\nhi\r\n", b"OK\r\n", b"MN\r\n", b"ERROR\r\n"),
         *(b"STAT a b\r\n", b"SERVER_ERROR x\r\n", b"CLIENT_ERROR y\r\n", b"RESET\r\n"),
@@ -239,7 +305,9 @@ WORDS = st.sampled_from(
 )
 BYTES = st.lists(st.one_of(WORDS, st.binary(max_size=6)), max_size=12).map(b"".join)
 ASKS = st.lists(
-    st.sampled_from([GET, ONE, STORE, TEXT, STATS, QUIET, ("lines", (2, 7, False)), ("lines", (3, 7, True))]),
+    st.sampled_from(
+        [GET, BARE, BARE, ONE, STORE, TEXT, STATS, QUIET, ("lines", (2, 7, False)), ("lines", (3, 7, True))]
+    ),
     max_size=5,
 )
 PLACES = st.lists(st.integers(0, 10_000), max_size=8)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from wsgistack.store.memcached import channel, links, plain, requests
+from wsgistack.store.memcached import channel, links, plain, requests, talks
 from wsgistack.store.memcached.addresses import parse_address
 from wsgistack.store.memcached.calls import expect
 from wsgistack.store.memcached.links import Link
@@ -76,7 +76,7 @@ def test_a_thread_that_stood_still_looks_again(
     node, call = make_node(), requests.get(b"key")
     told = [one.replace(b"%d", b"%d" % call.opaque) if isinstance(one, bytes) else one for one in story]
     sock: Any = Script(clock, told)
-    connection = plain._Connection(sock, 0.2)
+    connection = talks.Connection(sock, 0.2)
     expect(connection.replies, call)
     connection.calls.append(call)
     call.started_at = clock.now

@@ -66,19 +66,16 @@ def sort_values(
 
 
 def collect(
-    names: list[K], items: list[Item | None], is_plain: bool, values: dict[K, Any], odd: list[tuple[K, Item]]
+    names: list[K], items: list[bytes | Item | None], values: dict[K, Any], odd: list[tuple[K, Item]]
 ) -> int:
-    """Put what came into *values* where it is its own meaning, else into *odd*; return how many came.
-
-    *is_plain*: bytes without flags mean themselves.
-    """
+    """Put what came into *values* where it is bytes alone, else into *odd*; return how many came."""
     hits = 0
     for name, item in zip(names, items, strict=True):
         if item is None:
             continue
         hits += 1
-        if is_plain and item.flags == 0 and item.value:
-            values[name] = item.value
+        if isinstance(item, bytes):
+            values[name] = item
         else:
             odd.append((name, item))
     return hits

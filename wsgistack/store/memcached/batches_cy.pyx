@@ -79,12 +79,12 @@ def sort_values(dict values, dict made, dict known, Py_ssize_t plain_below, obje
     return groups
 
 
-def collect(list names, list items, bint is_plain, dict values, list odd) -> int:
+def collect(list names, list items, dict values, list odd) -> int:
     """See the plain twin."""
     cdef Py_ssize_t count = PyList_GET_SIZE(names)
     cdef Py_ssize_t index
     cdef Py_ssize_t hits = 0
-    cdef object item, body
+    cdef object item
     if PyList_GET_SIZE(items) != count:
         raise ValueError("there is not one item for each name")
     for index in range(count):
@@ -92,9 +92,8 @@ def collect(list names, list items, bint is_plain, dict values, list odd) -> int
         if item is None:
             continue
         hits += 1
-        body = <object>PyTuple_GET_ITEM(item, 0)
-        if is_plain and PyBytes_GET_SIZE(body) and not <object>PyTuple_GET_ITEM(item, 1):
-            values[<object>PyList_GET_ITEM(names, index)] = body
+        if PyBytes_CheckExact(item):
+            values[<object>PyList_GET_ITEM(names, index)] = item
         else:
             odd.append((<object>PyList_GET_ITEM(names, index), item))
     return hits

@@ -10,9 +10,9 @@ from wsgistack.store.memcached.replies import Answer
 if TYPE_CHECKING:
     from wsgistack.store.memcached.wire import Replies
 
-__all__ = ["BULK_BYTES", "LINES", "QUIET", "STATS", "VALUES", "Call", "Wait", "expect"]
+__all__ = ["BARE", "BULK_BYTES", "LINES", "QUIET", "STATS", "VALUES", "Call", "Wait", "expect"]
 
-VALUES, LINES, STATS, QUIET = "values", "lines", "stats", "quiet"
+VALUES, LINES, STATS, QUIET, BARE = "values", "lines", "stats", "quiet", "bare"
 BULK_BYTES = 65_536  # a request or an answer above this goes over a connection for large ones
 
 
@@ -111,6 +111,8 @@ def expect(replies: Replies, call: Call) -> None:
         replies.expect_lines(call.count, call.opaque, call.is_fatal)
     elif call.kind is VALUES:
         replies.expect_values(call.keys)
+    elif call.kind is BARE:
+        replies.expect_bare(call.keys)
     elif call.kind is QUIET:
         replies.expect_quiet(call.count, call.opaque)
     else:

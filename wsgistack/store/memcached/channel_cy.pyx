@@ -15,7 +15,7 @@ from gevent import getcurrent
 from wsgistack.store.memcached.calls_cy cimport Call
 from wsgistack.store.memcached.gauges_cy cimport Patience
 from wsgistack.store.memcached.replies_cy cimport Replies
-from wsgistack.store.memcached.calls import LINES as _LINES
+from wsgistack.store.memcached.calls import BARE as _BARE, LINES as _LINES
 from wsgistack.store.memcached.calls import expect as _expect
 from wsgistack.store.memcached.channel import GLANCE_EVERY as _GLANCE_EVERY, LATE_GLANCE_S as _LATE_GLANCE_S
 from wsgistack.store.memcached.channel import MOST_GLANCES as _MOST_GLANCES, MOST_LUCK as _MOST_LUCK
@@ -37,6 +37,7 @@ cdef enum:
 # Of all channels: what is in it was understood before anybody else runs.  Not on the stack, which a
 # switch of greenlets would have to copy.
 cdef char buffer[PORTION]
+cdef object BARE = _BARE
 cdef object LINES = _LINES
 cdef int GLANCE_EVERY = _GLANCE_EVERY
 cdef int MOST_GLANCES = _MOST_GLANCES
@@ -157,6 +158,8 @@ cdef class Channel:
             self._owner.connect_soon()
         if call.kind is LINES:
             self._replies.add_lines(call.count, call.opaque, call.is_fatal)
+        elif call.kind is BARE:
+            self._replies.add_bare(call.keys)
         else:
             expect(self._replies, call)
         call.started_at = monotonic()

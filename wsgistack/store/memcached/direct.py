@@ -12,18 +12,15 @@ from gevent import getcurrent
 
 from wsgistack.store.keys import WireKey
 from wsgistack.store.memcached import hubs
-from wsgistack.store.memcached.calls import BULK_BYTES, LINES
+from wsgistack.store.memcached.calls import LINES
 from wsgistack.store.memcached.nodes import Node
-from wsgistack.store.memcached.replies import Answer, Reply
+from wsgistack.store.memcached.singles import FIRST_OPAQUE, LAST_OPAQUE, find_plain, write_get
 from wsgistack.store.memcached.wire import Call
 
 if TYPE_CHECKING:
     from wsgistack.store.memcached.cluster import Cluster
 
-__all__ = ["FIRST_OPAQUE", "LAST_OPAQUE", "ask"]
-
-# Apart from those of `requests`, so that no two calls on their way have the same number.
-FIRST_OPAQUE, LAST_OPAQUE = 2_000_000, 9_999_999
+__all__ = ["ask"]
 
 _opaque = LAST_OPAQUE
 
@@ -54,20 +51,10 @@ def ask(
     if channel.sock is None or channel.is_full:
         return None
     _opaque = _opaque + 1 if _opaque < LAST_OPAQUE else FIRST_OPAQUE
-    payload = b"mg %b v f c t O%d\r\n" % (key, _opaque)
-    call = Call(payload, LINES, "get", (None,), keys=[key], opaque=_opaque)
+    call = Call(write_get(key, _opaque), LINES, "get", (None,), keys=[key], opaque=_opaque)
     channel.carry(call)
-    value = _find_plain(call.answer)
+    value = find_plain(call.answer)
     if value is None:
         return node, call
     node.counters.hits += 1
     return value
-
-
-def _find_plain(answer: Answer | None) -> bytes | None:
-    """Return the value that is all there is to say, or None."""
-    reply = answer[0] if type(answer) is list else None
-    if not isinstance(reply, Reply) or reply.code != b"VA" or reply.flags or reply.marks:
-        return None
-    value = reply.value
-    return value if value and len(value) <= BULK_BYTES else None

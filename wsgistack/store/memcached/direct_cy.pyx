@@ -1,25 +1,20 @@
 """The compiled twin of `wsgistack.store.memcached.direct`: the same way, in one step."""
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_GetItemWithError
-from cpython.list cimport PyList_GET_ITEM
 from cpython.object cimport PyObject
 from cpython.tuple cimport PyTuple_GET_ITEM
-from libc.string cimport memcpy
 
 from gevent import getcurrent
 
 from wsgistack.store.memcached.calls_cy cimport Call
 from wsgistack.store.memcached.channel_cy cimport Channel
+from wsgistack.store.memcached.singles cimport find_plain, write_get
 from wsgistack.store.memcached import hubs as _hubs
 from wsgistack.store.memcached.calls import BULK_BYTES as _BULK_BYTES, LINES as _LINES
-from wsgistack.store.memcached.direct import FIRST_OPAQUE as _FIRST, LAST_OPAQUE as _LAST
 from wsgistack.store.memcached.replies import Reply as _Reply
+from wsgistack.store.memcached.singles import FIRST_OPAQUE as _FIRST, LAST_OPAQUE as _LAST
 
 __all__ = ["ask"]
-
-cdef enum:
-    OPAQUE_DIGITS = 7
 
 cdef object hubs = _hubs
 cdef object current = getcurrent
@@ -31,8 +26,6 @@ cdef Py_ssize_t BULK_BYTES = _BULK_BYTES
 cdef unsigned long long FIRST = _FIRST
 cdef unsigned long long LAST = _LAST
 cdef unsigned long long opaque = _LAST
-
-assert len(str(_FIRST)) == len(str(_LAST)) == OPAQUE_DIGITS
 
 
 def ask(object cluster, dict made, set large, object name) -> object:
@@ -69,41 +62,8 @@ def ask(object cluster, dict made, set large, object name) -> object:
     call.count = 1
     call.opaque = opaque
     channel.bring(call, greenlet)
-    value = find_plain(call.answer)
+    value = find_plain(call.answer, Reply, BULK_BYTES)
     if value is None:
         return node, call
     node.counters.hits += 1
     return value
-
-
-cdef bytes write_get(bytes key, unsigned long long number):
-    # b"mg %b v f c t O%d\r\n"
-    cdef Py_ssize_t size = PyBytes_GET_SIZE(key)
-    cdef bytes payload = PyBytes_FromStringAndSize(NULL, size + 15 + OPAQUE_DIGITS)
-    cdef char* at = PyBytes_AS_STRING(payload)
-    cdef int digit
-    memcpy(at, b"mg ", 3)
-    memcpy(at + 3, PyBytes_AS_STRING(key), size)
-    at += 3 + size
-    memcpy(at, b" v f c t O", 10)
-    at += 10
-    for digit in range(OPAQUE_DIGITS - 1, -1, -1):
-        at[digit] = 48 + number % 10
-        number //= 10
-    memcpy(at + OPAQUE_DIGITS, b"\r\n", 2)
-    return payload
-
-
-cdef bytes find_plain(object answer):
-    # The value that is all there is to say, or None.
-    if type(answer) is not list:
-        return None
-    reply = <object>PyList_GET_ITEM(answer, 0)
-    if type(reply) is not Reply:
-        return None
-    value = <object>PyTuple_GET_ITEM(reply, 1)
-    if value is None or <object>PyTuple_GET_ITEM(reply, 0) != b"VA":
-        return None
-    if <object>PyTuple_GET_ITEM(reply, 2) or <object>PyTuple_GET_ITEM(reply, 5):
-        return None
-    return <bytes>value if 0 < PyBytes_GET_SIZE(value) <= BULK_BYTES else None

@@ -10,7 +10,7 @@ from wsgistack.store.keys import WireKey
 from wsgistack.store.memcached import hubs
 from wsgistack.store.memcached.calls import Call
 from wsgistack.store.memcached.nodes import Node
-from wsgistack.store.memcached.plain import Plain
+from wsgistack.store.memcached.plain import Plain, ask
 
 if TYPE_CHECKING:
     from wsgistack.store.memcached.cluster import Cluster
@@ -52,7 +52,7 @@ class Lanes:
         self._connect_timeout_s = connect_timeout_s
         self._plain = Plain(connect_timeout_s=connect_timeout_s)
         self._by_hub: dict[Any, Lane] = {}
-        self.ask: Ask | None = None  # `direct.ask`, once greenlets ask
+        self.ask: Ask = ask  # that of the last lane
         self.last: tuple[Any, Lane] = (None, self._plain)
 
     def current(self) -> Lane:
@@ -66,14 +66,18 @@ class Lanes:
         return [self._plain, *self._by_hub.values()]
 
     def _of(self, hub: Any) -> Lane:
-        lane: Lane | None = self._plain if hub is None else self._by_hub.get(hub)
-        if lane is None:
-            from wsgistack.store.memcached.coop import Coop, ask
-
+        if hub is None:
+            self.last = (hub, self._plain)
             self.ask = ask
+            return self._plain
+        from wsgistack.store.memcached import coop
+
+        lane = self._by_hub.get(hub)
+        if lane is None:
             self._drop_dead()
-            lane = self._by_hub[hub] = Coop(hub, connect_timeout_s=self._connect_timeout_s)
+            lane = self._by_hub[hub] = coop.Coop(hub, connect_timeout_s=self._connect_timeout_s)
         self.last = (hub, lane)
+        self.ask = coop.ask
         return lane
 
     def _drop_dead(self) -> None:

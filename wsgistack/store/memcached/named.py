@@ -54,11 +54,12 @@ def read_named(
             hashed.append(name)
     if not groups:
         return values, odd
-    pairs = [(node, requests.get_many(keys)) for node, (_, keys) in groups.items()]
+    make_call = requests.get_bare if is_plain else requests.get_many
+    pairs = [(node, make_call(keys)) for node, (_, keys) in groups.items()]
     cluster.run(pairs)
     for (node, call), (asked, _) in zip(pairs, groups.values(), strict=True):
         if type(call.answer) is list:
-            hits = collect(asked, call.answer, is_plain, values, odd)  # type: ignore[arg-type]  # of values
+            hits = collect(asked, call.answer, values, odd)  # type: ignore[arg-type]  # of values
             node.counters.hits += hits
             node.counters.misses += call.count - hits
             if near is not None and promises:
@@ -93,8 +94,10 @@ def _find_near(
 def _keep_near(near: Near, call: Call, promises: dict[bytes, Promise], now: float) -> None:
     """Keep what was promised of the values of *call*; how long they have to live is not known."""
     for key, item in zip(call.keys, call.answer or (), strict=True):
-        if type(item) is Item and key in promises:
-            near.keep(key, promises[key], Reply(b"VA", item.value, item.flags), now)
+        if item is None or key not in promises:
+            continue
+        kept = Reply(b"VA", item) if type(item) is bytes else Reply(b"VA", item.value, item.flags)  # type: ignore[union-attr]  # of a call for values
+        near.keep(key, promises[key], kept, now)
 
 
 def store_named(

@@ -13,7 +13,6 @@ import select
 import socket
 import time
 import weakref
-from collections import deque
 from collections.abc import Sequence
 from threading import Condition
 
@@ -25,27 +24,16 @@ from wsgistack.store.memcached.deadlines import due
 from wsgistack.store.memcached.dialogue import ask_dialect
 from wsgistack.store.memcached.health import Turns
 from wsgistack.store.memcached.nodes import Node
-from wsgistack.store.memcached.wire import Replies
+from wsgistack.store.memcached.talks import CHANGE, IDLE_CHECK_S, Trouble, set_limit
 
-__all__ = ["Plain", "Pool"]
+try:
+    from wsgistack.store.memcached.talks_cy import Connection, ask, talk
+except ImportError:  # there was no C compiler: the same calls at twice the cost
+    from wsgistack.store.memcached.talks import Connection, ask, talk
 
-PORTION = 65_536
-IDLE_CHECK_S = 1.0  # a connection that rested longer is looked at before it is used
+__all__ = ["Connection", "Plain", "Pool", "ask", "talk"]
+
 MOST_CONNECTIONS = 64  # per node and process; more threads than that wait
-CHANGE = 0.25  # of the patience, before the socket's own limit follows
-
-
-class _Connection:
-    """One connection and what is expected on it."""
-
-    __slots__ = ("__weakref__", "calls", "limit_s", "replies", "rested_at", "sock")
-
-    def __init__(self, sock: _socket.socket, limit_s: float) -> None:
-        self.sock = sock
-        self.replies = Replies()
-        self.calls: deque[Call] = deque()  # not answered yet
-        self.limit_s = limit_s
-        self.rested_at = 0.0  # 0 while somebody uses it
 
 
 class Pool:
@@ -54,18 +42,19 @@ class Pool:
     def __init__(self, node: Node, connect_timeout_s: float) -> None:
         self.node = node
         self._connect_timeout_s = connect_timeout_s
-        self._resting: deque[_Connection] = deque()
-        self._alive: weakref.WeakSet[_Connection] = weakref.WeakSet()  # a lost one leaves by itself
-        self._interrupted: deque[_socket.socket] = deque()
+        self.resting: list[Connection] = []
+        self.interrupted: list[_socket.socket] = []
+        self.waiting = 0  # how many threads wait for one that rests
+        self._alive: weakref.WeakSet[Connection] = weakref.WeakSet()  # a lost one leaves by itself
         self._room = Condition()
 
-    def take(self, patience_s: float) -> _Connection:
+    def take(self, patience_s: float) -> Connection:
         """Return a connection that nothing is expected on; OSError if there is none in time."""
-        while self._interrupted:
+        while self.interrupted:
             self._finish_interrupted()
         while True:
             try:
-                connection = self._resting.pop()
+                connection = self.resting.pop()
             except IndexError:
                 return self._open(patience_s)
             rested_at, connection.rested_at = connection.rested_at, 0.0
@@ -73,40 +62,44 @@ class Pool:
                 return connection
             connection.sock.close()  # the server closed it while it rested
 
-    def give_back(self, connection: _Connection) -> None:
+    def give_back(self, connection: Connection) -> None:
         """Let *connection* rest; nothing may be expected on it."""
         connection.rested_at = time.monotonic()
-        self._resting.append(connection)
-        if len(self._alive) >= MOST_CONNECTIONS:
-            with self._room:
-                self._room.notify()
+        self.resting.append(connection)
+        if self.waiting:
+            self.let_in()
 
-    def give_up(self, connection: _Connection) -> None:
+    def let_in(self) -> None:
+        """Tell one who waits that a connection rests."""
+        with self._room:
+            self._room.notify()
+
+    def give_up(self, connection: Connection) -> None:
         """Never use *connection* again, and let nobody overtake what was sent over it."""
         if connection.rested_at:  # it was given back before the interruption
             return
         if sockets.half_close(connection.sock):
-            self._interrupted.append(connection.sock)
+            self.interrupted.append(connection.sock)
         else:
             connection.sock.close()
 
     def close(self) -> None:
         """Close what rests."""
-        for place in (self._resting, self._interrupted):
-            while place:
-                one = place.popleft()
-                (one.sock if isinstance(one, _Connection) else one).close()
+        while self.resting:
+            self.resting.pop().sock.close()
+        while self.interrupted:
+            self.interrupted.pop().close()
 
     def forked(self) -> None:
         """Close our copies of all connections, those in use by the parent's threads too; it notices nothing."""
         for connection in list(self._alive):
             connection.sock.close()
-        for sock in list(self._interrupted):
+        for sock in list(self.interrupted):
             sock.close()
 
     def _finish_interrupted(self) -> None:
         try:
-            sock = self._interrupted.popleft()
+            sock = self.interrupted.pop(0)
         except IndexError:  # another thread was quicker
             return
         patience_s = self.node.patience.seconds
@@ -114,18 +107,20 @@ class Pool:
         if sockets.wait_for_end(sock, min(patience_s, left_s)):
             sock.close()
         elif left_s < patience_s:
-            self._interrupted.append(sock)
+            self.interrupted.append(sock)
             due.check()
         else:
             self.node.broke("timeout", (), sock)
             raise TimeoutError(f"{self.node.name} does not read what an interrupted call sent")
 
-    def _open(self, patience_s: float) -> _Connection:
+    def _open(self, patience_s: float) -> Connection:
         deadline = time.monotonic() + patience_s
         while len(self._alive) >= MOST_CONNECTIONS:
             with self._room:
+                self.waiting += 1
                 self._room.wait(min(0.01, patience_s))
-            if self._resting:
+                self.waiting -= 1
+            if self.resting:
                 return self.take(patience_s)
             if time.monotonic() > deadline:
                 raise BlockingIOError("all connections are taken")
@@ -133,7 +128,7 @@ class Pool:
         self.node.counters.connects += 1
         if self.node.is_classic is None:
             self._ask_dialect(sock)
-        connection = _Connection(sock, 0.0)
+        connection = Connection(sock, 0.0)
         self._alive.add(connection)
         return connection
 
@@ -156,10 +151,6 @@ def _has_news(sock: _socket.socket) -> bool:
     return bool(poller.poll(0))
 
 
-class _Trouble(Exception):
-    """The connection is of no use; the argument is a word of nodes.FAILURES."""
-
-
 class Plain:
     """Makes calls for threads.  Safe in any thread; one object per ring."""
 
@@ -171,9 +162,12 @@ class Plain:
 
     def run(self, pairs: Sequence[tuple[Node, Call]]) -> None:
         """Make all calls, those of one node in order; each has its answer or its failure afterwards."""
-        under_way: dict[Node, tuple[Pool, _Connection]] = {}
+        under_way: dict[Node, tuple[Pool, Connection]] = {}
         try:
-            for node, call in pairs:
+            begun, rest = talk(self._pools, pairs, under_way, due.at)
+            if rest:
+                self._send_on(pairs[begun - 1][0], rest, under_way)
+            for node, call in pairs[begun:]:
                 self._start(node, call, under_way)
             while under_way:
                 node = next(iter(under_way))
@@ -212,7 +206,7 @@ class Plain:
             classic.close()
         self._classics = {}
 
-    def _start(self, node: Node, call: Call, under_way: dict[Node, tuple[Pool, _Connection]]) -> None:
+    def _start(self, node: Node, call: Call, under_way: dict[Node, tuple[Pool, Connection]]) -> None:
         """Send the request of one call."""
         call.started_at = time.monotonic()
         if not node.may_write:
@@ -223,25 +217,25 @@ class Plain:
             return
         if node not in under_way and not self._open(node, call, under_way):
             return
+        connection = under_way[node][1]
+        patience_s, left_s = node.patience.seconds, due.at - call.started_at
+        if abs(patience_s - connection.limit_s) > CHANGE * connection.limit_s or left_s < connection.limit_s:
+            set_limit(connection, patience_s, left_s)
+        expect(connection.replies, call)
+        connection.calls.append(call)
+        self._send_on(node, call.payload, under_way)
+
+    def _send_on(self, node: Node, rest: bytes, under_way: dict[Node, tuple[Pool, Connection]]) -> None:
+        """Send the *rest* of a request."""
         pool, connection = under_way[node]
-        patience_s = node.patience.seconds
         try:
-            left_s = due.at - call.started_at
-            if (
-                abs(patience_s - connection.limit_s) > CHANGE * connection.limit_s
-                or left_s < connection.limit_s
-            ):
-                connection.limit_s = max(min(patience_s, left_s), 0.0)
-                sockets.limit(connection.sock, Turns(connection.limit_s).turn_s)
-            expect(connection.replies, call)
-            connection.calls.append(call)
-            _send(connection, call.payload)
-        except (_Trouble, OSError) as trouble:
+            _send(connection, rest)
+        except (Trouble, OSError) as trouble:
             failure = _name_failure(trouble)
             del under_way[node]
             _give_up(pool, connection, failure)
 
-    def _open(self, node: Node, call: Call, under_way: dict[Node, tuple[Pool, _Connection]]) -> bool:
+    def _open(self, node: Node, call: Call, under_way: dict[Node, tuple[Pool, Connection]]) -> bool:
         """Take a connection; return False where there is none, or another client is needed."""
         pool = self._pools.get(node)
         if pool is None:
@@ -277,12 +271,12 @@ class Plain:
         if call.failure is not None:
             node.broke(call.failure, [call])
 
-    def _finish(self, pool: Pool, connection: _Connection) -> None:
+    def _finish(self, pool: Pool, connection: Connection) -> None:
         """Read until all answers are there."""
         try:
             while connection.calls:
                 _await_answer(connection, pool.node)
-        except (_Trouble, OSError) as trouble:
+        except (Trouble, OSError) as trouble:
             _give_up(pool, connection, _name_failure(trouble))
             return
         if connection.replies.fault is None:
@@ -297,10 +291,10 @@ def _name_failure(trouble: Exception) -> str:
     if str(trouble) == "timeout" or isinstance(trouble, BlockingIOError | TimeoutError):
         due.check()
         return "timeout"
-    return str(trouble) if isinstance(trouble, _Trouble) else "lost"
+    return str(trouble) if isinstance(trouble, Trouble) else "lost"
 
 
-def _give_up(pool: Pool, connection: _Connection, failure: str) -> None:
+def _give_up(pool: Pool, connection: Connection, failure: str) -> None:
     lost = list(connection.calls)
     if failure == "timeout" and sockets.half_close(connection.sock):
         pool.node.broke(failure, lost, connection.sock)
@@ -311,7 +305,7 @@ def _give_up(pool: Pool, connection: _Connection, failure: str) -> None:
         call.finish(None, failure)
 
 
-def _send(connection: _Connection, payload: bytes) -> None:
+def _send(connection: Connection, payload: bytes) -> None:
     """Send the request, reading what comes meanwhile: the server may stop reading until we read."""
     sock = connection.sock
     try:
@@ -330,39 +324,27 @@ def _send(connection: _Connection, payload: bytes) -> None:
         if not ready:
             now = time.monotonic()
             if now >= due.at or turns.passed(now - since):
-                raise _Trouble("timeout")
+                raise Trouble("timeout")
             continue
         turns = Turns(connection.limit_s)
         events = ready[0][1]
         if events & ~select.POLLOUT:
-            _receive(connection)
+            connection.receive()
         if events & select.POLLOUT:
             rest = rest[sock.send(rest, _socket.MSG_DONTWAIT) :]
 
 
-def _receive(connection: _Connection) -> int:
-    """Read a portion; return how many calls it ended."""
-    data = connection.sock.recv(PORTION)
-    if not data:
-        raise _Trouble("lost")
-    answers = connection.replies.receive(data)
-    for answer in answers:
-        connection.calls.popleft().finish(answer, None)
-    if connection.replies.fault is not None and connection.calls:
-        raise _Trouble("garbage")
-    return len(answers)
-
-
-def _await_answer(connection: _Connection, node: Node) -> None:
+def _await_answer(connection: Connection, node: Node) -> None:
     """Read until the next call is answered, and take note of how long that took."""
     since = started_at = connection.calls[0].started_at
     turns: Turns | None = None
     waited_s = 0.0
     while True:
         try:
-            count = _receive(connection)
+            count = -1 if connection.is_late else connection.receive()
         except BlockingIOError:
             count = -1
+        connection.is_late = False
         now = time.monotonic()
         if count > 0:
             node.patience.answered(now - started_at)
@@ -374,5 +356,5 @@ def _await_answer(connection: _Connection, node: Node) -> None:
         waited_s += min(now - since, turns.turn_s)
         is_over = turns.passed(now - since) if count < 0 else waited_s > node.patience.limit_s
         if now >= due.at or (is_over and due.at - now > turns.turn_s):  # else its caller's deadline ends it
-            raise _Trouble("timeout")
+            raise Trouble("timeout")
         since = now

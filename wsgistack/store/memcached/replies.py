@@ -18,7 +18,7 @@ __all__ = ["LARGEST_VALUE", "LONGEST_LINE", "Answer", "Item", "Replies", "Reply"
 LARGEST_VALUE = 2**30  # memcached's own limit of -I
 LONGEST_LINE = 8192  # a key has 250 bytes, the longest line of `stats` a few hundred
 
-VALUES, LINES, STATS, QUIET = 1, 2, 3, 4
+VALUES, LINES, STATS, QUIET, BARE = 1, 2, 3, 4, 5
 META_CODES = frozenset([b"HD", b"EN", b"NS", b"EX", b"NF", b"VA"])
 TEXT_CODES = frozenset([b"MN", b"OK", b"VERSION", b"RESET"])
 ERROR_CODES = frozenset([b"ERROR", b"CLIENT_ERROR", b"SERVER_ERROR"])
@@ -50,7 +50,7 @@ class Reply(NamedTuple):
 DONE = Reply(b"HD")  # what a quiet request came to that nothing was said of
 
 # An answer: one entry per key, one Reply per line, {name: value} of `stats`; or the error instead.
-Answer = list[Item | None] | list[Reply] | dict[bytes, bytes] | Reply
+Answer = list[Item | None] | list[bytes | Item | None] | list[Reply] | dict[bytes, bytes] | Reply
 
 
 class _Fault(Exception):
@@ -92,6 +92,10 @@ class Replies:
     def expect_values(self, keys: list[bytes]) -> None:
         """Expect the answer to `get`, `gets`, `gat` or `gats` of *keys*: a list parallel to them."""
         self._expected.append(_Expected(VALUES, keys, len(keys), 0, True))
+
+    def expect_bare(self, keys: list[bytes]) -> None:
+        """Expect what `expect_values` does; a value of at least one byte without flags or token comes as bytes."""
+        self._expected.append(_Expected(BARE, keys, len(keys), 0, True))
 
     def expect_lines(self, count: int, opaque: int, is_fatal: bool) -> None:
         """Expect *count* lines, the i-th with the opaque number *opaque* + i; 0: without.
@@ -152,7 +156,7 @@ class Replies:
         expected = self._expected[0]
         if expected.kind == LINES:
             return self._read_line(buffer, position, end + 1, line, expected, answers)
-        if expected.kind == VALUES:
+        if expected.kind in (VALUES, BARE):
             return self._read_value(buffer, position, end + 1, line, expected, answers)
         if expected.kind == QUIET:
             return self._read_quiet(end + 1, line, expected, answers)
@@ -189,7 +193,7 @@ class Replies:
         answers: list[Answer],
     ) -> int:
         keys = expected.keys
-        items: list[Item | None] = expected.items
+        items: list[Any] = expected.items
         if line == b"END":
             items.extend([None] * (len(keys) - len(items)))
             self._finish(items, answers)
@@ -210,7 +214,8 @@ class Replies:
             items.append(None)
         if len(items) == len(keys):
             raise _Fault(f"a value of a key that was not asked for: {words[1][:40]!r}")
-        items.append(Item(value, flags, cas))
+        is_bare = expected.kind == BARE and value and not flags and not cas
+        items.append(value if is_bare else Item(value, flags, cas))
         return start + length + 2
 
     def _read_line(

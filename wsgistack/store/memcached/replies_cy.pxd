@@ -25,6 +25,7 @@ cdef class Replies:
     cdef list _answers
 
     cdef int add_lines(self, Py_ssize_t count, uint64_t opaque, bint is_fatal) except -1
+    cdef int add_bare(self, list keys) except -1
     cdef list scan(self, const char* data, Py_ssize_t size)
     cdef int step(self, const char* data, Py_ssize_t size) except -1
     cdef int finish(self, object answer) except -1

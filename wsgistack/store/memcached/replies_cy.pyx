@@ -6,13 +6,13 @@ tests/house/test_twins.py runs one suite over both; what the classes promise is 
 from collections import deque
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.list cimport PyList_GET_SIZE
+from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.object cimport PyTypeObject
 from libc.stdint cimport uint64_t
 from libc.string cimport memchr, memcmp
 
 from wsgistack.store.memcached.scanning cimport NO_NUMBER, TOO_LARGE, PyType_GenericAlloc, is_word
-from wsgistack.store.memcached.scanning cimport make_row, parse_number, put, split, word_end
+from wsgistack.store.memcached.scanning cimport make_row, parse_number, put, scan_bare, split, word_end
 
 from wsgistack.store.memcached.replies import LARGEST_VALUE as _LARGEST_VALUE
 from wsgistack.store.memcached.replies import LONGEST_LINE as _LONGEST_LINE
@@ -25,6 +25,7 @@ cdef enum:
     LINES = 2
     STATS = 3
     QUIET = 4
+    BARE = 5
 
 cdef Py_ssize_t LONGEST_LINE = _LONGEST_LINE
 cdef uint64_t LARGEST_VALUE = _LARGEST_VALUE
@@ -71,6 +72,13 @@ cdef class Replies:
 
     def expect_values(self, list keys) -> None:
         self._expected.append(Expected(VALUES, keys, len(keys), 0, True))
+
+    def expect_bare(self, list keys) -> None:
+        self.add_bare(keys)
+
+    cdef int add_bare(self, list keys) except -1:
+        self._expected.append(Expected(BARE, keys, PyList_GET_SIZE(keys), 0, True))
+        return 0
 
     def expect_lines(self, Py_ssize_t count, uint64_t opaque, bint is_fatal) -> None:
         self.add_lines(count, opaque, is_fatal)
@@ -121,6 +129,13 @@ cdef class Replies:
 
     cdef int step(self, const char* data, Py_ssize_t size) except -1:
         # Read one line, and its value; _position moves behind, or _needed says what is missing.
+        cdef Expected expected
+        if self._expected:
+            expected = self._expected[0]
+            if expected.kind == BARE:
+                self._position = scan_bare(data, size, self._position, expected.keys, expected.items)
+                if self._position == size:
+                    return 0
         cdef Py_ssize_t position = self._position
         cdef Py_ssize_t room = size - position
         cdef Py_ssize_t within = room if room < LONGEST_LINE else LONGEST_LINE
@@ -135,12 +150,12 @@ cdef class Replies:
             raise _Fault(f"an answer that nobody asked for: {data[position : end + 1][:40]!r}")
         if end == position or data[end - 1] != 13:
             raise _Fault("a line that ends without CR")
-        cdef Expected expected = self._expected[0]
+        expected = self._expected[0]
         cdef const char* line = data + position
         cdef Py_ssize_t length = end - 1 - position
         if expected.kind == LINES:
             return self.read_line(data, size, end + 1, line, length, expected)
-        if expected.kind == VALUES:
+        if expected.kind == VALUES or expected.kind == BARE:
             return self.read_value(data, size, end + 1, line, length, expected)
         if expected.kind == QUIET:
             return self.read_quiet(end + 1, line, length, expected)
@@ -208,7 +223,10 @@ cdef class Replies:
             index += 1
         if index == count:
             raise _Fault(f"a value of a key that was not asked for: {words[1][:sizes[1]][:40]!r}")
-        items.append(make_row(Item, value, flags, cas))
+        if expected.kind == BARE and flags == 0 and cas == 0 and value_length:
+            items.append(value)
+        else:
+            items.append(make_row(Item, value, flags, cas))
         self._position = start + <Py_ssize_t>value_length + 2
         return 0
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from wsgistack.errors import ArgumentError
-from wsgistack.store.memcached.calls import BULK_BYTES, LINES, QUIET, STATS, VALUES
+from wsgistack.store.memcached.calls import BARE, BULK_BYTES, LINES, QUIET, STATS, VALUES
 from wsgistack.store.memcached.wire import Call, Reply, write_stores
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "delete_many",
     "expiry",
     "get",
+    "get_bare",
     "get_many",
     "invalidate",
     "is_unclear",
@@ -96,6 +97,11 @@ def get_many(keys: list[bytes], *, with_cas: bool = False) -> Call:
     """Return the request of several values, of different keys."""
     verb = b"gets " if with_cas else b"get "
     return Call(verb + b" ".join(keys) + b"\r\n", VALUES, "get_many", (), keys=keys, count=len(keys))
+
+
+def get_bare(keys: list[bytes]) -> Call:
+    """Return the request of several values, of which those without flags come as bytes alone."""
+    return Call(b"get %b\r\n" % b" ".join(keys), BARE, "get_many", (), keys=keys, count=len(keys))
 
 
 def touch(key: bytes, ttl: int) -> Call:

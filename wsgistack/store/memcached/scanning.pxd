@@ -1,5 +1,7 @@
 # Words, numbers and rows of the replies of memcached, in C: nothing in here raises but for want of memory.
 
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.object cimport PyTypeObject
 from cpython.ref cimport Py_INCREF
 from cpython.tuple cimport PyTuple_SET_ITEM
@@ -12,6 +14,7 @@ cdef extern from "Python.h":
 cdef enum:
     NO_NUMBER = 1
     TOO_LARGE = 2
+    MOST_DIGITS = 8  # of the size of a value in the usual form
 
 
 cdef inline bint is_word(const char* word, Py_ssize_t size, const char* wanted, Py_ssize_t wanted_size) noexcept:
@@ -74,3 +77,35 @@ cdef inline object make_row(object kind, object first, object second, object thi
     put(row, 1, second)
     put(row, 2, third)
     return row
+
+
+cdef inline Py_ssize_t scan_bare(
+    const char* data, Py_ssize_t size, Py_ssize_t position, list keys, list items
+) except -1:
+    # Append the values that are there whole, without flags, in the usual form, one for each key; return
+    # the position behind them.  All else is for who reads line by line.
+    cdef Py_ssize_t index = PyList_GET_SIZE(items)
+    cdef Py_ssize_t at, end, key_size, length
+    cdef const char* key
+    while index < PyList_GET_SIZE(keys):
+        key = PyBytes_AS_STRING(<object>PyList_GET_ITEM(keys, index))
+        key_size = PyBytes_GET_SIZE(<object>PyList_GET_ITEM(keys, index))
+        at = position + 6 + key_size + 3
+        if at + MOST_DIGITS + 2 > size or memcmp(data + position, b"VALUE ", 6) != 0:
+            break
+        if memcmp(data + position + 6, key, key_size) != 0 or memcmp(data + at - 3, b" 0 ", 3) != 0:
+            break
+        end = at + MOST_DIGITS
+        length = 0
+        while at < end and 48 <= data[at] <= 57:
+            length = length * 10 + data[at] - 48
+            at += 1
+        if length == 0 or data[at] != 13 or data[at + 1] != 10:
+            break
+        at += 2
+        if at + length + 2 > size or data[at + length] != 13 or data[at + length + 1] != 10:
+            break
+        items.append(PyBytes_FromStringAndSize(data + at, length))
+        index += 1
+        position = at + length + 2
+    return position
