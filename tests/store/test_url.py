@@ -6,7 +6,7 @@ import wsgistack
 from wsgistack.errors import ConfigurationError, SettingError, UnknownName
 from wsgistack.store.memory import MemoryStore
 from wsgistack.store.schemes import SCHEMES
-from wsgistack.store.url import make_store
+from wsgistack.store.url import check_store, make_store
 
 
 def test_a_url_makes_a_store() -> None:
@@ -55,3 +55,33 @@ def test_a_scheme_says_what_it_is(name: str) -> None:
     scheme = SCHEMES.get(name)
     assert scheme.help
     assert scheme.example.startswith(f"{name}://")
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("memory://place", "memory:// has no place"),
+        ("shm://host/name", "shm:// has no host"),
+        ("shm:///a%20b", "name: 'a%20b' is not 1 to 64 letters"),
+        ("shm:///a/b", "name: 'a/b' is not 1 to 64 letters"),
+        ("memcached://", "memcached:// has no servers"),
+        ("memcached://,", "servers: there is not even one"),
+        ("memcached://10.0.0.1:x", "'x' is not a port"),
+        ("memcached://10.0.0.1,10.0.0.1", "10.0.0.1:11211 stands there twice"),
+        ("memcached://10.0.0.1?prefix=a b", "prefix"),
+        ("tiered://", "tiered:// has no servers"),
+        ("tiered://10.0.0.1:x", "'x' is not a port"),
+    ],
+)
+def test_a_url_is_checked_without_making_a_store(url: str, words: str) -> None:
+    with pytest.raises(ConfigurationError) as met:
+        check_store(url)
+    assert words in str(met.value)
+    with pytest.raises(ConfigurationError) as at_start:
+        make_store(url)
+    assert str(at_start.value) == str(met.value)
+
+
+@pytest.mark.parametrize("name", SCHEMES.names())
+def test_a_url_that_is_in_order_is_not_refused(name: str) -> None:
+    check_store(SCHEMES.get(name).example)

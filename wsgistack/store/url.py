@@ -27,12 +27,14 @@ def make_store(url: str) -> Store:
     False
     """
     scheme, place, options = _read(url)
+    scheme.check(place, options)
     return scheme.make(place, options)
 
 
 def check_store(url: str) -> None:
     """Raise ConfigurationError for a URL that means no store, as far as its words tell; none is made."""
-    _read(url)
+    scheme, place, options = _read(url)
+    scheme.check(place, options)
 
 
 def _read(url: str) -> tuple[Scheme, str, dict[str, Value]]:

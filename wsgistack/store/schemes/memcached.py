@@ -12,7 +12,7 @@ from wsgistack.store.codec import Codec
 from wsgistack.store.keys import Keys
 from wsgistack.store.layouts import LAYOUTS
 
-__all__ = ["EXAMPLE", "HELP", "NAME", "OPTIONS", "make"]
+__all__ = ["EXAMPLE", "HELP", "NAME", "OPTIONS", "check", "make"]
 
 NAME = "memcached"
 HELP = "memcached servers, many as one: all processes of all machines see the same entries"
@@ -55,6 +55,16 @@ OPTIONS = Table(
 )
 
 
+def check(place: str, options: Mapping[str, Value]) -> None:
+    """Refuse what are no servers, or no prefix."""
+    from wsgistack.store.memcached.addresses import parse_servers
+
+    if not place:
+        raise ConfigurationError(f"memcached:// has no servers: expected {EXAMPLE}")
+    parse_servers(unquote(place))
+    Keys(str(options["prefix"]))
+
+
 def make(place: str, options: Mapping[str, Value]) -> Store:
     """Return the store over the servers of *place*; nothing is connected yet."""
     from wsgistack.store.memcached.addresses import parse_servers
@@ -62,8 +72,6 @@ def make(place: str, options: Mapping[str, Value]) -> Store:
     from wsgistack.store.memcached.requests import expiry
     from wsgistack.store.memcached.store import MemcachedStore
 
-    if not place:
-        raise ConfigurationError(f"memcached:// has no servers: expected {EXAMPLE}")
     seconds = {
         f"{name}_s": float(value)
         for name in ("timeout", "least_timeout", "connect_timeout", "discover")

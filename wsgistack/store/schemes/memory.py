@@ -9,7 +9,7 @@ from wsgistack.settings import SIZE, Setting, Table, Value
 from wsgistack.store.base import Store
 from wsgistack.store.memory import LEAST_BYTES, MemoryStore
 
-__all__ = ["EXAMPLE", "HELP", "NAME", "OPTIONS", "make"]
+__all__ = ["EXAMPLE", "HELP", "NAME", "OPTIONS", "check", "make"]
 
 NAME = "memory"
 HELP = "the memory of this process, bounded; what several processes count stays apart"
@@ -28,10 +28,14 @@ OPTIONS = Table(
 )
 
 
-def make(place: str, options: Mapping[str, Value]) -> Store:
-    """Return an empty store."""
+def check(place: str, options: Mapping[str, Value]) -> None:
+    """Refuse a place: there is one memory."""
     if place:
         raise ConfigurationError(f"memory:// has no place: '{place}' stands before the options of {EXAMPLE}")
+
+
+def make(place: str, options: Mapping[str, Value]) -> Store:
+    """Return an empty store."""
     max_bytes = options["max_bytes"]
     assert isinstance(max_bytes, int)
     return MemoryStore(max_bytes)

@@ -8,7 +8,7 @@ from wsgistack.errors import ConfigurationError
 from wsgistack.settings import DURATION, SIZE, Setting, Table, Value
 from wsgistack.store.base import Store
 
-__all__ = ["EXAMPLE", "HELP", "NAME", "OPTIONS", "make"]
+__all__ = ["EXAMPLE", "HELP", "NAME", "OPTIONS", "check", "make"]
 
 NAME = "shm"
 HELP = "shared memory: all processes of this machine see the same entries, and counts are exact"
@@ -22,12 +22,20 @@ OPTIONS = Table(
 )
 
 
+def check(place: str, options: Mapping[str, Value]) -> None:
+    """Refuse a host, and a name that is none."""
+    from wsgistack.store.shm.store import check_name
+
+    if place and not place.startswith("/"):
+        raise ConfigurationError(f"shm:// has no host: expected {EXAMPLE}, met '{place}' behind shm://")
+    if name := place.removeprefix("/"):
+        check_name(name)
+
+
 def make(place: str, options: Mapping[str, Value]) -> Store:
     """Return the store of that name, made now if there is none."""
     from wsgistack.store.shm.store import ShmStore
 
-    if place and not place.startswith("/"):
-        raise ConfigurationError(f"shm:// has no host: expected {EXAMPLE}, met '{place}' behind shm://")
     size, wait_s = options["size"], options["wait"]
     assert isinstance(size, int)
     assert isinstance(wait_s, float | int)

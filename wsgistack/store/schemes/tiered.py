@@ -11,7 +11,7 @@ from wsgistack.store.memory import LEAST_BYTES, MemoryStore
 from wsgistack.store.schemes import memcached
 from wsgistack.store.tiered import Tiered
 
-__all__ = ["EXAMPLE", "HELP", "NAME", "OPTIONS", "make"]
+__all__ = ["EXAMPLE", "HELP", "NAME", "OPTIONS", "check", "make"]
 
 NAME = "tiered"
 HELP = "the memory of each process over memcached servers: what is read often costs no round trip"
@@ -33,10 +33,15 @@ OPTIONS = Table(
 )
 
 
-def make(place: str, options: Mapping[str, Value]) -> Store:
-    """Return a memory of this process over the servers of *place*; nothing is connected yet."""
+def check(place: str, options: Mapping[str, Value]) -> None:
+    """Refuse what are no servers, or no prefix."""
     if not place:
         raise ConfigurationError(f"tiered:// has no servers: expected {EXAMPLE}")
+    memcached.check(place, options)
+
+
+def make(place: str, options: Mapping[str, Value]) -> Store:
+    """Return a memory of this process over the servers of *place*; nothing is connected yet."""
     near, near_ttl = options["near"], options["near_ttl"]
     assert isinstance(near, int)
     assert isinstance(near_ttl, int | float)

@@ -35,11 +35,17 @@ except ImportError as missing:
     )
     raise ConfigurationError(NOT_COMPILED) from missing
 
-__all__ = ["ShmStore"]
+__all__ = ["ShmStore", "check_name"]
 
 FOLDER = Path("/dev/shm")
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 WAIT_S = 0.25  # a lock is held for microseconds, unless its holder was stopped
+
+
+def check_name(name: str) -> None:
+    """Raise ConfigurationError for what is no name of a store."""
+    if not NAME.fullmatch(name):
+        raise ConfigurationError(f"name: {name!r} is not 1 to 64 letters, digits, '_', '-' and '.'")
 
 
 class ShmStore:
@@ -56,8 +62,8 @@ class ShmStore:
             raise ConfigurationError(
                 f"size: {size!r} is not a number of bytes from {LEAST_BYTES} to {MOST_BYTES}"
             )
-        if name is not None and not NAME.fullmatch(name):
-            raise ConfigurationError(f"name: {name!r} is not 1 to 64 letters, digits, '_', '-' and '.'")
+        if name is not None:
+            check_name(name)
         fd = _make_anonymous(size) if name is None else _open(folder / f"wsgistack-{name}", size)
         try:
             self.arena = Arena(fd, wait_s)

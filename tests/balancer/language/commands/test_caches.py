@@ -65,6 +65,10 @@ def test_what_differs_is_told_as_commands(stage: Stage, lines: list[str], comman
         ("SET mysite.profile = rfc9111", "'mysite' is a service, profile belongs to a cache"),
         ("SET pages.profil = rfc9111", "Unknown cache parameter 'profil' (did you mean 'profile'?)"),
         ("SET pages.store = memcahed://a", "(did you mean 'memcached'?)"),
+        (
+            "SET pages.store = memcached://",
+            "store: memcached:// has no servers: expected memcached://10.0.0.1",
+        ),
         ("SET pages.store = here", "store: store 'here' is not a URL such as"),
         ("SET pages.key_cookies = session=1", "key_cookies: 'session' is one of identity_cookies"),
         ("SET mysite.cach = pages", "Unknown service parameter 'cach' (did you mean 'cache'?)"),
