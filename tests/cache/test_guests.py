@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import pytest
 
-from tests.cache.shop import FRESH, TEXT, Shop, ask, cached, guest, page
+from tests.cache.shop import FRESH, NOW, TEXT, Shop, ask, cached, guest, page
+from wsgistack.cache.middleware import PageCache
 from wsgistack.cache.rules import Rule
+from wsgistack.store.memory import MemoryStore
 
 
 def test_only_a_request_without_anybodys_cookies_is_answered_from_the_store() -> None:
@@ -85,3 +90,22 @@ def test_only_the_hosts_that_are_named_are_cached() -> None:
     cache = guest(page(b"hello"), hosts=["*.example.org"])
     assert ask(cache).headers["Cache-Status"] == "wsgistack; fwd=bypass; detail=host"
     assert ask(cache, Host="www.example.org").headers["Cache-Status"].startswith("wsgistack; fwd=uri-miss")
+
+
+@pytest.mark.parametrize("first", ["anonymous", "rfc9111"])
+def test_caches_of_both_profiles_in_one_store_have_pages_of_their_own(first: str) -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", FRESH)
+        return [str(environ.get("HTTP_X_FORWARDED_HOST")).encode()]
+
+    store = MemoryStore(1 << 20)
+    options: dict[str, Any] = {"store": store, "now": lambda: NOW, "keyed_fields": {}}
+    caches = {name: PageCache(app, profile=name, **options) for name in ("anonymous", "rfc9111")}
+    one = caches.pop(first)
+    (other,) = caches.values()
+    ask(one, X_Forwarded_Host="evil.example")
+    assert ask(other).headers["Cache-Status"] == "wsgistack; fwd=uri-miss; ttl=60; stored"
+    one.purge(url="http://localhost/")
+    assert ask(other).headers["Cache-Status"] == "wsgistack; fwd=uri-miss; ttl=60; stored", (
+        "a purge is about both"
+    )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from webob import Request
 
 from tests.cache.shop import NOW, Shop, ask, guest, page
 from tests.contracts.stores import Clock
 from wsgistack.cache.middleware import PageCache
 from wsgistack.cache.rules import Rule, bypass
+from wsgistack.errors import ArgumentError
 
 FIELDS = [
     ("Cache-Control", "max-age=60, stale-while-revalidate=30"),
@@ -83,3 +85,29 @@ def test_a_trace_changes_nothing() -> None:
     cache = guest(shop)
     cache.trace("http://localhost/a")
     assert shop.asked == []
+
+
+@pytest.mark.parametrize("path", ["/list", "", "/caf%C3%A9"])
+def test_a_page_behind_a_mount_point_is_found(path: str) -> None:
+    cache = PageCache(Shop(page(b"hello", headers=FIELDS)), now=lambda: NOW)
+    assert Request.blank(path, base_url="http://localhost/shop").get_response(cache).body == b"hello"
+    url = f"http://localhost/shop{path}"
+    assert cache.trace(url, "/shop")[-1] == "decision: 200 from the store (RFC 9111 §4)"
+    assert cache.trace(url)[-1] == "decision: fetch, uri-miss (RFC 9211 §2.2)"
+
+
+@pytest.mark.parametrize("url", ["http://localhost/shopping", "http://localhost/", "http://localhost"])
+def test_a_url_that_is_not_below_the_mount_point_is_refused(url: str) -> None:
+    cache = PageCache(Shop(page(b"hello")))
+    with pytest.raises(ArgumentError, match=f"{url} is not below the mount point '/shop'"):
+        cache.trace(url, "/shop")
+
+
+def test_pages_for_everybody_are_told_as_such() -> None:
+    cache = PageCache(Shop(page(b"hello", headers=FIELDS)), profile="rfc9111", now=lambda: NOW)
+    ask(cache, "/a")
+    lines = cache.trace("http://localhost/a")
+    assert (lines[1], lines[-1]) == (
+        "visitor: anybody, profile rfc9111",
+        "decision: 200 from the store (RFC 9111 §4)",
+    )

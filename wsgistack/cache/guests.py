@@ -10,9 +10,11 @@ from wsgistack.cache.personal import Anonymous, Personal, Visitors
 from wsgistack.cache.vary import Selecting
 from wsgistack.wsgi import Environ, EnvironRequest
 
-__all__ = ["Guest", "Guests"]
+__all__ = ["EVERYBODY", "Guest", "Guests"]
 
 MOST_KINDS = 64
+# What pages that are nobody's guests' are kept for: no guest is of this kind, whatever the rules are.
+EVERYBODY: Selecting = (("profile:rfc9111", None),)
 COOKIES = frozenset(("HTTP_COOKIE",))
 
 

@@ -24,7 +24,7 @@ from wsgistack.cache.audit import Audit
 from wsgistack.cache.bans import Ban
 from wsgistack.cache.coalesce import Coalescer
 from wsgistack.cache.engine import ASKING_FIELDS, PageCacheEngine
-from wsgistack.cache.guests import Guest, Guests
+from wsgistack.cache.guests import EVERYBODY, Guest, Guests
 from wsgistack.cache.keys import IGNORED_PARAMETERS, Names, Target, find_target
 from wsgistack.cache.page import Page
 from wsgistack.cache.personal import IDENTITY_COOKIES, IGNORED_COOKIES, KEYED_FIELDS, Personal, Visitors
@@ -43,7 +43,7 @@ from wsgistack.cache.vary import Selecting
 from wsgistack.cache.verification import Verification
 from wsgistack.cache.visit import Visit, Works
 from wsgistack.cache.voice import ENVIRON_KEY, Voice
-from wsgistack.errors import StoreError
+from wsgistack.errors import ArgumentError, StoreError
 from wsgistack.http.request import RequestView
 from wsgistack.store.base import Store
 from wsgistack.store.guarded import Guarded
@@ -137,7 +137,7 @@ class PageCache:
         self._guests = Guests(visitors) if policy.is_for_guests else None
         ignored = ignored_parameters if self._guests else ()
         self._ignored = Names(ignored, setting="ignored_parameters")
-        self._kinds: list[Selecting] | None = [()] if self._guests is None else self._guests.kinds()
+        self._kinds: list[Selecting] | None = [EVERYBODY] if self._guests is None else self._guests.kinds()
         guarded = made if isinstance(made, MemoryStore | Guarded) else Guarded(made)
         self.shelf = self._make_shelf(guarded, secret)
         self._coalescer = Coalescer[Page](guarded, wait_s=coalesce_wait) if coalesce else None
@@ -201,7 +201,7 @@ class PageCache:
         rule = self._rules.find(request) if self._rules else None
         guests, reads = self._guests, request.method in READS
         seen: RequestView = request
-        dimensions: Selecting = () if guests is None else guests.nobody
+        dimensions: Selecting = EVERYBODY if guests is None else guests.nobody
         if guests is not None and reads:
             guest = guests.admit(request)
             if isinstance(guest, Personal):
@@ -265,13 +265,15 @@ class PageCache:
 
         return self.app(environ, start)
 
-    def trace(self, url: str, **fields: str) -> list[str]:
+    def trace(self, url: str, mount: str = "", **fields: str) -> list[str]:
         """Return, line by line, what would be done with a GET of *url* now, and why; nothing is changed.
 
         *fields*: of the request, `_` for `-`: `trace("https://example.com/", Cookie="a=1")`.
+        *mount*: SCRIPT_NAME, where a server mounts the application and does not tell the raw path.
+        ArgumentError for a URL that is not below it.
         """
         said = {f"HTTP_{name.upper()}": value for name, value in fields.items()}
-        request = EnvironRequest(environ_of(url) | said)
+        request = EnvironRequest(environ_of(url, mount) | said)
         rule = self._rules.find(request)
         if rule is not None and rule.action == bypass:
             return trace_bypass(rule)
@@ -279,7 +281,7 @@ class PageCache:
         if isinstance(target, str):
             return trace_bypass(target)
         seen: RequestView = request
-        place = Place(target)
+        place = Place(target, EVERYBODY)
         if self._guests is not None:
             guest = self._guests.admit(request)
             if isinstance(guest, Personal):
@@ -318,19 +320,23 @@ class PageCache:
         return find_target(EnvironRequest(environ_of(url)), ignored=self._ignored)
 
 
-def environ_of(url: str) -> Environ:
-    """Return the least that says what an absolute URL asks for."""
+def environ_of(url: str, mount: str = "") -> Environ:
+    """Return the least that says what an absolute URL asks for, *mount*: of an application mounted there."""
     scheme, _, rest = url.partition("://")
     host, slash, path = rest.partition("/")
     path, _, query = (slash + path or "/").partition("?")
-    return {
+    seen = unquote_to_bytes(path.encode("latin-1", "replace")).decode("latin-1")
+    if mount and seen != mount and not seen.startswith(f"{mount}/"):
+        raise ArgumentError(f"{url} is not below the mount point {mount!r}")
+    environ = {
         "REQUEST_METHOD": "GET",
         "wsgi.url_scheme": scheme.lower(),
         "HTTP_HOST": host,
-        "RAW_URI": path,
-        "PATH_INFO": unquote_to_bytes(path.encode("latin-1", "replace")).decode("latin-1"),
+        "SCRIPT_NAME": mount,
+        "PATH_INFO": seen[len(mount) :],
         "QUERY_STRING": query,
     }
+    return environ if mount else environ | {"RAW_URI": path}
 
 
 def _make_store(store: Store | str | None, max_bytes: int) -> Store:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from wsgistack.cache.answers import AfterRequest, Fetch, Pass, Serve, Validate
+from wsgistack.cache.guests import EVERYBODY
 from wsgistack.cache.keys import REFUSALS, Target
 from wsgistack.cache.page import Page
 from wsgistack.cache.personal import Personal
@@ -29,14 +30,18 @@ def trace_decision(
     """Return the lines for a request that was looked up."""
     target: Target = place.target
     lines = [f"url: {target.url}, key {place.key.text}"]
-    kinds = [f"{name}={'absent' if value is None else value}" for name, value in place.dimensions]
-    lines.append(f"visitor: anonymous{', ' if kinds else ''}{', '.join(kinds)}")
+    lines.append("visitor: anybody, profile rfc9111" if place.dimensions == EVERYBODY else _of_guest(place))
     if rule is not None:
         lines.append(f"rule: {rule.path}, ttl {rule.ttl}, grace {rule.grace}")
     lines.append(f"purges: generation {found.generation} is known (see bans)")
     lines += _of_pages(found, now)
     lines.append(_of_decision(decision))
     return lines
+
+
+def _of_guest(place: Place) -> str:
+    kinds = [f"{name}={'absent' if value is None else value}" for name, value in place.dimensions]
+    return ", ".join(["visitor: anonymous", *kinds])
 
 
 def _of_pages(found: Found, now: float) -> Iterator[str]:
