@@ -21,7 +21,8 @@ def read_state(kind: str, rate: Rate, words: Words, now: int) -> Any:
         return None
     match kind:
         case "gcra":
-            return a * rate.amount + b
+            # There the rest is in 1/amount microsecond, here in parts: none is cut in two.
+            return a * rate.parts + b * rate.parts // rate.amount
         case "fixed" | "calendar":
             return ends, a
         case "sliding":

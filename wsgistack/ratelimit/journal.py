@@ -281,5 +281,5 @@ def _may_deny(limit: Limit) -> bool:
 
 def _digest(limits: Sequence[Limit]) -> str:
     # Other rates count in other numbers: their states are not to be taken for these.
-    text = ";".join([f"{limit.rate} {limit.ban}" for limit in limits])
+    text = ";".join([f"{limit.rate} in 1/{limit.rate.parts} us {limit.ban}" for limit in limits])
     return blake2b(text.encode(), digest_size=4).hexdigest()

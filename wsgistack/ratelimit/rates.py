@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from math import gcd
 from typing import NoReturn
 from zoneinfo import ZoneInfo
 
@@ -82,6 +83,15 @@ class Rate:
         if self.algorithm == "concurrent":
             return "concurrent-requests"
         return "content-bytes" if self.in_bytes else "requests"
+
+    @property
+    def parts(self) -> int:
+        """Into how many parts a microsecond is cut, so that a unit takes a whole number of them.
+
+        >>> [rate.parts for rate in parse_rates("100/minute; 7/second")]
+        [1, 7]
+        """
+        return self.amount // (gcd(self.amount, self.window_us) or 1)
 
     def __str__(self) -> str:
         if self.algorithm == "unlimited":

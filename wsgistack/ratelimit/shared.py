@@ -166,4 +166,4 @@ class SharedTable:
 
 def _digest(limit: Limit) -> str:
     # Another rate counts in other numbers: its states are not to be taken for these.
-    return blake2b(str(limit.rate).encode(), digest_size=4).hexdigest()
+    return blake2b(f"{limit.rate} in 1/{limit.rate.parts} us".encode(), digest_size=4).hexdigest()

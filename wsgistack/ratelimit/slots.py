@@ -46,13 +46,13 @@ MARKS_REMEMBERED = 8192
 class Packing(NamedTuple):
     """How the states of an algorithm are two numbers of 64 bits, the first of which is never 0."""
 
-    pack: Callable[[State, int], tuple[int, int]]  # of (state, amount of the rate)
-    unpack: Callable[[int, int, int], State]  # of (first, second, amount)
+    pack: Callable[[State, int], tuple[int, int]]  # of (state, Rate.parts)
+    unpack: Callable[[int, int, int], State]  # of (first, second, Rate.parts)
     most: int  # amounts above do not fit
 
 
 PACKINGS = {
-    "gcra": Packing(lambda state, amount: divmod(state, amount), lambda a, b, amount: a * amount + b, 10**12),
+    "gcra": Packing(divmod, lambda a, b, parts: a * parts + b, 10**12),
     "fixed": Packing(lambda state, _: (state[0], min(state[1], MOST_64)), lambda a, b, _: (a, b), 10**12),
     "calendar": Packing(lambda state, _: (state[0], min(state[1], MOST_64)), lambda a, b, _: (a, b), 10**12),
     "sliding": Packing(
@@ -101,7 +101,7 @@ class SlotTable:
     ) -> None:
         self._fallback = Fallback(limits, on_store_error, max_keys=max_keys)
         self._counters = [limit.counter for limit in limits]
-        self._amounts = [limit.rate.amount for limit in limits]
+        self._parts = [limit.rate.parts for limit in limits]
         self._packings = [PACKINGS[limit.rate.algorithm] for limit in limits]
         self._buckets = slots_for(max_keys) // WAYS // STRIPES  # of a stripe
         self._bases = [number * _table_bytes(max_keys) for number in range(len(limits))]
@@ -276,7 +276,7 @@ class SlotTable:
         return at, self._unpack(number, words[at], words[at + 1])
 
     def _unpack(self, number: int, first: int, second: int) -> State | None:
-        return self._packings[number].unpack(first, second, self._amounts[number]) if first else None
+        return self._packings[number].unpack(first, second, self._parts[number]) if first else None
 
     def _free(self, number: int, bucket: int, now: int) -> tuple[int, int]:
         """Return how many slots of a bucket may be taken, and one of them."""
@@ -297,7 +297,7 @@ class SlotTable:
             if not is_new:
                 words[at] = 0
             return
-        first, second = self._packings[number].pack(state, self._amounts[number])
+        first, second = self._packings[number].pack(state, self._parts[number])
         if is_new:
             base = self._bases[number] // 8
             bucket, rest = divmod(at - base, BUCKET_BYTES // 8)

@@ -51,7 +51,10 @@ class Taker:
         self._shards = shards
         self._count = len(shards[0]) if shards else 1
         self._decides = list(decides)
-        self._buckets = list(buckets)
+        # What a single claim needs, in one place: each look-up is 3 % of a decision.
+        self._ones = [
+            (own, one, lock.acquire, lock.release) for own, one in zip(shards, buckets, strict=True)
+        ]
         self._lock = lock
         self._place = place
         self._get = get
@@ -62,6 +65,9 @@ class Taker:
         Returns the index of the first that has no room, -1 if all have; how long that one has to wait
         (algorithms.NEVER: for ever), and the state of each claim after it.
         """
+        if len(claims) == 1:
+            wait, state = self.decide_one(*claims[0], now)
+            return (0 if wait else -1), wait, [state]
         count = self._count
         with self._lock:
             places = []
@@ -85,10 +91,11 @@ class Taker:
 
     def decide_one(self, number: int, key: bytes, cost: int, now: int) -> tuple[int, State | None]:
         """Do the same for a single claim, at a third of the price; return the wait and the state."""
+        shards, bucket, acquire, release = self._ones[number]
         mark = hash(key) & HASH_BITS
-        shard: dict[int, State] = self._shards[number][mark % self._count]
-        bucket = self._buckets[number]
-        with self._lock:
+        shard: dict[int, State] = shards[mark % self._count]
+        acquire()  # `with` takes twice as long as both calls
+        try:
             state = shard.get(mark)
             if state is None:
                 shard, mark = self._place(number, mark, now)
@@ -99,10 +106,12 @@ class Taker:
                     shard[mark] = state
                 return wait, state
             # What Gcra.decide does, written out: it is what nearly every request asks.
-            amount, step, full = bucket
-            scaled = now * amount
+            parts, step, full = bucket
+            scaled = now * parts
             tat = (scaled if state is None or state < scaled else state) + cost * step
             if tat - scaled <= full:
                 shard[mark] = tat
                 return 0, tat
+        finally:
+            release()
         return self._decides[number](state, now, cost)

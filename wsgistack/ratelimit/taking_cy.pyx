@@ -6,15 +6,61 @@ somebody else is inside: whoever works with Python code there, a sweep or anothe
 """
 
 from cpython.dict cimport PyDict_GetItemWithError, PyDict_SetItem, PyDict_Size
-from cpython.long cimport PyLong_FromUnsignedLongLong
+from cpython.long cimport PyLong_FromLongLong, PyLong_FromUnsignedLongLong
 from cpython.ref cimport PyObject
 
 __all__ = ["Taker"]
 
 cdef extern from "Python.h":
     Py_hash_t PyObject_Hash(object) except? -1
+    long long PyLong_AsLongLongAndOverflow(object, int*) except? -1
 
 cdef unsigned long long HASH_BITS = (1ULL << 60) - 1
+# Sums of two numbers below this do not overflow; of a time in microseconds it is the year 148,000.
+cdef long long MOST = 1LL << 62
+
+
+cdef class Bucket:
+    """What Gcra.numbers says of one limit, in numbers of C where these suffice."""
+
+    cdef object parts, step, full       # of any size
+    cdef long long c_parts, c_step, c_full
+    cdef long long latest, most_cost    # beyond these, c_... do not suffice
+
+    def __init__(self, numbers):
+        self.parts, self.step, self.full = numbers
+        fits = all(number < MOST for number in numbers)
+        self.latest = MOST // self.parts if fits else 0
+        self.most_cost = MOST // self.step if fits else 0
+        if fits:
+            self.c_parts, self.c_step, self.c_full = numbers
+
+    cdef object arrival(self, PyObject* state, object cost, object now):
+        """Return the theoretical arrival time after *cost*, None if there is no room.  See Gcra."""
+        cdef int over_now = 0, over_cost = 0, over_tat = 0
+        cdef long long c_now = PyLong_AsLongLongAndOverflow(now, &over_now)
+        cdef long long c_cost = PyLong_AsLongLongAndOverflow(cost, &over_cost)
+        cdef long long scaled, tat = 0
+        if state != NULL:
+            tat = PyLong_AsLongLongAndOverflow(<object>state, &over_tat)
+        if (
+            over_now or over_cost or over_tat
+            or not (0 <= c_now < self.latest and 0 <= c_cost < self.most_cost and tat < MOST)
+        ):
+            return self.any_arrival(state, cost, now)
+        scaled = c_now * self.c_parts
+        if tat < scaled:
+            tat = scaled
+        tat += c_cost * self.c_step
+        return PyLong_FromLongLong(tat) if tat - scaled <= self.c_full else None
+
+    cdef object any_arrival(self, PyObject* state, object cost, object now):
+        scaled = now * self.parts
+        tat = scaled
+        if state != NULL and <object>state > scaled:
+            tat = <object>state
+        tat = tat + cost * self.step
+        return tat if tat - scaled <= self.full else None
 
 
 cdef class Taker:
@@ -26,7 +72,7 @@ cdef class Taker:
         self._shards = shards
         self._count = len(shards[0]) if shards else 1
         self._decides = list(decides)
-        self._buckets = list(buckets)
+        self._buckets = [None if numbers is None else Bucket(numbers) for numbers in buckets]
         self._is_held, self._acquire, self._release = lock.locked, lock.acquire, lock.release
         self._place = place
         self._get = get
@@ -35,6 +81,10 @@ cdef class Taker:
         """Let all *claims* pass, or none; see taking."""
         cdef list places, states
         cdef Py_ssize_t index
+        if len(claims) == 1:
+            number, key, cost = claims[0]
+            wait, state = self._one(number, key, cost, now)
+            return (0 if wait else -1), wait, [state]
         for claim in claims:
             if (<list>self._buckets)[<Py_ssize_t>(<tuple>claim)[0]] is None:
                 break
@@ -66,6 +116,9 @@ cdef class Taker:
 
     def decide_one(self, Py_ssize_t number, bytes key, cost, now):
         """Do the same for a single claim; see taking."""
+        return self._one(number, key, cost, now)
+
+    cdef tuple _one(self, Py_ssize_t number, bytes key, cost, now):
         cdef object mark = hash_of(key)
         cdef object shard = self._shard(number, mark)
         cdef object bucket = self._buckets[number]
@@ -73,7 +126,7 @@ cdef class Taker:
         if bucket is not None and not self._is_held():
             found = PyDict_GetItemWithError(shard, mark)
             if found != NULL or PyDict_Size(shard) < shard.sweep_at:
-                tat = arrival(<tuple>bucket, NULL if found == NULL else found, cost, now)
+                tat = (<Bucket>bucket).arrival(found, cost, now)
                 if tat is not None:
                     PyDict_SetItem(shard, mark, tat)
                     return 0, tat
@@ -111,7 +164,7 @@ cdef class Taker:
             found = PyDict_GetItemWithError(shards[index], marks[index])
             if found == NULL and PyDict_Size(shards[index]) >= shards[index].sweep_at:
                 return None
-            tat = arrival(<tuple>self._buckets[number], found, (<tuple>claim)[2], now)
+            tat = (<Bucket>self._buckets[number]).arrival(found, (<tuple>claim)[2], now)
             if tat is None:
                 return None
             states.append(tat)
@@ -126,13 +179,3 @@ cdef class Taker:
 
 cdef inline object hash_of(key):
     return PyLong_FromUnsignedLongLong(<unsigned long long>PyObject_Hash(key) & HASH_BITS)
-
-
-cdef inline object arrival(tuple bucket, PyObject* state, cost, now):
-    """Return the theoretical arrival time after *cost*, None if there is no room.  See Gcra."""
-    scaled = now * bucket[0]
-    tat = scaled
-    if state != NULL and <object>state > scaled:
-        tat = <object>state
-    tat = tat + cost * bucket[1]
-    return tat if tat - scaled <= bucket[2] else None

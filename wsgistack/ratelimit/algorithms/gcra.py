@@ -1,8 +1,8 @@
 """The generic cell rate algorithm: a token bucket in one integer.
 
 The state is the theoretical arrival time (TAT): when the bucket will be full again.  It is kept in
-units of 1/amount microsecond, in which one token takes exactly window_us of them, so that no rate
-drifts (7/second is no multiple of a microsecond).  ITU-T I.371 Annex A, virtual scheduling.
+parts of a microsecond (Rate.parts), of which one token takes a whole number, so that no rate drifts:
+7/second is no multiple of a microsecond.  Most rates have one part: then it is plain microseconds.  ITU-T I.371 Annex A, virtual scheduling.
 
 A full bucket gives *burst* at once and then *amount* per window, so the worst window sees
 burst + amount of them: `exact` or `sliding` is for a hard limit in any window.
@@ -22,36 +22,36 @@ HELP = "a bucket of `burst` that fills steadily: smooth, cheap, the default"
 class Gcra:
     """Counter of a rate; the state is an int."""
 
-    __slots__ = ("_amount", "_burst", "_full", "_step")
+    __slots__ = ("_burst", "_full", "_parts", "_step")
 
     def __init__(self, rate: Rate) -> None:
-        self._amount = rate.amount
-        self._step = rate.window_us  # of one token, in 1/amount us
+        self._parts = rate.parts
+        self._step = rate.window_us * rate.parts // rate.amount  # of one token, in parts
         self._burst = rate.burst
-        self._full = rate.burst * rate.window_us  # how far the TAT may lie ahead
+        self._full = rate.burst * self._step  # how far the TAT may lie ahead
 
     @property
     def numbers(self) -> tuple[int, int, int]:
-        """The units of a microsecond, of a token, and of the burst."""
-        return self._amount, self._step, self._full
+        """The parts of a microsecond, of a token, and of the burst."""
+        return self._parts, self._step, self._full
 
     def decide(self, state: int | None, now: int, cost: int) -> tuple[int, int | None]:
         """See Counter."""
-        now *= self._amount
+        now *= self._parts
         tat = (now if state is None or state < now else state) + cost * self._step
         over = tat - now - self._full
         if over <= 0:
             return 0, tat
-        return (-(-over // self._amount) if cost <= self._burst else NEVER), state
+        return (-(-over // self._parts) if cost <= self._burst else NEVER), state
 
     def charge(self, state: int | None, now: int, cost: int) -> int | None:
         """See Counter; what is charged beyond the burst is a debt that waiting pays."""
-        now *= self._amount
+        now *= self._parts
         return (now if state is None or state < now else state) + cost * self._step
 
     def give_back(self, state: int | None, now: int, cost: int, taken: int) -> int | None:
         """See Counter; when *taken* is past, the bucket was full since, and nothing is owed."""
-        now *= self._amount
+        now *= self._parts
         if state is None or taken <= now:
             return state
         tat = state - min(cost * self._step, taken - now)
@@ -59,15 +59,15 @@ class Gcra:
 
     def quota(self, state: int | None, now: int) -> tuple[int, int]:
         """See Counter; more means one whole token more."""
-        room = self._full if state is None else self._full - state + now * self._amount
+        room = self._full if state is None else self._full - state + now * self._parts
         if room >= self._full:
             return self._burst, 0
         left, rest = divmod(room, self._step) if room > 0 else (0, room)
-        return left, -((rest - self._step) // self._amount)
+        return left, -((rest - self._step) // self._parts)
 
     def ends_at(self, state: int) -> int:
         """See Counter."""
-        return -(-state // self._amount)
+        return -(-state // self._parts)
 
 
 def make(rate: Rate) -> Gcra:
