@@ -1,7 +1,15 @@
-"""Microseconds that never go back."""
+"""Microseconds that never go back, plain and compiled."""
 
-from wsgistack.clock import SteadyClock
+import time
+from types import ModuleType
+from typing import Any
 
+import pytest
+
+from wsgistack import clock, clock_cy
+
+TWINS = [clock, clock_cy]
+BOTH = pytest.mark.parametrize("twin", TWINS, ids=["plain", "compiled"])
 SECOND_NS = 1_000_000_000
 
 
@@ -17,36 +25,50 @@ class Hands:
         self.monotonic += seconds * SECOND_NS
 
 
-def make() -> tuple[Hands, SteadyClock]:
+def make(twin: ModuleType) -> tuple[Hands, Any]:
     hands = Hands()
-    return hands, SteadyClock(lambda: hands.wall, lambda: hands.monotonic)
+    return hands, twin.SteadyClock(lambda: hands.wall, lambda: hands.monotonic)
 
 
-def test_it_shows_the_wall_clock_and_goes_on_with_the_monotonic_one() -> None:
-    hands, clock = make()
-    assert clock() == 1_795_000_000_000_000
+@BOTH
+def test_it_shows_the_wall_clock_and_goes_on_with_the_monotonic_one(twin: ModuleType) -> None:
+    hands, now = make(twin)
+    assert now() == 1_795_000_000_000_000
     hands.go(10)
-    assert clock() == 1_795_000_010_000_000
+    assert now() == 1_795_000_010_000_000
 
 
-def test_it_does_not_go_back_when_the_wall_clock_does() -> None:
-    hands, clock = make()
+@BOTH
+def test_it_does_not_go_back_when_the_wall_clock_does(twin: ModuleType) -> None:
+    hands, now = make(twin)
     hands.wall -= 3600 * SECOND_NS
     hands.go(5)
-    assert clock() == 1_795_000_005_000_000
+    assert now() == 1_795_000_005_000_000
 
 
-def test_it_follows_a_machine_that_slept() -> None:
-    hands, clock = make()
+@BOTH
+def test_it_follows_a_machine_that_slept(twin: ModuleType) -> None:
+    hands, now = make(twin)
     hands.wall += 3600 * SECOND_NS
     hands.go(2)
-    assert clock() == 1_795_003_602_000_000
+    assert now() == 1_795_003_602_000_000
     hands.go(1)
-    assert clock() == 1_795_003_603_000_000
+    assert now() == 1_795_003_603_000_000
 
 
-def test_small_corrections_do_not_shake_it() -> None:
-    hands, clock = make()
+@BOTH
+def test_small_corrections_do_not_shake_it(twin: ModuleType) -> None:
+    hands, now = make(twin)
     hands.go(2)
     hands.wall += SECOND_NS // 2
-    assert clock() == 1_795_000_002_000_000
+    assert now() == 1_795_000_002_000_000
+
+
+@BOTH
+def test_by_itself_it_shows_the_time_of_this_machine(twin: ModuleType) -> None:
+    now = twin.SteadyClock()
+    seen = [now(), now.read(), now()]
+    assert seen == sorted(seen)
+    assert abs(seen[-1] - time.time_ns() // 1000) < 600_000_000, (
+        "the wall may be set meanwhile, but not by as much"
+    )

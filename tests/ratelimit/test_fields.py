@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import http_sf
@@ -10,10 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsgistack.errors import SettingError
-from wsgistack.ratelimit.fields import FORMS, Quota, draft10, find_form, policy_item, retry_after
+from wsgistack.ratelimit.fields import (
+    FORMS,
+    Quota,
+    draft10,
+    find_form,
+    limit_prefix,
+    policy_item,
+    retry_after,
+)
 from wsgistack.ratelimit.limits import Limit
 from wsgistack.ratelimit.rates import parse_rates
 from wsgistack.ratelimit.rules import Rule
+from wsgistack.ratelimit.tellers import Teller
 
 SECOND = 1_000_000
 
@@ -22,10 +32,28 @@ def quota(policy: str, rate: str, left: int, reset_us: int) -> Quota:
     return Limit(0, policy, parse_rates(rate)[0], Rule("r", rate)), left, reset_us
 
 
-TWO = [
-    quota("burst", "100/minute", 50, 30 * SECOND),
-    quota("daily", "1000/day fixed", 999, 0),
-]
+@dataclass(frozen=True)
+class Decided:
+    """What leaves *left* of some limits."""
+
+    left: tuple[Quota, ...] = ()
+
+    def quotas(self) -> tuple[Quota, ...]:
+        return self.left
+
+    def told(self) -> tuple[Teller, list[Any], int]:
+        """Return a teller of these very quotas, which are the states."""
+        items = [(limit_prefix(limit.policy), lambda state, now: state, None) for limit, _, _ in self.left]
+        policies = ", ".join([limit.policy_item for limit, _, _ in self.left])
+        return Teller(policies, items), [(left, more_us) for _, left, more_us in self.left], 0
+
+
+TWO = Decided(
+    (
+        quota("burst", "100/minute", 50, 30 * SECOND),
+        quota("daily", "1000/day fixed", 999, 0),
+    )
+)
 
 
 def read(value: str) -> list[tuple[str, dict[str, Any]]]:
@@ -65,7 +93,7 @@ def test_all_policies_and_what_is_left_of_each_are_lists() -> None:
     reset_us=st.integers(0, 10**16),
 )
 def test_whatever_is_left_the_fields_can_be_read(name: str, left: int, reset_us: int) -> None:
-    fields = dict(draft10([quota(name, "5/s", left, reset_us)]))
+    fields = dict(draft10(Decided((quota(name, "5/s", left, reset_us),))))
     ((met, parameters),) = read(fields["RateLimit"])
     assert met == name
     assert parameters["r"] == left
@@ -89,7 +117,7 @@ def test_the_older_forms_tell_the_quota_that_ends_first() -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_nothing_is_said_where_nothing_limits(form: str) -> None:
-    assert find_form(form)([]) == []
+    assert find_form(form)(Decided()) == []
 
 
 @pytest.mark.parametrize(

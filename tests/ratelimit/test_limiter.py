@@ -8,6 +8,7 @@ import pytest
 
 from wsgistack.errors import SettingError
 from wsgistack.ratelimit.clients import Trust, everybody, header_key
+from wsgistack.ratelimit.fields import draft10
 from wsgistack.ratelimit.limiter import Decision, Limiter
 from wsgistack.ratelimit.rules import Rule
 from wsgistack.wsgi import EnvironRequest
@@ -55,6 +56,52 @@ def test_unlimited_lets_pass_the_rules_behind_it() -> None:
 def test_a_rule_may_count_everybody_together() -> None:
     stage = Stage(Rule("all", "3/minute", key=everybody))
     assert [stage.hit(peer=f"192.0.2.{i}").ok for i in range(5)] == [True, True, True, False, False]
+
+
+RULES: list[tuple[str, dict[str, Any]]] = [
+    ("5/minute; 7/second burst 2", {}),
+    ("9/hour fixed", {"key": everybody}),
+    ("4/hour", {"ban": "2 in 1 minute for 1 minute"}),
+]
+
+
+def test_what_is_the_same_for_all_requests_is_decided_as_where_it_is_not() -> None:
+    """A path that every request has makes a limiter look at each: the long way."""
+    quick, long = (
+        Stage(*[Rule(f"r{i}", rate, path=path, **more) for i, (rate, more) in enumerate(RULES)])
+        for path in ("", "*")
+    )
+    assert (quick.limiter.asks_who_only, long.limiter.asks_who_only) == (True, False)
+    for step in range(60):
+        for stage in (quick, long):
+            stage.now += step * SECOND // 7
+        peer = f"192.0.2.{step % 3}"
+        ours, theirs = quick.limiter.hit_from(peer) if step % 2 else quick.hit(peer=peer), long.hit(peer=peer)
+        assert (ours.ok, ours.wait_us, ours.remaining) == (theirs.ok, theirs.wait_us, theirs.remaining)
+        assert ours.about() == theirs.about()
+        assert draft10(ours) == draft10(theirs)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        Rule("r", "5/minute", path="/x"),
+        Rule("r", "5/minute", key=header_key("X-Key")),
+        Rule("r", "5/minute", cost=lambda request: 1),
+        Rule("r", "5/minute", dry_run=True),
+    ],
+    ids=["path", "key", "cost", "dry run"],
+)
+def test_where_a_request_makes_a_difference_it_is_looked_at(rule: Rule) -> None:
+    assert not Limiter([rule], trust=Trust(), now=lambda: START).asks_who_only
+
+
+def test_behind_proxies_that_are_trusted_the_peer_is_not_who_asks() -> None:
+    limiter = Limiter([Rule("r", "1/minute")], trust=Trust(trusted=["192.0.2.1"]), now=lambda: START)
+    assert not limiter.asks_who_only
+    clients = ["6.6.6.6", "6.6.6.7", "6.6.6.6"]
+    requests = [EnvironRequest({"REMOTE_ADDR": "192.0.2.1", "HTTP_X_FORWARDED_FOR": one}) for one in clients]
+    assert [limiter.hit(request).ok for request in requests] == [True, True, False]
 
 
 def test_a_credential_needs_room_under_the_address_too_unless_it_is_known() -> None:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from wsgistack.ratelimit.algorithms import NEVER
 from wsgistack.ratelimit.answers import make_answer
 from wsgistack.ratelimit.clients import Trust
+from wsgistack.ratelimit.fields import limit_prefix
 from wsgistack.ratelimit.limiter import Decision, Limiter
 from wsgistack.ratelimit.limits import Limit as Engine
 from wsgistack.ratelimit.rules import Rule
@@ -110,7 +111,7 @@ class Limit:
         return {
             "id": step.id,
             "policy": engine.policy_item,
-            "prefix": engine.prefix,
+            "prefix": limit_prefix(engine.policy),
             "code": step.status,
             "status": f"HTTP/1.1 {status}\r\n",
             "problem": problem,

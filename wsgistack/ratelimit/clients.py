@@ -25,6 +25,7 @@ from wsgistack.ratelimit.networks import parse_networks
 from wsgistack.registry import find_nearest
 
 __all__ = [
+    "EVERYBODY",
     "Asker",
     "Key",
     "Trust",
@@ -36,6 +37,7 @@ __all__ = [
 ]
 
 KEY_BYTES = 16  # of a hash: 2**64 keys before two are alike by chance
+EVERYBODY = b"*"
 NOBODY = b"-"  # clients whose address is unknown share one bucket
 
 Key = Callable[["Asker"], tuple[bytes, ...]]
@@ -78,9 +80,12 @@ class Trust:
         ):
             if isinstance(prefix, bool) or not isinstance(prefix, int) or not 1 <= prefix <= most:
                 raise SettingError(f"{name}: {prefix!r} is not a number from 1 to {most}")
-        self._believes = bool(words)
+        self.believes = bool(words)  # somebody's word about who asks
         self._pack = lru_cache(maxsize=8192)(lambda address: _pack(address, ipv4_prefix, ipv6_prefix))
-        self._of_peer = lru_cache(maxsize=8192)(lambda peer: self._pack(parse_hop(peer)))
+        # The key of a peer's network, where no proxy has a say.
+        self.key_of_peer: Callable[[str], bytes] = lru_cache(maxsize=8192)(
+            lambda peer: self._pack(parse_hop(peer))
+        )
 
     def is_trusted(self, address: Address | None) -> bool:
         """Tell whether the hop at *address* is one of ours; None stands for a Unix socket."""
@@ -88,15 +93,15 @@ class Trust:
 
     def address(self, request: RequestView) -> Address | None:
         """Return the client's address, None if nobody knows it."""
-        told = request.field(self._field) if self._believes else None
+        told = request.field(self._field) if self.believes else None
         hops = self._hops(told) if told else ()
         return find_client(request.peer, hops, self.is_trusted)
 
     def key(self, request: RequestView) -> bytes:
         """Return the key of the client's network; quick when no proxy has a say."""
-        if self._believes:
+        if self.believes:
             return self._pack(self.address(request))
-        return self._of_peer(request.peer)
+        return self.key_of_peer(request.peer)
 
 
 def _pack(address: Address | None, ipv4_prefix: int, ipv6_prefix: int) -> bytes:
@@ -135,7 +140,7 @@ def client_ip(asker: Asker) -> tuple[bytes, ...]:
 
 def everybody(asker: Asker) -> tuple[bytes, ...]:
     """Count all requests together."""
-    return (b"*",)
+    return (EVERYBODY,)
 
 
 def header_key(

@@ -9,10 +9,26 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from wsgistack.errors import SettingError
+from wsgistack.ratelimit.algorithms import Counter, State
+from wsgistack.ratelimit.algorithms.gcra import Gcra
 from wsgistack.ratelimit.rates import Rate
+from wsgistack.ratelimit.tellers import Teller
+from wsgistack.ratelimit.telling import Item
 from wsgistack.registry import find_nearest
 
-__all__ = ["FORMS", "Fields", "Quota", "find_form", "limit_prefix", "policy_item", "retry_after"]
+__all__ = [
+    "FORMS",
+    "Decided",
+    "Fields",
+    "Form",
+    "Quota",
+    "find_form",
+    "limit_item",
+    "limit_prefix",
+    "make_teller",
+    "policy_item",
+    "retry_after",
+]
 
 Fields = list[tuple[str, str]]
 
@@ -38,13 +54,27 @@ class Policy(Protocol):
         ...
 
     @property
-    def prefix(self) -> str:
-        """What `limit_prefix` gives for it."""
+    def item(self) -> Item | None:
+        """What `limit_item` gives for it, None where clients are not told of it."""
         ...
 
 
-# A plain tuple: it is made for each limit of each request.
 Quota = tuple[Policy, int, int]  # (limit, units left now, microseconds until there are more)
+
+
+class Decided(Protocol):
+    """What was decided about a request, as forms see it."""
+
+    def told(self) -> tuple[Teller, Sequence[State | None], int]:
+        """Return what tells of its limits, their states after it, and when it was decided."""
+        ...
+
+    def quotas(self) -> Sequence[Quota]:
+        """Return what is left under each of its limits."""
+        ...
+
+
+Form = Callable[[Decided], Fields]
 
 
 def policy_item(name: str, rate: Rate) -> str:
@@ -78,22 +108,26 @@ def limit_prefix(name: str) -> str:
     return f"{_string(name)};r="
 
 
-def draft10(quotas: Sequence[Quota]) -> Fields:
-    """Return both fields for all *quotas*."""
-    policies, items = [], []
-    for limit, left, reset_us in quotas:
-        policies.append(limit.policy_item)
-        if reset_us:
-            items.append(f"{limit.prefix}{left};t={(reset_us + SECOND_US - 1) // SECOND_US}")
-        else:
-            items.append(f"{limit.prefix}{left}")
-    if not items:
-        return []
-    return [("RateLimit-Policy", ", ".join(policies)), ("RateLimit", ", ".join(items))]
+def limit_item(name: str, counter: Counter) -> Item:
+    """Return what writes the item of RateLimit for a limit of that name."""
+    return limit_prefix(name), counter.quota, counter.numbers if isinstance(counter, Gcra) else None
 
 
-def draft6(quotas: Sequence[Quota]) -> Fields:
+def make_teller(limits: Sequence[Policy]) -> Teller:
+    """Return what tells of *limits* by draft 10: made once for all who count under the same ones."""
+    policies = [limit.policy_item for limit in limits if limit.item is not None]
+    return Teller(", ".join(policies), [limit.item for limit in limits])
+
+
+def draft10(decided: Decided) -> Fields:
+    """Return both fields for all limits that tell."""
+    teller, states, now = decided.told()
+    return teller.fields(states, now)
+
+
+def draft6(decided: Decided) -> Fields:
     """Return the three fields of draft 03 to 06, for the quota that is nearest to its end."""
+    quotas = decided.quotas()
     if not quotas:
         return []
     closest, left, reset_us = _closest(quotas)
@@ -106,8 +140,9 @@ def draft6(quotas: Sequence[Quota]) -> Fields:
     ]
 
 
-def legacy(quotas: Sequence[Quota]) -> Fields:
+def legacy(decided: Decided) -> Fields:
     """Return the X-RateLimit fields, for the quota that is nearest to its end; Reset in seconds."""
+    quotas = decided.quotas()
     if not quotas:
         return []
     closest, left, reset_us = _closest(quotas)
@@ -118,12 +153,12 @@ def legacy(quotas: Sequence[Quota]) -> Fields:
     ]
 
 
-def none(quotas: Sequence[Quota]) -> Fields:
+def none(decided: Decided) -> Fields:
     """Return no field."""
     return []
 
 
-FORMS: dict[str, Callable[[Sequence[Quota]], Fields]] = {
+FORMS: dict[str, Form] = {
     "draft10": draft10,
     "draft6": draft6,
     "legacy": legacy,
@@ -131,8 +166,8 @@ FORMS: dict[str, Callable[[Sequence[Quota]], Fields]] = {
 }
 
 
-def find_form(name: str) -> Callable[[Sequence[Quota]], Fields]:
-    """Return the form of that name, a function of the quotas; raises SettingError with the nearest.
+def find_form(name: str) -> Form:
+    """Return the form of that name, a function of what was decided; raises SettingError with the nearest.
 
     Where nothing limits a request, every form is silent.
     """

@@ -7,23 +7,27 @@ decided apart, so that it changes nothing for anybody.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 
 from wsgistack.errors import SettingError
 from wsgistack.http.request import RequestView
 from wsgistack.ratelimit.algorithms import NEVER, State
 from wsgistack.ratelimit.bans import parse_ban
-from wsgistack.ratelimit.clients import Asker, Key, Trust
-from wsgistack.ratelimit.fields import Quota
+from wsgistack.ratelimit.clients import EVERYBODY, Asker, Key, Trust, client_ip, everybody
+from wsgistack.ratelimit.fields import Quota, make_teller
 from wsgistack.ratelimit.limits import Limit
 from wsgistack.ratelimit.rates import UNLIMITED, Rate
 from wsgistack.ratelimit.rules import Rule, policy_names
 from wsgistack.ratelimit.table import Claim
 from wsgistack.ratelimit.tables import make_table, make_workers_table
+from wsgistack.ratelimit.tellers import Teller
 from wsgistack.store.base import Store
 
 __all__ = ["Decision", "Limiter"]
 
 HUGE = 10**9  # all that was taken
+CLIENTS_REMEMBERED = 8192
+TELLERS_REMEMBERED = 512  # one for each set of limits under which requests may count
 
 
 class Decision:
@@ -97,10 +101,18 @@ class Decision:
         quotas: list[Quota] = []
         for (number, _, _), state in zip(self._claims, self._states):  # noqa: B905 - strict costs 0.1 us
             limit = limits[number]
-            if limit.tells:
+            if limit.item is not None:
                 left, more_us = limit.quota(state, now)
                 quotas.append((limit, left, more_us))
         return quotas
+
+    def told(self) -> tuple[Teller, Sequence[State | None], int]:
+        """See fields.Decided."""
+        limiter = self._limiter
+        teller = limiter.teller
+        if teller is None:
+            teller = limiter.find_teller(tuple([number for number, _, _ in self._claims]))
+        return teller, self._states, self._now
 
     @property
     def has_an_end(self) -> bool:
@@ -210,6 +222,29 @@ def _steps(limits: list[Limit], cost: int, ban: Limit | None) -> list[tuple[int,
     return steps if ban is None else [(ban.number, 0), *steps]
 
 
+def _same_for_all(rules: Sequence[_Compiled]) -> list[tuple[int, int, bool]] | None:
+    """Return (number, cost, whether it counts all clients together) of each limit that holds for every
+    request; None where a request can make a difference.
+    """
+    steps: list[tuple[int, int, bool]] = []
+    for one in rules:
+        if (
+            one.is_about is not None
+            or one.steps is None
+            or one.dry_run
+            or one.key not in (client_ip, everybody)
+        ):
+            return None
+        if not one.steps:
+            break  # unlimited
+        steps += [(number, cost, one.key is everybody) for number, cost in one.steps]
+    return steps
+
+
+def _claims_of_ip(steps: Sequence[tuple[int, int, bool]], ip: bytes) -> Sequence[Claim]:
+    return tuple([(number, EVERYBODY if is_shared else ip, cost) for number, cost, is_shared in steps])
+
+
 def _find_cost(rule: Rule, request: RequestView) -> int:
     assert not isinstance(rule.cost, int)
     cost = rule.cost(request)
@@ -246,6 +281,20 @@ class Limiter:
         self._bans: dict[Rule, Limit] = {}
         self._compiled = [self._compile(rule) for rule in rules]
         self.settles = any(limit.has_an_end for limit in self.limits)
+        # What a client's requests count under, where that is the same for all of them: made once for
+        # each client instead of once for each request, which takes longer than the decision.
+        steps = _same_for_all(self._compiled)
+        self._claims_of_ip: Callable[[bytes], Sequence[Claim]] | None = None
+        self._claims_of_peer: Callable[[str], Sequence[Claim]] | None = None
+        self.find_teller = lru_cache(TELLERS_REMEMBERED)(self._make_teller)
+        self.teller: Teller | None = None  # of all decisions, where it is the same
+        if steps is not None:
+            self.teller = self._make_teller(tuple([number for number, _, _ in steps]))
+            self._claims_of_ip = lru_cache(CLIENTS_REMEMBERED)(partial(_claims_of_ip, steps))
+            if not trust.believes:
+                self._claims_of_peer = lru_cache(CLIENTS_REMEMBERED)(
+                    lambda peer: _claims_of_ip(steps, trust.key_of_peer(peer))
+                )
         self._on_store_error = on_store_error
         self._max_keys = max_keys
         self.table = make_table(self.limits, store, on_store_error, max_keys)
@@ -257,8 +306,20 @@ class Limiter:
         """
         self.table = make_workers_table(self.limits, place, self._on_store_error, self._max_keys)
 
+    @property
+    def asks_who_only(self) -> bool:
+        """Whether decisions need nothing of a request but who holds the connection: see hit_from."""
+        return self._claims_of_peer is not None
+
+    def hit_from(self, peer: str) -> Decision:
+        """Do what hit does, for a request of *peer*, where `asks_who_only`."""
+        assert self._claims_of_peer is not None
+        return self.decide(self._claims_of_peer(peer))
+
     def hit(self, request: RequestView) -> Decision:
         """Count one request and decide whether it may pass."""
+        if self._claims_of_ip is not None:
+            return self.decide(self._claims_of_ip(self.trust.key(request)))
         asker = Asker(request, self.trust)
         claims: list[Claim] = []
         watched: list[list[Claim]] | None = None
@@ -287,16 +348,9 @@ class Limiter:
     def decide(self, claims: Sequence[Claim]) -> Decision:
         """Decide about *claims* of (number of a limit, key, cost)."""
         now = self.now()
-        if len(claims) == 1:
-            number, key, cost = claims[0]
-            wait, state = self.table.decide_one(number, key, cost, now)
-            if not wait:
-                return Decision(self, claims, now, (state,))
-            index, states = 0, [state]
-        else:
-            index, wait, states = self.table.decide(claims, now)
-            if index < 0:
-                return Decision(self, claims, now, states)
+        index, wait, states = self.table.decide(claims, now)
+        if index < 0:
+            return Decision(self, claims, now, states)
         refused = self.limits[claims[index][0]]
         if refused.ban is None:
             self._note(refused, claims, index, wait, now)
@@ -313,6 +367,9 @@ class Limiter:
             noted.append((ban.number, key, 1))
         if noted:
             self.table.charge(noted, now)
+
+    def _make_teller(self, numbers: tuple[int, ...]) -> Teller:
+        return make_teller([self.limits[number] for number in numbers])
 
     def _compile(self, rule: Rule) -> _Compiled:
         tiers = {name: self._make_limits(rule, rates) for name, rates in rule.tier_rates.items()}

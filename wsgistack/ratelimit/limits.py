@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from wsgistack.ratelimit.algorithms import Counter, State, make_counter
 from wsgistack.ratelimit.bans import Ban, BanCounter
-from wsgistack.ratelimit.fields import limit_prefix, policy_item
+from wsgistack.ratelimit.fields import limit_item, policy_item
 from wsgistack.ratelimit.rates import Rate
 from wsgistack.ratelimit.rules import Rule
+from wsgistack.ratelimit.telling import Item
 
 __all__ = ["Limit"]
 
@@ -29,20 +30,19 @@ class Limit:
     counter: Counter = field(init=False)
     quota: Callable[[State | None, int], tuple[int, int]] = field(init=False)  # the counter's
     policy_item: str = field(init=False)
-    prefix: str = field(init=False)
-    tells: bool = field(init=False)  # clients what is left: not of a ban, nor of what is only watched
+    item: Item | None = field(init=False)  # of RateLimit; None for a ban, and for what is only watched
     has_an_end: bool = field(init=False)  # something is settled when the response is over
 
     def __post_init__(self) -> None:
         rate, ban = self.rate, self.ban
         settles = rate.in_bytes or rate.algorithm == "concurrent" or bool(self.rule.charge)
         counter: Counter = make_counter(rate) if ban is None else BanCounter(ban)
+        tells = ban is None and self.rule.tell and not self.rule.dry_run
         for name, value in (
             ("counter", counter),
             ("quota", counter.quota),
             ("policy_item", policy_item(self.policy, rate)),
-            ("prefix", limit_prefix(self.policy)),
-            ("tells", ban is None and self.rule.tell and not self.rule.dry_run),
+            ("item", limit_item(self.policy, counter) if tells else None),
             ("has_an_end", ban is None and settles),
         ):
             object.__setattr__(self, name, value)

@@ -18,7 +18,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 
 from wsgistack import forks
-from wsgistack.clock import SteadyClock
+from wsgistack.clocks import SteadyClock
 from wsgistack.errors import ConfigurationError, SettingError, StoreError
 from wsgistack.ratelimit.answers import make_answer, make_denial
 from wsgistack.ratelimit.clients import Key, Trust, client_ip
@@ -122,12 +122,27 @@ class RateLimit:
         self._form = find_form(headers)
         self._dry_run = dry_run
         self.meter = _make_meter(meter)
+        # Nothing of a request matters but who asks, nor anything after it: what most sites have.
+        self._is_simple = (
+            self.limiter.asks_who_only
+            and not (self._has_lists or dry_run or self.limiter.settles)
+            and self.meter is None
+        )
         self.usage_page = None if self.meter is None else UsagePage(self.meter)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, or let the application do so."""
         if not self._is_placed:
             self._settle_place(environ)
+        if self._is_simple:
+            decision = self.limiter.hit_from(environ.get("REMOTE_ADDR") or "")
+            environ[ENVIRON_KEY] = decision
+            if decision.refused is None:
+                return self.app(environ, _with_fields(start_response, self._form(decision)))
+            return self._refuse(EnvironRequest(environ), decision, start_response)
+        return self._serve(environ, start_response)
+
+    def _serve(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         request = EnvironRequest(environ)
         if self._has_lists:
             address = self.limiter.trust.address(request)
@@ -170,7 +185,7 @@ class RateLimit:
         self, request: EnvironRequest, decision: Decision, start_response: StartResponse
     ) -> Iterable[bytes]:
         accept = request.field("accept") or ""
-        answer = make_answer(decision, accept, self._form(decision.quotas()))
+        answer = make_answer(decision, accept, self._form(decision))
         return self._answer(request, start_response, *answer)
 
     def _answer(
@@ -185,7 +200,7 @@ class RateLimit:
         return [] if request.method == "HEAD" else [body]
 
     def _pass(self, environ: Environ, decision: Decision, start_response: StartResponse) -> Iterable[bytes]:
-        added = [] if self._dry_run else self._form(decision.quotas())
+        added = [] if self._dry_run else self._form(decision)
         if not (self.limiter.settles and decision.has_an_end):
             # The body is the application's own: a server recognises its file_wrapper.
             return self.app(environ, _with_fields(start_response, added))

@@ -1,0 +1,3 @@
+from wsgistack.clock import SteadyClock as SteadyClock
+
+__all__ = ["SteadyClock"]

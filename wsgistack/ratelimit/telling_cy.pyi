@@ -1,0 +1,3 @@
+from wsgistack.ratelimit.telling import Teller as Teller
+
+__all__ = ["Teller"]
