@@ -39,6 +39,7 @@ from wsgistack.balancer.plane.wire cimport (
     chunk_next,
     parse_response_head,
     parse_trailers,
+    request_room,
     write_chunk_size,
     write_request_head,
     write_response_head,
@@ -111,7 +112,7 @@ cdef int ex_forward(Exchange* ex, const Head* h, const char* p, RequestRewrite* 
     r.framing = ex.req_framing
     r.length = ex.req_left + ex.req_body         # some of it may have come: see forward.pyx
     r.websocket = ex.websocket
-    if buf_reserve(&ex.up, h.size + r.insert_len + 3 * r.peer_len + r.authority_len + HEAD_RESERVE) != 0:
+    if buf_reserve(&ex.up, <uint32_t>request_room(h, r)) != 0:
         return WHY_NO_MEMORY
     ex.up_head = <uint32_t>write_request_head(h, p, r, buf_tail(&ex.up))
     ex.up.end += ex.up_head

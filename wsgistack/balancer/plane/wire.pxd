@@ -74,5 +74,5 @@ from wsgistack.balancer.plane.message cimport (
 )
 from wsgistack.balancer.plane.request_head cimport parse_request_head
 from wsgistack.balancer.plane.response_head cimport parse_response_head
-from wsgistack.balancer.plane.rewrite cimport write_request_head, write_response_head, write_trailers
+from wsgistack.balancer.plane.rewrite cimport request_room, write_request_head, write_response_head, write_trailers
 from wsgistack.balancer.plane.trailers cimport parse_trailers

@@ -211,7 +211,7 @@ def rewrite_request(bytes data, *, bytes peer=b"192.0.2.1", peer_is_v6=False, tr
     r.cookie_len = len(cookie)
     r.request_id = request_id
     r.request_id_len = len(request_id)
-    out = Copy(None, head.size + r.insert_len + r.peer_len * 3 + r.authority_len + HEAD_RESERVE)
+    out = Copy(None, request_room(&head, &r))
     size = write_request_head(&head, given.at, &r, out.at)
     assert size <= out.size, f"{size} bytes written, room for {out.size}"
     return out.at[:size]
