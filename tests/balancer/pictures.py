@@ -32,6 +32,8 @@ def make_service_counts() -> ServiceCounts:
         cache_bypasses=0,
         cache_fallbacks=0,
         denied=0,
+        buckets=[0] * 32,
+        strayed=0,
     )
 
 
@@ -45,6 +47,7 @@ def make_picture(*lines: str) -> Picture:
     stage = Stage()
     stage.make_site()
     stage.do("CREATE LIMIT api", "SET rate = 100/minute", "SET mysite.limit = api")
+    stage.do("CREATE POOL beta", "SET mysite.split = beta 5%")
     stage.do(*lines)
     stage.do(f"SET admin.admin_token = {TOKEN}", "HEADER mysite INSERT X-A: b", "HEADER mysite REMOVE X-C")
     rows = stage.control.rows()

@@ -57,6 +57,8 @@ class FakeStats:
         self.rows: dict[int, NodeCounts] = {}
         self.outcome: dict[int, Outcomes] = {}
         self.resets: list[int] = []
+        self.bucket_counts = [0] * 32
+        self.strayed = 0
         self.service_resets: list[int] = []
         self.process = ProcessCounts(pid=7, utime=0.0, stime=0.0, reqs=0)
 
@@ -67,6 +69,10 @@ class FakeStats:
     def outcomes(self, slots: Iterable[int]) -> list[Outcomes]:
         """Return what tests wrote, nothing at first."""
         return [self.outcome.get(slot, Outcomes()) for slot in slots]
+
+    def buckets(self, slot: int) -> tuple[list[int], int]:
+        """Return what tests wrote, nothing at first."""
+        return self.bucket_counts, self.strayed
 
     def reset_node(self, slot: int) -> None:
         """Note it, and empty the row."""

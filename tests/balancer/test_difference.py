@@ -150,3 +150,30 @@ def test_from_anything_to_anything(first: list[str], second: list[str]) -> None:
     assert difference(goal, start.control.blueprint()) == []
     open_now = sorted(start.ports.open_now)
     assert open_now == sorted((n, a) for n, s in goal.services.items() if s.enabled for a in s.listen)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ([], ["SET mysite.split = beta 5% cookie"]),
+        (["SET mysite.split = beta 5% cookie"], []),
+        (["SET mysite.split = beta 5% cookie"], ["SET mysite.split = beta 6% ip"]),
+        (
+            ["SET mysite.split = beta 5% cookie"],
+            ["SET mysite.pool = beta", "SET mysite.split = mypool 5% cookie"],
+        ),
+    ],
+    ids=["comes", "goes", "changes", "changes places with the pool"],
+)
+def test_a_split_is_changed_and_taken_away(before: list[str], after: list[str]) -> None:
+    stage = made_by(*SITE, "CREATE POOL beta", *before)
+    target = blueprint(*SITE, "CREATE POOL beta", *after)
+    for line in difference(stage.control.blueprint(), target):
+        assert stage.say(line) == []
+    assert stage.control.blueprint() == target
+
+
+def test_a_pool_goes_after_the_split_that_had_it() -> None:
+    stage = made_by(*SITE, "CREATE POOL beta", "SET mysite.split = beta 5% cookie")
+    lines = difference(stage.control.blueprint(), blueprint(*SITE))
+    assert lines == ["SET mysite.split = none", "DELETE POOL beta"]

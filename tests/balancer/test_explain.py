@@ -173,3 +173,65 @@ def test_the_page_cache_is_named_before_the_pool(stage: Stage) -> None:
     assert (
         stage.say("explain POST /")[2] == "cache pages: passes it on, and forgets the pages that it changes"
     )
+
+
+def split_site(stage: Stage) -> str:
+    """Give the site a split, and return the cookie of a visitor who is in."""
+    stage.do("create pool beta", "pool beta add 127.0.0.1:8003", "set mysite.split_secret = 0123456789abcdef")
+    stage.do("set mysite.split = beta 50% cookie")
+    return "wsgistack_split=2b3ea1459fbaa920ca2620d6.1063a6534561455ec31bb9a2"
+
+
+def test_a_visitors_bucket_and_why_are_told(stage: Stage) -> None:
+    cookie = split_site(stage)
+    assert stage.say(f"explain GET / Cookie: {cookie}")[2:] == [
+        "split beta 50% cookie",
+        "bucket beta: the cookie wsgistack_split stands at 23.327 %",
+        "pool beta: two_choices, 1 nodes",
+        "node 127.0.0.1:8003 score 0: candidate",
+        "answer by 127.0.0.1:8003",
+        ".",
+    ]
+    stage.do("set mysite.split = beta 20% cookie")
+    assert stage.say(f"explain GET / Cookie: {cookie}")[3:5] == [
+        "bucket -: the cookie wsgistack_split stands at 23.327 %",
+        "pool mypool: two_choices, 2 nodes",
+    ]
+    assert stage.say("explain GET /")[3] == (
+        "bucket: no cookie wsgistack_split of ours; who is new is drawn by lot, and told by a cookie; else:"
+    )
+
+
+def test_by_address_the_forwarded_client_counts_where_proxies_are_trusted(stage: Stage) -> None:
+    split_site(stage)
+    stage.do("set mysite.split = beta 50% ip", "set mysite.trusted_upstream_proxies = 10.0.0.0/8")
+    direct = stage.say("explain GET / from 192.0.2.1")[3]
+    assert direct.endswith(" %") and ": the address 192.0.2.1 stands at" in direct
+    assert stage.say("explain GET / from 10.0.0.1 X-Forwarded-For: 192.0.2.1")[3] == direct
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        "pool beta remove 127.0.0.1:8003",
+        "pool beta drain 127.0.0.1:8003",
+        "pool beta add 127.0.0.1:8003 max=1",
+    ],
+    ids=["none there", "draining", "full"],
+)
+def test_that_a_pool_has_no_place_for_its_visitors_is_told(stage: Stage, trouble: str) -> None:
+    cookie = split_site(stage)
+    stage.do(trouble)
+    stage.stats.node(2)["in_flight"] = 1
+    assert stage.say(f"explain GET / Cookie: {cookie}")[4:6] == [
+        "pool beta: no node of it has a place, mypool takes it",
+        "pool mypool: two_choices, 2 nodes",
+    ]
+
+
+def test_a_session_within_a_bucket_is_told(stage: Stage) -> None:
+    cookie = split_site(stage)
+    stage.do("set mysite.sticky = cookie")
+    tokens = stage.control.snapshot.services["mysite"].split_tokens["beta"]
+    lines = stage.say(f"explain GET / Cookie: {cookie}; wsgistack_node={tokens['127.0.0.1:8003']}")
+    assert "session wsgistack_node: sticks to 127.0.0.1:8003" in lines

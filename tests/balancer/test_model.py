@@ -55,6 +55,7 @@ def test_the_manuals_site_is_this_on_the_wire() -> None:
         "tokens": {},
         "limits": [],
         "cache": None,
+        "split": None,
     }
     assert (settings["verify_backend"], settings["buffer_size"]) == (True, 122880)
     assert settings["trusted_upstream_proxies"] == []

@@ -14,6 +14,7 @@ from wsgistack.balancer.secrets import hide, hide_in
         ("  SET sticky_secret = k1", "  # SET sticky_secret = (hidden)"),
         ("SET mysite.sticky_secret = k1 k2", "# SET mysite.sticky_secret = (hidden)"),
         ("DEFAULT sticky_secret = k1", "# DEFAULT sticky_secret = (hidden)"),
+        ("  SET split_secret = k1", "  # SET split_secret = (hidden)"),
         ("  SET admin_token = sha256:00", "  # SET admin_token = (hidden)"),
         ("HEADER s INSERT Authorization: Basic x", "# HEADER s INSERT Authorization: (hidden)"),
         ("  HEADER s INSERT X-Api-Key: x", "  # HEADER s INSERT X-Api-Key: (hidden)"),

@@ -24,10 +24,12 @@ def test_the_keys_are_those_that_are_promised() -> None:
     }  # fmt: skip
     service = page["services"]["mysite"]
     assert list(service) == [
-        "role", "enabled", "listen", "pool", "limits", "cache", "settings", "insert", "remove", "counts", "queue", "connections"
+        "role", "enabled", "listen", "pool", "split", "limits", "cache", "settings", "insert", "remove", "counts", "queue", "connections"
     ]  # fmt: skip
     assert (service["role"], service["enabled"], service["pool"]) == ("reverse_proxy", True, "mypool")
     assert service["listen"] == ["127.0.0.1:8080"]
+    assert service["split"] == "beta 5% cookie"
+    assert service["counts"]["buckets"] == {"-": 0, "beta": 0}
     assert service["settings"]["buffer_size"] == 120 * 1024
     assert (service["insert"], service["remove"]) == ([["X-A", "b"]], ["x-c"])
     assert service["counts"]["responses"] == {"1xx": 0, "2xx": 0, "3xx": 0, "4xx": 0, "5xx": 0}

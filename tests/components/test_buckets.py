@@ -6,11 +6,9 @@ from http.cookies import SimpleCookie
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.wsgi_shapes import Seen, serve
-from wsgistack.components.buckets import Buckets, parse_splits
+from wsgistack.components.buckets import Buckets
 from wsgistack.errors import ConfigurationError, SettingError
 from wsgistack.stack import wrap
 
@@ -75,25 +73,6 @@ def test_the_cookie_is_kept_from_scripts_and_from_plain_http() -> None:
             secure,
         )
         assert morsel["max-age"] == "1000000"
-
-
-def test_shares_are_kept() -> None:
-    (split,) = parse_splits("button: green 30%, red 0.5%, blue 20%")
-    found = [split.bucket(b"secret", str(number).encode()) for number in range(20_000)]
-    shares = {name: round(found.count(name) / 200, 1) for name in ("green", "red", "blue", "")}
-    assert shares == pytest.approx({"green": 30, "red": 0.5, "blue": 20, "": 49.5}, abs=1.0)
-
-
-@given(st.binary(max_size=20), st.integers(1, 99))
-def test_nobody_leaves_a_bucket_that_grows(visitor: bytes, share: int) -> None:
-    (small,), (large,) = parse_splits(f"beta {share}%"), parse_splits(f"beta {share + 1}%")
-    assert small.bucket(b"s", visitor) in ("", large.bucket(b"s", visitor))
-
-
-def test_splits_know_nothing_of_each_other() -> None:
-    one, two = parse_splits("one: a 50%; two: a 50%")
-    both = sum(one.bucket(b"s", n) == two.bucket(b"s", n) for n in (str(i).encode() for i in range(10_000)))
-    assert both / 100 == pytest.approx(50, abs=3)
 
 
 def test_all_are_in_and_all_are_out() -> None:
@@ -185,25 +164,6 @@ def test_every_split_is_told() -> None:
 
     serve(Buckets(look, split="button: green 100%; beta 0%", secret=SECRET))
     assert kept == [{"button": "green", "beta": ""}]
-
-
-@pytest.mark.parametrize(
-    ("split", "told"),
-    [
-        ("", "split: no bucket is given; it reads as 'beta 5%' or 'name: a 30%, b 30%'"),
-        ("beta", "split: 'beta' is not a bucket and its share, such as 'beta 5%'"),
-        ("beta 5", "split: 'beta 5' is not a bucket and its share, such as 'beta 5%'"),
-        ("beta 101%", "split: 'beta 101%' is not a bucket and its share, such as 'beta 5%'"),
-        ("a 60%, b 50%", "split 'a': its buckets take 110 %, more than all"),
-        ("a 5%, a 5%", "split 'a': a bucket stands there twice"),
-        ("a 5%; a 5%", "split: two splits have the same name"),
-        ("x: ", "split: '' is not a bucket and its share, such as 'beta 5%'"),
-    ],
-)
-def test_what_is_no_split_is_refused(split: str, told: str) -> None:
-    with pytest.raises(SettingError) as caught:
-        parse_splits(split)
-    assert str(caught.value) == told
 
 
 @pytest.mark.parametrize(

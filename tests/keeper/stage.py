@@ -67,12 +67,14 @@ class Said:
 
 
 def make_snapshot(
-    folder: Path, *, blind: bool = False, caches: str = "pages", **texts: str
+    folder: Path, *, blind: bool = False, caches: str = "pages", buckets: Iterable[str] = (), **texts: str
 ) -> dict[str, Any]:
     """Return a snapshot of one service with a cache of these settings."""
     settings = TEXTS.defaults() | {name: TEXTS.parse(name, text) for name, text in texts.items()}
     shown = {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
-    service = {"slot": 3, "cache": caches or None, "settings": {"blind_proxy": blind}}
+    service: dict[str, Any] = {"slot": 3, "cache": caches or None, "settings": {"blind_proxy": blind}}
+    if buckets:
+        service["split"] = {"shares": [{"pool": name} for name in buckets]}
     made = {caches: {"settings": shown}} if caches else {}
     return {"version": 1, "folder": str(folder), "services": {"mysite": service}, "caches": made}
 

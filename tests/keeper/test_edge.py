@@ -10,6 +10,7 @@ import pytest
 from gevent.server import StreamServer
 
 from tests.keeper.stage import Stage
+from wsgistack.balancer.split import bucket_number
 
 
 @pytest.fixture
@@ -203,3 +204,53 @@ def test_interim_responses_pass_to_whoever_asked(stage: Stage) -> None:
         got += link.recv(65_536)
     assert got.startswith(early + b"HTTP/1.1 200 OK\r\n")
     inner.stop(timeout=1)
+
+
+def test_each_bucket_has_pages_of_its_own_ready_ones_too(stage: Stage) -> None:
+    stage.apply(buckets=["beta"])
+    stage.answer(b"main", Cache_Control="max-age=60")
+    assert stage.say().body == b"main"
+    stage.answer(b"beta", Cache_Control="max-age=60")
+    assert stage.say(Wsgistack_Bucket="beta").body == b"beta"
+    assert (stage.say().body, stage.say(Wsgistack_Bucket="beta").body) == (b"main", b"beta")
+    assert [one.get("HTTP_WSGISTACK_BUCKET") for one in stage.asked] == [None, "beta"]
+    services = {int(key.split()[0]): page["body"] for key, page in stage.table.pages.items()}
+    assert services == {3: b"main", 3 | bucket_number("beta") << 8: b"beta"}
+
+
+def test_a_bucket_that_is_not_known_here_is_none(stage: Stage) -> None:
+    stage.apply(buckets=["beta"])
+    stage.answer(b"main", Cache_Control="max-age=60")
+    stage.say(Wsgistack_Bucket="gone")
+    assert "HTTP_WSGISTACK_BUCKET" not in stage.asked[0]
+    assert stage.say().cache == "wsgistack; hit; ttl=60"
+
+
+def test_pages_stay_where_a_split_is_set_and_taken_away(stage: Stage) -> None:
+    stage.answer(Cache_Control="max-age=60")
+    stage.say()
+    for buckets in (["beta"], ["beta", "gamma"], []):
+        stage.apply(buckets=buckets)
+        assert stage.say().cache == "wsgistack; hit; ttl=60"
+    assert len(stage.asked) == 1
+
+
+def test_a_purge_is_for_the_pages_of_all_buckets(stage: Stage) -> None:
+    stage.apply(buckets=["beta"])
+    stage.answer(Cache_Control="max-age=60")
+    stage.say()
+    stage.say(Wsgistack_Bucket="beta")
+    stage.caches.by_name["pages"].pages.purge(url="http://www.example/page")
+    assert [stage.say().cache, stage.say(Wsgistack_Bucket="beta").cache] == [
+        "wsgistack; fwd=uri-miss; ttl=60; stored"
+    ] * 2
+
+
+def test_a_page_of_another_pool_than_the_buckets_is_nobody_elses(stage: Stage) -> None:
+    stage.apply(buckets=["beta"])
+    stage.answer(b"main", Cache_Control="max-age=60", Wsgistack_Own="other-pool")
+    said = stage.say(Wsgistack_Bucket="beta")
+    assert said.cache == "wsgistack; fwd=uri-miss; detail=private:other-pool"
+    assert "wsgistack-own" not in said.fields
+    stage.answer(b"beta", Cache_Control="max-age=60")
+    assert stage.say(Wsgistack_Bucket="beta").body == b"beta"

@@ -15,7 +15,7 @@ from typing import Literal
 
 from wsgistack.errors import AddressError
 
-__all__ = ["Address", "parse_address", "parse_listen", "parse_member"]
+__all__ = ["Address", "parse_address", "parse_listen", "parse_listen_list", "parse_member"]
 
 Kind = Literal["inet", "inet6", "unix", "name", "srv"]
 
@@ -99,6 +99,15 @@ def parse_listen(text: str) -> Address:
     if address.kind == "name":
         raise AddressError(f"{EXPECTED_LISTEN} ({_quote(text)} is a name)")
     return address
+
+
+def parse_listen_list(text: str) -> tuple[str, ...]:
+    """Return the addresses of a list with commas, each once."""
+    addresses = tuple(str(parse_listen(word)) for word in re.split(r", ?| ", text.strip(", ")))
+    for address in addresses:
+        if addresses.count(address) > 1:
+            raise AddressError(f"{address} is listed twice")
+    return addresses
 
 
 def _parse_path(text: str) -> Address:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 
-from wsgistack.errors import SettingError
+from wsgistack.balancer.address import parse_listen
+from wsgistack.errors import CommandError, SettingError
 from wsgistack.settings import BOOL, TEXT, Kind, Setting, Value, make_choice
 
-__all__ = ["ADMIN_SETTINGS", "TOKENS", "is_token", "make_digest", "seal"]
+__all__ = ["ADMIN_SETTINGS", "TOKENS", "check_guarded", "is_token", "make_digest", "seal"]
 
 MANAGEMENT = "management"
 PREFIX = "sha256:"
@@ -105,3 +107,13 @@ ADMIN_SETTINGS = [
         "admin_hosts", TEXT, "", "names by which HTTP clients may call it, beside addresses and localhost"
     ),
 ]
+
+
+def check_guarded(role: str | None, listen: tuple[str, ...], settings: Mapping[str, Value]) -> None:
+    """Refuse an admin port that others can reach and that asks for no token."""
+    if role != MANAGEMENT or any(settings[key] for key in TOKENS):
+        return
+    for address in listen:
+        if not parse_listen(address).is_local:
+            text = f"a management service on {address} is open to others and needs a token"
+            raise CommandError(f"{text}: SET admin_token_file = FILE, or listen on 127.0.0.1 or unix:/path")

@@ -15,6 +15,7 @@ from wsgistack.balancer.limits import Limits
 from wsgistack.balancer.pools import Pools
 from wsgistack.balancer.roster import Entry
 from wsgistack.balancer.services import Services
+from wsgistack.balancer.split import Rule
 from wsgistack.settings import Value
 
 __all__ = ["Blueprint", "PoolPlan", "ServicePlan", "draw"]
@@ -53,6 +54,7 @@ class ServicePlan:
     insert: tuple[tuple[str, str], ...]
     remove: tuple[str, ...]
     cache: str | None = None
+    split: Rule | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ def draw(estate: Wanted) -> Blueprint:
                 insert=service.insert,
                 remove=service.remove,
                 cache=service.cache,
+                split=service.split,
             )
             for name, service in services.publish().items()
         },

@@ -232,6 +232,9 @@ class _NoStats:
             responsecodes={},
         )
 
+    def buckets(self, slot: int) -> tuple[list[int], int]:
+        return [], 0
+
     def outcomes(self, slots: Iterable[int]) -> list[Outcomes]:
         return [Outcomes() for _ in slots]
 

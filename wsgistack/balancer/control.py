@@ -120,11 +120,13 @@ class Control:
 
     def export(self) -> dict[str, Any]:
         """Return what was observed as JSON, for a successor."""
-        return self._estate.pools.export() | {"limits": self._estate.limits.export()}
+        estate = self._estate
+        return estate.pools.export() | {"limits": estate.limits.export(), "cells": estate.services.cells()}
 
     def restore(self, exported: Mapping[str, Any]) -> None:
         """Know again what the balancer before observed; before any command."""
         self._estate.pools.restore(exported)
+        self._estate.services.restore_cells(exported.get("cells", {}))
 
     def restore_names(self, exported: Mapping[str, Any]) -> None:
         """Let names lead where they led; after the commands of the file."""

@@ -53,7 +53,8 @@ def difference(old: Blueprint, new: Blueprint) -> list[str]:
     lines += [f"DELETE LIMIT {name}" for name in old.limits if name not in new.limits]
     lines += [f"SET {c.name}.cache = {c.new.cache or 'off'}" for c in kept if c.new.cache != c.old.cache]
     lines += [f"DELETE CACHE {name}" for name in old.caches if name not in new.caches]
-    lines += [f"SET {c.name}.pool = {c.new.pool}" for c in kept if c.new.pool != c.old.pool]
+    for change in kept:
+        lines += _ways(change)
     lines += [f"DELETE POOL {name}" for name in old.pools if name not in new.pools]
     for name, pool in old.pools.items():
         if name in new.pools:
@@ -109,6 +110,18 @@ def _must_close_first(change: _Change, wanted: set[str]) -> bool:
     return change.old.enabled and any(
         address in wanted for address in change.old.listen if address not in change.new.listen
     )
+
+
+def _ways(change: _Change) -> Iterator[str]:
+    """Yield where requests go from now on.  No pool may be the service's own and one of its split at once."""
+    name, old, new = change
+    is_moved = old.pool != new.pool and old.split is not None and new.pool in old.split.pools
+    if is_moved:
+        yield f"SET {name}.split = none"
+    if old.pool != new.pool:
+        yield f"SET {name}.pool = {new.pool}"
+    if old.split != new.split or (is_moved and new.split):
+        yield f"SET {name}.split = {new.split or 'none'}"
 
 
 def _closings(change: _Change, wanted: set[str]) -> Iterator[str]:

@@ -80,6 +80,8 @@ def service_lines(name: str, service: ServicePlan, defaults: Mapping[str, Value]
         yield f"SET listen = {', '.join(service.listen)}"
     if service.pool is not None:
         yield f"SET pool = {service.pool}"
+    if service.split is not None:
+        yield f"SET split = {service.split}"
     if service.limits:
         yield f"SET limit = {', '.join(service.limits)}"
     if service.cache is not None:

@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from wsgistack.balancer.algorithms import ALGORITHMS
-from wsgistack.balancer.foresight import Foreseen, Listed, show_wait
+from wsgistack.balancer.foresight import Foreseen, Listed, find_address, show_wait
 from wsgistack.balancer.hash_key import find_cookie, find_key
-from wsgistack.balancer.model import Service, Snapshot
+from wsgistack.balancer.model import Pool, Service, Snapshot
 from wsgistack.balancer.routing import Ranked, Row, rank_nodes
+from wsgistack.balancer.split import REST, find_visitor, place_percent
 from wsgistack.errors import CommandError
 
 __all__ = ["Question", "choose_service", "explain", "parse_fields"]
@@ -108,9 +109,15 @@ def explain(
         return [*lines, f"answer {refusing.refused.status}: limit {refusing.limit.name} has no room"]
     if service.cache is not None:
         lines.append(_tell_cache(service.cache, question))
-    if service.pool is None:
+    bucket, told = _find_bucket(service, question)
+    lines += told
+    if bucket and not _has_place(snapshot.pools[bucket], rows):
+        lines.append(f"pool {bucket}: no node of it has a place, {service.pool or 'nobody'} takes it")
+        bucket = ""
+    name = bucket or service.pool
+    if name is None:
         return [*lines, "answer 503: the service has no pool"]
-    pool = snapshot.pools[service.pool]
+    pool = snapshot.pools[name]
     method = str(pool.settings["balance_method"])
     lines.append(f"pool {pool.name}: {method}, {len(pool.nodes)} nodes")
     if pool.admits < 100:
@@ -120,7 +127,8 @@ def explain(
         by = str(pool.settings["hash_key"])
         key = find_key(by, peer=question.peer, target=question.target, field=question.field)
         lines.append(f"key {by}: {'the request has none' if key is None else key}")
-    node = _find_sticky(service, question)
+    tokens = service.split_tokens[bucket] if bucket else service.tokens
+    node = _find_sticky(service, tokens, question)
     if node is not None:
         lines.append(f"session {service.settings['sticky_cookie']}: sticks to {node}")
     ranked = rank_nodes(snapshot, pool.name, rows, key=key, sticks_to=node, now=now, clock=0.0)
@@ -159,12 +167,38 @@ def _tell_service(service: Service) -> str:
     return f"service {service.name}: listens on {', '.join(service.listen) or 'nothing'}"
 
 
-def _find_sticky(service: Service, question: Question) -> str | None:
+def _find_bucket(service: Service, question: Question) -> tuple[str, list[str]]:
+    """Return the pool of the visitor's bucket, "" for none, and lines that say why."""
+    split = service.split
+    if split is None:
+        return "", []
+    address = find_address(service, question.peer, question.combined)
+    cookie = str(service.settings["split_cookie"])
+    visitor = find_visitor(split, service.split_key, cookie, address=address, field=question.field)
+    lines = [f"split {split}"]
+    if not visitor.text:
+        return "", [*lines, f"bucket: {visitor.why}; who is new is drawn by lot, and told by a cookie; else:"]
+    bucket = split.split.bucket(service.split_key, visitor.as_bytes)
+    at = f"{place_percent(split, service.split_key, visitor):.3f} %"
+    return bucket, [*lines, f"bucket {bucket or REST}: {visitor.why} stands at {at}"]
+
+
+def _has_place(pool: Pool, rows: Mapping[int, Row]) -> bool:
+    return any(
+        node.up
+        and node.connect is not None
+        and not node.draining
+        and not (node.max_connections and rows.get(node.slot, Row()).in_flight >= node.max_connections)
+        for node in pool.nodes
+    )
+
+
+def _find_sticky(service: Service, tokens: Mapping[str, str], question: Question) -> str | None:
     """Return the node that the request's own cookie names; what workers have learned is theirs alone."""
-    if not service.tokens:
+    if not tokens:
         return None
     shown = find_cookie(question.field("cookie") or "", str(service.settings["sticky_cookie"]))
-    return next((address for address, token in service.tokens.items() if token == shown), None)
+    return next((address for address, token in tokens.items() if token == shown), None)
 
 
 def _tell_node(one: Ranked) -> str:

@@ -127,6 +127,13 @@ def _proxies(picture: Picture) -> Iterator[tuple[str, ServiceCounts]]:
             yield name, picture.services[name]
 
 
+def _by_bucket(picture: Picture) -> Iterator[Sample]:
+    for name, counts in _proxies(picture):
+        cells = picture.snapshot.services[name].cells
+        for bucket, cell in cells.items() if len(cells) > 1 else ():
+            yield (name, bucket), counts["buckets"][cell]
+
+
 def _by_limit(value: Callable[[LimitCounts], int]) -> Callable[[Picture], Iterator[Sample]]:
     return lambda picture: (((name,), value(counts)) for name, counts in picture.limits.items())
 
@@ -289,6 +296,20 @@ SERVICES = [
         "requests of clients on the deny_file, also those that log_only let pass",
         SERVICE,
         _by_service(lambda s: s["denied"]),
+    ),
+    Metric(
+        "split_requests",
+        "counter",
+        "requests by the bucket of their visitor; - for who is in none",
+        (*SERVICE, "bucket"),
+        _by_bucket,
+    ),
+    Metric(
+        "split_strayed",
+        "counter",
+        "requests that found no place in the pool of their visitor's bucket",
+        SERVICE,
+        _by_service(lambda s: s["strayed"]),
     ),
     Metric(
         "request_duration_seconds",

@@ -16,6 +16,7 @@ from wsgistack.balancer.cache import Cache
 from wsgistack.balancer.discovery import Record
 from wsgistack.balancer.limit import Limit
 from wsgistack.balancer.ring import Ring, make_ring
+from wsgistack.balancer.split import Rule
 from wsgistack.settings import Value
 
 __all__ = [
@@ -98,6 +99,8 @@ class Service:
     *insert* and *remove* change a request's fields on the way to a node: removals first.
     *tokens* are what a sticky cookie says for each node of the pool, empty without such cookies.
     *limits* name those that its requests must have room under, *cache* the one that answers them.
+    *split* sends a share of the visitors to other pools: *split_key* draws and signs, *split_tokens* are
+    the sticky ones by pool, *cells* the counters of its buckets, also of those that are gone.
     """
 
     name: str
@@ -112,9 +115,19 @@ class Service:
     tokens: Mapping[str, str] = field(default_factory=dict)
     limits: tuple[str, ...] = ()
     cache: str | None = None
+    split: Rule | None = None
+    split_key: bytes = b""
+    split_tokens: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    cells: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def pools(self) -> list[str]:
+        """All pools that its requests may go to."""
+        return [*filter(None, [self.pool]), *(self.split.pools if self.split else ())]
 
     def as_wire(self) -> Wire:
         """Return it as the plane wants it."""
+        split = self.split
         return {
             "slot": self.slot,
             "role": self.role,
@@ -127,6 +140,7 @@ class Service:
             "tokens": dict(self.tokens),
             "limits": list(self.limits),
             "cache": self.cache,
+            "split": split and split.as_wire(self.split_key, self.settings, self.split_tokens, self.cells),
         }
 
 

@@ -75,6 +75,9 @@ class Stats(Protocol):
     def node(self, slot: int) -> NodeCounts:
         """Return a node's row."""
 
+    def buckets(self, slot: int) -> tuple[list[int], int]:
+        """Return a service's requests by the counters of buckets, and how many of them strayed."""
+
     def outcomes(self, slots: Iterable[int]) -> list[Outcomes]:
         """Return how the nodes of these rows do; cheap enough to ask ten times a second."""
 

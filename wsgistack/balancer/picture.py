@@ -33,6 +33,8 @@ class ServiceCounts(TypedDict):
     The next three are gauges, *waiting* with those that wait for a connection to be opened.  Of the page
     cache: *cache_hits* were answered by workers, *cache_hops* sent to the keeper, *cache_bypasses* were
     somebody's own, *cache_fallbacks* went to a node because no keeper was there.  *denied*: by the deny_file.
+    *buckets*: requests by the counter of their visitor's bucket, see Service.cells; *strayed* found no place
+    in its pool.
     """
 
     requests: int
@@ -54,6 +56,8 @@ class ServiceCounts(TypedDict):
     cache_bypasses: int
     cache_fallbacks: int
     denied: int
+    buckets: list[int]
+    strayed: int
 
 
 @dataclass(frozen=True, slots=True)

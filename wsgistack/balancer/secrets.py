@@ -17,7 +17,7 @@ from wsgistack.balancer.language.replies import Lines, Reply
 __all__ = ["HIDDEN", "SECRETS", "hide", "hide_in", "is_secret_field"]
 
 HIDDEN = "(hidden)"
-SECRETS = frozenset([*(key for key in TOKENS if not key.endswith("_file")), "sticky_secret"])
+SECRETS = frozenset([*(key for key in TOKENS if not key.endswith("_file")), "sticky_secret", "split_secret"])
 
 # Names that people give to fields which open something: X-Api-Key, X-Auth-Token, X-Shared-Secret, Cookie, ...
 FIELD = re.compile(r"(?i)auth|cookie|credential|key|passw|secret|session|signature|token")

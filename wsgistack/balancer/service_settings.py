@@ -9,6 +9,7 @@ from __future__ import annotations
 from wsgistack.balancer.admin_settings import ADMIN_SETTINGS
 from wsgistack.balancer.pool_settings import FILE
 from wsgistack.balancer.retry import RETRY_ON, SCHEDULE
+from wsgistack.balancer.split import SPLIT_SECRET
 from wsgistack.balancer.sticky import COOKIE_NAME
 from wsgistack.settings import (
     BOOL,
@@ -183,6 +184,22 @@ STICKY = [
     ),
 ]
 
+SPLIT = [
+    _proxy(
+        "split_cookie",
+        COOKIE_NAME,
+        "wsgistack_split",
+        "name of the cookie that keeps a visitor in his bucket",
+    ),
+    _proxy(
+        "split_secret",
+        SPLIT_SECRET,
+        "",
+        "what draws buckets and signs it; empty for a key that lasts until the balancer ends",
+    ),
+    _proxy("split_max_age", DURATION, 1_000_000.0, "how long a browser keeps it"),
+]
+
 IDENTITY = [
     _proxy(
         "request_id",
@@ -293,6 +310,7 @@ SERVICE_SETTINGS = Table(
         *LIMITS,
         *RETRIES,
         *STICKY,
+        *SPLIT,
         *QUEUE,
         *IDENTITY,
         *ANSWERS,

@@ -5,55 +5,53 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from wsgistack.balancer.address import parse_listen
+from wsgistack.balancer.address import parse_listen_list
 from wsgistack.balancer.address_lists import AddressLists
-from wsgistack.balancer.admin_settings import TOKENS
+from wsgistack.balancer.admin_settings import check_guarded
 from wsgistack.balancer.caches import USUAL_NAME, Caches
+from wsgistack.balancer.changed_fields import check_name, check_value
 from wsgistack.balancer.limits import MOST_OF_A_SERVICE, Limits
 from wsgistack.balancer.model import Service
 from wsgistack.balancer.outside import Ports, Stats
 from wsgistack.balancer.pools import Pools
 from wsgistack.balancer.service_settings import SERVICE_SETTINGS
+from wsgistack.balancer.split import REST, Rule, parse_rule, take_cell
 from wsgistack.balancer.sticky import make_tokens
-from wsgistack.errors import AddressError, CommandError, ListenError, UnknownName
+from wsgistack.errors import CommandError, ListenError, UnknownName
 from wsgistack.registry import find_nearest
 from wsgistack.settings import Setting, Value
+from wsgistack.splits import key_of, make_key
 
 __all__ = ["ACTS", "LATER_ROLES", "ROLES", "SERVICE_SLOTS", "Services", "given_with"]
 
 SERVICE_SLOTS = 64  # plane/board.pxd
 ROLES = ("reverse_proxy", "management")
 LATER_ROLES = ("web_server", "selector", "upload_tracker")
-ACTS = ("role", "listen", "pool", "limit", "cache")  # keys of SET that do something; the others are settings
+ACTS = (
+    "role",
+    "listen",
+    "pool",
+    "split",
+    "limit",
+    "cache",
+)  # keys of SET that do something; the others are settings
 
 NO_LIMIT = ("none", '""', "''")
 NO_CACHE = (*NO_LIMIT, "off", "no", "0", "false")
 USUAL_CACHE = ("on", "yes", "1", "true")
-
-# RFC 9110 §7.6.1 and the framing of RFC 9112 §6: these are ours alone on the way to a node.
-OUR_FIELDS = frozenset(
-    [
-        "connection",
-        "content-length",
-        "keep-alive",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    ]
-)
-TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 
 
 @dataclass(slots=True)
 class _Service:
     name: str
     slot: int
+    cells: dict[str, int]  # counters of buckets
     role: str | None = None
     enabled: bool = False
     pool: str | None = None
+    split: Rule | None = None
     limits: tuple[str, ...] = ()
     cache: str | None = None
     listen: tuple[str, ...] = ()
@@ -87,6 +85,7 @@ class Services:
         self._services: dict[str, _Service] = {}
         self._defaults: dict[str, Value] = {}
         self._used: set[int] = set()  # rows of the scoreboard that some service had
+        self._cells: Mapping[str, dict[str, int]] = {}  # those of the balancer before
 
     def __contains__(self, name: object) -> bool:
         return name in self._services
@@ -108,7 +107,7 @@ class Services:
         if free in self._used:  # by one that was deleted
             self._stats.reset_service(free)
         self._used.add(free)
-        self._services[name] = _Service(name, free)
+        self._services[name] = _Service(name, free, cells={REST: 0} | self._cells.get(name, {}))
 
     def delete(self, name: str) -> None:
         """Take a service away and close its ports; what was accepted goes on."""
@@ -131,6 +130,14 @@ class Services:
         service = self._get(name)
         return set(service.chosen) if service.role is None else set()
 
+    def cells(self) -> dict[str, dict[str, int]]:
+        """Return {service: {bucket: its counter}} of those that ever had a split, for a successor."""
+        return {name: dict(s.cells) for name, s in self._services.items() if len(s.cells) > 1}
+
+    def restore_cells(self, cells: Mapping[str, dict[str, int]]) -> None:
+        """Count where the balancer before did; before any command."""
+        self._cells = cells
+
     def set_default(self, key: str, text: str) -> None:
         """Set what services get that are given their role from now on."""
         if key in ACTS:
@@ -148,6 +155,7 @@ class Services:
             "role": self._set_role,
             "listen": self._set_listen,
             "pool": self._set_pool,
+            "split": self._set_split,
             "limit": self._set_limits,
             "cache": self._set_cache,
         }
@@ -163,7 +171,7 @@ class Services:
             raise CommandError(f"service {name} is already enabled")
         if service.role is None:
             raise CommandError(f"service '{name}' has no role: SET role = reverse_proxy", because=name)
-        _check_guarded(service.role, service.listen, service.settings)
+        check_guarded(service.role, service.listen, service.settings)
         self._open(service, service.listen)
         service.enabled = True
 
@@ -181,15 +189,14 @@ class Services:
     def insert_field(self, name: str, field_name: str, value: str) -> None:
         """Add a field line to requests on their way to a node."""
         service = self._get(name)
-        _check_field(field_name)
-        if any(not " " <= c <= "\xff" or "\x7f" <= c <= "\x9f" for c in value):
-            raise CommandError(f"{value!r} holds a character that HTTP fields cannot carry")
+        check_name(field_name)
+        check_value(value)
         service.insert.append((field_name, value))
 
     def remove_field(self, name: str, field_name: str) -> None:
         """Drop a field from requests on their way to a node, before any is inserted."""
         service = self._get(name)
-        _check_field(field_name)
+        check_name(field_name)
         if field_name.lower() not in service.remove:
             service.remove.append(field_name.lower())
 
@@ -202,16 +209,25 @@ class Services:
     def publish(self) -> dict[str, Service]:
         """Return all services as values."""
         return {
-            name: replace(_as_value(service), tokens=self._tokens(service))
+            name: replace(
+                _as_value(service), tokens=self._tokens(service, service.pool), **self._split(service)
+            )
             for name, service in self._services.items()
         }
 
-    def _tokens(self, service: _Service) -> dict[str, str]:
-        if service.settings["sticky"] != "cookie" or service.pool is None:
+    def _tokens(self, service: _Service, pool: str | None) -> dict[str, str]:
+        if service.settings["sticky"] != "cookie" or pool is None:
             return {}
         secret = str(service.settings["sticky_secret"]).encode("latin-1") or self._secret
-        addresses = [address for address, _, _ in self._pools.members(service.pool)]
-        return make_tokens(secret, service.pool, addresses)
+        addresses = [address for address, _, _ in self._pools.members(pool)]
+        return make_tokens(secret, pool, addresses)
+
+    def _split(self, service: _Service) -> dict[str, Any]:
+        if service.split is None:
+            return {}
+        secret = str(service.settings["split_secret"])
+        tokens = {pool: self._tokens(service, pool) for pool in service.split.pools}
+        return {"split_key": make_key(secret) if secret else key_of(self._secret), "split_tokens": tokens}
 
     def _get(self, name: str, text: str = "service '{}' does not exist") -> _Service:
         if name not in self._services:
@@ -231,18 +247,19 @@ class Services:
         kept = {key: service.settings[key] for key in service.chosen} if service.role is None else {}
         settings = self.given(role) | kept
         if service.enabled:
-            _check_guarded(role, service.listen, settings)
+            check_guarded(role, service.listen, settings)
         if role == "management":
             service.pool = None
+            service.split = None
             service.limits = ()
             service.cache = None
         service.settings = settings
         service.role = role
 
     def _set_listen(self, service: _Service, text: str) -> None:
-        listen = _parse_listen_list(text)
+        listen = parse_listen_list(text)
         if service.enabled:
-            _check_guarded(service.role, listen, service.settings)
+            check_guarded(service.role, listen, service.settings)
             self._open(service, tuple(a for a in listen if a not in service.listen))
             for address in service.listen:
                 if address not in listen:
@@ -251,11 +268,27 @@ class Services:
 
     def _set_pool(self, service: _Service, text: str) -> None:
         _check_role(service, "pool", "reverse_proxy")
+        pool = self._find_pool(text)
+        if service.split and pool in service.split.pools:
+            raise CommandError(f"pool '{pool}' is one of the split's: SET split = none first")
+        service.pool = pool
+
+    def _find_pool(self, text: str) -> str:
         name = text.lower()
         if name not in self._pools:
             nearest = find_nearest(name, self._pools.names())
             raise CommandError(f"Pool '{name}' not found", met=text, nearest=nearest, because=name)
-        service.pool = name
+        return name
+
+    def _set_split(self, service: _Service, text: str) -> None:
+        _check_role(service, "split", "reverse_proxy")
+        rule = parse_rule(text)
+        pools = rule.pools if rule else []
+        if service.pool in [self._find_pool(pool) for pool in pools]:
+            raise CommandError(f"split: '{service.pool}' is the pool that everybody else goes to")
+        service.split = rule
+        for pool in pools:
+            take_cell(service.cells, pool)
 
     def _set_limits(self, service: _Service, text: str) -> None:
         _check_role(service, "limit", "reverse_proxy")
@@ -299,7 +332,7 @@ class Services:
             self._lists.take(names, value)
             settings = service.settings | dict.fromkeys(names, value)
             if service.enabled:
-                _check_guarded(service.role, service.listen, settings)
+                check_guarded(service.role, service.listen, settings)
             service.settings = settings
             if service.role is None:
                 service.chosen.update(names)
@@ -345,6 +378,8 @@ def _as_value(service: _Service) -> Service:
         remove=tuple(service.remove),
         limits=service.limits,
         cache=service.cache,
+        split=service.split,
+        cells=dict(service.cells),
     )
 
 
@@ -361,31 +396,3 @@ def _check_role(service: _Service, key: str, role: str) -> None:
     if role not in ("*", service.role):
         text = f"The '{key}' option can only be set on a '{role}' service"
         raise CommandError(text, because=service.name)
-
-
-def _check_guarded(role: str | None, listen: tuple[str, ...], settings: Mapping[str, Value]) -> None:
-    """Refuse an admin port that others can reach and that asks for no token."""
-    if role != "management" or any(settings[key] for key in TOKENS):
-        return
-    for address in listen:
-        if not parse_listen(address).is_local:
-            text = f"a management service on {address} is open to others and needs a token"
-            raise CommandError(f"{text}: SET admin_token_file = FILE, or listen on 127.0.0.1 or unix:/path")
-
-
-def _check_field(name: str) -> None:
-    if not TOKEN.fullmatch(name):
-        raise CommandError(f"{name!r} is not the name of a field")
-    if name.lower() in OUR_FIELDS:
-        raise CommandError(f"the field {name} says how a message is carried; it cannot be changed")
-
-
-def _parse_listen_list(text: str) -> tuple[str, ...]:
-    try:
-        addresses = tuple(str(parse_listen(word)) for word in re.split(r", ?| ", text.strip(", ")))
-    except AddressError as error:
-        raise CommandError(str(error)) from None
-    for address in addresses:
-        if addresses.count(address) > 1:
-            raise CommandError(f"{address} is listed twice")
-    return addresses

@@ -68,12 +68,14 @@ def _service(picture: Picture, service: Service, states: list[Row]) -> Json:
         "enabled": service.enabled,
         "listen": list(service.listen),
         "pool": service.pool,
+        "split": str(service.split) if service.split else None,
         "limits": list(service.limits),
         "cache": service.cache,
         "settings": _settings(service.settings),
         "insert": [[name, HIDDEN if is_secret_field(name) else text] for name, text in service.insert],
         "remove": list(service.remove),
-        "counts": _service_counts(counts),
+        "counts": _service_counts(counts)
+        | {"buckets": {name: counts["buckets"][cell] for name, cell in service.cells.items()}},
         "queue": {name: {"count": n, "oldest_s": age} for name, (n, age) in counts["queue"].items()},
         "connections": connections,
     }
@@ -85,7 +87,7 @@ def _service_counts(counts: ServiceCounts) -> Json:
 
 
 def _pool(picture: Picture, pool: Pool) -> Json:
-    users = [s.name for s in picture.snapshot.services.values() if s.pool == pool.name]
+    users = [s.name for s in picture.snapshot.services.values() if pool.name in s.pools]
     return {
         "settings": _settings(pool.settings),
         "services": sorted(users),

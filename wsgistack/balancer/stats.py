@@ -43,6 +43,11 @@ class BoardStats:
         """Return a service's row."""
         return self._pasts.services.add(slot, cast(ServiceCounts, self._board.service(slot)))
 
+    def buckets(self, slot: int) -> tuple[list[int], int]:
+        """Return a service's requests by the counters of buckets, and how many of them strayed."""
+        counts = self.service(slot)
+        return counts["buckets"], counts["strayed"]
+
     def limit(self, slot: int) -> LimitCounts:
         """Return a limit's row."""
         return self._pasts.limits.add(slot, cast(LimitCounts, self._board.limit(slot)))

@@ -146,12 +146,20 @@ class PageCache:
 
     witness: Witness | None = None  # told what answered plain requests
 
-    def _make_shortcut(self) -> Shortcut:
+    def set_plain(self, field: str) -> None:
+        """Let a request with *field*, one of keyed_fields, be as plain as one without.
+
+        For an edge that writes it by itself: what a witness is told of depends on it.
+        """
+        if self._shortcut is not None:
+            self._shortcut = self._make_shortcut("HTTP_" + field.upper().replace("-", "_"))
+
+    def _make_shortcut(self, keyed: str = "") -> Shortcut:
         asking = ["HTTP_" + name.upper().replace("-", "_") for name in ASKING_FIELDS]
         guests = self._guests
         if guests is None:
-            return Shortcut(asking, lambda cookies: True)
-        return Shortcut([*asking, *guests.telling], guests.judge)
+            return Shortcut(asking, lambda cookies: True, keyed=keyed)
+        return Shortcut([*asking, *guests.telling], guests.judge, keyed=keyed)
 
     def _make_shelf(self, store: Store, secret: bytes) -> Shelf:
         policy = self.engine.policy

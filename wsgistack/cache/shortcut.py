@@ -41,14 +41,18 @@ class Shortcut:
     """Places by environ; *telling*: variables with which a request is more than a plain one.
 
     *judge*: tells of cookies, where they are among these, whose they are: True for nobody's, False
-    where they make a page of their own.
+    where they make a page of their own.  *keyed*: a variable by which places differ and that tells
+    nothing else, "" for none.
     """
 
-    __slots__ = ("_judge", "_places", "_telling")
+    __slots__ = ("_judge", "_keyed", "_places", "_telling")
 
-    def __init__(self, telling: Iterable[str], judge: Callable[[str], bool | Personal]) -> None:
-        self._telling = frozenset(telling)
+    def __init__(
+        self, telling: Iterable[str], judge: Callable[[str], bool | Personal], *, keyed: str = ""
+    ) -> None:
+        self._telling = frozenset(telling) - {keyed}
         self._judge = judge
+        self._keyed = keyed
         self._places: dict[Asked, Place] = {}
 
     def read(self, environ: Environ) -> Asked | Personal | None:
@@ -74,6 +78,7 @@ class Shortcut:
             get("wsgi.url_scheme"),
             get("SERVER_NAME"),
             get("SERVER_PORT"),
+            get(self._keyed),
         )
 
     def find(self, asked: Asked) -> Place | None:

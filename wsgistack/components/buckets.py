@@ -20,9 +20,7 @@ import hmac
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import blake2b
 from itertools import product
 from threading import Lock
 from typing import Any
@@ -30,6 +28,7 @@ from typing import Any
 from wsgistack import forks
 from wsgistack.errors import SettingError
 from wsgistack.settings import DURATION, TEXT, Setting, Table
+from wsgistack.splits import LEAST_SECRET, TOKEN_BYTES, Split, make_key, mark_of, parse_splits
 from wsgistack.wsgi import Environ, ExcInfo, Headers, StartResponse, WSGIApplication, pass_head
 
 __all__ = [
@@ -39,22 +38,14 @@ __all__ = [
     "PLACE",
     "SETTINGS",
     "Buckets",
-    "Split",
     "for_others",
     "make",
-    "parse_splits",
 ]
 
 BUCKET = "wsgistack.bucket"
 ALL = "wsgistack.buckets"
 COOKIE = "wsgistack_bucket"
 COOKIE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-WORD = r"[A-Za-z0-9_.-]{1,64}"
-SHARE = re.compile(rf"({WORD})\s+([0-9]{{1,3}}(?:\.[0-9]{{1,3}})?)\s*%")
-NAMED = re.compile(rf"\s*(?:({WORD})\s*:)?\s*(.*)", re.DOTALL)
-TOKEN_BYTES = 12
-MARK_CHARACTERS = 24
-ONE = 2**32
 BETWEEN, NONE = "~", "-"
 MOST_LABELS = 64  # pages of one URL
 REMEMBERED = 8192  # visitors whose buckets need not be computed again
@@ -75,59 +66,6 @@ SETTINGS = Table(
         Setting("max_age", DURATION, 1_000_000.0, "how long a browser keeps the cookie"),
     ],
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """One split: its name, and its buckets with the upper end of each in 32-bit fractions."""
-
-    name: str
-    buckets: tuple[tuple[str, int], ...]
-
-    def bucket(self, secret: bytes, visitor: bytes) -> str:
-        """Return the visitor's bucket, "" if none took him; always the same for the same arguments."""
-        digest = blake2b(visitor, digest_size=4, key=secret, person=_person(self.name)).digest()
-        at = int.from_bytes(digest, "big")
-        return next((name for name, end in self.buckets if at < end), "")
-
-
-def _person(name: str) -> bytes:
-    return blake2b(name.encode(), digest_size=16).digest()
-
-
-def parse_splits(text: str) -> tuple[Split, ...]:
-    """Return the splits of `beta 5%` or `button: green 30%, red 30%; beta 5%`.
-
-    A split without a name is called as its first bucket.  Raises SettingError with what was met.
-    """
-    splits: list[Split] = []
-    for part in filter(str.strip, text.split(";")):
-        found = NAMED.fullmatch(part)
-        assert found is not None  # it matches anything
-        shares = [_parse_share(share.strip()) for share in found[2].split(",")]
-        name = found[1] or shares[0][0]
-        total = sum(share for _, share in shares)
-        if total > 100:
-            raise SettingError(f"split '{name}': its buckets take {total:g} %, more than all")
-        if len({bucket for bucket, _ in shares}) < len(shares):
-            raise SettingError(f"split '{name}': a bucket stands there twice")
-        ends, taken = [], 0.0
-        for bucket, share in shares:
-            taken += share
-            ends.append((bucket, round(taken / 100 * ONE)))
-        splits.append(Split(name, tuple(ends)))
-    if not splits:
-        raise SettingError("split: no bucket is given; it reads as 'beta 5%' or 'name: a 30%, b 30%'")
-    if len({split.name for split in splits}) < len(splits):
-        raise SettingError("split: two splits have the same name")
-    return tuple(splits)
-
-
-def _parse_share(text: str) -> tuple[str, float]:
-    found = SHARE.fullmatch(text)
-    if found is None or float(found[2]) > 100:
-        raise SettingError(f"split: '{text}' is not a bucket and its share, such as 'beta 5%'")
-    return found[1], float(found[2])
 
 
 def _label(buckets: Iterable[str]) -> str:
@@ -169,7 +107,7 @@ class Buckets:
         by: str = "",
         max_age: float = 1_000_000.0,
     ) -> None:
-        if len(secret) < 16:
+        if len(secret) < LEAST_SECRET:
             raise SettingError(f"secret: {len(secret)} characters; it takes 16 that nobody can guess")
         if not COOKIE_NAME.fullmatch(cookie):
             raise SettingError(f"cookie: {cookie!r} is not a name of letters, digits, '_', '.' and '-'")
@@ -179,7 +117,7 @@ class Buckets:
         self.splits = parse_splits(split)
         self.labels = _labels_of(self.splits)
         self.counts: dict[tuple[str, str], int] = {}
-        self._secret = blake2b(secret.encode(), digest_size=32).digest()
+        self._key = make_key(secret)
         self._cookie = cookie
         self._read = re.compile(rf"(?:^|;)\s*{re.escape(cookie)}=([A-Za-z0-9_-]+)\.([0-9a-f]+)\s*(?:;|$)")
         self._own = re.compile(rf"(?:^|;)\s*{re.escape(cookie)}\s*(?:=[^;]*)?(?=;|$)")
@@ -191,7 +129,7 @@ class Buckets:
         self._mark = lru_cache(maxsize=REMEMBERED)(self._mark_of)
 
     def _find_buckets(self, visitor: str) -> tuple[tuple[str, str], ...]:
-        return tuple((split.name, split.bucket(self._secret, visitor.encode())) for split in self.splits)
+        return tuple((split.name, split.bucket(self._key, visitor.encode())) for split in self.splits)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Find the visitor's buckets and pass the request on."""
@@ -225,7 +163,7 @@ class Buckets:
         return found[1]
 
     def _mark_of(self, visitor: str) -> str:
-        return blake2b(visitor.encode(), key=self._secret, person=b"visitor").hexdigest()[:MARK_CHARACTERS]
+        return mark_of(self._key, visitor)
 
     def _with_cookie(self, environ: Environ, start_response: StartResponse, visitor: str) -> StartResponse:
         cookie = f"{self._cookie}={visitor}.{self._mark(visitor)}; Path=/; Max-Age={self._max_age}; HttpOnly; SameSite=Lax"

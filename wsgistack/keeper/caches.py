@@ -10,7 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from wsgistack.balancer.split import FIELD
 from wsgistack.cache.middleware import PageCache
+from wsgistack.cache.personal import KEYED_FIELDS
 from wsgistack.cache.texts import TEXTS, arguments
 from wsgistack.keeper.edge import Edge
 from wsgistack.keeper.origin import Origin
@@ -38,11 +40,16 @@ class Cache:
         counts: Counter[str],
         ready: Ready | None,
         now: Callable[[], float],
+        buckets: frozenset[str] = frozenset(),
     ) -> None:
         self.settings = settings
         self.store = store
         self.counts = counts
-        self.pages = PageCache(app, **{**arguments(settings), "store": store, "now": now})
+        self.buckets = buckets
+        keyed = {**KEYED_FIELDS, FIELD: buckets}  # also without buckets: a first one leaves pages their keys
+        given = {**arguments(settings), "keyed_fields": keyed, "store": store, "now": now}
+        self.pages = PageCache(app, **given)
+        self.pages.set_plain(FIELD)
         if ready is not None:
             self.pages.witness = ready
             self.pages.shelf.on_change = ready.changed
@@ -77,20 +84,25 @@ class Caches:
         """Do what *snapshot* says; return what went wrong with it, "" if nothing did."""
         problems = []
         used = {one["cache"] for one in snapshot["services"].values() if one["cache"]}
+        buckets: dict[str, set[str]] = {name: set() for name in used}
+        for one in snapshot["services"].values():
+            if one["cache"]:
+                buckets[one["cache"]] |= _buckets_of(one)
         for name in list(self.by_name):
             if name not in used:
                 self._end(self.by_name.pop(name), kept=None)
         for name in sorted(used):
             try:
-                self._renew(name, _read_settings(snapshot["caches"][name]["settings"]))
+                settings = _read_settings(snapshot["caches"][name]["settings"])
+                self._renew(name, settings, frozenset(buckets[name]))
             except Exception as error:  # noqa: BLE001 - of a store of any kind; the others go on
                 problems.append(f"cache {name}: {error}")
         self._serve(snapshot)
         return "; ".join(problems)
 
-    def _renew(self, name: str, settings: dict[str, Value]) -> None:
+    def _renew(self, name: str, settings: dict[str, Value], buckets: frozenset[str]) -> None:
         old = self.by_name.get(name)
-        if old is not None and old.settings == settings:
+        if old is not None and (old.settings, old.buckets) == (settings, buckets):
             return
         is_same = old is not None and all(
             old.settings[key] == settings[key] for key in ("store", "max_bytes")
@@ -98,7 +110,9 @@ class Caches:
         store = old.store if old is not None and is_same else _make_store(settings)
         counts: Counter[str] = Counter() if old is None else old.counts
         ready = self._make_ready()
-        made = Cache(settings, self._origin, store=store, counts=counts, ready=ready, now=self._now)
+        made = Cache(
+            settings, self._origin, store=store, counts=counts, ready=ready, now=self._now, buckets=buckets
+        )
         self.by_name[name] = made
         if ready is not None:
             ready.clear()
@@ -136,6 +150,7 @@ class Caches:
             tells_peers=not service["settings"]["blind_proxy"],
             counts=cache.counts,
             later=self._later,
+            buckets=_buckets_of(service),
         )
 
     @property
@@ -153,6 +168,12 @@ class Caches:
         self._origin.close()
         for name in list(self.by_name):
             self._end(self.by_name.pop(name), kept=None)
+
+
+def _buckets_of(service: Wire) -> set[str]:
+    """Return the buckets of a service's split."""
+    split = service.get("split")
+    return {share["pool"] for share in split["shares"]} if split else set()
 
 
 def _make_store(settings: Mapping[str, Value]) -> Store:

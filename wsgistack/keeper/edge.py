@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
+from wsgistack.balancer.split import FIELD, bucket_number
 from wsgistack.cache.middleware import PageCache
 from wsgistack.cache.run import Then
 from wsgistack.keeper.origin import WAY, OriginFailed, Way
@@ -15,13 +16,14 @@ from wsgistack.wsgi import Environ, ExcInfo, Headers, StartResponse, pass_head
 __all__ = ["Edge"]
 
 SCHEMES = ("http", "https")
+BUCKET = "HTTP_" + FIELD.upper().replace("-", "_")
 
 
 class Edge:
     """A WSGI application: the requests of one service, answered by its cache.
 
     *service*: its number.  *inner*: the path of its inner listener.  *tells_peers*: the last
-    X-Forwarded-For is the balancer's own.  *later(f)* calls f when the reply was sent, without letting
+    X-Forwarded-For is the balancer's own.  *buckets*: those of its split, each with pages of its own.  *later(f)* calls f when the reply was sent, without letting
     the connection wait.  *counts* has how requests were answered, by the words of Cache-Status.
     """
 
@@ -34,8 +36,10 @@ class Edge:
         tells_peers: bool,
         counts: Counter[str],
         later: Callable[[Callable[[], None]], object],
+        buckets: Collection[str] = (),
     ) -> None:
         self._cache = cache
+        self._buckets = {name: service | bucket_number(name) << 8 for name in buckets}
         self._service = service
         self._inner = inner
         self._tells_peers = tells_peers
@@ -45,7 +49,9 @@ class Edge:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request that came from a worker."""
         environ[WAY] = _read_way(environ, self._inner)
-        environ[SERVICE] = self._service
+        environ[SERVICE] = self._buckets.get(environ.get(BUCKET, ""), self._service)
+        if environ[SERVICE] == self._service:  # a bucket that is not known here is none
+            environ.pop(BUCKET, None)
         if self._tells_peers:
             environ["REMOTE_ADDR"] = environ.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
         start = _Start(start_response, self._counts)

@@ -103,7 +103,7 @@ class Origin:
         except BaseException:
             exchange.end(clean=False)
             raise
-        _tell_tags(environ, reply.head)
+        _tell_cache(environ, reply.head)
         start_response(f"{reply.head.status} {reply.head.reason}", reply.head.fields)
         return body
 
@@ -134,10 +134,15 @@ class Origin:
             self.forget(path)
 
 
-def _tell_tags(environ: Environ, head: Head) -> None:
-    """Let the cache know by what the page can be purged: a node has no other way to say so."""
+def _tell_cache(environ: Environ, head: Head) -> None:
+    """Let the cache know by what the page can be purged: a node has no other way to say so.
+
+    What is the balancer's own, or of another pool than the visitor's bucket has, is for this visitor alone.
+    """
     voice = environ.get(ENVIRON_KEY)
     if isinstance(voice, Voice):
+        if head.own:
+            voice.private(head.own)
         tags = read_tags(ResponseHead(head.status, head.reason, head.fields).field)
         if tags:
             voice.tag(*[tag for tag in dict.fromkeys(tags) if 0 < len(tag) <= LONGEST_TAG][:MOST_TAGS])

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsgistack.balancer.plane.cookies import find, find_set, without
+from wsgistack.balancer.plane.wire import rewrite_request
 
 
 @pytest.mark.parametrize(
@@ -57,3 +58,30 @@ def test_what_is_left_holds_every_other_cookie_in_order(pieces: list[bytes]) -> 
     assert find(rest, b"node") is None
     kept = [p.strip() for p in pieces if p.strip() and not p.strip().startswith(b"node=")]
     assert [p for p in rest.split(b"; ") if p] == kept
+
+
+def test_cookies_without_blanks_between_them_have_room_to_grow() -> None:
+    head = b"GET / HTTP/1.1\r\nHost: a\r\nCookie: n=1;" + b"x;" * 4000 + b"\r\n\r\n"
+    (line,) = [x for x in rewrite_request(head, cookie=b"n").split(b"\r\n") if x.startswith(b"Cookie")]
+    assert line == b"Cookie: " + b"; ".join([b"x"] * 4000)
+
+
+def test_both_our_cookies_are_taken_out_and_the_bucket_is_told_by_us_alone() -> None:
+    lines = rewrite_request(
+        b"GET / HTTP/1.1\r\nHost: a\r\nCookie: n=1;a=2;s=3; b=4\r\nWsgistack-Bucket: forged\r\n\r\n",
+        cookie=b"n",
+        split_cookie=b"s",
+        bucket=b"beta",
+    ).split(b"\r\n")
+    assert b"Cookie: a=2; b=4" in lines
+    assert [x for x in lines if x.lower().startswith(b"wsgistack-bucket")] == [b"Wsgistack-Bucket: beta"]
+
+
+@pytest.mark.parametrize(
+    ("came", "goes"),
+    [(b"s=1", b""), (b"s=1; a=2", b"a=2"), (b"a=2", b"a=2"), (b"=1; s=2", b"=1")],
+    ids=["alone", "first", "not there", "a nameless one stays"],
+)
+def test_the_cookie_of_a_split_is_taken_out_where_no_session_sticks(came: bytes, goes: bytes) -> None:
+    head = rewrite_request(b"GET / HTTP/1.1\r\nHost: a\r\nCookie: " + came + b"\r\n\r\n", split_cookie=b"s")
+    assert [x[8:] for x in head.split(b"\r\n") if x.startswith(b"Cookie: ")] == [goes] * bool(goes)

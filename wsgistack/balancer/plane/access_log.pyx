@@ -20,11 +20,12 @@ from libc.string cimport memchr, memcpy, memmove, strlen
 from libc.time cimport gmtime_r, strftime, time_t, tm
 
 from wsgistack.balancer.plane.buf cimport buf_data, buf_len, buf_reserve, buf_tail
-from wsgistack.balancer.plane.core cimport LOG_BYTES, LOG_COMBINED, LOG_JSON, AccessLog, Client, Core, Node, node_unref
+from wsgistack.balancer.plane.core cimport LOG_BYTES, LOG_COMBINED, LOG_JSON, AccessLog, Client, Core, Node, Pool, Share, node_unref
 from wsgistack.balancer.plane.exchange cimport RES_DONE, RES_TUNNEL, WHY_NONE, Exchange
 from wsgistack.balancer.plane.octets cimport put_number
 from wsgistack.balancer.plane.own_answer cimport why_name
 from wsgistack.balancer.plane.retry cimport refusal_name
+from wsgistack.balancer.plane.split cimport pool_used, share_of
 from wsgistack.balancer.plane.wire cimport (
     F_REFERER,
     F_TRACEPARENT,
@@ -219,12 +220,23 @@ cdef char* put_phases(char* out, const Client* c, int format) noexcept nogil:
     return put_count(out, b"total_us", head + between(ex.began_us, now), format)
 
 
+cdef char* put_bucket(char* out, const Client* c, int format) noexcept nogil:
+    cdef const Share* share = share_of(c.service, c.ex)
+    cdef const char* name = b"-"
+    if share != NULL:
+        name = share.pool.name
+    return put_text(out, b"bucket", name, <uint32_t>strlen(name), MOST_WORD, format)
+
+
 cdef char* put_outcome(char* out, const Client* c, const char* reason, int format) noexcept nogil:
     cdef const Exchange* ex = c.ex
     cdef Node* node = <Node*>ex.log_node
+    cdef const Pool* pool = pool_used(c.service, ex)
     out = put_text(out, b"service", c.service.name, <uint32_t>strlen(c.service.name), MOST_WORD, format)
-    if c.service.pool != NULL:
-        out = put_text(out, b"pool", c.service.pool.name, <uint32_t>strlen(c.service.pool.name), MOST_WORD, format)
+    if c.service.split != NULL:
+        out = put_bucket(out, c, format)
+    if pool != NULL:
+        out = put_text(out, b"pool", pool.name, <uint32_t>strlen(pool.name), MOST_WORD, format)
     if node != NULL:
         out = put_text(out, b"node", node.address, <uint32_t>strlen(node.address), MOST_WORD, format)
     if ex.way:

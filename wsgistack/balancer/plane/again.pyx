@@ -5,12 +5,13 @@ from libc.stdint cimport uint64_t
 from wsgistack.balancer.plane.board cimport NodeOutcome, ServiceCount, board_bad, board_good, board_timed
 from wsgistack.balancer.plane.budget cimport budget_allows
 from wsgistack.balancer.plane.buf cimport buf_release
-from wsgistack.balancer.plane.core cimport Client, Conn, Core
+from wsgistack.balancer.plane.core cimport Client, Conn, Core, Pool
 from wsgistack.balancer.plane.events cimport event_unbudgeted
 from wsgistack.balancer.plane.exchange cimport Exchange, ex_rewind, ex_tried
 from wsgistack.balancer.plane.forward cimport forward_past_keeper
 from wsgistack.balancer.plane.page_rules cimport WAY_HOP
 from wsgistack.balancer.plane.retry cimport FAILED_ERROR, FAILED_STALE, FAILED_TIMEOUT, REFUSED_BUDGET, Case, Verdict, retry_judge
+from wsgistack.balancer.plane.split cimport pool_used
 from wsgistack.balancer.plane.upstream cimport up_has_other, up_release
 
 
@@ -30,9 +31,10 @@ cdef void count_outcome(Client* c, const Exchange* ex, const Conn* conn) noexcep
     # time would be its length and the client's speed; a failure in the rest of it counts by itself.
     cdef Core* core = c.ep.core
     cdef NodeOutcome* o = &core.board.mine.outcomes[conn.node.slot]
+    cdef const Pool* pool = pool_used(c.service, ex)
     if conn.node.is_keeper:
         return                   # whoever made its answer was judged on the inner side
-    if c.service.pool != NULL and c.service.pool.bad[ex.status // 8] & (1 << ex.status % 8):
+    if pool != NULL and pool.bad[ex.status // 8] & (1 << ex.status % 8):
         board_bad(o)
         return
     board_good(o)

@@ -17,7 +17,14 @@ from wsgistack.balancer.plane.gates cimport BY_HEADER, BY_IP, BY_SERVICE, KEY_BY
 from wsgistack.balancer.plane.limit_table cimport TableView, table_hash
 from wsgistack.balancer.plane.networks cimport networks_hold
 from wsgistack.balancer.plane.octets cimport same_word
-from wsgistack.balancer.plane.wire cimport F_FORWARDED, F_X_FORWARDED_FOR, Field, Head, parse_request_head
+from wsgistack.balancer.plane.wire cimport (
+    F_FORWARDED,
+    F_X_FORWARDED_FOR,
+    F_X_FORWARDED_PROTO,
+    Field,
+    Head,
+    parse_request_head,
+)
 
 from wsgistack.balancer.plane.configure import ASKER_FIELDS
 
@@ -178,6 +185,20 @@ cdef void find_asker(Client* c, const Head* h, const char* p, Asker* who) noexce
         walk_elements(c.service, h, p, who)
     else:
         walk(c.service, h, p, who)
+
+
+cdef bint came_by_https(const Client* c, const Head* h, const char* p) noexcept nogil:
+    cdef const Field* f
+    cdef uint32_t i
+    if c.https:
+        return True
+    if not c.trusted:
+        return False
+    for i in range(h.n_fields):
+        f = &h.fields[i]
+        if f.id == F_X_FORWARDED_PROTO:
+            return f.value_len == 5 and same_word(<const uint8_t*>p + f.value, b"https", 5)
+    return False
 
 
 # -- keys ----------------------------------------------------------------------------------

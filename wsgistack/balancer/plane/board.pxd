@@ -16,6 +16,7 @@ cdef enum:
     LATENCY_BUCKETS = 64         # bucket i counts requests of [2**(i/2), 2**((i+1)/2)) microseconds
     BUDGET_MARKS = 11            # seconds, see budget.pyx
     LIMIT_SLOTS = 64
+    BUCKETS = 32                 # counters of a service's, see balancer/split.py
     TOP_KEYS = 32                # of a limit and worker, by refusals
 
 
@@ -65,6 +66,8 @@ cdef struct ServiceCount:        # one worker's view of one service
     uint64_t cache_bypasses      # personal: straight to the pool
     uint64_t cache_fallbacks     # hops that the keeper could not take, and the pool did
     uint64_t denied              # its client is on the deny_file; where log_only is on they pass
+    uint64_t buckets[BUCKETS]    # requests by the bucket of their visitor, 0: none
+    uint64_t strayed             # those that found no place in its pool
     uint64_t responses[6]        # by class, index status // 100
     uint64_t latency[LATENCY_BUCKETS]
     uint64_t latency_us          # their sum

@@ -17,7 +17,7 @@ from wsgistack.balancer.outside import Outcomes
 from wsgistack.balancer.plane.limit_units import count_places, find_stamps, forget_stamps
 from wsgistack.balancer.plane.ready_table import LEAST_BYTES
 
-MAGIC = b"wsgistk7"
+MAGIC = b"wsgistk8"
 LANE_NAMES = ("normal", "highpri", "lowpri")  # as queues.pxd numbers them
 # The class body below would take the bare names for its own.
 SIZES = {"nodes": NODE_SLOTS, "keeper": KEEPER_ROW, "services": SERVICE_SLOTS, "workers": MAX_WORKERS, "latency": LATENCY_BUCKETS,
@@ -211,9 +211,10 @@ cdef class Board:
         out = dict.fromkeys(
             ("requests", "refused", "retries", "unbudgeted", "bytes_in", "bytes_out", "accepted",
              "cache_hits", "cache_hops", "cache_bypasses", "cache_fallbacks", "denied",
-             "client_connections", "in_flight", "waiting", "latency_us"), 0)
+             "client_connections", "in_flight", "waiting", "latency_us", "strayed"), 0)
         responses = {i: 0 for i in range(1, 6)}
         latency = [0] * LATENCY_BUCKETS
+        buckets = [0] * BUCKETS
         for w in range(self.workers):
             c = &self.block(w).services[<int>slot]
             out["requests"] += c.requests
@@ -232,12 +233,16 @@ cdef class Board:
             out["in_flight"] += c.in_flight
             out["waiting"] += c.waiting
             out["latency_us"] += c.latency_us
+            out["strayed"] += c.strayed
+            for i in range(BUCKETS):
+                buckets[i] += c.buckets[i]
             for i in range(1, 6):
                 responses[i] += c.responses[i]
             for i in range(LATENCY_BUCKETS):
                 latency[i] += c.latency[i]
         out["responses"] = responses
         out["latency"] = latency
+        out["buckets"] = buckets
         out["queue"] = {name: self.lane(slot, i) for i, name in enumerate(LANE_NAMES)}
         return out
 

@@ -5,6 +5,7 @@ from wsgistack.balancer.plane.kernels cimport Ring
 from wsgistack.balancer.plane.networks cimport Cidr
 
 cdef int fill_sticky(Service* s, dict settings, dict tokens) except -1
+cdef char* make_tokens(Pool* pool, dict tokens) except NULL      # of sticky cookies, zeros for none
 cdef int fill_service(Service* s, dict settings, list insert, list remove, object listen) except -1
 cdef int fill_node(Node* n, str address, object connect, int slot) except -1
 cdef Pool* make_pool(int size) except NULL

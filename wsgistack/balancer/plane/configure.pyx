@@ -231,17 +231,23 @@ cdef int fill_sticky(Service* s, dict settings, dict tokens) except -1:
     s.sticky_name_len = len(name)
     s.sticky_ttl_s = math.ceil(settings["sticky_ttl"])
     s.sticky = STICKY.index(settings["sticky"])
-    if s.pool == NULL:
-        return 0
-    s.tokens = <char*>calloc(s.pool.n + 1, TOKEN_BYTES)
-    if s.tokens == NULL:
-        raise MemoryError
-    for i in range(s.pool.n if tokens else 0):
-        token = tokens[s.pool.members[i].node.address.decode()].encode()
-        if len(token) != TOKEN_BYTES:
-            raise ValueError(f"a sticky token of {len(token)} bytes")
-        memcpy(s.tokens + i * TOKEN_BYTES, <const char*>token, TOKEN_BYTES)
+    if s.pool != NULL:
+        s.tokens = make_tokens(s.pool, tokens)
     return 0
+
+
+cdef char* make_tokens(Pool* pool, dict tokens) except NULL:
+    cdef char* made = <char*>calloc(pool.n + 1, TOKEN_BYTES)
+    cdef unsigned int i
+    if made == NULL:
+        raise MemoryError
+    for i in range(pool.n if tokens else 0):
+        token = tokens[pool.members[i].node.address.decode()].encode()
+        if len(token) != TOKEN_BYTES:
+            free(made)
+            raise ValueError(f"a sticky token of {len(token)} bytes")
+        memcpy(made + i * TOKEN_BYTES, <const char*>token, TOKEN_BYTES)
+    return made
 
 
 cdef int fill_mark(Mark* mark, str name, str contents) except -1:

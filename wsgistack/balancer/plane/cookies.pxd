@@ -10,7 +10,7 @@ cdef bint next_piece(const uint8_t* p, uint32_t* i, uint32_t n, Span* out) noexc
 # Find the first cookie of that name in the value p[0:n] of a Cookie field; *out is its value. False: it is not there.
 cdef bint find_cookie(const uint8_t* p, uint32_t n, const char* name, uint32_t name_len, Span* out) noexcept nogil
 # Write the value of a Cookie field without the cookies of that name; return the bytes, at most 3 / 2 of n, for "; "
-# comes between any two.
+# comes between any two. `out` may be p, where it was written by this before.
 cdef uint32_t write_cookies_without(const uint8_t* p, uint32_t n, const char* name, uint32_t name_len, char* out) noexcept nogil
 # The same search in the value of a Set-Cookie field, which sets one cookie and then says things about it.
 cdef bint find_set_cookie(const uint8_t* p, uint32_t n, const char* name, uint32_t name_len, Span* out) noexcept nogil

@@ -5,7 +5,7 @@ gets it back like that.
 """
 
 from libc.stdint cimport uint8_t, uint32_t
-from libc.string cimport memchr, memcmp, memcpy
+from libc.string cimport memchr, memcmp, memcpy, memmove
 
 from wsgistack.balancer.plane.message cimport F_SET_COOKIE, Field, Head
 from wsgistack.balancer.plane.octets cimport Span, is_blank
@@ -75,7 +75,7 @@ cdef uint32_t write_cookies_without(const uint8_t* p, uint32_t n, const char* na
         if size:
             memcpy(out + size, b"; ", 2)
             size += 2
-        memcpy(out + size, p + piece.start, piece.end - piece.start)
+        memmove(out + size, p + piece.start, piece.end - piece.start)
         size += piece.end - piece.start
     return size
 

@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from wsgistack.balancer.plane.blake2b cimport Blake2b
 from wsgistack.balancer.plane.board cimport LANES, MAX_WORKERS, SERVICE_SLOTS, BoardView, ServiceCount
 from wsgistack.balancer.plane.buf cimport Buf
 from wsgistack.balancer.plane.exchange cimport Exchange
@@ -31,6 +32,7 @@ cdef enum:
     LINE_BYTES = 512
     LOG_BYTES = 131072           # of the access log, until the next tick
     MAX_DELAYS = 24              # of error_retry_schedule, see balancer/retry.py
+    MOST_SHARES = 8              # of a split, see balancer/split.py
 
 
 cdef struct Endpoint:            # first member of everything that epoll knows
@@ -92,6 +94,27 @@ cdef struct Pool:
     Columns ready                # the candidates of a normal request, see pick.pyx
 
 
+cdef struct Share:               # a bucket of a split, see split.pyx
+    Pool* pool
+    char* tokens                 # TOKEN_BYTES for each member of the pool
+    uint64_t end                 # in 32-bit fractions
+    uint32_t number              # balancer/split.bucket_number
+    uint32_t cell                # its counter
+
+
+cdef struct Split:
+    uint8_t by                   # SplitBy
+    uint8_t cookie_len
+    uint8_t name_len
+    char cookie[NAME_BYTES]      # of our own
+    char name[NAME_BYTES]        # of the field (lower case) or the cookie that names a visitor
+    uint32_t max_age_s
+    Blake2b draw                 # where a visitor stands
+    Blake2b mark                 # what signs his cookie
+    uint32_t n
+    Share shares[MOST_SHARES]
+
+
 cdef struct Lane:                # waiting requests of one class in the order of their age
     Exchange* head
     Exchange* tail
@@ -149,6 +172,7 @@ cdef struct Service:
     Gate* gate                   # NULL: nothing limits it
     PageRules* pages             # NULL: it has no page cache
     Pool* keeper                 # of that cache
+    Split* split                 # NULL: all go to its pool
 
 
 cdef struct Listener:

@@ -132,6 +132,8 @@ cdef struct Exchange:
     uint32_t up_head             # bytes of `up` that are the head
     uint8_t way                  # page_rules.Way
     uint8_t inner                # the keeper asks, see Client
+    uint8_t strayed              # it goes to the service's pool, for its bucket's has no place
+    uint32_t bucket              # its number, 0: none; see split.pyx
     uint8_t insert_if_set        # `insert` goes only with an answer that sets a cookie anyway
     Lease* leases                # places of limits of concurrency that it holds
     uint32_t n_leases

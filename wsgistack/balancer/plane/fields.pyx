@@ -23,6 +23,7 @@ from wsgistack.balancer.plane.faults cimport (
 )
 from wsgistack.balancer.plane.identity cimport is_identity
 from wsgistack.balancer.plane.message cimport (
+    F_BUCKET,
     F_CONNECTION,
     F_CONTENT_LENGTH,
     F_COOKIE,
@@ -108,6 +109,8 @@ cdef inline uint8_t own_id(const uint8_t* p, uint32_t n) noexcept nogil:
     if n == 16:
         if first == c"p":
             return known(p, n, b"proxy-connection", F_PROXY_CONNECTION)
+        if first == c"w":
+            return known(p, n, b"wsgistack-bucket", F_BUCKET)
         if first != c"x":
             return F_OTHER
         return known(p, n, b"x-forwarded-host", F_X_FORWARDED_HOST) | known(p, n, b"x-forwarded-port", F_X_FORWARDED_PORT)

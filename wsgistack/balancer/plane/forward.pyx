@@ -12,10 +12,10 @@ written anew, for the pool.
 """
 
 from libc.stdint cimport uint32_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy, memset, strlen
 
 from wsgistack.balancer.plane.buf cimport Buf, buf_append, buf_data, buf_len, buf_release
-from wsgistack.balancer.plane.core cimport Client, Core, Service, service_counts
+from wsgistack.balancer.plane.core cimport Client, Core, Pool, Service, Share, service_counts
 from wsgistack.balancer.plane.exchange cimport WHY_NO_MEMORY, WHY_NONE, Exchange, ex_forward
 from wsgistack.balancer.plane.keys cimport set_key
 from wsgistack.balancer.plane.octets cimport is_blank
@@ -23,6 +23,7 @@ from wsgistack.balancer.plane.page_rules cimport WAY_FALLBACK, WAY_HOP
 from wsgistack.balancer.plane.pages cimport pages_tell_fallback
 from wsgistack.balancer.plane.queues cimport queue_class
 from wsgistack.balancer.plane.request_id cimport identify
+from wsgistack.balancer.plane.split cimport pool_used, share_of
 from wsgistack.balancer.plane.sticky cimport STICKY_COOKIE, sticky_begin
 from wsgistack.balancer.plane.wire cimport (
     F_IDEMPOTENCY_KEY,
@@ -83,9 +84,19 @@ cdef void forward_begin(Client* c, const Head* h, const char* p, RequestRewrite*
 
 # -- the head ------------------------------------------------------------------------------
 
+cdef void leave_out_split(Client* c, RequestRewrite* r) noexcept nogil:
+    # The cookie is ours, and makes no page another one.
+    r.split_cookie = c.service.split.cookie
+    r.split_cookie_len = c.service.split.cookie_len
+
+
 cdef void to_keeper(Client* c, RequestRewrite* r) noexcept nogil:
     cdef Service* s = c.service
+    cdef const Share* share = share_of(s, c.ex)
     r.keep_alive = 1
+    if share != NULL:
+        r.bucket = share.pool.name
+        r.bucket_len = <uint32_t>strlen(share.pool.name)
     if s.sticky == STICKY_COOKIE and (c.ex.method_id == M_GET or c.ex.method_id == M_HEAD):
         r.cookie = s.sticky_name
         r.cookie_len = s.sticky_name_len
@@ -94,6 +105,9 @@ cdef void to_keeper(Client* c, RequestRewrite* r) noexcept nogil:
 cdef void to_pool(Client* c, const Head* h, const char* p, RequestRewrite* r) noexcept nogil:
     cdef Exchange* ex = c.ex
     cdef Service* s = c.service
+    cdef Pool* pool = pool_used(s, ex)
+    if s.split != NULL:
+        leave_out_split(c, r)
     r.insert = s.insert
     r.insert_len = s.insert_len
     r.remove = s.remove
@@ -107,8 +121,10 @@ cdef void to_pool(Client* c, const Head* h, const char* p, RequestRewrite* r) no
     ex.watch_error = s.n_delays > 0 and (ex.method_id == M_GET or ex.method_id == M_HEAD)
     if s.marked:
         queue_class(c, h, p)
-    if s.pool != NULL and s.pool.keyed:
-        set_key(c, s.pool, h, p)
+    if pool == NULL or not pool.keyed:
+        pool = s.pool            # in case it strays
+    if pool != NULL and pool.keyed:
+        set_key(c, pool, h, p)
 
 
 cdef int keep_raw(Exchange* ex, const Head* h, const char* p, const RequestRewrite* r) noexcept nogil:
@@ -122,6 +138,8 @@ cdef int forward_head(Client* c, const Head* h, const char* p, RequestRewrite* r
     ex.idempotent |= c.service.retry_keyed and h.seen >> F_IDEMPOTENCY_KEY & 1
     if ex.way == WAY_HOP:
         to_keeper(c, r)
+        if c.service.split != NULL:
+            leave_out_split(c, r)
         if keep_raw(ex, h, p, r) != 0:
             return WHY_NO_MEMORY
         service_counts(c).cache_hops += 1

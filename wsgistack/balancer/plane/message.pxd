@@ -36,6 +36,7 @@ cdef enum FieldId:
     F_USER_AGENT
     F_TRACEPARENT
     F_X_REQUEST_ID
+    F_BUCKET                     # Wsgistack-Bucket: ours alone, see split.pyx
     F_UNDERSCORE                 # any name that holds "_": dropped, WSGI can not tell it from "-"
 
 
@@ -114,6 +115,10 @@ cdef struct RequestRewrite:
     uint32_t remove_len
     const char* cookie           # a cookie to take out, by name
     uint32_t cookie_len          # 0: none
+    const char* split_cookie     # and another one
+    uint32_t split_cookie_len
+    const char* bucket           # for Wsgistack-Bucket
+    uint32_t bucket_len          # 0: none
     const char* request_id       # written as X-Request-Id, instead of any that came
     uint32_t request_id_len      # 0: those that came go on
     const char* authority        # what Host says when the request names none: the service's own address

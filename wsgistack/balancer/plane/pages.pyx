@@ -98,6 +98,8 @@ cdef int judge_cookie(const Client* c, const PageRules* rules, const char* name,
     cdef uint32_t i
     if c.service.sticky == STICKY_COOKIE and n == c.service.sticky_name_len and memcmp(name, c.service.sticky_name, n) == 0:
         return NOBODYS           # ours: nobody behind the hop sees it
+    if c.service.split != NULL and n == c.service.split.cookie_len and memcmp(name, c.service.split.cookie, n) == 0:
+        return NOBODYS
     if n > LONGEST_COOKIE:
         return MINE
     for i in range(n):
@@ -207,6 +209,9 @@ cdef int way_of(Client* c, const Head* h, const char* p, Claimed* out) noexcept 
     if (h.method_id == M_GET or h.method_id == M_HEAD) and not c.ex.req_done:
         out.why = b"body"
         return WAY_BYPASS
+    if c.ex.bucket and not c.service.pages.for_guests and is_safe(h):
+        out.why = b"split"       # such a cache has one page for all
+        return WAY_BYPASS
     return WAY_HOP if judge(c, h, p, out) == WAY_HOP or not is_safe(h) else WAY_BYPASS
 
 
@@ -232,7 +237,7 @@ cdef int answer_ready(Client* c, const Head* h, const char* p, const Claimed* as
     cdef ReadyPage page
     cdef char key[READY_KEY]
     cdef int64_t now_ms = <int64_t>core.epoch_ms
-    cdef uint32_t n = ready_make_key(key, c.service.slot, asked.https, p + h.host, h.host_len, p + h.target, h.target_len,
+    cdef uint32_t n = ready_make_key(key, c.service.slot | c.ex.bucket << 8, asked.https, p + h.host, h.host_len, p + h.target, h.target_len,
                                      asked.encoding, asked.encoding_len)
     if n == 0 or not ready_find(core.ready, key, n, &page) or now_ms >= page.expires_ms or now_ms < page.born_ms:
         return 0

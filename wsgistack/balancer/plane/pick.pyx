@@ -221,6 +221,16 @@ cdef int pool_has_room(Core* core, const Pool* pool) noexcept nogil:
     return 1
 
 
+cdef int pool_is_free(Core* core, const Pool* pool) noexcept nogil:
+    cdef const Member* m
+    cdef uint32_t i
+    for i in range(pool.n):
+        m = &pool.members[i]
+        if m.usable and not m.draining and not is_held(core, m) and not is_full(core, m):
+            return 1
+    return 0
+
+
 cdef int has_other(const Pool* pool, const Exchange* ex) noexcept nogil:
     cdef const Member* m
     cdef uint32_t i

@@ -21,7 +21,7 @@ from wsgistack.balancer.plane.core cimport KIND_WAKE, Client, Core, Lane, Mark, 
 from wsgistack.balancer.plane.exchange cimport Exchange
 from wsgistack.balancer.plane.keys cimport find_cookie_sent
 from wsgistack.balancer.plane.message cimport Head
-from wsgistack.balancer.plane.pick cimport pool_has_room
+from wsgistack.balancer.plane.pick cimport pool_has_room, pool_is_free
 
 cdef enum:
     SLACK_US = 5000              # by which a worker's own request may be younger: a wake-up each would cost more
@@ -259,6 +259,17 @@ cdef int give_turn(Core* core, Service* s, int lane) noexcept nogil:
     return 0
 
 
+cdef int service_has_room(Core* core, const Service* s) noexcept nogil:
+    cdef uint32_t i
+    if pool_has_room(core, s.pool):
+        return 1
+    if s.split != NULL:
+        for i in range(s.split.n):
+            if pool_is_free(core, s.split.shares[i].pool):
+                return 1
+    return 0
+
+
 cdef int serve_one(Core* core, int only_ours) noexcept nogil:
     # The oldest of the services' next ones. 0: there is no place, or it is another worker's.
     cdef uint32_t slot, worker = 0, whose = 0
@@ -271,7 +282,7 @@ cdef int serve_one(Core* core, int only_ours) noexcept nogil:
         if s == NULL:
             continue
         lane = choose_lane(core, s, only_ours)
-        if lane == NOBODY or not pool_has_room(core, s.pool):
+        if lane == NOBODY or not service_has_room(core, s):
             continue
         age = find_oldest(core, s, lane, only_ours, &worker)
         if age < oldest:

@@ -19,6 +19,8 @@ from wsgistack.balancer.plane.core cimport (
     Conn,
     Core,
     Node,
+    Service,
+    Share,
     client_counts,
     node_unref,
     service_counts,
@@ -55,6 +57,7 @@ from wsgistack.balancer.plane.forward cimport forward_past_keeper
 from wsgistack.balancer.plane.gate cimport gate_release
 from wsgistack.balancer.plane.own_answer cimport ex_answer
 from wsgistack.balancer.plane.page_rules cimport WAY_HOP
+from wsgistack.balancer.plane.pick cimport pool_is_free
 from wsgistack.balancer.plane.pipes cimport (
     SPLICE_OK,
     SPLICE_SINK_ERROR,
@@ -74,6 +77,7 @@ from wsgistack.balancer.plane.retry cimport (
     FAILED_STATUS,
     FAILED_TIMEOUT,
 )
+from wsgistack.balancer.plane.split cimport share_of
 from wsgistack.balancer.plane.sticky cimport sticky_absorb, sticky_drop, sticky_prepare
 from wsgistack.balancer.plane.timers cimport timer_at_most
 from wsgistack.balancer.plane.upstream cimport (
@@ -215,6 +219,11 @@ cdef void answer_no_node(Client* c) noexcept nogil:
         relay_fail(c, 502, why)
 
 
+cdef int bucket_is_free(Core* core, const Service* s, const Exchange* ex) noexcept nogil:
+    cdef const Share* share = share_of(s, ex)
+    return share != NULL and pool_is_free(core, share.pool)
+
+
 cdef int find_node(Client* c, Exchange* ex) noexcept nogil:
     cdef int r
     cdef Core* core = c.ep.core
@@ -233,7 +242,8 @@ cdef int find_node(Client* c, Exchange* ex) noexcept nogil:
             relay_fail(c, 503, WHY_QUEUE_TIMEOUT)
             return 1
         r = up_acquire(core, c, ex)
-    elif ex.way != WAY_HOP and c.service.pool != NULL and c.service.pool.capped and queue_is_ahead(core, c.service):
+    elif (ex.way != WAY_HOP and c.service.pool != NULL and c.service.pool.capped and queue_is_ahead(core, c.service)
+            and not bucket_is_free(core, c.service, ex)):
         r = ACQUIRED_FULL
     else:
         r = up_acquire(core, c, ex)

@@ -3,7 +3,7 @@ from wsgistack.balancer.plane.message cimport HEAD_RESERVE, Head, RequestRewrite
 
 cdef inline size_t request_room(const Head* h, const RequestRewrite* r) noexcept nogil:
     # Cookies that are written anew may grow: "; " comes between any two.
-    cdef size_t cookies = h.size if r.cookie_len else 0
+    cdef size_t cookies = h.size if r.cookie_len or r.split_cookie_len else 0
     return h.size + cookies + r.insert_len + <size_t>3 * r.peer_len + r.authority_len + HEAD_RESERVE
 
 

@@ -13,6 +13,7 @@ from wsgistack.balancer.plane.message cimport (
     BODY_AS_TOLD,
     BODY_CHUNKED,
     BODY_LENGTH,
+    F_BUCKET,
     F_CONTENT_LENGTH,
     F_COOKIE,
     F_EXPECT,
@@ -33,7 +34,7 @@ from wsgistack.balancer.plane.message cimport (
 from wsgistack.balancer.plane.octets cimport SPACE, is_token, lower, put, put_number
 
 cdef enum:
-    OURS = 1 << F_HOST | 1 << F_CONTENT_LENGTH | 1 << F_EXPECT
+    OURS = 1 << F_HOST | 1 << F_CONTENT_LENGTH | 1 << F_EXPECT | 1 << F_BUCKET
     FORWARDED = (1 << F_FORWARDED | 1 << F_X_FORWARDED_FOR | 1 << F_X_FORWARDED_HOST | 1 << F_X_FORWARDED_PROTO
                  | 1 << F_X_FORWARDED_PORT | 1 << F_IDENTITY)
 
@@ -159,6 +160,13 @@ cdef char* put_identity(char* out, const Head* h, const char* p, const RequestRe
     return put_forwarded(out, h, p, r)
 
 
+cdef uint32_t put_others(const uint8_t* p, uint32_t n, const RequestRewrite* r, char* out) noexcept nogil:
+    if not r.split_cookie_len:
+        return write_cookies_without(p, n, r.cookie, r.cookie_len, out)
+    n = write_cookies_without(p, n, r.split_cookie, r.split_cookie_len, out)
+    return write_cookies_without(<const uint8_t*>out, n, r.cookie, r.cookie_len, out) if r.cookie_len else n
+
+
 cdef char* put_cookies(char* out, const Head* h, const char* p, const RequestRewrite* r) noexcept nogil:
     # A Cookie of which nothing is left is not written.
     cdef const Field* f
@@ -167,7 +175,7 @@ cdef char* put_cookies(char* out, const Head* h, const char* p, const RequestRew
         f = &h.fields[i]
         if f.id != F_COOKIE or f.drop or (r.remove_len and is_removed(p, f, r.remove, r.remove_len)):
             continue
-        size = write_cookies_without(<const uint8_t*>p + f.value, f.value_len, r.cookie, r.cookie_len, out + 8)
+        size = put_others(<const uint8_t*>p + f.value, f.value_len, r, out + 8)
         if size:
             memcpy(out, b"Cookie: ", 8)
             out = put(out + 8 + size, b"\r\n", 2)
@@ -192,13 +200,15 @@ cdef size_t write_request_head(const Head* h, const char* p, const RequestRewrit
         left_out |= (1 << F_X_FORWARDED_FOR | 1 << F_FORWARDED) if r.trusted else FORWARDED
     if r.framing != BODY_CHUNKED:
         left_out |= 1 << F_TRAILER
-    if r.cookie_len:
+    if r.cookie_len or r.split_cookie_len:
         left_out |= 1 << F_COOKIE
     if r.request_id_len:
         left_out |= 1 << F_X_REQUEST_ID
     out = put_fields(out, h, p, left_out, FORWARDED if r.inner else 0, r.remove, r.remove_len)
-    if r.cookie_len:
+    if r.cookie_len or r.split_cookie_len:
         out = put_cookies(out, h, p, r)
+    if r.bucket_len:
+        out = put(put(put(out, b"Wsgistack-Bucket: ", 18), r.bucket, r.bucket_len), b"\r\n", 2)
     if r.request_id_len:
         out = put(out, b"X-Request-Id: ", 14)
         out = put(put(out, r.request_id, r.request_id_len), b"\r\n", 2)

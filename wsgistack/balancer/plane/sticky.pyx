@@ -12,46 +12,34 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcmp
 
+from wsgistack.balancer.plane.asker cimport came_by_https
 from wsgistack.balancer.plane.cookies cimport find_cookie
-from wsgistack.balancer.plane.core cimport LINE_BYTES, TOKEN_BYTES, Client, Conn, Core, Node, Service, node_unref
+from wsgistack.balancer.plane.core cimport LINE_BYTES, TOKEN_BYTES, Client, Conn, Core, Node, Pool, Service, node_unref
 from wsgistack.balancer.plane.exchange cimport Exchange
 from wsgistack.balancer.plane.learned cimport learned_find, learned_key, learned_store
-from wsgistack.balancer.plane.octets cimport Span, same_word
-from wsgistack.balancer.plane.wire cimport F_COOKIE, F_X_FORWARDED_PROTO, Field, Head, RequestRewrite
+from wsgistack.balancer.plane.octets cimport Span
+from wsgistack.balancer.plane.split cimport pool_used, tokens_used
+from wsgistack.balancer.plane.wire cimport F_COOKIE, Field, Head, RequestRewrite
 
 
-cdef Node* node_of_token(const Service* s, const uint8_t* token, uint32_t n) noexcept nogil:
+cdef Node* node_of_token(const Pool* pool, const char* tokens, const uint8_t* token, uint32_t n) noexcept nogil:
     cdef uint32_t i
-    if s.pool == NULL or n != TOKEN_BYTES:
+    if pool == NULL or n != TOKEN_BYTES:
         return NULL
-    for i in range(s.pool.n):
-        if memcmp(s.tokens + i * TOKEN_BYTES, token, TOKEN_BYTES) == 0:
-            return s.pool.members[i].node
+    for i in range(pool.n):
+        if memcmp(tokens + i * TOKEN_BYTES, token, TOKEN_BYTES) == 0:
+            return pool.members[i].node
     return NULL
 
 
-cdef Node* node_of_id(const Service* s, uint32_t id) noexcept nogil:
+cdef Node* node_of_id(const Pool* pool, uint32_t id) noexcept nogil:
     cdef uint32_t i
-    if s.pool == NULL or id == 0:
+    if pool == NULL or id == 0:
         return NULL
-    for i in range(s.pool.n):
-        if s.pool.members[i].node.id == id:
-            return s.pool.members[i].node
+    for i in range(pool.n):
+        if pool.members[i].node.id == id:
+            return pool.members[i].node
     return NULL
-
-
-cdef bint came_by_https(const Client* c, const Head* h, const char* p) noexcept nogil:
-    cdef const Field* f
-    cdef uint32_t i
-    if c.https:
-        return True
-    if not c.trusted:
-        return False
-    for i in range(h.n_fields):
-        f = &h.fields[i]
-        if f.id == F_X_FORWARDED_PROTO:
-            return f.value_len == 5 and same_word(<const uint8_t*>p + f.value, b"https", 5)
-    return False
 
 
 cdef void sticky_begin(Client* c, const Head* h, const char* p, RequestRewrite* r) noexcept nogil:
@@ -78,10 +66,10 @@ cdef void sticky_begin(Client* c, const Head* h, const char* p, RequestRewrite* 
         if s.sticky == STICKY_COOKIE:
             r.cookie = s.sticky_name
             r.cookie_len = s.sticky_name_len
-            node = node_of_token(s, q + value.start, value.end - value.start)
+            node = node_of_token(pool_used(s, ex), tokens_used(s, ex), q + value.start, value.end - value.start)
         elif value.end > value.start:
             ex.sticky_key = learned_key(core.board.learned, s.slot, <const char*>q + value.start, value.end - value.start)
-            node = node_of_id(s, learned_find(core.board.learned, ex.sticky_key, <uint32_t>(core.now_ms // 1000), s.sticky_ttl_s))
+            node = node_of_id(pool_used(s, ex), learned_find(core.board.learned, ex.sticky_key, <uint32_t>(core.now_ms // 1000), s.sticky_ttl_s))
     if node != NULL:
         node.refs += 1
         ex.sticky_node = node
@@ -103,13 +91,14 @@ cdef void write_set_cookie(Client* c, const char* token) noexcept nogil:
 cdef void sticky_prepare(Client* c, Conn* conn) noexcept nogil:
     cdef Exchange* ex = c.ex
     cdef Service* s = c.service
+    cdef const Pool* pool = pool_used(s, ex)
     cdef uint32_t i
     ex.insert_len = 0
-    if ex.sticky != STICKY_COOKIE or s.sticky != STICKY_COOKIE or ex.sticky_node == conn.node or s.pool == NULL:
+    if ex.sticky != STICKY_COOKIE or s.sticky != STICKY_COOKIE or ex.sticky_node == conn.node or pool == NULL:
         return
-    for i in range(s.pool.n):
-        if s.pool.members[i].node == conn.node:
-            write_set_cookie(c, s.tokens + i * TOKEN_BYTES)
+    for i in range(pool.n):
+        if pool.members[i].node == conn.node:
+            write_set_cookie(c, tokens_used(s, ex) + i * TOKEN_BYTES)
             return
 
 

@@ -26,6 +26,7 @@ cdef class Tables:
     cdef drop_nodes(self, set wanted)
     cdef put_service(self, str name, dict spec)
     cdef put_gate(self, Service* s, dict spec, dict limits)
+    cdef put_split(self, Service* s, dict spec)
     cdef drop_gate(self, Service* s)
     cdef take_lists(self, dict texts)
     cdef put_pages(self, Service* s, dict spec, dict snapshot)

@@ -38,6 +38,7 @@ from wsgistack.balancer.plane.gate cimport gate_time
 from wsgistack.balancer.plane.gate_build cimport free_gate, make_gate
 from wsgistack.balancer.plane.pages_build cimport free_page_rules, make_page_rules
 from wsgistack.balancer.plane.pick cimport FOUND_NODE, give_place, prepare_pool, take_place
+from wsgistack.balancer.plane.split_build cimport free_split, make_split
 from wsgistack.balancer.plane.upstream cimport up_close, up_close_idle
 
 from wsgistack.balancer.plane.kernels import KERNELS
@@ -94,6 +95,7 @@ cdef class Tables:
             self.service(name).pool = NULL
             self.drop_pages(self.service(name))
             self.drop_gate(self.service(name))
+            self.put_split(self.service(name), None)
         self.drop_services({n for n, s in proxies.items() if s["enabled"]})
         for pointer in old.values():
             free_pool(<Pool*><size_t>pointer)
@@ -197,7 +199,14 @@ cdef class Tables:
         if spec["pool"] is not None:
             s.pool = <Pool*><size_t>self.pools[spec["pool"]]
         fill_sticky(s, spec["settings"], spec["tokens"])
+        self.put_split(s, spec.get("split"))
         s.closing = not spec["enabled"]
+
+    cdef put_split(self, Service* s, dict spec):
+        free_split(s.split)
+        s.split = NULL
+        if spec is not None:
+            s.split = make_split(spec, self.pools)
 
     cdef put_gate(self, Service* s, dict spec, dict limits):
         settings = spec["settings"]
@@ -295,6 +304,7 @@ cdef class Tables:
         for pointer in self.services.values():
             self.core.services[(<Service*><size_t>pointer).slot] = NULL
             self.drop_gate(<Service*><size_t>pointer)
+            self.put_split(<Service*><size_t>pointer, None)
             self.drop_pages(<Service*><size_t>pointer)
             service_unref(<Service*><size_t>pointer)
         self.services = {}

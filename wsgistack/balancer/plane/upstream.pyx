@@ -35,6 +35,7 @@ from wsgistack.balancer.plane.core cimport (
     Node,
     Pool,
     Service,
+    Share,
     core_event,
     core_random,
     endpoint_bury,
@@ -63,6 +64,7 @@ from wsgistack.balancer.plane.exchange cimport (
 from wsgistack.balancer.plane.net cimport EV_ERR, EV_HUP, EV_IN, EV_OUT, EV_RDHUP
 from wsgistack.balancer.plane.page_rules cimport WAY_HOP
 from wsgistack.balancer.plane.pick cimport FOUND_FULL, FOUND_NODE, FOUND_NONE, give_place, has_other, take_place
+from wsgistack.balancer.plane.split cimport share_of, split_stray
 from wsgistack.balancer.plane.timers cimport timer_at_most, timer_cancel
 from wsgistack.balancer.plane.wire cimport M_OPTIONS
 
@@ -242,10 +244,35 @@ cdef int is_admitted(Core* core, const Pool* pool, Exchange* ex) noexcept nogil:
     return ex.is_admitted
 
 
-cdef int choose(Core* core, Service* service, Exchange* ex, Node** node) noexcept nogil:
-    cdef int found
+cdef int choose_of_bucket(Core* core, const Share* share, Client* client, Exchange* ex, Node** node) noexcept nogil:
+    cdef int found = FOUND_NONE
+    if share.pool.admits >= 100 or core_random(core) % 100 < share.pool.admits:
+        found = take_place(core, share.pool, ex, node)
+    if found == FOUND_NODE:
+        ex.strayed = 0
+    else:
+        split_stray(client)
+    return found
+
+
+cdef int choose(Core* core, Client* client, Exchange* ex, Node** node) noexcept nogil:
+    cdef Service* service = client.service
+    cdef const Share* share
+    cdef int found, of_bucket = FOUND_NONE
     if ex.way == WAY_HOP:
         return take_place(core, service.keeper, ex, node) if service.keeper != NULL else FOUND_NONE
+    if ex.bucket:
+        share = share_of(service, ex)
+        if share != NULL:
+            of_bucket = choose_of_bucket(core, share, client, ex, node)
+            if of_bucket == FOUND_NODE:
+                return FOUND_NODE
+    found = choose_of_service(core, service, ex, node)
+    return of_bucket if found == FOUND_NONE else found           # full is better than none: it waits
+
+
+cdef int choose_of_service(Core* core, Service* service, Exchange* ex, Node** node) noexcept nogil:
+    cdef int found
     if service.pool == NULL:
         return FOUND_NONE
     if not is_admitted(core, service.pool, ex):
@@ -260,7 +287,8 @@ cdef int choose(Core* core, Service* service, Exchange* ex, Node** node) noexcep
 
 
 cdef int up_has_other(Service* service, Exchange* ex) noexcept nogil:
-    return service.pool != NULL and has_other(service.pool, ex)
+    cdef const Share* share = share_of(service, ex)
+    return (share != NULL and has_other(share.pool, ex)) or (service.pool != NULL and has_other(service.pool, ex))
 
 
 cdef int up_acquire(Core* core, Client* client, Exchange* ex) noexcept nogil:
@@ -268,7 +296,7 @@ cdef int up_acquire(Core* core, Client* client, Exchange* ex) noexcept nogil:
     cdef Node* node = NULL
     cdef Conn* conn = NULL
     cdef int error = 0
-    cdef int found = choose(core, service, ex, &node)
+    cdef int found = choose(core, client, ex, &node)
     if found != FOUND_NODE:
         return ACQUIRED_FULL if found == FOUND_FULL else ACQUIRED_NONE
     engage(core, node, ex)

@@ -26,6 +26,7 @@ from wsgistack.balancer.plane.message cimport (
     CHUNK_TRAILERS,
     F_CONNECTION,
     F_CONTENT_LENGTH,
+    F_BUCKET,
     F_COOKIE,
     F_EXPECT,
     F_FORWARDED,

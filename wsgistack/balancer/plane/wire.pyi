@@ -63,6 +63,8 @@ def rewrite_request(
     authority: bytes = ...,
     cookie: bytes = ...,
     request_id: bytes = ...,
+    split_cookie: bytes = ...,
+    bucket: bytes = ...,
     max_fields: int = ...,
     max_bytes: int = ...,
     max_target: int = ...,

@@ -183,11 +183,12 @@ cdef uint64_t length_of(length):
 def rewrite_request(bytes data, *, bytes peer=b"192.0.2.1", peer_is_v6=False, trusted=False, blind=False,
                     https=False, keep_alive=True, websocket=None, framing=None, length=None, bytes insert=b"",
                     bytes remove=b"", bytes authority=b"www.example", bytes cookie=b"", bytes request_id=b"",
-                    **limits):
+                    bytes split_cookie=b"", bytes bucket=b"", **limits):
     """Return the head that a node gets; framing and websocket are as parsed unless told."""
     cdef RequestRewrite r
     cdef Copy given = Copy(data), out
     cdef size_t size
+    memset(&r, 0, sizeof(r))
     _limit(**limits)
     if not step(REQUEST, given):
         raise ValueError("the head is not complete")
@@ -209,6 +210,10 @@ def rewrite_request(bytes data, *, bytes peer=b"192.0.2.1", peer_is_v6=False, tr
     r.authority_len = len(authority)
     r.cookie = cookie
     r.cookie_len = len(cookie)
+    r.split_cookie = split_cookie
+    r.split_cookie_len = len(split_cookie)
+    r.bucket = bucket
+    r.bucket_len = len(bucket)
     r.request_id = request_id
     r.request_id_len = len(request_id)
     out = Copy(None, request_room(&head, &r))

@@ -27,7 +27,7 @@ def explain_(desk: Desk, line: Line) -> Reply:
     snapshot = Snapshot(pools=desk.estate.pools.publish(), services=desk.estate.services.publish())
     service = choose_service(snapshot, name)
     question = Question(found[2].upper(), found[3], parse_fields(found[5] or ""), _parse_peer(found[4] or ""))
-    slots = [] if service.pool is None else [node.slot for node in snapshot.pools[service.pool].nodes]
+    slots = [node.slot for pool in service.pools for node in snapshot.pools[pool].nodes]
     outcomes = desk.estate.stats.outcomes(slots)
     rows = {
         slot: Row(desk.estate.stats.node(slot)["in_flight"], outcome)

@@ -30,7 +30,7 @@ def show(desk: Desk, line: Line) -> Reply:
 
 
 def _all_pools(desk: Desk) -> list[str]:
-    users = [service.pool for service in desk.estate.services.publish().values()]
+    users = [pool for service in desk.estate.services.publish().values() for pool in service.pools]
     lines = []
     for name in sorted(desk.estate.pools.names()):
         lines.append(f"{name} nodes {len(desk.estate.pools.members(name))}")
@@ -93,7 +93,15 @@ def _pool_of(desk: Desk, service: Service) -> list[str]:
         return []
     members = desk.estate.pools.members(service.pool)
     nodes = [f"                {address:<21} {handed:7d}" for address, _, handed in members]
-    return [f"          pool: {service.pool}", "         nodes:", *nodes]
+    return [f"          pool: {service.pool}", "         nodes:", *nodes, *_split_of(desk, service)]
+
+
+def _split_of(desk: Desk, service: Service) -> list[str]:
+    if service.split is None:
+        return []
+    counts, strayed = desk.estate.stats.buckets(service.slot)
+    buckets = [f"                {name:<21} {counts[cell]:7d}" for name, cell in service.cells.items()]
+    return [f"         split: {service.split}", "       buckets:", *buckets, f"       strayed: {strayed}"]
 
 
 def nodes(desk: Desk, line: Line) -> Reply:

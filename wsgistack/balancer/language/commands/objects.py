@@ -65,7 +65,7 @@ def delete(desk: Desk, line: Line) -> Reply:
     services = desk.estate.services.publish().values()
     if kind == "pool":
         desk.estate.pools.check(name)
-        _check_unused(kind, name, [service.name for service in services if service.pool == name])
+        _check_unused(kind, name, [service.name for service in services if name in service.pools])
         desk.estate.pools.delete(name)
     elif kind == "limit":
         desk.estate.limits.get(name)

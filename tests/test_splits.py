@@ -1,0 +1,54 @@
+"""Shares of visitors: the right one, always the same, and nobody leaves one that grows."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wsgistack.errors import SettingError
+from wsgistack.splits import make_key, mark_of, parse_splits
+
+
+def test_shares_are_kept() -> None:
+    (split,) = parse_splits("button: green 30%, red 0.5%, blue 20%")
+    found = [split.bucket(b"secret", str(number).encode()) for number in range(20_000)]
+    shares = {name: round(found.count(name) / 200, 1) for name in ("green", "red", "blue", "")}
+    assert shares == pytest.approx({"green": 30, "red": 0.5, "blue": 20, "": 49.5}, abs=1.0)
+
+
+@given(st.binary(max_size=20), st.integers(1, 99))
+def test_nobody_leaves_a_bucket_that_grows(visitor: bytes, share: int) -> None:
+    (small,), (large,) = parse_splits(f"beta {share}%"), parse_splits(f"beta {share + 1}%")
+    assert small.bucket(b"s", visitor) in ("", large.bucket(b"s", visitor))
+
+
+def test_splits_know_nothing_of_each_other() -> None:
+    one, two = parse_splits("one: a 50%; two: a 50%")
+    both = sum(one.bucket(b"s", n) == two.bucket(b"s", n) for n in (str(i).encode() for i in range(10_000)))
+    assert both / 100 == pytest.approx(50, abs=3)
+
+
+@pytest.mark.parametrize(
+    ("split", "told"),
+    [
+        ("", "split: no bucket is given; it reads as 'beta 5%' or 'name: a 30%, b 30%'"),
+        ("beta", "split: 'beta' is not a bucket and its share, such as 'beta 5%'"),
+        ("beta 5", "split: 'beta 5' is not a bucket and its share, such as 'beta 5%'"),
+        ("beta 101%", "split: 'beta 101%' takes more than all, which is 100%"),
+        ("a 60%, b 50%", "split 'a': its buckets take 110 %, more than all"),
+        ("a 5%, a 5%", "split 'a': a bucket stands there twice"),
+        ("a 5%; a 5%", "split: two splits have the same name"),
+        ("x: ", "split: '' is not a bucket and its share, such as 'beta 5%'"),
+    ],
+)
+def test_what_is_no_split_is_refused(split: str, told: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        parse_splits(split)
+    assert str(caught.value) == told
+
+
+def test_what_is_drawn_and_signed_never_changes() -> None:
+    # Cookies that browsers have would be worth nothing, and everybody would change his bucket.
+    (split,) = parse_splits("beta 5%")
+    key = make_key("0123456789abcdef")
+    assert split.place(key, b"2b3ea1459fbaa920ca2620d6") == 1001908079
+    assert mark_of(key, "2b3ea1459fbaa920ca2620d6") == "1063a6534561455ec31bb9a2"

@@ -1,0 +1,117 @@
+"""Which part of the visitors gets what: the shares of a split, who is in which, and the cookie that keeps him there.
+
+A visitor's bucket is a pure function of the secret, the split's name and the visitor, so that every
+process and machine with the same secret says the same, and nobody who is in a share leaves when it grows.
+The component `buckets` and the balancer's split (compiled in balancer/plane/split.pyx) share this.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from wsgistack.errors import SettingError
+
+__all__ = [
+    "LEAST_SECRET",
+    "MARK_CHARACTERS",
+    "ONE",
+    "TOKEN_BYTES",
+    "WORD",
+    "Split",
+    "key_of",
+    "make_key",
+    "make_split",
+    "mark_of",
+    "parse_share",
+    "parse_splits",
+]
+
+WORD = r"[A-Za-z0-9_.-]{1,64}"
+SHARE = re.compile(rf"({WORD})\s+([0-9]{{1,3}}(?:\.[0-9]{{1,3}})?)\s*%")
+NAMED = re.compile(rf"\s*(?:({WORD})\s*:)?\s*(.*)", re.DOTALL)
+TOKEN_BYTES = 12
+MARK_CHARACTERS = 24
+LEAST_SECRET = 16  # characters
+ONE = 2**32
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """One split: its name, and its buckets with the upper end of each in 32-bit fractions."""
+
+    name: str
+    buckets: tuple[tuple[str, int], ...]
+
+    def place(self, key: bytes, visitor: bytes) -> int:
+        """Return where the visitor stands, from 0 to below ONE; always the same for the same arguments."""
+        digest = blake2b(visitor, digest_size=4, key=key, person=self.person).digest()
+        return int.from_bytes(digest, "big")
+
+    def bucket(self, key: bytes, visitor: bytes) -> str:
+        """Return the visitor's bucket, "" if none took him."""
+        at = self.place(key, visitor)
+        return next((name for name, end in self.buckets if at < end), "")
+
+    @property
+    def person(self) -> bytes:
+        """What sets its hashes apart from those of other splits."""
+        return blake2b(self.name.encode(), digest_size=16).digest()
+
+
+def make_key(secret: str) -> bytes:
+    """Return what hashes are keyed by; 32 bytes."""
+    return key_of(secret.encode())
+
+
+def key_of(secret: bytes) -> bytes:
+    """Return the same of bytes."""
+    return blake2b(secret, digest_size=32).digest()
+
+
+def mark_of(key: bytes, visitor: str) -> str:
+    """Return what the cookie says beside the visitor's token, so that nobody else can make one."""
+    return blake2b(visitor.encode(), key=key, person=b"visitor").hexdigest()[:MARK_CHARACTERS]
+
+
+def parse_splits(text: str) -> tuple[Split, ...]:
+    """Return the splits of `beta 5%` or `button: green 30%, red 30%; beta 5%`.
+
+    A split without a name is called as its first bucket.  Raises SettingError with what was met.
+    """
+    splits: list[Split] = []
+    for part in filter(str.strip, text.split(";")):
+        found = NAMED.fullmatch(part)
+        assert found is not None  # it matches anything
+        shares = [parse_share(share.strip()) for share in found[2].split(",")]
+        splits.append(make_split(found[1] or shares[0][0], shares))
+    if not splits:
+        raise SettingError("split: no bucket is given; it reads as 'beta 5%' or 'name: a 30%, b 30%'")
+    if len({split.name for split in splits}) < len(splits):
+        raise SettingError("split: two splits have the same name")
+    return tuple(splits)
+
+
+def make_split(name: str, shares: list[tuple[str, float]]) -> Split:
+    """Return the split of these (bucket, per cent); SettingError for more than all, or a bucket twice."""
+    total = sum(share for _, share in shares)
+    if total > 100:
+        raise SettingError(f"split '{name}': its buckets take {total:g} %, more than all")
+    if len({bucket for bucket, _ in shares}) < len(shares):
+        raise SettingError(f"split '{name}': a bucket stands there twice")
+    ends, taken = [], 0.0
+    for bucket, share in shares:
+        taken += share
+        ends.append((bucket, round(taken / 100 * ONE)))
+    return Split(name, tuple(ends))
+
+
+def parse_share(text: str) -> tuple[str, float]:
+    """Return the (bucket, per cent) of `beta 5%`."""
+    found = SHARE.fullmatch(text)
+    if found is None:
+        raise SettingError(f"split: '{text}' is not a bucket and its share, such as 'beta 5%'")
+    if float(found[2]) > 100:
+        raise SettingError(f"split: '{text}' takes more than all, which is 100%")
+    return found[1], float(found[2])
