@@ -100,6 +100,17 @@ def test_thousands_of_records_are_bounded_and_told(post: Post, server: NameServe
     assert post.said("resolve_bounded") == ["resolve_bounded name=app.example used=256 dropped=44"]
 
 
+def test_thousands_of_srv_records_are_bounded_and_told(post: Post, server: NameServer) -> None:
+    server.zone["_x._tcp.example.", "SRV"] = (60, [f"0 0 {n} app.example." for n in range(1, 301)])
+    server.zone["app.example.", "A"] = (60, ["10.0.0.1"])
+    post.do("server resolve_timeout = 5", "pool p add srv:_x._tcp.example")
+    with gevent.Timeout(20):
+        while not post.nodes():
+            gevent.sleep(0.01)
+    assert len(post.nodes()) == 256
+    assert post.said("resolve_bounded") == ["resolve_bounded name=srv:_x._tcp.example used=256 dropped=44"]
+
+
 def test_a_name_that_nobody_wants_is_not_asked_for_any_more(post: Post, server: NameServer) -> None:
     post.do("pool p add app.example")
     post.wait_for("10.0.0.1:80", "10.0.0.2:80")
@@ -140,14 +151,17 @@ def test_a_nodefile_is_followed_and_its_garbage_told(post: Post, tmp_path: Path)
 
 def test_of_much_garbage_some_is_told(post: Post, tmp_path: Path) -> None:
     file = tmp_path / "nodes"
-    file.write_text("garbage\n" * 500)
+    file.write_text("10.0.0.1\n")
     post.do(f"set p.nodefile = {file}")
+    post.wait_for("10.0.0.1:80")
+    file.write_text("garbage\n" * 500)
     with gevent.Timeout(10):
         while not post.said("nodefile_empty"):
             gevent.sleep(0.01)
     lines = post.said("nodefile_line")
     assert len(lines) == 21
     assert lines[-1] == f"nodefile_line at={file} suppressed=480"
+    assert post.nodes() == ["10.0.0.1:80"]
 
 
 def test_a_file_that_nobody_names_any_more_is_not_watched(post: Post, tmp_path: Path) -> None:

@@ -245,6 +245,13 @@ def test_a_nodefile_is_read_when_it_is_set_and_again_when_it_changes(pools: Pool
     assert not pools.absorb_nodefile(NodefileRead("/other", "10.0.0.9"))
 
 
+@pytest.mark.parametrize("text", ["", "# all gone\n", "garbage\n10.0.0.999\n", "\0\xff\n"])
+def test_a_nodefile_without_any_node_leaves_those_of_before(pools: Pools, text: str) -> None:
+    pools.set("b", "nodefile", "/nodes")
+    assert not pools.absorb_nodefile(NodefileRead("/nodes", text))
+    assert addresses(pools, "b") == ["10.0.0.1:80", "10.0.0.3:80", "10.0.0.4:80"]
+
+
 def test_a_nodefile_that_is_not_there_is_refused_when_it_is_set(pools: Pools) -> None:
     pools.set("b", "nodefile", "/nodes")
     with pytest.raises(CommandError, match=r"nodefile /nope: No such file or directory"):

@@ -95,6 +95,16 @@ def test_a_service_that_is_not_available_leads_nowhere(server: NameServer, resol
     assert resolver.resolve("srv:_off._tcp.app.example") == Answer((), detail="no target has an address")
 
 
+def test_srv_records_beyond_the_bound_are_counted_and_those_of_high_priority_kept(
+    server: NameServer, resolver: Resolver
+) -> None:
+    low, high = [f"9 0 {n} one.example." for n in range(1, 301)], ["1 0 9000 one.example."]
+    server.zone["_many._tcp.app.example.", "SRV"] = (30, low + high)
+    answer = resolver.resolve("srv:_many._tcp.app.example")
+    assert (len(answer.records), answer.dropped) == (256, 45)
+    assert answer.records[0] == Record("10.1.0.1", 9000, 1)
+
+
 def test_an_alias_into_another_zone_is_followed(server: NameServer, resolver: Resolver) -> None:
     server.zone["far.example.", "CNAME"] = (25, ["app.example."])
     del server.zone["app.example.", "A"]

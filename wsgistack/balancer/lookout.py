@@ -103,7 +103,7 @@ class Lookout:
         while self._names.get(name) in (gevent.getcurrent(), None):
             answer = resolver.resolve(name)
             before = self._control.lookup(name)
-            self._absorb(Resolved(name, answer.records, answer.detail))
+            self._absorb(Resolved(name, answer.records, answer.detail, answer.dropped))
             after = self._control.lookup(name)
             self._say_name(before, after)
             failures = 0 if answer.records else failures + 1

@@ -57,5 +57,7 @@ class Lookups:
             self._known[fact.name] = replace(before, detail=fact.detail or "no address")
             return False
         after = follow(before.records, fact.records)
-        self._known[fact.name] = Lookup(fact.name, after.records, now, kept=after.kept, dropped=after.dropped)
+        self._known[fact.name] = Lookup(
+            fact.name, after.records, now, kept=after.kept, dropped=after.dropped + fact.dropped
+        )
         return after.records != before.records

@@ -222,12 +222,14 @@ class ProbeResult:
 class Resolved:
     """What *name* leads to now: a host name, or srv: and the name of SRV records.
 
-    No *records*: the look-up failed, and *detail* says why.
+    No *records*: the look-up failed, and *detail* says why.  *dropped* records of the answer were not
+    followed to their addresses: it had too many.
     """
 
     name: str
     records: tuple[Record, ...]
     detail: str = ""
+    dropped: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -296,8 +296,13 @@ class Pools:
         return changed
 
     def absorb_nodefile(self, fact: NodefileRead) -> bool:
-        """Take in a nodefile that changed; return whether any pool has other nodes now."""
+        """Take in a nodefile that changed; return whether any pool has other nodes now.
+
+        A file without any node changes nothing: it is more often broken than meant.
+        """
         entries = {str(entry.address): entry for entry in parse_nodefile(fact.text)[0]}
+        if not entries:
+            return False
         changed = False
         for pool in self._pools.values():
             if pool.settings["nodefile"] == fact.path and pool.roster.filed != entries:

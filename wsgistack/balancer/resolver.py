@@ -38,11 +38,15 @@ FAMILIES = {"any": ("ipv4", "ipv6"), "both": ("ipv4", "ipv6"), "ipv4": ("ipv4",)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a look-up gave: records that hold for *ttl_s* seconds, or none and why."""
+    """What a look-up gave: records that hold for *ttl_s* seconds, or none and why.
+
+    *dropped*: SRV records beyond those whose targets were looked up.
+    """
 
     records: tuple[Record, ...]
     ttl_s: float = 0.0
     detail: str = ""
+    dropped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +184,8 @@ class Resolver:
 
     def _follow_targets(self, found: list[Any], ttl_s: float, config: _Servers) -> Answer:
         # "." as the target says that the service is decidedly not available (RFC 2782).
-        wanted = sorted((r for r in found if r.target != dns.name.root), key=_rank)[:MOST_RECORDS]
+        there = sorted((r for r in found if r.target != dns.name.root), key=_rank)
+        wanted = there[:MOST_RECORDS]
         places = {record.target for record in wanted}
         pool = Pool(TARGETS_AT_ONCE)
         addresses = dict(pool.imap_unordered(lambda target: (target, self._target(target, config)), places))
@@ -192,7 +197,7 @@ class Resolver:
         records = make_records(services)
         if not records:
             raise NoSuchName("no target has an address")
-        return Answer(records, ttl_s)
+        return Answer(records, ttl_s, dropped=len(there) - len(wanted))
 
     def _target(self, target: dns.name.Name, config: _Servers) -> tuple[tuple[str, ...], float]:
         try:

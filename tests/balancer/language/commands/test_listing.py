@@ -226,7 +226,9 @@ def test_names_tells_where_they_lead_and_what_went_wrong() -> None:
     stage.control.absorb(Resolved("app.example", four), 1000.0)
     stage.control.absorb(Resolved("app.example", four[:1]), 1003.0)
     stage.control.absorb(Resolved("app.example", (), "SERVFAIL"), 1008.0)
-    stage.control.absorb(Resolved("srv:_http._tcp.x.example", (Record("::1", 81, 2, True),)), 1010.0)
+    stage.control.absorb(
+        Resolved("srv:_http._tcp.x.example", (Record("::1", 81, 2, True),), dropped=44), 1010.0
+    )
     assert stage.say("names") == [
         "app.example leads 10.0.0.1",
         "app.example leads 10.0.0.2",
@@ -235,6 +237,7 @@ def test_names_tells_where_they_lead_and_what_went_wrong() -> None:
         "app.example failed SERVFAIL",
         "srv:_http._tcp.x.example leads [::1]:81 weight=2 backup",
         "srv:_http._tcp.x.example age 0",
+        "srv:_http._tcp.x.example dropped 44",
         ".",
     ]
     lines = stage.say("nodes app.example:8001")
