@@ -89,10 +89,16 @@ class FakeStats:
 
 
 class FakeFiles:
-    """Files that tests write: {path: text}."""
+    """Files that tests write: {path: text}; nothing can be appended to those that are `locked`."""
 
     def __init__(self) -> None:
         self.texts: dict[str, str] = {}
+        self.locked: set[str] = set()
+
+    def check_log(self, path: str) -> None:
+        """Refuse what the test locked."""
+        if path in self.locked:
+            raise PermissionError(errno.EACCES, "Permission denied", path)
 
     def read(self, path: str) -> str:
         """Return what the test wrote, or refuse as the system does."""

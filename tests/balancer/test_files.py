@@ -27,6 +27,36 @@ def test_what_is_no_file_or_too_long_is_refused(tmp_path: Path) -> None:
         assert caught.value.strerror == text
 
 
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("new.log", ""),
+        ("old.log", ""),
+        (".", "Is a directory"),
+        ("missing/new.log", "No such file or directory"),
+        ("old.log/new.log", "Not a directory"),
+        ("pipe", "No such device or address"),
+    ],
+)
+def test_a_log_is_tried_as_the_workers_open_it_and_not_made(tmp_path: Path, path: str, reason: str) -> None:
+    (tmp_path / "old.log").write_text("a line\n")
+    os.mkfifo(tmp_path / "pipe")  # that nobody reads
+    told = ""
+    try:
+        Disk().check_log(str(tmp_path / path))
+    except OSError as error:
+        told = str(error.strerror)
+    assert told == reason
+    assert sorted(os.listdir(tmp_path)) == ["old.log", "pipe"]
+    assert (tmp_path / "old.log").read_text() == "a line\n"
+
+
+def test_a_folder_where_no_log_can_be_made_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # whoever runs the tests may be root
+    with pytest.raises(PermissionError, match="Permission denied"):
+        Disk().check_log(str(tmp_path / "new.log"))
+
+
 def test_a_new_file_has_the_usual_mode_and_an_old_one_keeps_its_own(tmp_path: Path) -> None:
     mask = os.umask(0o027)
     try:

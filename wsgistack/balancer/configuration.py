@@ -89,6 +89,13 @@ def apply(text: str, name: str, *, control: Control, session: Session, now: floa
     return None
 
 
+class _OnlyRead(Disk):
+    """The files of a configuration that is looked at, maybe far from where its log will be."""
+
+    def check_log(self, path: str) -> None:
+        """Refuse nothing."""
+
+
 @dataclass(slots=True)
 class _Reader:
     file: str
@@ -105,7 +112,7 @@ class _Reader:
 
     def __post_init__(self) -> None:
         self.control = Control(
-            ports=_NoPorts(), stats=_NoStats(), files=Disk(), workers=self.workers, started_at=0.0
+            ports=_NoPorts(), stats=_NoStats(), files=_OnlyRead(), workers=self.workers, started_at=0.0
         )
         self.session = Session.of_file(self.environment)
 

@@ -82,7 +82,7 @@ class Control:
         caches = Caches()
         lists = AddressLists(files)
         services = Services(pools, limits, caches, ports, stats, lists, secret=sticky_secret)
-        self._estate = Estate(pools, limits, caches, lists, services, server, stats, started_at)
+        self._estate = Estate(pools, limits, caches, lists, services, server, stats, files, started_at)
         self._snapshot = Snapshot(server=dict(server))
         self._may_differ = False  # something was done since the snapshot was made
 

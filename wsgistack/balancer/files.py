@@ -28,6 +28,17 @@ class Disk:
             raise OSError(errno.EFBIG, f"longer than {LONGEST_BYTES} bytes")
         return data.decode("utf-8", "replace")
 
+    def check_log(self, path: str) -> None:
+        """Raise OSError if lines cannot be appended to a log there; a file that is missing stays so."""
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY))
+        except FileNotFoundError:
+            folder = os.path.dirname(os.path.realpath(path))
+            if not os.path.isdir(folder):
+                raise
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path) from None
+
 
 def write_atomically(path: str, text: str) -> None:
     """Put *text* at *path*: whoever opens it gets all of the old or all of the new.

@@ -148,5 +148,8 @@ class Ledger(Protocol):
 class Files(Protocol):
     """Files that a command names."""
 
+    def check_log(self, path: str) -> None:
+        """Raise OSError with the system's reason if lines cannot be appended there; makes no file."""
+
     def read(self, path: str) -> str:
         """Return the text of a file, or raise OSError with the system's reason."""

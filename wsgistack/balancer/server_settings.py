@@ -14,8 +14,15 @@ MOST_WORKERS = 64
 FIXED = ("workers", "journal", "ready_bytes")  # at the start
 GRAPHITE_PORT = 2003
 
+
+def _parse_workers(text: str) -> Value:
+    if (number := INT.parse(text)) == 0:  # which is how "the cores" is kept
+        raise SettingError("workers: 0 is below 1")
+    return number
+
+
 NUMBER = Kind("int", INT.parse, INT.show, "Expected numeric parameter", INT.most)
-WORKERS = Kind("int", INT.parse, lambda value: str(value or "the cores"), "Expected numeric parameter")
+WORKERS = Kind("int", _parse_workers, lambda value: str(value or "the cores"), "Expected numeric parameter")
 AIO_MODE = make_choice(lambda: ("none", "ioaio"), "Unknown AIO mode")
 FAMILIES = make_choice(lambda: ("any", "both", "ipv4", "ipv6"), "Unknown family '{text}'")
 LOG_FORMAT = make_choice(lambda: ("combined", "json"), "Unknown format of the access log: '{text}'")

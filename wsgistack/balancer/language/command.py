@@ -11,7 +11,7 @@ from wsgistack.balancer.language.grammar import Line
 from wsgistack.balancer.language.replies import Reply
 from wsgistack.balancer.language.session import Session
 from wsgistack.balancer.limits import Limits
-from wsgistack.balancer.outside import ProcessCounts, Stats
+from wsgistack.balancer.outside import Files, ProcessCounts, Stats
 from wsgistack.balancer.pools import Pools
 from wsgistack.balancer.services import Services
 from wsgistack.settings import Value
@@ -33,6 +33,7 @@ class Estate:
     services: Services
     server: dict[str, Value]
     stats: Stats
+    files: Files
     started_at: float
     last_proc: ProcessCounts = field(
         default_factory=lambda: ProcessCounts(pid=0, utime=0.0, stime=0.0, reqs=0)

@@ -62,6 +62,7 @@ def test_proc_tells_what_was_used_since_anybody_last_asked() -> None:
         ("server aio_mode = linux", "ERROR: Unknown AIO mode (one of ioaio, none)"),
         ("server workers = 2", "OK"),
         ("server workers = 3", "ERROR: workers is fixed at the start: change it in the file, and upgrade or start again"),
+        ("server workers = 0", "ERROR: workers: 0 is below 1"),
         ("server workers = 65", "ERROR: workers: 65 is above 64"),
         ("server nice_level = 5", "ERROR: 'nice_level' is not available yet, only its default 0 is accepted"),
         ("server pidfile = /run/x", "OK"),
@@ -80,6 +81,18 @@ def test_proc_tells_what_was_used_since_anybody_last_asked() -> None:
 )  # fmt: skip
 def test_a_line_gets_its_reply(line: str, reply: str) -> None:
     assert Stage().say(line) == [reply]
+
+
+def test_a_log_that_cannot_be_opened_leaves_the_one_before() -> None:
+    stage = Stage()
+    stage.files.locked.add("/var/log/a")
+    stage.do("server access_log = /var/log/b")
+    assert stage.say("server access_log = /var/log/a") == [
+        "ERROR: access_log = /var/log/a: Permission denied"
+    ]
+    assert "SERVER access_log = /var/log/b" in stage.say("dumpconfig")
+    stage.files.locked.add("/var/log/b")  # since it was opened
+    stage.do("server access_log = /var/log/b", "server access_log = -", "server access_log = off")
 
 
 def test_workers_can_be_set_in_a_file() -> None:

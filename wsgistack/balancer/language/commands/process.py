@@ -58,9 +58,21 @@ def server(desk: Desk, line: Line) -> Reply:
     value = SERVER_SETTINGS.parse(key, text)
     if key in FIXED and desk.session.source != "file" and value != desk.estate.server[key]:
         raise CommandError(f"{key} is fixed at the start: change it in the file, and upgrade or start again")
+    if key == "access_log" and value != desk.estate.server[key]:
+        _check_log(desk, str(value))
     if SERVER_SETTINGS.get(key).available:
         desk.estate.server[key] = value
     return Ok()
+
+
+def _check_log(desk: Desk, path: str) -> None:
+    """Refuse a log that the workers could not open, before it is what runs, and what `save` would write."""
+    if path in ("off", "-"):
+        return
+    try:
+        desk.estate.files.check_log(path)
+    except OSError as error:
+        raise CommandError(f"access_log = {path}: {error.strerror}") from None
 
 
 def verbose(desk: Desk, line: Line) -> Reply:
