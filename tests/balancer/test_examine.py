@@ -228,7 +228,7 @@ def test_a_program_that_leaves_a_child_behind_is_not_waited_for(tmp_path: Path) 
 
 def test_a_program_that_is_not_there_fails_the_check(tmp_path: Path) -> None:
     result = check("command", "10.9.8.7:81", health_command=f"{tmp_path}/gone")
-    assert (result.detail, result.refused) == ("No such file or directory", False)
+    assert (result.detail, result.refused) == (f"{tmp_path}/gone: No such file or directory", False)
 
 
 def test_nothing_of_a_check_is_left_open(serve: Serve, tmp_path: Path) -> None:

@@ -89,15 +89,18 @@ def _run(run: Run) -> str:
     """
     output = bytearray()
     # Not gevent's: its watcher reaps every child of the process, the workers too.
-    process = subprocess.Popen(
-        run.arguments,
-        env={"PATH": os.environ.get("PATH", PATH), **run.environment},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        cwd="/",
-        start_new_session=True,
-    )
+    try:
+        process = subprocess.Popen(
+            run.arguments,
+            env={"PATH": os.environ.get("PATH", PATH), **run.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd="/",
+            start_new_session=True,
+        )
+    except OSError as error:
+        return f"{run.arguments[0]}: {error.strerror}"
     assert process.stdout is not None
     with process.stdout as pipe:
         os.set_blocking(pipe.fileno(), False)

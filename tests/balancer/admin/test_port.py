@@ -115,6 +115,25 @@ def test_who_is_in_is_not_turned_out_and_the_next_one_is_told(place: Place) -> N
     assert place.talk(b"use mypool\n") == b"OK\r\n"
 
 
+@pytest.mark.parametrize(
+    ("line", "reply"),
+    [
+        (b"delete pool nope", b"ERROR: Pool 'nope' not found\r\n"),
+        (b"DELETE SERVICE nope", b"ERROR: service 'nope' does not exist\r\n"),
+        (rb"SET mypool.health_send = GET / HTTP/1.0\r\n\r\n", b"OK\r\n"),
+        (b"HEADER mysite INSERT X-Seen: over HTTP/1.1", b"OK\r\n"),
+        (b"DELETE /admin/run", b"HTTP/1.1 400 Bad Request\r\n"),
+        (b"delete * HTTP/1.1\r\nHost: a\r\n", b"HTTP/1.1 403 "),
+        (b"POST anything", b"HTTP/1.1 400 Bad Request\r\n"),
+        (b"SET /mypool=x HTTP/1.1\r\nHost: a\r\n", b"HTTP/1.1 "),
+    ],
+)
+def test_a_command_is_not_taken_for_a_request_nor_a_request_for_a_command(
+    place: Place, line: bytes, reply: bytes
+) -> None:
+    assert place.talk(line + b"\n")[: len(reply)] == reply
+
+
 def test_where_a_token_is_needed_silence_has_an_end(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "OPENING_LIMIT_S", 0.05)
     place.stage.do(f"SET admin.admin_token = {TOKEN}")

@@ -18,6 +18,10 @@ def stage() -> Stage:
     ("line", "reply"),
     [
         ("frob", "unknown command: frob"),
+        ("drain 10.0.0.1", "unknown command: drain; usage: POOL <pool> {ADD|REMOVE|DRAIN|UNDRAIN} <address>[:<port>] [weight=<n>] [max=<n>] [backup]"),
+        ("graceful", "unknown command: graceful; usage: SHUTDOWN [graceful] [<seconds>]"),
+        ("name mysite", "unknown command: name (did you mean 'names'?); usage: names"),
+        ("max 3", "unknown command: max; usage: POOL <pool> {ADD|REMOVE|DRAIN|UNDRAIN} <address>[:<port>] [weight=<n>] [max=<n>] [backup]"),
         ("enabl mysite", "unknown command: enabl (did you mean 'enable'?); usage: ENABLE <service>"),
         ("lod x", "unknown command: lod (did you mean 'load'?); usage: load"),
         ("show servce mysite", "Invalid syntax to 'show' command (did you mean 'service'?); usage: SHOW {SERVICE|POOL} [<name>]"),

@@ -36,9 +36,11 @@ WRITE_BYTES = 65536
 ACCEPT_PAUSE_S = 0.1  # after EMFILE and its like
 
 # A page that a browser shows may make it send a request anywhere, this port included; its first
-# line looks like this whatever else is in it ("HTML form protocol attack", Topf, 2001).
+# line looks like this whatever else is in it ("HTML form protocol attack", Topf, 2001).  DELETE is a
+# command too, and others may say HTTP/1.1 in what they set.
 HTTP = re.compile(
-    rb"\S+ .*HTTP/\d|(GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT|PRI) \S", re.IGNORECASE
+    rb"\S+ \S+ HTTP/\d|DELETE (/|\*|https?:)|(GET|HEAD|POST|PUT|OPTIONS|PATCH|TRACE|CONNECT|PRI) \S",
+    re.IGNORECASE,
 )
 # A browser can be made to open TLS here, with bytes of the attacker's choice inside (session
 # tickets: "TLS Poison", Maddux, 2020); a handshake's record begins like this.

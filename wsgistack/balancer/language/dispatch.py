@@ -31,8 +31,17 @@ def _find_command(line: Line, *, may_teach: bool) -> Command:
     if line.word in COMMANDS:
         return COMMANDS.get(line.word)
     nearest = find_nearest(line.word, COMMANDS.names())
-    usage = COMMANDS.get(nearest).usage if nearest and may_teach else ""
+    meant = COMMANDS.get(nearest) if nearest else _find_action(line.word)
+    usage = meant.usage if meant and may_teach else ""
     raise CommandError(f"unknown command: {line.word}", met=line.word, nearest=nearest, usage=usage)
+
+
+def _find_action(word: str) -> Command | None:
+    """Return the only command that takes *word* as it stands, as POOL takes `drain`; None for several."""
+    takers = [
+        command for command in map(COMMANDS.get, COMMANDS.names()) if word in _fixed_words(command.usage)
+    ]
+    return takers[0] if len(takers) == 1 else None
 
 
 def _teach(command: Command, line: Line, misfit: Misfit) -> CommandError:
