@@ -124,6 +124,10 @@ def stage() -> Stage:
         ("SET mysite.splitt = beta 5%", "Unknown service parameter 'splitt' (did you mean 'split'?)"),
         ("SET mysite.split_secret = short", "split_secret: 5 characters; it takes 16 that nobody can guess"),
         ("DEFAULT split = beta 5%", "'split' has no default"),
+        (
+            "SET mysite.split_cookie = wsgistack_node",
+            "split_cookie and sticky_cookie: both are 'wsgistack_node', and they say different things",
+        ),
     ],
 )
 def test_what_is_wrong_is_told(stage: Stage, line: str, told: str) -> None:

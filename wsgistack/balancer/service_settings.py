@@ -197,7 +197,7 @@ SPLIT = [
         "",
         "what draws buckets and signs it; empty for a key that lasts until the balancer ends",
     ),
-    _proxy("split_max_age", DURATION, 1_000_000.0, "how long a browser keeps it"),
+    Setting("split_max_age", DURATION, 1_000_000.0, "how long a browser keeps it", role=PROXY, least=1),
 ]
 
 IDENTITY = [

@@ -17,7 +17,7 @@ from wsgistack.balancer.model import Service
 from wsgistack.balancer.outside import Ports, Stats
 from wsgistack.balancer.pools import Pools
 from wsgistack.balancer.service_settings import SERVICE_SETTINGS
-from wsgistack.balancer.split import REST, Rule, parse_rule, take_cell
+from wsgistack.balancer.split import REST, Rule, check_names, parse_rule, take_cell
 from wsgistack.balancer.sticky import make_tokens
 from wsgistack.errors import CommandError, ListenError, UnknownName
 from wsgistack.registry import find_nearest
@@ -331,6 +331,7 @@ class Services:
             names = row.sets or (key,)
             self._lists.take(names, value)
             settings = service.settings | dict.fromkeys(names, value)
+            check_names(settings)
             if service.enabled:
                 check_guarded(service.role, service.listen, settings)
             service.settings = settings

@@ -36,6 +36,7 @@ __all__ = [
     "Rule",
     "Visitor",
     "bucket_number",
+    "check_names",
     "find_cell",
     "find_visitor",
     "parse_rule",
@@ -213,6 +214,14 @@ def _show_address(address: Address) -> str:
 def place_percent(rule: Rule, key: bytes, visitor: Visitor) -> float:
     """Return where a visitor stands, from 0 to below 100."""
     return rule.split.place(key, visitor.as_bytes) * 100 / ONE
+
+
+def check_names(settings: Mapping[str, Any]) -> None:
+    """Raise SettingError where a client would get two cookies of one name."""
+    if settings["split_cookie"] == settings["sticky_cookie"]:
+        raise SettingError(
+            f"split_cookie and sticky_cookie: both are '{settings['split_cookie']}', and they say different things"
+        )
 
 
 def _read_secret(text: str) -> str:

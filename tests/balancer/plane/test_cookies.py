@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsgistack.balancer.plane.cookies import find, find_set, without
+from wsgistack.balancer.plane.exchange_face import ExchangeFace
 from wsgistack.balancer.plane.wire import rewrite_request
 
 
@@ -85,3 +86,24 @@ def test_both_our_cookies_are_taken_out_and_the_bucket_is_told_by_us_alone() -> 
 def test_the_cookie_of_a_split_is_taken_out_where_no_session_sticks(came: bytes, goes: bytes) -> None:
     head = rewrite_request(b"GET / HTTP/1.1\r\nHost: a\r\nCookie: " + came + b"\r\n\r\n", split_cookie=b"s")
     assert [x[8:] for x in head.split(b"\r\n") if x.startswith(b"Cookie: ")] == [goes] * bool(goes)
+
+
+@pytest.mark.parametrize(
+    ("sets", "passes"),
+    [
+        ([b"w=1; Path=/"], []),
+        ([b"w=1", b"a=2", b"w=3"], [b"a=2"]),
+        ([b"ww=1", b"W=1", b"a=w=1"], [b"ww=1", b"W=1", b"a=w=1"]),
+        ([], []),
+    ],
+    ids=["alone", "among others", "others", "none"],
+)
+def test_a_cookie_of_ours_is_set_by_nobody_else(sets: list[bytes], passes: list[bytes]) -> None:
+    face = ExchangeFace()
+    face.client(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    face.only_ours(b"w")
+    lines = [b"Set-Cookie: " + one for one in sets]
+    face.node(b"\r\n".join([b"HTTP/1.1 200 OK", *lines, b"X-A: 1", b"Content-Length: 0", b"", b""]))
+    came = [line for line in face.to_client.split(b"\r\n") if line.startswith(b"Set-Cookie")]
+    assert came == [b"Set-Cookie: " + one for one in passes]
+    assert b"X-A: 1" in face.to_client

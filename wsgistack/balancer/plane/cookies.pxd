@@ -14,5 +14,7 @@ cdef bint find_cookie(const uint8_t* p, uint32_t n, const char* name, uint32_t n
 cdef uint32_t write_cookies_without(const uint8_t* p, uint32_t n, const char* name, uint32_t name_len, char* out) noexcept nogil
 # The same search in the value of a Set-Cookie field, which sets one cookie and then says things about it.
 cdef bint find_set_cookie(const uint8_t* p, uint32_t n, const char* name, uint32_t name_len, Span* out) noexcept nogil
+# Leave out of a response head what sets that cookie.
+cdef void drop_cookie_set(Head* h, const char* p, const char* name, uint32_t name_len) noexcept nogil
 # What a response head sets that cookie to, *size bytes of p; NULL and 0: nothing.
 cdef const char* find_cookie_set(const Head* h, const char* p, const char* name, uint32_t name_len, uint32_t* size) noexcept nogil

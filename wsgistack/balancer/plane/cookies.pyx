@@ -66,6 +66,20 @@ cdef const char* find_cookie_set(const Head* h, const char* p, const char* name,
     return found
 
 
+cdef void drop_cookie_set(Head* h, const char* p, const char* name, uint32_t name_len) noexcept nogil:
+    cdef Field* f
+    cdef Span value
+    cdef uint32_t i, kept = 0
+    for i in range(h.n_fields):
+        f = &h.fields[i]
+        if f.id == F_SET_COOKIE and not f.drop:
+            f.drop = find_set_cookie(<const uint8_t*>p + f.value, f.value_len, name, name_len, &value)
+            kept += not f.drop
+            h.has_drops |= f.drop
+    if kept == 0:
+        h.seen &= ~(<uint32_t>1 << F_SET_COOKIE)
+
+
 cdef uint32_t write_cookies_without(const uint8_t* p, uint32_t n, const char* name, uint32_t name_len, char* out) noexcept nogil:
     cdef uint32_t i = 0, size = 0
     cdef Span piece, value

@@ -125,6 +125,8 @@ cdef struct Exchange:
     uint32_t learn_len
     uint32_t learned_len         # 0: it was not set
     const char* learned          # its value, within the bytes that were fed last
+    const char* only_ours        # a cookie that no node sets; NULL: none
+    uint32_t only_ours_len
     const char* insert           # ready lines for the final response head
     uint32_t insert_len
     Buf told                     # and those that tell what limits leave, or of a page cache; empty: nothing

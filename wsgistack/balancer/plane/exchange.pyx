@@ -13,7 +13,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from wsgistack.balancer.plane.buf cimport Buf, buf_append, buf_consume, buf_data, buf_len, buf_release, buf_reserve, buf_tail
-from wsgistack.balancer.plane.cookies cimport find_cookie_set
+from wsgistack.balancer.plane.cookies cimport drop_cookie_set, find_cookie_set
 from wsgistack.balancer.plane.wire cimport (
     BODY_AS_TOLD,
     BODY_CHUNKED,
@@ -309,6 +309,8 @@ cdef size_t response_head(Exchange* ex, Head* h, const char* p, size_t n) noexce
     if h.status < 200:
         interim_head(ex, h, p)
     else:
+        if ex.only_ours != NULL and h.seen >> F_SET_COOKIE & 1:
+            drop_cookie_set(h, p, ex.only_ours, ex.only_ours_len)
         final_head(ex, h, p)
     return r
 

@@ -40,6 +40,7 @@ cdef class ExchangeFace:
     cdef bint begun
     cdef uint32_t head_scan
     cdef uint8_t bits[25]
+    cdef bytes name
 
     def __cinit__(self, max_body: int = 0):
         self.ex = exchange_new()
@@ -123,6 +124,12 @@ cdef class ExchangeFace:
         for status in statuses:
             self.bits[(status - 400) // 8] |= 1 << (status - 400) % 8
         self.ex.watched = self.bits
+
+    def only_ours(self, name: bytes) -> None:
+        """Let no node set the cookie of that name."""
+        self.name = name
+        self.ex.only_ours = <const char*>self.name
+        self.ex.only_ours_len = len(name)
 
     def let_pass(self) -> None:
         """Pass on what is held."""

@@ -77,7 +77,7 @@ from wsgistack.balancer.plane.retry cimport (
     FAILED_STATUS,
     FAILED_TIMEOUT,
 )
-from wsgistack.balancer.plane.split cimport share_of
+from wsgistack.balancer.plane.split cimport share_of, split_prepare
 from wsgistack.balancer.plane.sticky cimport sticky_absorb, sticky_drop, sticky_prepare
 from wsgistack.balancer.plane.timers cimport timer_at_most
 from wsgistack.balancer.plane.upstream cimport (
@@ -389,6 +389,9 @@ cdef void feed(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
     cdef int sticky = ex.sticky and ex.res_state == RES_HEAD
     if sticky:
         sticky_prepare(c, conn)
+    ex.only_ours = NULL
+    if c.service.split != NULL:
+        split_prepare(c)
     used = <uint32_t>ex_response_input(ex, &c.ep.core.head, buf_data(&conn.inp), buf_len(&conn.inp))
     if sticky and ex.res_state != RES_HEAD:
         sticky_absorb(c, conn)

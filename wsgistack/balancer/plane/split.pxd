@@ -13,6 +13,9 @@ cdef enum SplitBy:               # in the order of WAYS in split_build.pyx
 
 # A request head is here: find the bucket of its visitor, and have a new one told his cookie. Only if service.split.
 cdef void split_begin(Client* c, const Head* h, const char* p) noexcept nogil
+cdef double split_time(Core* core, Service* service, bytes head, int count) except -1
+# A response head may come next: nobody else sets our cookie.
+cdef void split_prepare(Client* c) noexcept nogil
 # No place in the bucket's pool: the service's own takes the request.
 cdef void split_stray(Client* c) noexcept nogil
 
