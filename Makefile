@@ -67,6 +67,9 @@ conformance-django: $(STAMPS)/dev build installed  ## Django's own cache tests o
 bench-limits: $(STAMPS)/dev build installed  ## what limits cost in the balancer, and a refusal beside nginx limit_req
 	@$(PY) -m bench.limits $(ARGS)
 
+bench-split: $(STAMPS)/dev build installed  ## what a split of the visitors costs in the balancer
+	@$(PY) -m bench.split $(ARGS)
+
 conformance-cookbook: $(STAMPS)/dev build installed  ## the cookbook's systemd units and nginx location, looked at by those that are here
 	@$(PY) -m tools.cookbook_conformance
 
@@ -116,5 +119,5 @@ $(STAMPS)/installed: pyproject.toml | build
 		--no-build-isolation --no-deps -e .
 	@mkdir -p $(STAMPS) && touch $@
 
-.PHONY: help demo test lint build sanitize chaos package conformance-cookbook bench-proxy bench-ring bench-ratelimit bench-page-cache bench-wrap race-limits bench-store conformance-ring conformance-cache conformance-django conformance-servers docs lock installed bench-limits
+.PHONY: help demo test lint build sanitize chaos package conformance-cookbook bench-proxy bench-ring bench-ratelimit bench-page-cache bench-wrap race-limits bench-store conformance-ring conformance-cache conformance-django conformance-servers docs lock installed bench-limits bench-split
 .SUFFIXES:

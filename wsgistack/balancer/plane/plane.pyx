@@ -351,7 +351,7 @@ cdef class Plane:
         return self.tables.time_picks(pool, count)
 
     def time_limits(self, service: str, head: bytes, keys: int, count: int) -> float:
-        """Return the nanoseconds that the limits of *service* cost a request, the mean of *count*; for bench/limits.py."""
+        """Return the nanoseconds that the limits of *service*, else its split, cost a request, the mean of *count*; for bench."""
         return self.tables.time_limits(service, head, keys, count)
 
     def clients(self) -> int:

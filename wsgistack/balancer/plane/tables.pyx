@@ -38,6 +38,7 @@ from wsgistack.balancer.plane.gate cimport gate_time
 from wsgistack.balancer.plane.gate_build cimport free_gate, make_gate
 from wsgistack.balancer.plane.pages_build cimport free_page_rules, make_page_rules
 from wsgistack.balancer.plane.pick cimport FOUND_NODE, give_place, prepare_pool, take_place
+from wsgistack.balancer.plane.split cimport split_time
 from wsgistack.balancer.plane.split_build cimport free_split, make_split
 from wsgistack.balancer.plane.upstream cimport up_close, up_close_idle
 
@@ -282,7 +283,10 @@ cdef class Tables:
         return (self.core.now_us - began_us) * 1000.0 / count
 
     cdef double time_limits(self, str name, bytes head, int keys, int count) except -1:
-        return gate_time(self.core, self.service(name), head, keys, count)
+        cdef Service* s = self.service(name)
+        if s.gate == NULL and s.split != NULL:
+            return split_time(self.core, s, head, count)
+        return gate_time(self.core, s, head, keys, count)
 
     cdef list all_nodes(self):
         return list(self.nodes.values())
