@@ -10,7 +10,10 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from wsgistack.balancer.operations import Sizes
 
 __all__ = ["COMMANDS", "DESCRIPTION", "main", "make_parser"]
 
@@ -111,26 +114,26 @@ def run_balancer(given: argparse.Namespace) -> int:
         path = name = _choose_file(given)
         text = _read_file(given.parser, name)
     from wsgistack.balancer import configuration
+    from wsgistack.balancer.operations import Sizes
     from wsgistack.balancer.server_settings import MOST_WORKERS
 
     cores = min(len(os.sched_getaffinity(0)), MOST_WORKERS)
     loaded = configuration.read(text, name, environment=os.environ, workers=cores)
     if _report(loaded.problems):
         return WRONG
-    workers, ready_bytes = (loaded.snapshot.server[key] for key in ("workers", "ready_bytes"))
-    assert isinstance(workers, int)
-    assert isinstance(ready_bytes, int)
-    return _serve(text, name, path, workers, cores, ready_bytes)
+    keys = ("workers", "ready_bytes", "limit_keys")
+    workers, ready_bytes, limit_keys = (int(str(loaded.snapshot.server[key])) for key in keys)
+    return _serve(text, name, path, Sizes(workers, cores, ready_bytes, limit_keys))
 
 
-def _serve(text: str, name: str, path: str | None, workers: int, cores: int, ready_bytes: int) -> int:
+def _serve(text: str, name: str, path: str | None, sizes: Sizes) -> int:
     from wsgistack.balancer.events import Log, Writer
-    from wsgistack.balancer.operations import Sizes, Source
+    from wsgistack.balancer.operations import Source
     from wsgistack.balancer.supervisor import StartError, serve
 
     writer = Writer(sys.stderr.fileno())
     try:
-        return serve(Source(name, text, path), Sizes(workers, cores, ready_bytes), log=Log(writer))
+        return serve(Source(name, text, path), sizes, log=Log(writer))
     except StartError as error:
         writer(f"{error}\nError starting up.")
         return REFUSED

@@ -2,7 +2,7 @@
 
 from tests.balancer.stage import Stage, make_counts
 from wsgistack.balancer.ledger import no_counts
-from wsgistack.balancer.outside import Outcomes
+from wsgistack.balancer.outside import Outcomes, TableUse
 from wsgistack.balancer.picture import NodeRow, Picture, ProcessView, ServiceCounts
 
 __all__ = ["TOKEN", "make_node_row", "make_picture", "make_service_counts"]
@@ -60,6 +60,7 @@ def make_picture(*lines: str) -> Picture:
         snapshot=stage.control.snapshot,
         nodes=dict.fromkeys(rows, counts),
         services={name: make_service_counts() for name in stage.control.snapshot.services},
+        limit_table=TableUse(131_072, 12, 0),
         limits=dict.fromkeys(stage.control.snapshot.limits, no_counts()),
         health={
             (pool.name, node.address): stage.control.health(pool.name, node.address)

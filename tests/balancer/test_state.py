@@ -14,7 +14,7 @@ def test_the_keys_are_those_that_are_promised() -> None:
     ]
     page = describe(make_picture(), states=states, silent={1})
     assert list(page) == [
-        "version", "started_at", "unready", "uptime_s", "snapshot", "server", "processes", "services", "limits", "caches", "pools", "nodes",
+        "version", "started_at", "unready", "uptime_s", "snapshot", "server", "processes", "services", "limits", "limit_table", "caches", "pools", "nodes",
         "silent_workers",
     ]  # fmt: skip
     assert (page["version"], page["uptime_s"], page["silent_workers"]) == ("1.0", 10.5, [1])

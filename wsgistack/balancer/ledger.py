@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
 from wsgistack.balancer.limit_states import NOTHING, Words
-from wsgistack.balancer.outside import LimitCounts
+from wsgistack.balancer.outside import LimitCounts, TableUse
 from wsgistack.balancer.past import Past
 from wsgistack.errors import CommandError
 
@@ -43,6 +43,10 @@ class BoardLedger:
     def top(self, slot: int) -> Mapping[bytes, int]:
         """Return {key: refusals} of those whom a limit refuses most."""
         return self._board.top(slot)
+
+    def use(self) -> TableUse:
+        """Return how full the table is."""
+        return TableUse(self._table.keys, *self._table.count_used(self.now()))
 
     def reset(self, slot: int) -> None:
         """Zero a limit's counters."""
@@ -107,6 +111,10 @@ class EmptyLedger:
     def top(self, slot: int) -> Mapping[bytes, int]:
         """Return nobody."""
         return {}
+
+    def use(self) -> TableUse:
+        """Return that there is no table."""
+        return TableUse()
 
     def reset(self, slot: int) -> None:
         """Reset nothing."""

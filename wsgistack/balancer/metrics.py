@@ -340,6 +340,13 @@ LIMITS = [
         _by_limit(lambda n: n["watched"]),
     ),
     Metric(
+        "limit_table",
+        "gauge",
+        "clients that all limits count, by part: keys (of their own that fit), used, and shared for want of room",
+        ("part",),
+        lambda picture: (((part,), n) for part, n in picture.limit_table._asdict().items()),
+    ),
+    Metric(
         "limit_uncounted",
         "counter",
         "requests let pass uncounted because a stopped process held a lock",

@@ -45,6 +45,7 @@ class Sizes(NamedTuple):
     workers: int
     cores: int
     ready_bytes: int
+    limit_keys: int
 
 
 @dataclass(slots=True)

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol, TypedDict
 
-__all__ = ["Files", "Ledger", "LimitCounts", "NodeCounts", "Outcomes", "Ports", "ProcessCounts", "Stats"]
+__all__ = [
+    "Files",
+    "Ledger",
+    "LimitCounts",
+    "NodeCounts",
+    "Outcomes",
+    "Ports",
+    "ProcessCounts",
+    "Stats",
+    "TableUse",
+]
 
 
 class NodeCounts(TypedDict):
@@ -105,6 +115,14 @@ class LimitCounts(TypedDict):
     trouble: int
 
 
+class TableUse(NamedTuple):
+    """How full the table of limits is: of its *keys* places *used*, and *shared* ones of those that found none."""
+
+    keys: int = 0
+    used: int = 0
+    shared: int = 0
+
+
 class Ledger(Protocol):
     """The table of limits that the workers share; *step* is limit.Step.id, states are Words.
 
@@ -119,6 +137,9 @@ class Ledger(Protocol):
 
     def top(self, slot: int) -> Mapping[bytes, int]:
         """Return {key: refusals} of those whom a limit refuses most."""
+
+    def use(self) -> TableUse:
+        """Return how full the table is."""
 
     def reset(self, slot: int) -> None:
         """Zero a limit's counters, because its slot is given to another."""

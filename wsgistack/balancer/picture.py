@@ -8,7 +8,7 @@ from typing import Literal, TypedDict
 
 from wsgistack.balancer.health import NodeHealth
 from wsgistack.balancer.model import Snapshot
-from wsgistack.balancer.outside import LimitCounts, NodeCounts, Outcomes
+from wsgistack.balancer.outside import LimitCounts, NodeCounts, Outcomes, TableUse
 
 __all__ = ["NodeRow", "Picture", "ProcessView", "ServiceCounts", "WorkerState"]
 
@@ -96,6 +96,7 @@ class Picture:
     nodes: Mapping[str, NodeRow]
     services: Mapping[str, ServiceCounts]
     limits: Mapping[str, LimitCounts]
+    limit_table: TableUse
     health: Mapping[tuple[str, str], NodeHealth]
     processes: tuple[ProcessView, ...]
     unready: str = ""

@@ -16,7 +16,7 @@ from wsgistack.balancer.difference import difference
 from wsgistack.balancer.journal import Entry
 from wsgistack.balancer.language.replies import Error
 from wsgistack.balancer.language.session import Session
-from wsgistack.balancer.server_settings import FIXED, SERVER_SETTINGS
+from wsgistack.balancer.server_settings import FIXED, OUTLIVES_UPGRADES, SERVER_SETTINGS
 
 __all__ = ["Plan", "plan", "session_of_journal"]
 
@@ -66,7 +66,8 @@ def plan(
     for key in FIXED:
         if target.server[key] != running.server[key]:
             wanted, now = (SERVER_SETTINGS.show(key, b.server[key]) for b in (target, running))
-            text = f"{key} = {wanted}: it is fixed at the start and stays {now} until an upgrade"
+            until = "it is started again" if key in OUTLIVES_UPGRADES else "an upgrade"
+            text = f"{key} = {wanted}: it is fixed at the start and stays {now} until {until}"
             problems.append(Problem(name, 0, "", text, "warning"))
     fixed = {key: running.server[key] for key in FIXED}
     target = replace(target, server={**target.server, **fixed})

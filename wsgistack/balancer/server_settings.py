@@ -8,10 +8,11 @@ from wsgistack.balancer.address import parse_address
 from wsgistack.errors import AddressError, SettingError
 from wsgistack.settings import DURATION, FLAG, INT, SIZE, Kind, Setting, Table, Value, make_choice
 
-__all__ = ["FIXED", "MOST_WORKERS", "SERVER_SETTINGS"]
+__all__ = ["FIXED", "MOST_WORKERS", "OUTLIVES_UPGRADES", "SERVER_SETTINGS"]
 
 MOST_WORKERS = 64
-FIXED = ("workers", "journal", "ready_bytes")  # at the start
+FIXED = ("workers", "journal", "ready_bytes", "limit_keys")  # at the start
+OUTLIVES_UPGRADES = ("limit_keys",)  # of them what the balancer before hands over
 GRAPHITE_PORT = 2003
 
 
@@ -129,6 +130,14 @@ SERVER_SETTINGS = Table(
             64 * 1024 * 1024,
             "memory that all workers share for pages that need no decision; fixed at the start",
             most=4 * 1024 * 1024 * 1024,
+        ),
+        Setting(
+            "limit_keys",
+            NUMBER,
+            131_072,
+            "clients that all limits together count at once, each under each rate, in 32 bytes; fixed at the start",
+            least=256,
+            most=4_194_304,
         ),
         Setting("aio_mode", AIO_MODE, "none", "accepted for Perlbal's configurations; changes nothing"),
         Setting("max_reproxy_connections", NUMBER, 0, "connections of a reproxied host", available=False),

@@ -39,6 +39,7 @@ def describe(picture: Picture, *, states: list[Row], silent: Iterable[int]) -> J
             name: {"settings": _settings(limit.settings), "counts": dict(picture.limits[name])}
             for name, limit in sorted(snapshot.limits.items())
         },
+        "limit_table": picture.limit_table._asdict(),
         "caches": {
             name: {"settings": _settings(cache.settings)} for name, cache in sorted(snapshot.caches.items())
         },

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from wsgistack.balancer.outside import LimitCounts, NodeCounts, Outcomes, ProcessCounts
+from wsgistack.balancer.ledger import BoardLedger
+from wsgistack.balancer.outside import LimitCounts, NodeCounts, Outcomes, ProcessCounts, TableUse
 from wsgistack.balancer.past import Pasts
 from wsgistack.balancer.picture import NodeRow, ServiceCounts
 
@@ -51,6 +52,10 @@ class BoardStats:
     def limit(self, slot: int) -> LimitCounts:
         """Return a limit's row."""
         return self._pasts.limits.add(slot, cast(LimitCounts, self._board.limit(slot)))
+
+    def limit_table(self) -> TableUse:
+        """Return how full the table of limits is."""
+        return BoardLedger(self._board).use()
 
     def outcomes(self, slots: Iterable[int]) -> list[Outcomes]:
         """Return how the nodes of these rows do."""

@@ -12,7 +12,7 @@ from wsgistack.balancer.control import Control
 from wsgistack.balancer.events import Log
 from wsgistack.balancer.journal import Entry
 from wsgistack.balancer.listeners import Listeners
-from wsgistack.balancer.operations import Operations
+from wsgistack.balancer.operations import Operations, Sizes
 from wsgistack.balancer.past import Past, Pasts
 from wsgistack.balancer.plane.board import Board
 from wsgistack.balancer.upgrade import Inheritance, Successor, UpgradeError
@@ -59,14 +59,17 @@ class Succession:
         outcomes = self._before.outcomes([slot])[0]
         return {**self._before.node(slot), "good": outcomes.good, "bad": outcomes.bad}
 
-    def make_board(self, workers: int, ready_bytes: int) -> Board:
+    def make_board(self, sizes: Sizes) -> Board:
         """Return a new scoreboard, with the table of limits that the balancer before uses, if there is one."""
         inherited = self._inheritance.limits if self._inheritance else None
         try:
-            board = Board.create(workers, inherited, ready_bytes)
+            board = Board.create(sizes.workers, inherited, sizes.ready_bytes, sizes.limit_keys)
         except ValueError as error:  # of another version
             self._log.warn("limits_forgotten", error=error)
-            board = Board.create(workers, ready_bytes=ready_bytes)
+            board = Board.create(sizes.workers, None, sizes.ready_bytes, sizes.limit_keys)
+        assert board.limits is not None
+        if board.limits.keys < sizes.limit_keys:
+            self._log.warn("limit_keys_kept", keys=board.limits.keys, until="it is started again")
         self._seats.append(board.seats)
         return board
 

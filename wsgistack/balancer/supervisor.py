@@ -78,7 +78,7 @@ class Supervisor:
         self._ending = False
         self._succession = Succession(inheritance, log)
         self._pidfile = Pidfile()
-        self._board = self._succession.make_board(workers, sizes.ready_bytes)
+        self._board = self._succession.make_board(sizes)
         self._listeners = Listeners(workers, find=self._find_service, serve_admin=self._serve_admin)
         folder = choose_folder()
         self._keeping = Keeping(self._board, folder, log, self._changed)

@@ -48,6 +48,7 @@ class Window:
             snapshot=snapshot,
             nodes={address: stats.node_row(slot) for address, slot in control.rows().items()},
             services={name: stats.service(service.slot) for name, service in snapshot.services.items()},
+            limit_table=stats.limit_table(),
             limits={name: stats.limit(limit.slot) for name, limit in snapshot.limits.items()},
             health={
                 (pool.name, node.address): control.health(pool.name, node.address)

@@ -108,3 +108,11 @@ def test_many_quick_answers_pull_a_peak_down_by_time_and_not_by_number() -> None
             latency, measured = time_once(latency, measured, SECOND + (i + 1) * SECOND // a_second, 1000)
         reached.append(latency / 1e6)
     assert reached == [pytest.approx(37.9, abs=0.5)] * 2
+
+
+def test_the_table_of_limits_is_as_large_as_is_wished() -> None:
+    for wished, keys in ((256, 256), (257, 512), (131_072, 131_072)):
+        board = Board.create(1, limit_keys=wished)
+        assert board.limits is not None
+        assert board.limits.keys == keys
+        board.close()

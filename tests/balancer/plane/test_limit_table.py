@@ -77,6 +77,18 @@ def test_a_newcomer_to_a_full_table_is_counted_with_the_others_of_its_stripe(tab
     assert table.get(newcomers[0], OTHER, NOW) == (0, 0, 0)
 
 
+def test_it_tells_how_full_it_is(table: LimitTable) -> None:
+    assert (table.keys, table.count_used(NOW)) == (8192, (0, 0))
+    table.put(b"a", RATE, NOW, (NOW + 10, 1, 2))
+    table.put(b"b", RATE, NOW, (NOW + 20, 1, 2))
+    assert [table.count_used(at) for at in (NOW, NOW + 10, NOW + 20)] == [(2, 0), (1, 0), (0, 0)]
+    assert os.fstat(table.fd).st_blocks * 512 < 64 * 1024, "to look takes no memory"
+    fill(table, NOW + 50)
+    used, shared = table.count_used(NOW + 20)
+    assert 8000 < used <= 8192, "nearly every place: which of them a key may have is up to a secret"
+    assert shared == 256, "one count for all others of each stripe"
+
+
 def test_who_finds_a_place_later_begins_with_what_was_counted_without_one(table: LimitTable) -> None:
     fill(table, NOW + 50)
     blocked = keys(300)

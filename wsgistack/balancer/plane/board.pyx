@@ -13,6 +13,8 @@ import time
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.string cimport memcpy, memset
 
+from wsgistack.balancer.plane.limit_table cimport STRIPES
+
 from wsgistack.balancer.outside import Outcomes
 from wsgistack.balancer.plane.limit_units import count_places, find_stamps, forget_stamps
 from wsgistack.balancer.plane.ready_table import LEAST_BYTES
@@ -75,10 +77,10 @@ cdef class Board:
             raise ValueError(f"scoreboard: {size} bytes for {self.workers} workers, made by another version")
 
     @staticmethod
-    def create(workers: int, limits: int | None = None, ready_bytes: int = 0) :
+    def create(workers: int, limits: int | None = None, ready_bytes: int = 0, limit_keys: int = 131_072) :
         """Make a scoreboard for *workers* workers (1 to 64); ValueError outside of that.
 
-        *limits*: the descriptor of a table of limits that goes on, or a new one is made.  *ready_bytes*: room for
+        *limits*: the descriptor of a table of limits that goes on, or a new one for *limit_keys* is made.  *ready_bytes*: room for
         pages that workers answer with; 0 for none.
         """
         if not 1 <= workers <= MAX_WORKERS:
@@ -86,7 +88,7 @@ cdef class Board:
         fd = os.memfd_create("wsgistack-board")
         os.ftruncate(fd, board_size(workers))
         os.pwrite(fd, MAGIC + int(workers).to_bytes(4, "little"), 0)
-        board = Board(fd, LimitTable.create() if limits is None else LimitTable(limits),
+        board = Board(fd, LimitTable.create(max(-(-limit_keys // STRIPES), 1)) if limits is None else LimitTable(limits),
                       ReadyTable.create(max(ready_bytes, LEAST_BYTES)) if ready_bytes else None)
         board.wakes = [os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in range(workers)]
         board.seed(os.urandom(16))

@@ -70,4 +70,5 @@ cdef class LimitTable:
     cdef size_t size
     cdef object mapping
     cdef vacate(self, int seat, uint64_t generation)
+    cdef uint64_t count_in(self, const char* region, int64_t now) except? 0
     cdef int change(self, bytes key, uint64_t rate, int64_t now, const LimitState* state) except -1

@@ -202,6 +202,13 @@ cdef void sweep(const TableView* t, uint64_t generation) noexcept nogil:
             table_unlock(t, stripe)
 
 
+cdef uint64_t count_live(const Place* places, uint64_t n, int64_t now) noexcept nogil:
+    cdef uint64_t i, live = 0
+    for i in range(n):
+        live += places[i].mark > WRITING and places[i].state.ends_us > now
+    return live
+
+
 # -- Python's side -------------------------------------------------------------------------
 
 cdef class LimitTable:
@@ -255,6 +262,32 @@ cdef class LimitTable:
     def keep_time(self, offset_us: int) -> None:
         """Let windows of the calendar follow the clock on the wall, which is *offset_us* ahead of `now`."""
         self.view.head.offset_us = offset_us
+
+    @property
+    def keys(self) -> int:
+        """How many places it has of their own; those that are shared are not among them."""
+        return STRIPES * self.view.n
+
+    def count_used(self, now: int) -> tuple:
+        """Return (places in use, shared places in use): with any of the latter, clients are counted together.
+
+        Reads without a lock, and only what memory was ever taken for: 1 ms at the usual size.
+        """
+        return self.count_in(<char*>self.view.places, now), self.count_in(<char*>self.view.shared, now)
+
+    cdef uint64_t count_in(self, const char* region, int64_t now) except? 0:
+        cdef const char* base = <const char*>self.view.head
+        cdef size_t start = region - base, live = 0
+        cdef size_t end = self.size if region > <char*>self.view.shared else start + STRIPES * SHARED * sizeof(Place)
+        while True:
+            try:
+                first = os.lseek(self.fd, start, os.SEEK_DATA)
+            except OSError:          # nothing but a hole
+                return live
+            start = min(os.lseek(self.fd, first, os.SEEK_HOLE), end)
+            if first >= end:
+                return live
+            live += count_live(<const Place*>(base + <size_t>first), (start - <size_t>first) // sizeof(Place), now)
 
     @property
     def offset_us(self) -> int:

@@ -121,8 +121,17 @@ def test_the_list_has_rates_keys_and_counts(stage: LimitedStage) -> None:
     assert stage.say("limit show") == [
         "all 9/second by global: allowed 0 refused 0 banned 0 watched 0",
         "api 100/hour fixed by ip: allowed 0 refused 0 banned 0 watched 0",
+        "table: 0 of 131072 keys in use, 0 counts shared for want of room",
         ".",
     ]
+    stage.use_up(3)
+    assert stage.say("limit show")[-2] == "table: 1 of 131072 keys in use, 0 counts shared for want of room"
+
+
+def test_the_size_of_the_table_is_fixed_at_the_start(stage: LimitedStage) -> None:
+    fixed = "limit_keys is fixed at the start: change it in the file, and start again"
+    assert stage.say("SERVER limit_keys = 1024") == [f"ERROR: {fixed}"]
+    assert stage.say("SERVER limit_keys = 255") == ["ERROR: limit_keys: 255 is below 256"]
 
 
 def test_one_limit_is_shown_with_its_settings_counts_and_users(stage: LimitedStage) -> None:

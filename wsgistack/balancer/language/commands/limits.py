@@ -44,7 +44,7 @@ def _show(desk: Desk, line: Line) -> Reply:
     first, key = line.match(r"(\S+)?(?: (.+))?").groups()
     limits = desk.estate.limits.publish()
     if first is None:
-        return Lines(tuple(_summary(desk, limit) for _, limit in sorted(limits.items())))
+        return Lines((*(_summary(desk, limit) for _, limit in sorted(limits.items())), _tell_table(desk)))
     if key is None and first.lower() not in limits and _is_address(first):
         by_address = [one for _, one in sorted(limits.items()) if one.by[0] in ("ip", "header")]
         return Lines(tuple(text for one in by_address for text in _state(desk, one, first)))
@@ -56,6 +56,11 @@ def _summary(desk: Desk, limit: Limit) -> str:
     counts = desk.estate.limits.ledger.counts(limit.slot)
     told = " ".join(f"{name} {counts[name]}" for name in ("allowed", "refused", "banned", "watched"))
     return f"{limit.name} {limit.settings['rate']} by {limit.settings['key']}: {told}"
+
+
+def _tell_table(desk: Desk) -> str:
+    use = desk.estate.limits.ledger.use()
+    return f"table: {use.used} of {use.keys} keys in use, {use.shared} counts shared for want of room"
 
 
 def _settings(desk: Desk, limit: Limit) -> list[str]:

@@ -8,7 +8,7 @@ from wsgistack.balancer.dump import dump
 from wsgistack.balancer.language.command import Command, Desk
 from wsgistack.balancer.language.grammar import Line
 from wsgistack.balancer.language.replies import Lines, Ok, Quit, Reply, Shutdown
-from wsgistack.balancer.server_settings import FIXED, SERVER_SETTINGS
+from wsgistack.balancer.server_settings import FIXED, OUTLIVES_UPGRADES, SERVER_SETTINGS
 from wsgistack.errors import CommandError
 from wsgistack.registry import find_nearest
 
@@ -57,7 +57,8 @@ def server(desk: Desk, line: Line) -> Reply:
         raise CommandError(f"unknown server option '{key}'", met=found[1], nearest=find_nearest(key, names))
     value = SERVER_SETTINGS.parse(key, text)
     if key in FIXED and desk.session.source != "file" and value != desk.estate.server[key]:
-        raise CommandError(f"{key} is fixed at the start: change it in the file, and upgrade or start again")
+        how = "start again" if key in OUTLIVES_UPGRADES else "upgrade or start again"
+        raise CommandError(f"{key} is fixed at the start: change it in the file, and {how}")
     if key == "access_log" and value != desk.estate.server[key]:
         _check_log(desk, str(value))
     if SERVER_SETTINGS.get(key).available:
