@@ -24,6 +24,7 @@ from wsgistack.balancer.sticky import make_tokens
 
 TICK_S = 0.05
 READY_BYTES = 1 << 20
+LIMIT_KEYS = 131_072
 
 
 class World:
@@ -42,12 +43,14 @@ class World:
         cache: Cache | None = None,
         ready_bytes: int = READY_BYTES,
         largest: int = LONG,
+        limit_keys: int = LIMIT_KEYS,
         **settings: Any,
     ) -> None:
         self.net = Network(seed, largest=largest)
         simulated.install(self.net)
         self.cache = cache
-        self.board = Board.create(workers, ready_bytes=0 if cache is None else ready_bytes)
+        ready_bytes = 0 if cache is None else ready_bytes
+        self.board = Board.create(workers, ready_bytes=ready_bytes, limit_keys=limit_keys)
         self.events: list[dict[str, Any]] = []
         self.wakes = [self.net.eventfd() for _ in range(workers)]
         self.planes = [self.make_plane(worker) for worker in range(workers)]
