@@ -47,16 +47,22 @@ class Order(NamedTuple):
         """Return it, or raise ArgumentError for what cannot be meant."""
         if not callable(self.build):
             raise ArgumentError(f"build: {self.build!r} cannot be called")
-        for name, value in zip(DURATIONS, self[2:4] + self[5:], strict=True):
-            if type(value) in NUMBERS and 0 <= value < math.inf:
-                continue
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-                raise ArgumentError(f"{name}: {value!r} is not a number of seconds from 0")
+        durations = self[2:4] + self[5:]
+        if (
+            not NUMBERS.issuperset(map(type, durations))
+            or not 0 <= min(durations) <= sum(durations) < math.inf
+        ):
+            self._check_durations(durations)
         if self.ttl < 0 or (self.ttl and self.early >= self.ttl):
             raise ArgumentError(f"early: {self.early!r} is not below ttl {self.ttl!r}")
         if not 1 <= self.lease_s <= LONGEST_LEASE_S:
             raise ArgumentError(f"lease: {self.lease_s!r} is not from 1 to {LONGEST_LEASE_S:g} seconds")
         return self
+
+    def _check_durations(self, durations: tuple[Any, ...]) -> None:
+        for name, value in zip(DURATIONS, durations, strict=True):
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+                raise ArgumentError(f"{name}: {value!r} is not a number of seconds from 0")
 
 
 class _Sight(NamedTuple):

@@ -28,7 +28,9 @@ class Flight:
     def wait(self, seconds: float) -> bool:
         """Wait until there is something to serve or it is over; return whether that came in time."""
         hub = find_hub()
-        event = self._events.get(hub) or self._events.setdefault(hub, make_event())
+        event = self._events.get(hub)
+        if event is None:
+            event = self._events.setdefault(hub, make_event())
         if self.is_over or self.old is not None:  # looked at behind the event, which is set behind these
             return True
         return bool(event.wait(seconds))

@@ -22,9 +22,13 @@ def pause(seconds: float) -> None:
 
 
 def make_event() -> Any:
-    """Return an event that the running code can wait for without holding up others; anybody may set it."""
-    if find_hub() is None:
-        return threading.Event()
-    from gevent.event import Event
+    """Return an event (`wait`, `set`) for code of this hub, or of no hub, to wait for without holding up others.
 
-    return Event()
+    Anybody may set it.
+    """
+    hub = find_hub()
+    if hub is None:
+        return threading.Event()
+    from wsgistack.store.memcached.crowd import Crowd
+
+    return Crowd(hub)
