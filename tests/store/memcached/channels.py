@@ -28,7 +28,9 @@ class Stage:
         self.callbacks: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
         self._greenlet = getcurrent()
         self.loop = SimpleNamespace(
-            run_callback=lambda call, *words: self.callbacks.append((call, words)), _callbacks=self.callbacks
+            run_callback=lambda call, *words: self.callbacks.append((call, words)),
+            _callbacks=self.callbacks,
+            iteration=0,
         )
         self.node = Node(Address("10.0.0.1", 11211), limit_s=1.0, on_away=lambda node: None)
         self.near, self.far = socket.socketpair(socket.AF_UNIX, kind)

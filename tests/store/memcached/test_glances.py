@@ -12,6 +12,7 @@ import pytest
 from tests.store.memcached.channels import Stage, answer_to
 from wsgistack.store.memcached import channel, channel_cy, requests
 from wsgistack.store.memcached.replies import Reply
+from wsgistack.store.memcached.wire import Call
 
 TWINS = [channel, channel_cy]
 
@@ -25,14 +26,15 @@ def opened(request: pytest.FixtureRequest) -> Iterator[Stage]:
     stage.far.close()
 
 
-def answered_at_once(stage: Stage) -> bool:
+def answered_at_once(stage: Stage, call: Call | None = None) -> bool:
     """Return whether an answer that is there is found without a turn of the loop; in the end it is found."""
     seen: list[Any] = []
-    call = requests.get(b"key")
+    call = call or requests.get(b"key")
     stage.far.send(answer_to(call))
     stage.ask(call, seen)
     at_once = bool(seen)
     if not at_once:
+        stage.loop.iteration += 1
         stage.channel.read()
     assert seen == [[Reply(b"VA", b"key")]]
     return at_once
@@ -51,9 +53,21 @@ def test_an_answer_that_is_there_is_left_to_the_loop_while_it_is_the_turn_of_oth
     assert answered_at_once(opened)
 
 
+def test_one_lease_in_a_turn_of_the_loop_looks_at_once_though_it_is_the_turn_of_others(opened: Stage) -> None:
+    opened.loop.run_callback(lambda: None)
+
+    def ask_lease() -> bool:
+        return answered_at_once(opened, requests.lease(b"key", stub_ttl=1, early=0))
+
+    assert [ask_lease(), ask_lease(), ask_lease()] == [True, False, True]
+    assert not answered_at_once(opened)
+
+
 def test_the_loop_has_its_turn_among_many_answers_that_are_there_at_once(opened: Stage) -> None:
     found = [answered_at_once(opened) for _ in range(70)]
     assert [number for number, at_once in enumerate(found) if not at_once] == [32, 65]
+    opened.loop.iteration += 1
+    assert all(answered_at_once(opened) for _ in range(32))
 
 
 def test_a_server_that_is_far_is_looked_at_now_and_then(opened: Stage) -> None:

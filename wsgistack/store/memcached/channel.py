@@ -73,6 +73,7 @@ class Channel:
         "_due",
         "_glances",
         "_hub",
+        "_hurried_in",
         "_is_corked",
         "_is_last",
         "_is_stuck",
@@ -87,6 +88,7 @@ class Channel:
         "_replies",
         "_sent",
         "_skipped",
+        "_turn",
         "connected_at",
         "has_parked",
         "heard_at",
@@ -116,7 +118,9 @@ class Channel:
         self._due = getattr(hub.loop, "_callbacks", None)  # whose turn it is; gevent offers no other way
         self._luck = MOST_LUCK
         self._late_glance_s = late_glance_s
-        self._glances = 0  # since the loop had its turn
+        self._turn = -1  # of the loop, in which there were so many:
+        self._glances = 0
+        self._hurried_in = -1  # the turn in which a lease looked before others whose turn it was
         self._skipped = 0
         self._node = node
         self._owner = owner
@@ -144,7 +148,7 @@ class Channel:
     def carry(self, call: Call) -> None:
         """Submit *call* and wait in the running greenlet until it is over."""
         self.submit(call)
-        if self._may_glance() and self._glance(call):
+        if self._may_glance(call) and self._glance(call):
             return
         hub = self._hub
         call.wake = getcurrent().switch
@@ -222,7 +226,6 @@ class Channel:
         if not data:
             self._owner.fail("lost", sock)
             return
-        self._glances = 0
         answers = self._replies.receive(data)
         self.heard_at = time.monotonic()
         if answers:
@@ -257,13 +260,25 @@ class Channel:
         calls, self._sent = list(self._sent), deque()
         return calls
 
-    def _may_glance(self) -> bool:
-        """Return whether to look for an answer at once: one call is out, wholly, and it is nobody's turn."""
+    def _may_glance(self, call: Call) -> bool:
+        """Return whether to look for an answer to *call* at once: it is out, wholly and alone, and nobody has to wait.
+
+        While others wait for their turn, one lease may look in a turn of the loop: its answer may
+        be what they are about to ask for (see `Flights`).
+        """
         if self._due is None or self._is_stuck or self.has_parked or self.sock is None:
             return False
         if len(self._sent) != 1 or (self._is_corked and not self._is_last):
             return False
-        if self._out or self._glances >= MOST_GLANCES or self._due:
+        if self._out:
+            return False
+        if self._loop.iteration != self._turn:
+            self._turn, self._glances = self._loop.iteration, 0
+        if self._due:
+            if call.verb != "lease" or self._turn == self._hurried_in:
+                return False
+            self._hurried_in = self._turn
+        if self._glances >= MOST_GLANCES:
             return False
         if self._luck > 0:
             return True

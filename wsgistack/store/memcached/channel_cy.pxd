@@ -15,6 +15,8 @@ cdef class Channel:
     cdef object _hub
     cdef object _loop
     cdef object _due
+    cdef object _turn
+    cdef object _hurried_in
     cdef double _late_glance_s
     cdef int _luck
     cdef int _glances
@@ -36,7 +38,7 @@ cdef class Channel:
 
     cdef bint has_no_room(self) noexcept
     cdef int bring(self, Call call, object greenlet) except -1
-    cdef bint may_glance(self) except -1
+    cdef bint may_glance(self, Call call) except -1
     cdef bint glance(self, Call call) except -1
     cdef int _submit(self, Call call) except -1
     cdef int _flush(self) except -1

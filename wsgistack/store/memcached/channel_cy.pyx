@@ -38,6 +38,7 @@ cdef enum:
 # switch of greenlets would have to copy.
 cdef char buffer[PORTION]
 cdef object BARE = _BARE
+cdef str LEASE = "lease"
 cdef object LINES = _LINES
 cdef int GLANCE_EVERY = _GLANCE_EVERY
 cdef int MOST_GLANCES = _MOST_GLANCES
@@ -101,7 +102,7 @@ cdef class Channel:
 
     cdef int bring(self, Call call, object greenlet) except -1:
         self._submit(call)
-        if self.may_glance() and self.glance(call):
+        if self.may_glance(call) and self.glance(call):
             return 0
         switch = self._hub.switch
         call.wake = greenlet.switch
@@ -112,13 +113,23 @@ cdef class Channel:
             call.wake = None
         return 0
 
-    cdef bint may_glance(self) except -1:
+    cdef bint may_glance(self, Call call) except -1:
         # See the plain twin.
         if self._due is None or self._is_stuck or self.has_parked or self.sock is None:
             return False
         if PyList_GET_SIZE(self._sent) != self._head + 1 or (self._is_corked and not self._is_last):
             return False
-        if PyList_GET_SIZE(self._out) or self._glances >= MOST_GLANCES or self._due:
+        if PyList_GET_SIZE(self._out):
+            return False
+        turn = self._loop.iteration
+        if turn != self._turn:
+            self._turn = turn
+            self._glances = 0
+        if self._due:
+            if call.verb != LEASE or turn == self._hurried_in:
+                return False
+            self._hurried_in = turn
+        if self._glances >= MOST_GLANCES:
             return False
         if self._luck > 0:
             return True
@@ -225,7 +236,6 @@ cdef class Channel:
                 return
             self._owner.fail("lost", sock)
             return
-        self._glances = 0
         cdef list answers = self._replies.scan(buffer, size)
         self.heard_at = monotonic()
         if PyList_GET_SIZE(answers):

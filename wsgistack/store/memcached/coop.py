@@ -42,6 +42,12 @@ class Coop:
 
     def run(self, pairs: Sequence[tuple[Node, Call]]) -> None:
         """Make all calls; each has its answer or its failure afterwards."""
+        if len(pairs) == 1:
+            self.run_one(*pairs[0])
+        else:
+            self._run(pairs)
+
+    def _run(self, pairs: Sequence[tuple[Node, Call]]) -> None:
         hub = self._hub
         current = getcurrent()
         if current is hub:
@@ -73,7 +79,7 @@ class Coop:
         bulk = self.bulk_links.get(node) if self.bulk_links else None
         is_simple = not (call.is_bulk or node.is_classic or (bulk is not None and bulk.is_busy))
         if link is None or not is_simple or link.channel.is_full or not node.may_write or current is hub:
-            self.run(((node, call),))
+            self._run(((node, call),))
             return
         link.channel.carry(call)
 
