@@ -235,3 +235,17 @@ def test_a_session_within_a_bucket_is_told(stage: Stage) -> None:
     tokens = stage.control.snapshot.services["mysite"].split_tokens["beta"]
     lines = stage.say(f"explain GET / Cookie: {cookie}; wsgistack_node={tokens['127.0.0.1:8003']}")
     assert "session wsgistack_node: sticks to 127.0.0.1:8003" in lines
+
+
+def test_an_open_breaker_of_a_bucket_costs_its_visitors_nothing(stage: Stage) -> None:
+    cookie = split_site(stage)
+    snapshot = stage.control.snapshot
+    beta = replace(snapshot.pools["beta"], admits=10)
+    lines = explain(
+        replace(snapshot, pools={**snapshot.pools, "beta": beta}),
+        snapshot.services["mysite"],
+        Question("GET", "/", (("Cookie", cookie),)),
+        {},
+        now=0.0,
+    )
+    assert lines[5] == "breaker: open, 10 % of the requests are let through, the others go to mypool"

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.simulation.cached import CachedWorld, make, make_cache
-from tests.simulation.limited import Answer
-from tests.simulation.split import cookie_for, split
+from tests.simulation.limited import Answer, Visitor
+from tests.simulation.split import cookie_for, service_of, split
 from wsgistack.balancer.plane.ready_table import ready_key
 from wsgistack.balancer.split import Rule, bucket_number
 
@@ -75,12 +75,16 @@ def test_the_keeper_is_told_the_bucket_and_the_inner_side_obeys(method: str, wor
     assert b"Wsgistack-Bucket" not in world.keeper.came
 
 
-def ask_inside(world: CachedWorld, *fields: tuple[str, str]) -> Answer:
-    """Ask as the keeper does."""
-    world.net.running = 0
+def visit_inside(world: CachedWorld) -> Visitor:
+    """Connect as the keeper does."""
     visitor = world.visitor()
     visitor.end = world.net.dial(world.inner[0])
-    return visitor.ask(("X-Forwarded-For", "192.0.2.1"), *fields)
+    return visitor
+
+
+def ask_inside(world: CachedWorld, *fields: tuple[str, str]) -> Answer:
+    """Ask as the keeper does."""
+    return visit_inside(world).ask(("X-Forwarded-For", "192.0.2.1"), *fields)
 
 
 def test_a_cookie_is_told_by_the_outer_side_alone(worlds: list[Any]) -> None:
@@ -100,9 +104,26 @@ def test_a_page_of_the_main_pool_is_marked_where_it_stands_in_for_beta(worlds: l
     assert "wsgistack-own" not in world.ask(cookie_for(rule, "")).fields
 
 
-def test_a_bucket_that_the_inner_side_does_not_know_is_marked_too(worlds: list[Any]) -> None:
+@pytest.mark.parametrize("has_split", [True, False], ids=["another split", "no split any more"])
+def test_a_bucket_that_the_inner_side_does_not_know_is_marked_too(has_split: bool, worlds: list[Any]) -> None:
     world, _ = cached(worlds)
+    if not has_split:
+        service_of(world)["split"] = None
+        world.plane.apply(world.snapshot)
     answer = ask_inside(world, ("Wsgistack-Bucket", "gone"))
+    assert (answer.fields["x-node"], answer.fields["wsgistack-own"]) == (MAIN, "other-pool")
+
+
+def test_a_bucket_that_goes_under_a_request_is_marked_too(worlds: list[Any]) -> None:
+    world, _ = cached(worlds)
+    visitor = visit_inside(world)
+    told = ("X-Forwarded-For", "192.0.2.1"), ("Wsgistack-Bucket", "beta")
+    visitor.send(*told, method="POST", late=b"x")  # waits for its body before it goes to a node
+    world.run_for(0.2)
+    service_of(world)["split"] = None
+    world.plane.apply(world.snapshot)
+    world.net.transmit(visitor.end, b"x")
+    answer = visitor.read()
     assert (answer.fields["x-node"], answer.fields["wsgistack-own"]) == (MAIN, "other-pool")
 
 

@@ -121,7 +121,8 @@ def explain(
     method = str(pool.settings["balance_method"])
     lines.append(f"pool {pool.name}: {method}, {len(pool.nodes)} nodes")
     if pool.admits < 100:
-        lines.append(f"breaker: open, {pool.admits} % of the requests are let through, the others get 503")
+        fate = f"go to {service.pool or 'nobody'}" if bucket else "get 503"
+        lines.append(f"breaker: open, {pool.admits} % of the requests are let through, the others {fate}")
     key = None
     if ALGORITHMS.get(method).keyed:
         by = str(pool.settings["hash_key"])

@@ -10,12 +10,12 @@ from wsgistack.balancer.plane.core cimport Client
 from wsgistack.balancer.plane.gate cimport gate_answers
 from wsgistack.balancer.plane.pages cimport pages_answer
 from wsgistack.balancer.plane.split cimport split_begin
-from wsgistack.balancer.plane.wire cimport Head
+from wsgistack.balancer.plane.wire cimport F_BUCKET, Head
 
 
 cdef int front_answers(Client* c, const Head* h, const char* p) noexcept nogil:
     if c.inner:                  # it was here before
-        if c.service.split != NULL:
+        if h.seen >> F_BUCKET & 1:
             split_begin(c, h, p)
         return 0
     if c.service.gate != NULL and gate_answers(c, h, p):

@@ -11,7 +11,8 @@ cdef enum SplitBy:               # in the order of WAYS in split_build.pyx
     SPLIT_BY_IP
     SPLIT_BY_HEADER
 
-# A request head is here: find the bucket of its visitor, and have a new one told his cookie. Only if service.split.
+# A request head is here: find the bucket of its visitor, and have a new one told his cookie. Only if service.split,
+# or on the inner side if the keeper names a bucket.
 cdef void split_begin(Client* c, const Head* h, const char* p) noexcept nogil
 cdef double split_time(Core* core, Service* service, bytes head, int count) except -1
 # A response head may come next: nobody else sets our cookie.

@@ -180,13 +180,10 @@ cdef void mark_as_strayed(Exchange* ex) noexcept nogil:
 cdef void begin_inside(Client* c, const Head* h, const char* p) noexcept nogil:
     # The worker before has decided, and the keeper keeps its pages by that.
     cdef const Split* split = c.service.split
-    cdef const Field* f
+    cdef const Field* f = find_field(h, F_BUCKET)
     cdef const char* name
     cdef uint32_t i
-    if not h.seen >> F_BUCKET & 1:
-        return
-    f = find_field(h, F_BUCKET)
-    for i in range(split.n):
+    for i in range(split.n if split != NULL else 0):
         name = split.shares[i].pool.name
         if strlen(name) == f.value_len and memcmp(name, p + f.value, f.value_len) == 0:
             c.ex.bucket = split.shares[i].number

@@ -263,7 +263,9 @@ cdef int choose(Core* core, Client* client, Exchange* ex, Node** node) noexcept 
         return take_place(core, service.keeper, ex, node) if service.keeper != NULL else FOUND_NONE
     if ex.bucket:
         share = share_of(service, ex)
-        if share != NULL:
+        if share == NULL:
+            split_stray(client)  # taken away meanwhile
+        else:
             of_bucket = choose_of_bucket(core, share, client, ex, node)
             if of_bucket == FOUND_NODE:
                 return FOUND_NODE
