@@ -177,6 +177,22 @@ def test_a_key_that_can_be_shared_again_is_forgiven() -> None:
     assert coalescer.join("k") is not None
 
 
+def test_a_look_is_spared_while_requests_go_alone_and_nothing_was_there() -> None:
+    clock = Clock()
+    coalescer = make(clock=clock)
+    coalescer.note("k", is_empty=True)
+    assert coalescer.is_worth_a_look("k"), "nobody goes alone"
+    coalescer.remember("k")
+    assert coalescer.is_worth_a_look("k"), "nobody has looked"
+    coalescer.note("k", is_empty=True)
+    assert not coalescer.is_worth_a_look("k")
+    coalescer.note("k", is_empty=False)
+    assert coalescer.is_worth_a_look("k")
+    coalescer.note("k", is_empty=True)
+    clock.now += 120.0
+    assert coalescer.is_worth_a_look("k")
+
+
 def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wsgistack.cache.coalesce.MOST_REMEMBERED", 2)
     coalescer = make()

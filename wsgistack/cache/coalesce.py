@@ -168,7 +168,7 @@ class Coalescer(Generic[Head]):
         self._memory_s = memory_s
         self._now = now
         self._flights: dict[str, Flight[Head]] = {}
-        self._alone: dict[str, float] = {}
+        self._alone: dict[str, tuple[float, bool]] = {}  # until when, and whether a look found nothing since
         self._lock = threading.Lock()
         forks.register(self)
 
@@ -180,9 +180,9 @@ class Coalescer(Generic[Head]):
 
         Who leads says `share` or `refuse`, then `complete`, and in any case `leave`.
         """
-        until = self._alone.get(key)
-        if until is not None:
-            if until > self._now():
+        alone = self._alone.get(key)
+        if alone is not None:
+            if alone[0] > self._now():
                 return None
             self.forgive(key)
         with self._lock:
@@ -210,7 +210,20 @@ class Coalescer(Generic[Head]):
         with self._lock:
             while len(self._alone) >= MOST_REMEMBERED:
                 del self._alone[next(iter(self._alone))]
-            self._alone[key] = self._now() + self._memory_s
+            self._alone[key] = (self._now() + self._memory_s, False)
+
+    def note(self, key: str, *, is_empty: bool) -> None:
+        """Take note whether anything is stored for a *key* whose requests go alone."""
+        alone = self._alone.get(key)
+        if alone is not None and alone[1] is not is_empty:
+            with self._lock:
+                if key in self._alone:
+                    self._alone[key] = (alone[0], is_empty)
+
+    def is_worth_a_look(self, key: str) -> bool:
+        """Tell whether anything may be stored for *key*; False while its requests go alone and nothing was there."""
+        alone = self._alone.get(key)
+        return alone is None or not alone[1] or alone[0] <= self._now()
 
     def forgive(self, key: str) -> None:
         """Take note that the reply for *key* can be shared again."""

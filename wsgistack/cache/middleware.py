@@ -34,7 +34,7 @@ from wsgistack.cache.purging import METHOD, Purgers, bans_of, find_answer
 from wsgistack.cache.rules import Rule, RuleBook, bypass
 from wsgistack.cache.run import send_reply
 from wsgistack.cache.settings import MEMORY_BYTES, check_number
-from wsgistack.cache.shelf import Place, Shelf
+from wsgistack.cache.shelf import Found, Place, Shelf
 from wsgistack.cache.shortcut import Asked, Shortcut, Witness
 from wsgistack.cache.status import bypassed
 from wsgistack.cache.together import COLLAPSED, send_together
@@ -190,7 +190,7 @@ class PageCache:
         if isinstance(asked, Personal):
             return self._pass(environ, start_response, asked.why)
         place = None if asked is None else shortcut.find(asked)
-        if place is not None:
+        if place is not None and self._is_worth_a_look(place):
             guests, witness = self._guests, self.witness
             mark = 0 if witness is None else witness.mark
             seen = EnvironRequest(environ) if guests is None else guests.plain(environ)
@@ -229,7 +229,10 @@ class PageCache:
             self._shortcut.learn(asked, place)
         coalescer = self._coalescer
         ended = 0 if coalescer is None else coalescer.ended
-        found = self.shelf.find(place, seen.field)
+        if self._is_worth_a_look(place):
+            found = self.shelf.find(place, seen.field)
+        else:
+            found = Found((), generation=self.purges.ledger.serial)
         decision = self.engine.on_request(request, found.pages, self._now(), has_variants=found.has_variants)
         if isinstance(decision, Serve) and decision.refresh is None:
             return send_reply(decision.reply, start_response)
@@ -243,6 +246,10 @@ class PageCache:
         if decision.why in COLLAPSED:
             return send_together(visit, decision, start_response, coalescer, ended)
         return visit.send(decision, start_response)
+
+    def _is_worth_a_look(self, place: Place) -> bool:
+        """Tell whether anything may be stored: not where responses could not be shared, and nothing was there."""
+        return self._coalescer is None or self._coalescer.is_worth_a_look(place.key.text)
 
     def purge(self, **about: Any) -> None:
         """Let pages not be used any more: all whose *about*, the arguments of bans.Ban, fit.

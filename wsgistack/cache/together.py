@@ -66,6 +66,8 @@ def send_together(
     while True:
         joined = coalescer.join(key)
         if joined is None:
+            if decision.why == "uri-miss":
+                coalescer.note(key, is_empty=True)
             return visit.send(decision, start_response)
         flight, leads = joined
         if leads:

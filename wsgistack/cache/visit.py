@@ -276,8 +276,10 @@ class Visit:
             return
         self._put(page)
         coalescer = self.works.coalescer
-        if coalescer is not None and may_share(page, self.works.now()):
-            coalescer.forgive(self.place.key.text)
+        if coalescer is not None:
+            coalescer.note(self.place.key.text, is_empty=False)
+            if may_share(page, self.works.now()):
+                coalescer.forgive(self.place.key.text)
         if turn is not None:
             turn.complete()
 
