@@ -1,11 +1,15 @@
 """A service with a page cache: workers, keeper and nodes as real processes, one balancer for all of it."""
 
+import http.client
+import json
 import os
 import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +18,8 @@ from tests.live.processes import eventually
 from tests.live.stage import Stage, make_request
 
 FRESH = b"Cache-Control: max-age=600"
+BLOCK = bytes(1 << 20)
+BIG_BLOCKS = 1024 if "WSGISTACK_LONG" in os.environ else 24  # MiB; 1 GiB in a thorough run
 
 
 class Nodes:
@@ -33,6 +39,11 @@ class Nodes:
             count = self.asked[path] = self.asked.get(path, 0) + 1
             self.reached.set()
             self.free.wait(20)
+            if path == b"/big":
+                link.send(b"HTTP/1.1 200 OK\r\n%b\r\nContent-Length: %d\r\n\r\n" % (FRESH, BIG_BLOCKS << 20))
+                for _ in range(BIG_BLOCKS):
+                    link.send(BLOCK)
+                continue
             if path == b"/large":
                 link.send(answer(b"%d" % len(request.body)))
                 continue
@@ -149,6 +160,59 @@ def test_a_large_body_passes_in_pieces(stage: Stage, nodes: Nodes) -> None:
             link.send(block)
         assert link.response()[2] == b"%d" % size
     assert memory_kb(stage) - before < 8 * 1024
+
+
+@pytest.mark.timeout(600)
+def test_a_large_page_passes_in_pieces_and_its_head_at_once(stage: Stage, nodes: Nodes) -> None:
+    before, taken = memory_kb(stage), 0
+    with stage.open(make_request(line=b"GET /big HTTP/1.1")) as link:
+        head = link.until(b"\r\n\r\n")
+        assert b"\r\nContent-Length: %d\r\n" % (BIG_BLOCKS << 20) in head
+        assert b"detail=too-large" in head
+        while taken < BIG_BLOCKS << 20:
+            taken += len(link.take(1 << 20))
+    assert memory_kb(stage) - before < 8 * 1024
+
+
+def test_a_client_that_leaves_while_a_page_is_made_takes_nothing_along(
+    stage: Stage, nodes: Nodes, ask: Ask
+) -> None:
+    pid = keeper_pid(stage)
+    nodes.free.clear()
+    nodes.reached.clear()
+    leaving = stage.open(make_request(line=b"GET /left HTTP/1.1"))
+    assert nodes.reached.wait(20)
+    clients = stage.clients()
+    leaving.reset()
+    got: list[bytes] = []
+    staying = threading.Thread(target=lambda: got.append(ask("/left")[0]))
+    try:
+        eventually(lambda: stage.clients() < clients, what="who left is still counted")
+        staying.start()
+    finally:
+        nodes.free.set()
+    staying.join(20)
+    assert len(got) == 1
+    body = ask("/left")[0]
+    assert {ask("/left")[0] for _ in range(4)} == {body}
+    assert keeper_pid(stage) == pid
+
+
+def test_operators_purge_by_http_too(stage: Stage, nodes: Nodes, ask: Ask) -> None:
+    def run(line: str) -> dict[str, Any]:
+        connection = http.client.HTTPConnection(stage.balancer.admin_address, timeout=20)
+        with closing(connection):
+            fields = {"Content-Type": "application/json"}
+            connection.request("POST", "/admin/run", json.dumps({"line": line}), fields)
+            found: dict[str, Any] = json.loads(connection.getresponse().read())
+            return found
+
+    assert ask("/by-http")[0] == ask("/by-http")[0] == b"/by-http 1"
+    assert "decision: 200 from the store (RFC 9111 §4)" in run("cache trace http://a/by-http")["lines"]
+    assert run("cache purge http://a/by-http")["ok"] is True
+    assert {ask("/by-http")[0] for _ in range(4)} == {b"/by-http 2"}
+    refused = run("cache prge http://a/")
+    assert (refused["ok"], "did you mean 'purge'?" in str(refused)) == (False, True)
 
 
 def memory_kb(stage: Stage) -> int:
