@@ -64,6 +64,7 @@ UNPLAYED = {
     "architecture.md": "its Python is the idea of an interface, not the letter",
     "memcached.md": "asks servers that are not there; tests/store/memcached has the same calls",
     "django.md": "played by tests/docs/test_tutorials.py",
+    "balancer-cache.md": "played by tests/docs/test_tutorials.py",
     "flask.md": "played by tests/docs/test_tutorials.py",
 }
 
