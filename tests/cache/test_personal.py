@@ -293,3 +293,13 @@ def test_nothing_hides_behind_a_name_that_was_ignored_before(cookie: str) -> Non
     visitors = Visitors()
     assert visitors.judge_cookies("_ga=1; _gid=2") == visitors.nobody
     assert isinstance(visitors.judge_cookies(cookie), Personal)
+
+
+@pytest.mark.parametrize(
+    "value", ["sid=1", "sid=1;", "sid=1; sid=2", "sid=a,b=c", "sid=a, b=c", "sid", "sid=1;;"]
+)
+def test_a_cookie_that_is_known_already_is_judged_as_it_was_at_first(value: str) -> None:
+    known = Visitors(identity_cookies=["sid"])
+    known.judge_cookies("sid=1")
+    assert known.judge_cookies(value) == Visitors(identity_cookies=["sid"]).judge_cookies(value)
+    assert isinstance(known.judge_cookies(value), Personal)

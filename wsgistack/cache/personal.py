@@ -282,7 +282,10 @@ class Visitors:
         parts = value.split("; ")  # as browsers write; anything else is the strict parser's
         for part in parts:
             name, equals, _ = part.partition("=")
-            if not equals or kinds.get(name) is not IGNORED:
+            kind = kinds.get(name)
+            if kind is IDENTITY and len(parts) == 1 and equals and "," not in value and ";" not in value:
+                return Personal(_detail("cookie", name))  # a session alone, the most usual way to be somebody
+            if not equals or kind is not IGNORED:
                 return self._judge(value, list(self._unkeyed))
         if "," in value or value.count(";") != len(parts) - 1:
             return self._judge(value, list(self._unkeyed))
