@@ -216,3 +216,16 @@ def test_a_clock_that_was_set_is_followed_and_one_that_is_read_late_is_not(table
     table.keep_time(right - 3_600_000_000)
     table.follow_clock()
     assert abs(table.offset_us - right) < 600_000_000
+
+
+@pytest.mark.parametrize("hint", [-1, 1, 3, 5, 6, 2**60])
+def test_how_many_stamps_had_ended_is_a_hint_that_is_proved(hint: int, table: LimitTable) -> None:
+    """Who died between two words of a state has left one of them wrong: nobody is let through for that."""
+    numbers = {"kind": "exact", "amount": 5, "window_us": 100, "burst": 5, "cost": 1}
+    numbers |= {"length_us": 0, "longest_us": 0, "calendar": []}
+    kernel = UnitsKernel(table, numbers, 0, key=b"a", rate=RATE)
+    assert [kernel.decide(NOW + n) for n in range(5)] == [0] * 5
+    ends, oldest, _ = table.get(b"a", RATE, NOW + 5)
+    table.put(b"a", RATE, NOW + 5, (ends, oldest, hint))
+    assert kernel.decide(NOW + 5) == 95
+    assert [kernel.decide(NOW + 102) for _ in range(4)] == [0, 0, 0, 1]

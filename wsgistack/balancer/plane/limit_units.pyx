@@ -29,6 +29,7 @@ from wsgistack.balancer.plane.limit_table cimport (
 )
 
 cdef enum:
+    MOST_STEPS = 2               # from the hint, before the rest is halved
     RETRY_US = 1000000           # of ratelimit/algorithms/concurrent.py: nobody knows when a place will be free
 
 
@@ -49,29 +50,43 @@ cdef inline int64_t stamp(const TableView* t, uint64_t key, uint64_t rate, int64
     return s.ends_us
 
 
-cdef int64_t exact_look(const TableView* t, uint64_t key, uint64_t rate, const LimitRate* r, int64_t now, LimitState* seen) noexcept nogil:
-    # Return where the oldest stamp stands. From there on they are in order: first those that have ended.
-    cdef LimitState head
-    cdef int64_t low = 0, high = r.amount, middle
-    table_read(t, key, rate, now, &head)
+cdef int64_t count_ended(const TableView* t, uint64_t key, uint64_t rate, const LimitRate* r, int64_t now, const LimitState* head) noexcept nogil:
+    # From the oldest on stamps are in order: first those that have ended. head.b says how many had when it was
+    # written; that is a hint, which its neighbours prove, for whoever died may have left it wrong.
+    cdef int64_t low = head.b if 0 < head.b <= r.amount else 0
+    cdef int64_t high = r.amount, middle, tried = 0
+    if low and stamp(t, key, rate, now, (head.a + low - 1) % r.amount):
+        low = 0
+    while low < high and tried < MOST_STEPS:
+        if stamp(t, key, rate, now, (head.a + low) % r.amount):
+            return low
+        low += 1
+        tried += 1
     while low < high:
         middle = (low + high) // 2
         if stamp(t, key, rate, now, (head.a + middle) % r.amount):
             high = middle
         else:
             low = middle + 1
+    return low
+
+
+cdef int64_t exact_look(const TableView* t, uint64_t key, uint64_t rate, const LimitRate* r, int64_t now, LimitState* seen) noexcept nogil:
+    # Return where the oldest stamp stands.
+    cdef LimitState head
+    table_read(t, key, rate, now, &head)
     seen.ends_us = head.ends_us
-    seen.a = low
-    seen.b = stamp(t, key, rate, now, (head.a + low) % r.amount) - now if low < r.amount else 0
+    seen.a = count_ended(t, key, rate, r, now, &head) if head.ends_us else r.amount
+    seen.b = stamp(t, key, rate, now, (head.a + seen.a) % r.amount) - now if seen.a < r.amount else 0
     return head.a
 
 
-cdef int exact_add(const TableView* t, uint64_t key, uint64_t rate, const LimitRate* r, int64_t now, int64_t at, int64_t until) noexcept nogil:
+cdef int exact_add(const TableView* t, uint64_t key, uint64_t rate, const LimitRate* r, int64_t now, int64_t at, int64_t until, int64_t left) noexcept nogil:
     cdef LimitState s
     cdef int64_t i, units = r.cost if r.cost < r.amount else r.amount
     s.ends_us = until
     s.a = (at + units) % r.amount
-    s.b = 0
+    s.b = left if left > 0 else 0
     if not table_write(t, key, rate, now, &s):
         return 0
     s.a = 0
@@ -153,7 +168,7 @@ cdef int units_take(const TableView* t, uint64_t key, uint64_t rate, const Limit
     seen.a -= r.cost
     if r.kind == LIMIT_EXACT:
         seen.b = seen.b if seen.b else until - now
-        return exact_add(t, key, rate, r, now, at, until)
+        return exact_add(t, key, rate, r, now, at, until, seen.a)
     seen.b = RETRY_US
     return concurrent_take(t, key, rate, r, now, seat, lease)
 
@@ -163,7 +178,7 @@ cdef void units_charge(const TableView* t, uint64_t key, uint64_t rate, const Li
     cdef int64_t at
     if r.kind == LIMIT_EXACT:
         at = exact_look(t, key, rate, r, now, &seen)
-        exact_add(t, key, rate, r, now, at, exact_until(r, now, seen.ends_us))
+        exact_add(t, key, rate, r, now, at, exact_until(r, now, seen.ends_us), seen.a - r.cost)
 
 
 # -- Python's side -------------------------------------------------------------------------
