@@ -8,7 +8,8 @@ import pytest
 
 from wsgistack.ratelimit.answers import make_answer, prefers_html, status_of
 from wsgistack.ratelimit.clients import Trust
-from wsgistack.ratelimit.limiter import Decision, Limiter
+from wsgistack.ratelimit.decision import Decision
+from wsgistack.ratelimit.limiter import Limiter
 from wsgistack.ratelimit.rules import Rule
 from wsgistack.wsgi import EnvironRequest
 

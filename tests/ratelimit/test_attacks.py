@@ -10,7 +10,16 @@ import pytest
 from webob import Request
 
 from wsgistack.clock import SteadyClock
-from wsgistack.ratelimit import RateLimit, Rule, client_ip, environ_key, everybody, first_of, header_key
+from wsgistack.ratelimit import (
+    RateLimit,
+    Rule,
+    client_ip,
+    client_network,
+    environ_key,
+    everybody,
+    first_of,
+    header_key,
+)
 
 NOW = 1_795_000_000_000_000
 SECOND = 1_000_000
@@ -120,6 +129,13 @@ def test_a_rotation_through_the_addresses_of_one_network() -> None:
     site = Site("3/minute")
     network = int(ip_address("2001:db8:1:2::"))
     assert site.statuses({"peer": str(ip_address(network + i * 2**40))} for i in range(9)).count(200) == 3
+
+
+def test_a_rotation_through_the_networks_of_one_site() -> None:
+    rules = [Rule("client", "3/minute"), Rule("site", "5/minute", key=client_network())]
+    site = Site(rules=rules)
+    network = int(ip_address("2001:db8:1::"))
+    assert site.statuses({"peer": str(ip_address(network + i * 2**64))} for i in range(9)).count(200) == 5
 
 
 def test_a_new_credential_for_each_request() -> None:

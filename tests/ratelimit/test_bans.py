@@ -11,7 +11,8 @@ from wsgistack.errors import RateError
 from wsgistack.ratelimit.answers import make_answer, status_of
 from wsgistack.ratelimit.bans import Ban, BanCounter, parse_ban
 from wsgistack.ratelimit.clients import Trust
-from wsgistack.ratelimit.limiter import Decision, Limiter
+from wsgistack.ratelimit.decision import Decision
+from wsgistack.ratelimit.limiter import Limiter
 from wsgistack.ratelimit.rules import Rule
 from wsgistack.store.url import make_store
 from wsgistack.wsgi import EnvironRequest

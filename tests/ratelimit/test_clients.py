@@ -12,6 +12,7 @@ from wsgistack.ratelimit.clients import (
     Asker,
     Trust,
     client_ip,
+    client_network,
     environ_key,
     everybody,
     first_of,
@@ -89,6 +90,22 @@ def test_a_network_list_names_its_setting() -> None:
     with pytest.raises(SettingError, match="exempt: 'x' is not a network"):
         parse_networks(["x"], setting="exempt")
     assert not parse_networks([], setting="exempt")
+
+
+def test_a_wider_network_is_counted_beside_the_client() -> None:
+    network = client_network()
+    assert network(asker("2001:db8:1:2::1")) == network(asker("2001:db8:1:ffff::9"))
+    assert network(asker("2001:db8:1::")) != network(asker("2001:db8:2::"))
+    assert (
+        network(asker("198.51.100.7")) == network(asker("198.51.100.200")) != network(asker("198.51.101.7"))
+    )
+    proxied = asker("10.0.0.1", Trust(trusted=["10.0.0.0/8"]), HTTP_X_FORWARDED_FOR="198.51.100.9")
+    assert network(proxied) == network(asker("198.51.100.7"))
+    assert client_network(ipv4_prefix=8)(asker("198.1.1.1")) == client_network(ipv4_prefix=8)(
+        asker("198.2.2.2")
+    )
+    with pytest.raises(SettingError, match="ipv6_prefix: 129 is not a number"):
+        client_network(ipv6_prefix=129)
 
 
 def test_a_credential_is_hashed() -> None:

@@ -41,6 +41,9 @@ class Decided:
     def quotas(self) -> tuple[Quota, ...]:
         return self.left
 
+    def partitions(self) -> list[bytes]:
+        return [b"\xc0\0\2\1"] * len(self.left)
+
     def told(self) -> tuple[Teller, list[Any], int]:
         """Return a teller of these very quotas, which are the states."""
         items = [(limit_prefix(limit.policy), lambda state, now: state, None) for limit, _, _ in self.left]
@@ -85,6 +88,19 @@ def test_all_policies_and_what_is_left_of_each_are_lists() -> None:
         "RateLimit": '"burst";r=50;t=30, "daily";r=999',
     }
     assert read(fields["RateLimit"]) == [("burst", {"r": 50, "t": 30}), ("daily", {"r": 999})]
+
+
+def test_a_partition_is_told_as_bytes_that_do_not_give_the_key_away() -> None:
+    fields = dict(FORMS["draft10-pk"](TWO))
+    told = read(fields["RateLimit"])
+    assert [(name, more["r"], more.get("t")) for name, more in told] == [
+        ("burst", 50, 30),
+        ("daily", 999, None),
+    ]
+    partitions = {more["pk"] for _, more in told + read(fields["RateLimit-Policy"])}
+    (partition,) = partitions
+    assert isinstance(partition, bytes) and len(partition) == 9
+    assert b"\xc0\0\2\1" not in partition
 
 
 @given(

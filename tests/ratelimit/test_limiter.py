@@ -8,8 +8,9 @@ import pytest
 
 from wsgistack.errors import SettingError
 from wsgistack.ratelimit.clients import Trust, everybody, header_key
+from wsgistack.ratelimit.decision import Decision
 from wsgistack.ratelimit.fields import draft10
-from wsgistack.ratelimit.limiter import Decision, Limiter
+from wsgistack.ratelimit.limiter import Limiter
 from wsgistack.ratelimit.rules import Rule
 from wsgistack.wsgi import EnvironRequest
 
@@ -170,6 +171,36 @@ def test_what_an_operation_cost_is_settled_afterwards() -> None:
     served.refund()
     assert stage.hit().ok
     assert not stage.hit().ok
+
+
+def test_what_can_be_done_in_parts_takes_as_much_as_there_is_room_for() -> None:
+    stage = Stage(
+        Rule("rows", "10/minute; 8/hour fixed", ban="1 in 1 hour for 1 hour"),
+        Rule("slots", "2 concurrent"),
+        Rule("planned", "3/minute", dry_run=True),
+    )
+    first = stage.hit()
+    assert [first.take(units) for units in (0, 3, 100, 1)] == [0, 3, 4, 0]
+    refused = stage.hit()
+    assert not refused.ok and refused.take(1) == 0
+    first.refund(6)
+    assert stage.limiter.table.get(1, b"\xc0\0\2\1") is not None
+    stage.now += 7200 * SECOND
+    again = stage.hit()
+    assert (again.ok, again.take(5), again.remaining) == (True, 5, 1)
+
+
+def test_what_nothing_limits_takes_all() -> None:
+    stage = Stage(Rule("slots", "2 concurrent"))
+    assert stage.hit().take(7) == 7
+
+
+def test_what_was_taken_in_parts_is_refunded_with_the_rest() -> None:
+    stage = Stage(Rule("r", "10/hour"))
+    decision = stage.hit()
+    assert decision.take(20) == 9
+    decision.refund(100)
+    assert stage.passes(20) == 10
 
 
 def test_a_refund_gives_no_more_than_was_taken() -> None:

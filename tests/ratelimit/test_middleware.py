@@ -51,6 +51,18 @@ def test_who_asks_too_often_is_told_so() -> None:
     assert refused.headers["RateLimit"] == '"default";r=0;t=30'
 
 
+def test_not_everybody_is_told_to_come_back_at_the_same_moment() -> None:
+    """Later than there is more, never earlier; for whom waiting does not help it still does not."""
+    draws = iter([0.0, 0.5, 1.0])
+    app = limited(hello, "2/minute", jitter=0.2, draw=lambda: next(draws))
+    statuses(app, 2)
+    told = [ask(app) for _ in range(3)]
+    assert [one.headers["Retry-After"] for one in told] == ["30", "33", "36"]
+    assert {one.headers["RateLimit"] for one in told} == {'"default";r=0;t=30'}
+    bomb = limited(hello, rules=[Rule("r", "2/minute", cost=3)], jitter=0.2)
+    assert "Retry-After" not in ask(bomb).headers
+
+
 def test_who_passes_is_told_what_is_left() -> None:
     response = ask(limited(hello, "100/minute; 5/second"))
     assert response.body == b"hello"
@@ -305,6 +317,7 @@ def test_a_servers_file_wrapper_reaches_the_server_untouched() -> None:
         ((), {}, SettingError, "neither a rate such as '100/minute' nor rules are given"),
         (("5/minte",), {}, RateError, "did you mean 'minute'?"),
         (("5/s",), {"headers": "draft11"}, SettingError, "did you mean 'draft10'?"),
+        (("5/s",), {"jitter": 2}, SettingError, "jitter: 2 is not a share from 0 to 1"),
         (("5/s",), {"max_keys": 0}, SettingError, "max_keys: 0 is not a number"),
         (("5/s",), {"deny_file": "/no/such/file"}, SettingError, "deny_file: /no/such/file: No such"),
         (("5/s",), {"store": "worker"}, SettingError, "did you mean 'workers'?"),

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 from wsgistack.ratelimit.algorithms import NEVER
 from wsgistack.ratelimit.answers import make_answer
 from wsgistack.ratelimit.clients import Trust
+from wsgistack.ratelimit.decision import Decision
 from wsgistack.ratelimit.fields import limit_prefix
-from wsgistack.ratelimit.limiter import Decision, Limiter
+from wsgistack.ratelimit.limiter import Limiter
 from wsgistack.ratelimit.limits import Limit as Engine
 from wsgistack.ratelimit.rules import Rule
 from wsgistack.settings import Value

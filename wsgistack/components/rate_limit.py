@@ -14,7 +14,7 @@ from wsgistack.ratelimit.fallback import ON_STORE_ERROR
 from wsgistack.ratelimit.fields import FORMS
 from wsgistack.ratelimit.middleware import RateLimit
 from wsgistack.ratelimit.rules import Rule
-from wsgistack.settings import BOOL, INT, NETWORKS, TEXT, Setting, Table, make_choice
+from wsgistack.settings import BOOL, INT, NETWORKS, NUMBER, TEXT, Setting, Table, make_choice
 from wsgistack.wsgi import WSGIApplication
 
 __all__ = ["HELP", "MAIN", "NAME", "OBJECTS", "PLACE", "SETTINGS", "make"]
@@ -46,6 +46,15 @@ SETTINGS = Table(
             make_choice(lambda: FORMS, "headers: '{text}' is not a form of the fields"),
             "draft10",
             "how a client is told what is left",
+        ),
+        Setting(
+            "jitter",
+            NUMBER,
+            0.0,
+            "up to which share of itself `Retry-After` is told longer, at random, so that not everybody comes"
+            " back at once",
+            least=0,
+            most=1,
         ),
         Setting("exempt", NETWORKS, (), "networks that nothing here is about"),
         Setting("allow_file", TEXT, "", "a file with more of them, read again when it changes"),

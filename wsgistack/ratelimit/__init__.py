@@ -1,8 +1,8 @@
 """Rate limits around any WSGI application: exact, cheap and fair.
 
-`RateLimit` is the middleware, `Rule` one of its rules; `client_ip`, `header_key`, `environ_key`,
-`first_of` and `everybody` say whom a rule counts by, `Meter` counts for bills and graphs, `shedding` makes rules for the load of a whole
-service.  They are loaded when they are first used, so
+`RateLimit` is the middleware, `Rule` one of its rules; `client_ip`, `client_network`, `header_key`,
+`environ_key`, `first_of` and `everybody` say whom a rule counts by, `Meter` counts for bills and graphs,
+`shedding` makes rules for the load of a whole service.  They are loaded when they are first used, so
 that the balancer, which shares the engine, loads nothing of WSGI.
 """
 
@@ -10,7 +10,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from wsgistack.ratelimit.clients import client_ip, environ_key, everybody, first_of, header_key
+    from wsgistack.ratelimit.clients import (
+        client_ip,
+        client_network,
+        environ_key,
+        everybody,
+        first_of,
+        header_key,
+    )
     from wsgistack.ratelimit.load import shedding
     from wsgistack.ratelimit.meter import Meter
     from wsgistack.ratelimit.middleware import RateLimit
@@ -21,6 +28,7 @@ __all__ = [
     "RateLimit",
     "Rule",
     "client_ip",
+    "client_network",
     "environ_key",
     "everybody",
     "first_of",
@@ -33,7 +41,9 @@ MODULES = {
     "Meter": "meter",
     "Rule": "rules",
     "shedding": "load",
-    **dict.fromkeys(("client_ip", "environ_key", "everybody", "first_of", "header_key"), "clients"),
+    **dict.fromkeys(
+        ("client_ip", "client_network", "environ_key", "everybody", "first_of", "header_key"), "clients"
+    ),
 }
 
 

@@ -7,8 +7,8 @@ import json
 from http import HTTPStatus
 
 from wsgistack.ratelimit.algorithms import NEVER
+from wsgistack.ratelimit.decision import Decision
 from wsgistack.ratelimit.fields import Fields, retry_after
-from wsgistack.ratelimit.limiter import Decision
 
 __all__ = ["make_answer", "make_denial", "prefers_html", "status_of"]
 

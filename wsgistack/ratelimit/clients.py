@@ -30,6 +30,7 @@ __all__ = [
     "Key",
     "Trust",
     "client_ip",
+    "client_network",
     "environ_key",
     "everybody",
     "first_of",
@@ -74,12 +75,7 @@ class Trust:
             hint = f" (did you mean '{nearest}'?)" if nearest else ""
             raise SettingError(f"forwarded: {forwarded!r} is not one of {', '.join(HOPS)}{hint}")
         self._field, self._hops = forwarded.lower(), HOPS[forwarded.lower()]
-        for name, prefix, most in (
-            ("ipv6_prefix", ipv6_prefix, 128),
-            ("ipv4_prefix", ipv4_prefix, 32),
-        ):
-            if isinstance(prefix, bool) or not isinstance(prefix, int) or not 1 <= prefix <= most:
-                raise SettingError(f"{name}: {prefix!r} is not a number from 1 to {most}")
+        _check_prefixes(ipv4_prefix, ipv6_prefix)
         self.believes = bool(words)  # somebody's word about who asks
         self._pack = lru_cache(maxsize=8192)(lambda address: _pack(address, ipv4_prefix, ipv6_prefix))
         # The key of a peer's network, where no proxy has a say.
@@ -102,6 +98,15 @@ class Trust:
         if self.believes:
             return self._pack(self.address(request))
         return self.key_of_peer(request.peer)
+
+
+def _check_prefixes(ipv4_prefix: int, ipv6_prefix: int) -> None:
+    for name, prefix, most in (
+        ("ipv6_prefix", ipv6_prefix, 128),
+        ("ipv4_prefix", ipv4_prefix, 32),
+    ):
+        if isinstance(prefix, bool) or not isinstance(prefix, int) or not 1 <= prefix <= most:
+            raise SettingError(f"{name}: {prefix!r} is not a number from 1 to {most}")
 
 
 def _pack(address: Address | None, ipv4_prefix: int, ipv6_prefix: int) -> bytes:
@@ -136,6 +141,17 @@ class Asker:
 def client_ip(asker: Asker) -> tuple[bytes, ...]:
     """Count by the client's address (its /64 where that is IPv6)."""
     return (asker.ip,)
+
+
+def client_network(*, ipv4_prefix: int = 24, ipv6_prefix: int = 48) -> Key:
+    """Return a key function that counts by a wider network of the client.
+
+    A second rule with it stops who rotates through the networks that are one client each: a site
+    usually has 2**16 of IPv6's /64.
+    """
+    _check_prefixes(ipv4_prefix, ipv6_prefix)
+    pack = lru_cache(maxsize=8192)(lambda address: _pack(address, ipv4_prefix, ipv6_prefix))
+    return lambda asker: (pack(asker.trust.address(asker.request)),)
 
 
 def everybody(asker: Asker) -> tuple[bytes, ...]:

@@ -5,7 +5,9 @@ draft-ietf-httpapi-ratelimit-headers-10: both are Lists of Items (RFC 9651) whos
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Sequence
+from hashlib import blake2b
 from typing import Protocol
 
 from wsgistack.errors import SettingError
@@ -33,6 +35,7 @@ __all__ = [
 Fields = list[tuple[str, str]]
 
 SECOND_US = 1_000_000
+PK_BYTES = 9  # 12 characters
 
 
 class Policy(Protocol):
@@ -71,6 +74,10 @@ class Decided(Protocol):
 
     def quotas(self) -> Sequence[Quota]:
         """Return what is left under each of its limits."""
+        ...
+
+    def partitions(self) -> Sequence[bytes]:
+        """Return the key under which each of them counts."""
         ...
 
 
@@ -125,6 +132,23 @@ def draft10(decided: Decided) -> Fields:
     return teller.fields(states, now)
 
 
+def draft10_pk(decided: Decided) -> Fields:
+    """Return the same with `pk` in each item: under which partition the client counts.  §3.1.4, §3.2.3
+
+    It is a hash of the key, so a credential is not told to whoever reads the response.
+    """
+    policies, items = [], []
+    for (limit, left, more_us), key in zip(decided.quotas(), decided.partitions(), strict=True):
+        digest = blake2b(key, digest_size=PK_BYTES, person=b"wsgistack pk").digest()
+        pk = f";pk=:{b64encode(digest).decode()}:"
+        policies.append(limit.policy_item + pk)
+        more = f";t={-(-more_us // SECOND_US)}" if more_us else ""
+        items.append(f"{limit_prefix(limit.policy)}{left}{more}{pk}")
+    if not items:
+        return []
+    return [("RateLimit-Policy", ", ".join(policies)), ("RateLimit", ", ".join(items))]
+
+
 def draft6(decided: Decided) -> Fields:
     """Return the three fields of draft 03 to 06, for the quota that is nearest to its end."""
     quotas = decided.quotas()
@@ -160,6 +184,7 @@ def none(decided: Decided) -> Fields:
 
 FORMS: dict[str, Form] = {
     "draft10": draft10,
+    "draft10-pk": draft10_pk,
     "draft6": draft6,
     "legacy": legacy,
     "none": none,

@@ -14,16 +14,19 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import random
 import threading
 from collections.abc import Callable, Iterable, Sequence
 
 from wsgistack import forks
 from wsgistack.clocks import SteadyClock
 from wsgistack.errors import ConfigurationError, SettingError, StoreError
+from wsgistack.ratelimit.algorithms import NEVER
 from wsgistack.ratelimit.answers import make_answer, make_denial
 from wsgistack.ratelimit.clients import Key, Trust, client_ip
+from wsgistack.ratelimit.decision import Decision
 from wsgistack.ratelimit.fields import find_form
-from wsgistack.ratelimit.limiter import Decision, Limiter
+from wsgistack.ratelimit.limiter import Limiter
 from wsgistack.ratelimit.meter import Meter
 from wsgistack.ratelimit.networks import NetworkFile, NetworkSet, parse_networks
 from wsgistack.ratelimit.rules import Rule
@@ -56,7 +59,9 @@ class RateLimit:
     *rules*, which are all looked at, in order.  *key*: whom *rate* counts by.
     *trusted*, *forwarded*, *ipv6_prefix*, *ipv4_prefix*: see clients.Trust.
     *exempt*: networks that nothing here is about; *allow_file* names a file with more of them.
-    *deny_file*: a file with networks that get 403, unless they are exempt; see networks.  *headers*: `draft10`, `draft6`, `legacy` or `none`.
+    *deny_file*: a file with networks that get 403, unless they are exempt; see networks.  *headers*: `draft10`, `draft10-pk`, `draft6`, `legacy` or `none`.
+    *jitter*: up to which share of itself a wait is told longer, at random (*draw* gives a number from 0 to
+    1), so that not everybody who was refused at the same moment comes back at the same moment.
     *dry_run*: refuse nobody.  *max_keys*: how many clients each limit remembers (about 100 bytes each);
     further ones are counted together, never forgiven.  *now*: microseconds that never go back.
     *store*: a store or its URL, whose users share the limits; `workers`: the worker processes of this
@@ -85,12 +90,14 @@ class RateLimit:
         allow_file: str | os.PathLike[str] = "",
         deny_file: str | os.PathLike[str] = "",
         headers: str = "draft10",
+        jitter: float = 0.0,
         dry_run: bool = False,
         max_keys: int = 100_000,
         store: Store | str | None = None,
         on_store_error: str = "local",
         meter: Meter | str | os.PathLike[str] | bool = False,
         now: Callable[[], int] | None = None,
+        draw: Callable[[], float] = random.random,
     ) -> None:
         own = [] if rate is None else [Rule("default", rate, key=key)]
         if not own and not rules:
@@ -113,13 +120,12 @@ class RateLimit:
         self._wants_workers = store == WORKERS
         self._placing = threading.Lock()
         forks.register(self)
-        passes: list[NetworkSet] = [parse_networks(exempt, setting="exempt")]
-        if allow_file:
-            passes.append(NetworkFile(allow_file, setting="allow_file"))
-        self._exempt = [networks for networks in passes if networks]
+        self._exempt = _find_exempt(exempt, allow_file)
         self._denied = NetworkFile(deny_file, setting="deny_file") if deny_file else None
         self._has_lists = bool(self._exempt) or self._denied is not None
         self._form = find_form(headers)
+        self._jitter = _check_share(jitter)
+        self._draw = draw
         self._dry_run = dry_run
         self.meter = _make_meter(meter)
         # Nothing of a request matters but who asks, nor anything after it: what most sites have.
@@ -185,6 +191,9 @@ class RateLimit:
         self, request: EnvironRequest, decision: Decision, start_response: StartResponse
     ) -> Iterable[bytes]:
         accept = request.field("accept") or ""
+        if self._jitter and decision.wait_us != NEVER:
+            # Later, never earlier than `t` of RateLimit: draft 10 §6.
+            decision.wait_us += round(decision.wait_us * self._jitter * self._draw())
         answer = make_answer(decision, accept, self._form(decision))
         return self._answer(request, start_response, *answer)
 
@@ -220,6 +229,19 @@ def _with_fields(start_response: StartResponse, added: Headers) -> StartResponse
         return start_response(status, headers + added, exc_info)
 
     return start
+
+
+def _find_exempt(exempt: Iterable[str], allow_file: str | os.PathLike[str]) -> list[NetworkSet]:
+    passes: list[NetworkSet] = [parse_networks(exempt, setting="exempt")]
+    if allow_file:
+        passes.append(NetworkFile(allow_file, setting="allow_file"))
+    return [networks for networks in passes if networks]
+
+
+def _check_share(jitter: float) -> float:
+    if isinstance(jitter, bool) or not isinstance(jitter, int | float) or not 0 <= jitter <= 1:
+        raise SettingError(f"jitter: {jitter!r} is not a share from 0 to 1")
+    return jitter
 
 
 def _find_store(store: Store | str | None) -> Store | None:

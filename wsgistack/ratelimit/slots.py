@@ -88,7 +88,10 @@ def _table_bytes(max_keys: int) -> int:
 
 
 class SlotTable:
-    """The states of *limits* in a segment of `segment_bytes`; see Table.  Safe for threads and greenlets."""
+    """The states of *limits* in a segment of `segment_bytes`; see Table.  Safe for threads and greenlets.
+
+    *wait_s*: how long the lock of another process is waited for.
+    """
 
     def __init__(
         self,
@@ -109,7 +112,7 @@ class SlotTable:
         self._segment = segment
         self._memory = segment.memory
         self._words = memoryview(segment.memory).cast("Q")
-        self._wait_s = wait_s
+        self.wait_s = wait_s
         self._lock = threading.Lock()
         secret = segment.secret
 
@@ -249,7 +252,7 @@ class SlotTable:
             except OSError:
                 tries += 1
             now = time.monotonic()
-            deadline = deadline or now + self._wait_s
+            deadline = deadline or now + self.wait_s
             if now > deadline:
                 raise StoreDown("shared memory of the limits: a process that holds a lock does not go on")
             time.sleep(0 if tries < 100 else 0.0005)
