@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 
 from wsgistack.balancer.health import due
-from wsgistack.balancer.health_rules import make_check
+from wsgistack.balancer.health_rules import is_checked, make_check
 from wsgistack.balancer.model import HealthCheck, News, ProbeResult
 from wsgistack.balancer.outside import Outcomes, Stats
 from wsgistack.balancer.pools import Pools
@@ -43,8 +43,10 @@ class Care:
         members = self._pools.view(pool)
         if members is None or address not in members.addresses:
             return None
-        check = make_check(pool, address, members.settings)
-        return None if check is None else due(self._book.get(pool, address), check, now, rng)
+        if not is_checked(members.settings):
+            return None
+        check = HealthCheck(str(members.settings["health_check"]), pool, address, members.settings)
+        return due(self._book.get(pool, address), check, now, rng)
 
     def is_suspected(self, pool: str, address: str) -> bool:
         """Tell whether that node failed its last check."""
@@ -58,7 +60,7 @@ class Care:
         members = self._pools.view(fact.pool)
         if members is None or fact.address not in members.addresses:
             return False
-        if make_check(fact.pool, fact.address, members.settings) is None:
+        if not is_checked(members.settings):
             return False
         return self._book.absorb_check(members, fact, now)
 

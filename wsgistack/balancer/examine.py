@@ -58,7 +58,8 @@ def _talk(talk: Talk, node: str) -> str:
     family, where = sockets.endpoint(parse_address(node, default_port=80))
     with socket.socket(family, socket.SOCK_STREAM) as sock:
         sock.connect(where)
-        sock.sendall(talk.send)
+        if talk.send:  # a call less for a check that only connects
+            sock.sendall(talk.send)
         heard = bytearray()
         problem = talk.hear(b"", False)
         pauses = itertools.count()

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from wsgistack.balancer import ejection
 from wsgistack.balancer.breaker import Breaker
-from wsgistack.balancer.health import TIMED, TRIALS, Happening, NodeHealth, State
-from wsgistack.balancer.health_rules import HealthRules, make_rules
+from wsgistack.balancer.health import TIMED, TRIALS, Happening, NodeHealth, Rules, State
+from wsgistack.balancer.health_rules import HealthRules, make_node_rules, make_rules
 from wsgistack.balancer.model import News, ProbeResult
 from wsgistack.balancer.outside import Outcomes
 from wsgistack.balancer.traffic import Delta, Traffic
@@ -130,7 +130,9 @@ class HealthBook:
     def absorb_check(self, members: Members, fact: ProbeResult, now: float) -> bool:
         """Take in a check's result; return whether the snapshot changes by it."""
         what: Happening = "passed" if fact.ok else "refused" if fact.refused else "failed"
-        return self._seen(members, fact.address, make_rules(members.settings), what, now, why=fact.detail)
+        return self._seen(
+            members, fact.address, make_node_rules(members.settings), what, now, why=fact.detail
+        )
 
     def sample(self, pools: Iterable[Members], outcomes: Mapping[str, Outcomes], now: float) -> bool:
         """Take in how requests ended, and let time pass; return whether the snapshot changes by it.
@@ -162,7 +164,7 @@ class HealthBook:
             for pool, address in self._timed
             if pool == members.pool and self._health[pool, address].is_over(now)
         ]
-        changes = [self._seen(members, address, rules, "elapsed", now) for address in sorted(over)]
+        changes = [self._seen(members, address, rules.node, "elapsed", now) for address in sorted(over)]
         return any(changes)
 
     def _judge_traffic(
@@ -180,7 +182,7 @@ class HealthBook:
     ) -> bool:
         if delta.bad:
             why = f"{delta.bad} of {delta.bad + delta.good} requests failed when it was tried"
-            return self._seen(members, address, rules, "bad", now, why=why)
+            return self._seen(members, address, rules.node, "bad", now, why=why)
         key = (members.pool, address)
         good, spent_s = self._trials.get(key, (0, 0.0))
         good, spent_s = good + delta.good, spent_s + delta.spent_s
@@ -193,8 +195,8 @@ class HealthBook:
                 least_s=rules.latency_least_s,
             ).get(address)
             if slow is not None:
-                return self._seen(members, address, rules, "outlier", now, why=slow)
-        return self._seen(members, address, rules, "good", now, count=delta.good)
+                return self._seen(members, address, rules.node, "outlier", now, why=slow)
+        return self._seen(members, address, rules.node, "good", now, count=delta.good)
 
     def _compare(self, members: Members, rules: HealthRules, measured: set[str], now: float) -> bool:
         """Eject who stands out from the others of its pool."""
@@ -227,7 +229,7 @@ class HealthBook:
         states = self._states(members)
         if not ejection.may_eject(states, address, most_percent=rules.eject_most_percent):
             return False
-        return self._seen(members, address, rules, "outlier", now, why=why)
+        return self._seen(members, address, rules.node, "outlier", now, why=why)
 
     def _break(self, members: Members, rules: HealthRules, deltas: Mapping[str, Delta], now: float) -> bool:
         before = self.breaker(members.pool)
@@ -256,7 +258,7 @@ class HealthBook:
         self,
         members: Members,
         address: str,
-        rules: HealthRules,
+        rules: Rules,
         what: Happening,
         now: float,
         *,
@@ -265,7 +267,7 @@ class HealthBook:
     ) -> bool:
         key = (members.pool, address)
         before = self.get(*key)
-        after = before.seen(what, rules.node, now, why=why, count=count)
+        after = before.seen(what, rules, now, why=why, count=count)
         self._put(key, after)
         if after.state == before.state:
             return False

@@ -10,7 +10,7 @@ from wsgistack.balancer.health import Rules
 from wsgistack.balancer.model import HealthCheck
 from wsgistack.settings import Value
 
-__all__ = ["RATE_WINDOW_S", "HealthRules", "make_check", "make_rules"]
+__all__ = ["RATE_WINDOW_S", "HealthRules", "is_checked", "make_check", "make_node_rules", "make_rules"]
 
 RATE_WINDOW_S = 10.0  # Envoy's interval
 
@@ -37,21 +37,13 @@ def make_rules(settings: Mapping[str, Value]) -> HealthRules:
     """Return the rules that a pool's *settings* mean."""
 
     def number(name: str) -> float:
-        value = settings[name]
-        assert isinstance(value, int | float)
-        return value
+        return _number(settings, name)
 
     def count(name: str) -> int:
         return int(number(name))
 
     return HealthRules(
-        node=Rules(
-            fall=count("health_fall"),
-            rise=count("health_rise"),
-            eject_time_s=number("eject_time"),
-            eject_time_most_s=number("eject_time_most"),
-            slow_start_s=number("slow_start"),
-        ),
+        node=make_node_rules(settings),
         breaker=BreakerRules(
             percent=count("breaker_percent"),
             requests=count("breaker_requests"),
@@ -70,9 +62,31 @@ def make_rules(settings: Mapping[str, Value]) -> HealthRules:
     )
 
 
+def make_node_rules(settings: Mapping[str, Value]) -> Rules:
+    """Return those of them that are about one node: all that a check needs."""
+    return Rules(
+        fall=int(_number(settings, "health_fall")),
+        rise=int(_number(settings, "health_rise")),
+        eject_time_s=_number(settings, "eject_time"),
+        eject_time_most_s=_number(settings, "eject_time_most"),
+        slow_start_s=_number(settings, "slow_start"),
+    )
+
+
+def _number(settings: Mapping[str, Value], name: str) -> float:
+    value = settings[name]
+    assert isinstance(value, int | float)
+    return value
+
+
+def is_checked(settings: Mapping[str, Value]) -> bool:
+    """Tell whether a pool's *settings* ask for checks."""
+    return settings["health_check"] != "none"
+
+
 def make_check(pool: str, node: str, settings: Mapping[str, Value]) -> HealthCheck | None:
     """Return the check of the node *node* that a pool's *settings* ask for, None if they ask for none."""
-    if settings["health_check"] == "none":
+    if not is_checked(settings):
         return None
     about_checks = {name: value for name, value in settings.items() if name.startswith("health_")}
     return HealthCheck(str(settings["health_check"]), pool, node, about_checks)
