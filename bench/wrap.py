@@ -55,6 +55,8 @@ PARTS: dict[str, object] = {
     "compression": True,
     "conditional": True,
 }
+NO_STEPS = ("page_cache", "compression", "conditional")
+WHOLE = ("nothing", "Django view, one query")  # all that they take, nothing subtracted
 IMPORTS = "import time; at = time.perf_counter(); import wsgistack; print((time.perf_counter() - at) * 1000)"
 
 
@@ -70,9 +72,9 @@ def kept(environ: dict[str, Any], start_response: Any) -> list[bytes]:
     return PAGE
 
 
-def without(name: str) -> dict[str, object]:
-    """Return PARTS but one."""
-    return {part: value for part, value in PARTS.items() if part != name}
+def without(*names: str) -> dict[str, object]:
+    """Return PARTS but some."""
+    return {part: value for part, value in PARTS.items() if part not in names}
 
 
 def django_view() -> Callable[..., Any]:
@@ -136,7 +138,7 @@ def cookie_of(parts: dict[str, object]) -> str:
 
 
 def main() -> int:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(prog="python -m bench.wrap", description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     rounds = parser.parse_args().rounds
@@ -145,23 +147,27 @@ def main() -> int:
     stacks: dict[str, Callable[..., Any]] = {
         "nothing": bare,
         **apps,
+        "what is a step": wrap(bare, without(*NO_STEPS)),
         "all but page_cache": wrap(bare, without("page_cache")),
         "all but conditional": wrap(bare, without("conditional")),
         "all": wrap(bare, PARTS),
         "all, a page out of the cache": wrap(kept, PARTS),
         "Django view, one query": django_view(),
     }
-    taken: dict[str, list[float]] = {name: [] for name in stacks}
+    visitors = (f"{cookie}; sessionid=0123456789abcdef0123456789abcdef", cookie)
+    taken: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in stacks}
     for _ in range(rounds):
         for name, app in stacks.items():
-            taken[name].append(measure(app, cookie))
-    base = statistics.median(taken["nothing"])
-    print("| around the application | µs added to a request |\n|---|---|")
-    for name, times in taken.items():
-        median = statistics.median(times)
-        print(
-            f"| {name} | {median if name in ('nothing', 'Django view, one query') else median - base:.1f} |"
-        )
+            for times, brought in zip(taken[name], visitors, strict=True):
+                times.append(measure(app, brought))
+    base = [statistics.median(times) for times in taken["nothing"]]
+    print("| µs added to a request | of who is signed in | of a visitor |\n|---|---|---|")
+    for name, columns in taken.items():
+        shown = [
+            f"{statistics.median(times) - (0.0 if name in WHOLE else nothing):.1f}"
+            for times, nothing in zip(columns, base, strict=True)
+        ]
+        print(f"| {name} | {' | '.join(shown)} |")
     run = [sys.executable, "-c", IMPORTS]
     spent = [float(subprocess.run(run, capture_output=True, check=True).stdout) for _ in range(11)]
     print(f"\n`import wsgistack`: {statistics.median(spent):.1f} ms.")

@@ -12,7 +12,7 @@ import pytest
 from wsgistack.errors import StoreDown
 from wsgistack.store.memory import MemoryStore
 from wsgistack.store.url import make_store
-from wsgistack.tally import MOST_NAMES, Tally
+from wsgistack.tally import MOST_NAMES, MOST_NOTES, Tally
 
 
 class Clock:
@@ -94,3 +94,47 @@ def test_names_do_not_grow_without_bound() -> None:
     counts = tally.read()
     assert len(counts) == MOST_NAMES + 1
     assert counts["others"] == 500
+
+
+def test_notes_are_counted_together_when_somebody_reads() -> None:
+    digested: list[list[str]] = []
+
+    def digest(notes: list[str]) -> dict[str, int]:
+        digested.append(notes)
+        return {name: notes.count(name) for name in notes}
+
+    tally = Tally(digest=digest)
+    for name in ("a", "b", "a"):
+        tally.note(name)
+    assert digested == []
+    assert tally.read() == {"a": 2, "b": 1}
+    assert (digested, tally.read()) == ([["a", "b", "a"]], {"a": 2, "b": 1})
+
+
+def test_notes_are_counted_before_they_are_many() -> None:
+    lengths: list[int] = []
+
+    def digest(notes: list[str]) -> dict[str, int]:
+        lengths.append(len(notes))
+        return {}
+
+    tally = Tally(digest=digest)
+    for _ in range(MOST_NOTES + 1):
+        tally.note("a")
+    assert lengths == [MOST_NOTES]
+
+
+def test_notes_are_brought_once_a_second() -> None:
+    store, clock = MemoryStore(1_000_000), Clock()
+    tally = Tally(store, digest=lambda notes: {"a": len(notes)}, monotonic=clock)
+    tally.note("a")
+    clock.now += 1.0
+    tally.note("a")
+    assert Tally(store, monotonic=clock).read() == {"a": 2}
+
+
+def test_a_fork_leaves_notes_to_the_parent() -> None:
+    tally = Tally(MemoryStore(1_000_000), digest=lambda notes: {"a": len(notes)})
+    tally.note("a")
+    tally.forked()
+    assert tally.read() == {}

@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 from wsgistack.components import COMPONENTS, Component
 from wsgistack.errors import ConfigurationError, UnknownName
 from wsgistack.settings import EMPTY_WORDS, FALSE_WORDS, TRUE_WORDS
+from wsgistack.steps import Fused, steps_of
 from wsgistack.store.base import Store
 from wsgistack.store.url import make_store
 from wsgistack.wsgi import Environ, StartResponse, WSGIApplication, answer_early
@@ -59,7 +60,7 @@ class Stack:
     def __init__(self, app: WSGIApplication, layers: Iterable[tuple[str, WSGIApplication]]) -> None:
         self.app = app
         self.layers = tuple(layers)
-        self._outermost = self.layers[0][1] if self.layers else app
+        self._outermost = _fuse(app, [layer for _, layer in self.layers])
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
@@ -80,6 +81,15 @@ class Stack:
 
     def _names(self) -> str:
         return ", ".join(name for name, _ in self.layers) or "nothing"
+
+
+def _fuse(app: WSGIApplication, layers: list[WSGIApplication]) -> WSGIApplication:
+    """Return *layers* around *app*, the steps that they begin with as one."""
+    steps = steps_of(layers)
+    inner: WSGIApplication = layers[len(steps)] if len(steps) < len(layers) else app
+    if len(steps) > 1 and getattr(steps[-1], "app", None) is inner:
+        return Fused(steps, inner)
+    return layers[0] if layers else app
 
 
 def wrap(

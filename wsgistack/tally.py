@@ -12,7 +12,10 @@ import math
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
 
 from wsgistack import forks
 from wsgistack.errors import StoreError
@@ -21,6 +24,7 @@ from wsgistack.store.base import Step, Store
 __all__ = ["Tally"]
 
 BRING_EVERY_S = 1.0
+MOST_NOTES = 256
 MOST_NAMES = 2000  # further ones are counted under OTHERS: a label must not grow without bound
 OTHERS = "others"
 SEPARATOR = b"\n"
@@ -31,7 +35,7 @@ log = logging.getLogger(__name__)
 class Tally:
     """Counts by name.  *store*: where they are added up, None to keep them in this process.
 
-    *prefix*: of the store's keys.  Names have no newline.  Safe for threads and greenlets; a fork
+    *digest*: what `note` was given, as counts.  *prefix*: of the store's keys.  Names have no newline.  Safe for threads and greenlets; a fork
     begins with nothing that is not brought yet, so that it is not counted twice.
     """
 
@@ -39,6 +43,7 @@ class Tally:
         self,
         store: Store | None = None,
         *,
+        digest: Callable[[list[Any]], Mapping[str, int]] = dict,
         prefix: str = "wsgistack:tally:",
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -51,18 +56,33 @@ class Tally:
         self._names: set[str] = set()
         self._bring_at = monotonic() + BRING_EVERY_S
         self._failed = False
+        self._digest = digest
+        self._notes: deque[Any] = deque()
         _tallies.add(self)
         forks.register(self)
 
     def add(self, counts: Mapping[str, int]) -> None:
         """Add *counts*, each at least 0; brings what is due."""
-        with self._lock:
-            for name, by in counts.items():
-                if name not in self._names:
-                    name = self._admit(name)
-                self._counts[name] = self._counts.get(name, 0) + by
+        self._count(counts)
         if self._store is not None and self._monotonic() >= self._bring_at:
             self.bring()
+
+    def note(self, what: object) -> None:
+        """Take *what* now, and count it later, together with others; brings what is due."""
+        notes = self._notes
+        notes.append(what)
+        if len(notes) >= MOST_NOTES:
+            self._count_notes()
+        if self._store is not None and self._monotonic() >= self._bring_at:
+            self.bring()
+
+    def _count_notes(self) -> None:
+        notes = []
+        with suppress(IndexError):  # others may count them too
+            for _ in range(len(self._notes)):
+                notes.append(self._notes.popleft())
+        if notes:
+            self._count(self._digest(notes))
 
     def share(self, store: Store) -> None:
         """Add counts up in *store* from now on, those that are kept here too; a second store is ignored."""
@@ -70,6 +90,13 @@ class Tally:
             if self._store is None:
                 self._store = store
                 self._bring_at = self._monotonic()
+
+    def _count(self, counts: Mapping[str, int]) -> None:
+        with self._lock:
+            for name, by in counts.items():
+                if name not in self._names:
+                    name = self._admit(name)
+                self._counts[name] = self._counts.get(name, 0) + by
 
     def _admit(self, name: str) -> str:
         if len(self._names) >= MOST_NAMES:
@@ -79,6 +106,7 @@ class Tally:
 
     def bring(self) -> None:
         """Bring what was counted to the store; what it does not take is kept for the next time."""
+        self._count_notes()
         if self._store is None:
             return
         with self._lock:
@@ -138,6 +166,7 @@ class Tally:
         self._lock = threading.Lock()
         if self._store is not None:
             self._counts = {}
+            self._notes = deque()
 
 
 _tallies: weakref.WeakSet[Tally] = weakref.WeakSet()

@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Any, Protocol
 
 __all__ = [
-    "Answer",
     "Environ",
     "EnvironRequest",
     "ExcInfo",
@@ -20,9 +19,7 @@ __all__ = [
     "WSGIApplication",
     "Watched",
     "answer_early",
-    "observe",
     "pass_head",
-    "watch",
 ]
 
 Environ = dict[str, Any]
@@ -108,60 +105,6 @@ def pass_head(
     return start_response(status, headers, exc_info)
 
 
-class Answer:
-    """What is known of a response when it is over; *status* is its three digits, *sent* bytes of its body."""
-
-    __slots__ = ("_at_end", "_start_response", "cache_status", "sent", "status")
-
-    def __init__(self, start_response: StartResponse, at_end: Callable[[Answer], None]) -> None:
-        self._start_response = start_response
-        self._at_end = at_end
-        self.status = "500"  # of an application that raises before it answers
-        self.cache_status = ""
-        self.sent = 0
-
-    def start_response(
-        self, status: str, headers: Headers, exc_info: ExcInfo | None = None, /
-    ) -> Callable[[bytes], object]:
-        """Pass on what the application says, and remember it."""
-        self.status = status[:3]
-        for name, value in headers:
-            if len(name) == 12 and name.lower() == "cache-status":
-                self.cache_status = value
-        write = pass_head(self._start_response, status, headers, exc_info)
-
-        def count(data: bytes) -> object:
-            self.sent += len(data)
-            return write(data)
-
-        return count
-
-    def end(self, sent: int) -> None:
-        """Tell that it is over; *sent* bytes of the body came beside those of write()."""
-        self.sent += sent
-        self._at_end(self)
-
-
-def observe(
-    app: WSGIApplication, environ: Environ, start_response: StartResponse, at_end: Callable[[Answer], None]
-) -> Iterable[bytes]:
-    """Answer as *app* does; *at_end(answer)* is called once, when the response is over or *app* raised."""
-    answer = Answer(start_response, at_end)
-    try:
-        body = app(environ, answer.start_response)
-    except BaseException:
-        answer.end(0)
-        raise
-    return watch(body, answer.end)
-
-
-def watch(body: Iterable[bytes], at_end: Callable[[int], None]) -> Watched:
-    """Return *body* watched; one that is watched already gets a further *at_end*, called after the others."""
-    if type(body) is Watched and body.also(at_end):
-        return body
-    return Watched(body, at_end)
-
-
 class Watched:
     """A response body that tells when it is over: *at_end(bytes sent)* is called exactly once.
 
@@ -169,21 +112,13 @@ class Watched:
     once, and is over when the server closes it, also after an error or when the client has left.
     """
 
-    __slots__ = ("_at_end", "_body", "_iterator", "_others", "_sent")
+    __slots__ = ("_at_end", "_body", "_iterator", "_sent")
 
     def __init__(self, body: Iterable[bytes], at_end: Callable[[int], None]) -> None:
         self._body = body
         self._iterator: Iterator[bytes] | None = None
         self._at_end: Callable[[int], None] | None = at_end
-        self._others: list[Callable[[int], None]] = []
         self._sent = 0
-
-    def also(self, at_end: Callable[[int], None]) -> bool:
-        """Tell *at_end* too; False if the body is over."""
-        if self._at_end is None:
-            return False
-        self._others.append(at_end)
-        return True
 
     def __iter__(self) -> Watched:
         return self
@@ -205,14 +140,7 @@ class Watched:
             if close is not None:
                 close()
         finally:
-            self._tell([at_end, *self._others])
-
-    def _tell(self, ends: list[Callable[[int], None]]) -> None:
-        try:
-            ends[0](self._sent)
-        finally:
-            if len(ends) > 1:
-                self._tell(ends[1:])
+            at_end(self._sent)
 
 
 def answer_early(app: WSGIApplication, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

@@ -51,3 +51,18 @@ def test_the_response_need_not_tell_it() -> None:
 def test_the_application_may_name_the_response() -> None:
     app = RequestId(Application(Shape(headers=(("X-Request-ID", "its own"),))))
     assert serve(app, {"HTTP_X_REQUEST_ID": "given"}).headers == [("X-Request-ID", "its own")]
+
+
+def test_a_fork_gives_no_name_that_the_parent_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = iter([b"a" * 1024, b"b" * 1024])
+    monkeypatch.setattr("os.urandom", lambda size: next(drawn)[:size])
+    app = RequestId(Application(Shape()))
+    before = dict(serve(app).headers)["X-Request-Id"]
+    app.forked()
+    after = dict(serve(app).headers)["X-Request-Id"]
+    assert (before, after) == ((b"a" * 16).hex(), (b"b" * 16).hex())
+
+
+def test_many_names_are_many() -> None:
+    app = RequestId(Application(Shape()))
+    assert len({dict(serve(app).headers)["X-Request-Id"] for _ in range(200)}) == 200

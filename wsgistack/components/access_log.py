@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii
-from typing import NamedTuple
 
 from wsgistack.errors import SettingError
 from wsgistack.settings import TEXT, Setting, Table, make_choice
-from wsgistack.wsgi import Answer, Environ, StartResponse, WSGIApplication, observe
+from wsgistack.steps import Passage, Steps
+from wsgistack.wsgi import Environ, StartResponse, WSGIApplication
 
 __all__ = ["FORMATS", "HELP", "MAIN", "NAME", "PLACE", "SETTINGS", "AccessLog", "make"]
 
@@ -36,34 +36,30 @@ OPTIONAL = (
 )
 
 
-class Ending(NamedTuple):
-    """What is known of a request at its end."""
-
-    at: float
-    took_us: int
-    answer: Answer
-
-
-def _json(environ: Environ, end: Ending) -> str:
+def _json(end: Passage) -> str:
     # By hand, as it is on everybody's way: a fifth of what json.dumps of a mapping takes.  ASCII, so
     # that nothing in a value can end the line.
-    get, text = environ.get, encode_basestring_ascii
+    environ = end.environ
+    get, text, at = environ.get, encode_basestring_ascii, end.started_at
+    second = int(at)
     line = (
-        f'{{"time":"{_second(int(end.at))}.{int(end.at % 1 * 1000):03}+00:00",'
+        f'{{"time":"{_second(second)}.{int((at - second) * 1000):03}+00:00",'
         f'"client":{text(get("REMOTE_ADDR") or "unknown")},"method":{text(get("REQUEST_METHOD", ""))},'
         f'"target":{text(_target(environ))},"version":{text(get("SERVER_PROTOCOL", ""))},'
-        f'"status":{end.answer.status},"bytes":{end.answer.sent},"referer":{text(get("HTTP_REFERER", "")[:LONGEST])},'
+        f'"status":{end.status},"bytes":{end.sent},"referer":{text(get("HTTP_REFERER", "")[:LONGEST])},'
         f'"user_agent":{text(get("HTTP_USER_AGENT", "")[:LONGEST])}'
     )
     for variable, key in OPTIONAL:
-        if environ.get(variable):
-            line += f',"{key}":{text(str(environ[variable])[:LONGEST])}'
-    if end.answer.cache_status:
-        line += f',"cache":{text(end.answer.cache_status)}'
+        value = get(variable)
+        if value:
+            line += f',"{key}":{text(str(value)[:LONGEST])}'
+    if end.cache_status:
+        line += f',"cache":{text(end.cache_status)}'
     return f'{line},"total_us":{end.took_us}}}'
 
 
-def _combined(environ: Environ, end: Ending) -> str:
+def _combined(end: Passage) -> str:
+    environ = end.environ
     get = environ.get
     asked = f"{get('REQUEST_METHOD', '')} {_target(environ)} {get('SERVER_PROTOCOL', '')}"
     rest = "".join(
@@ -71,11 +67,11 @@ def _combined(environ: Environ, end: Ending) -> str:
         for variable, key in OPTIONAL[1:]
         if get(variable)
     )
-    if end.answer.cache_status:
-        rest += f" cache={_quote(end.answer.cache_status)}"
+    if end.cache_status:
+        rest += f" cache={_quote(end.cache_status)}"
     user = _quote(str(get("REMOTE_USER"))[:LONGEST]) if get("REMOTE_USER") else "-"
     return (
-        f"{get('REMOTE_ADDR') or 'unknown'} - {user} [{_apache(int(end.at))}] {_quote(asked)} {end.answer.status} {end.answer.sent}"
+        f"{get('REMOTE_ADDR') or 'unknown'} - {user} [{_apache(int(end.started_at))}] {_quote(asked)} {end.status} {end.sent}"
         f" {_quote(get('HTTP_REFERER', '')[:LONGEST])} {_quote(get('HTTP_USER_AGENT', '')[:LONGEST])}"
         f"{rest} total_us={end.took_us}"
     )
@@ -105,7 +101,7 @@ def _quote(text: str) -> str:
     return '"' + UNSAFE.sub(lambda found: f"\\x{ord(found[0]) & 0xFF:02x}", text) + '"'
 
 
-FORMATS: dict[str, Callable[[Environ, Ending], str]] = {"combined": _combined, "json": _json}
+FORMATS: dict[str, Callable[[Passage], str]] = {"combined": _combined, "json": _json}
 
 NAME = "access_log"
 PLACE = 25
@@ -135,6 +131,8 @@ class AccessLog:
     Safe for threads, greenlets and forks.
     """
 
+    is_step = True
+
     def __init__(
         self,
         app: WSGIApplication,
@@ -150,17 +148,19 @@ class AccessLog:
         self._format = FORMATS[format]
         self._write: Callable[[str], object] = _File(path).write if path else logging.getLogger(LOGGER).info
         self._now = now
-        self._monotonic_ns = monotonic_ns
+        self._steps = Steps((self,), clock=monotonic_ns)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Pass a request on, and log it at its end."""
-        at, began = self._now(), self._monotonic_ns()
+        return self._steps.run(self.app, environ, start_response)
 
-        def at_end(answer: Answer) -> None:
-            took_us = (self._monotonic_ns() - began) // 1000
-            self._write(self._format(environ, Ending(at, took_us, answer)))
+    def enter(self, environ: Environ, passage: Passage, /) -> None:
+        """Note when a request came."""
+        passage.started_at = self._now()
 
-        return observe(self.app, environ, start_response, at_end)
+    def at_end(self, passage: Passage, /) -> None:
+        """Write the line."""
+        self._write(self._format(passage))
 
 
 class _File:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import hmac
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from itertools import product
 from threading import Lock
@@ -29,7 +29,8 @@ from wsgistack import forks
 from wsgistack.errors import SettingError
 from wsgistack.settings import DURATION, TEXT, Setting, Table
 from wsgistack.splits import LEAST_SECRET, TOKEN_BYTES, Split, make_key, mark_of, parse_splits
-from wsgistack.wsgi import Environ, ExcInfo, Headers, StartResponse, WSGIApplication, pass_head
+from wsgistack.steps import Passage, Steps
+from wsgistack.wsgi import Environ, StartResponse, WSGIApplication
 
 __all__ = [
     "HELP",
@@ -49,6 +50,7 @@ COOKIE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 BETWEEN, NONE = "~", "-"
 MOST_LABELS = 64  # pages of one URL
 REMEMBERED = 8192  # visitors whose buckets need not be computed again
+LONGEST_REMEMBERED = 1024  # characters of their cookies: 8 MiB at most
 
 NAME = "buckets"
 PLACE = 50
@@ -97,6 +99,9 @@ class Buckets:
     or cut is replaced.  Safe for threads and greenlets.
     """
 
+    is_step = True
+    at_end = None
+
     def __init__(
         self,
         app: WSGIApplication,
@@ -126,58 +131,64 @@ class Buckets:
         self._lock = Lock()
         forks.register(self)
         self._find = lru_cache(maxsize=REMEMBERED)(self._find_buckets)
-        self._mark = lru_cache(maxsize=REMEMBERED)(self._mark_of)
+        self._read_short = lru_cache(maxsize=REMEMBERED)(self._read_cookies)
+        self._steps = Steps((self,))
 
-    def _find_buckets(self, visitor: str) -> tuple[tuple[str, str], ...]:
-        return tuple((split.name, split.bucket(self._key, visitor.encode())) for split in self.splits)
+    def _find_buckets(self, visitor: str) -> tuple[tuple[tuple[str, str], ...], str]:
+        """Return the visitor's bucket of each split, and the cookie that tells them."""
+        key, named = self._key, visitor.encode()
+        buckets = tuple([(split.name, split.bucket(key, named)) for split in self.splits])
+        return buckets, f"{self._cookie}={_label([bucket for _, bucket in buckets])}"
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Find the visitor's buckets and pass the request on."""
+        return self._steps.run(self.app, environ, start_response)
+
+    def enter(self, environ: Environ, passage: Passage, /) -> None:
+        """Find the visitor's buckets."""
+        cookies = environ.get("HTTP_COOKIE", "")
+        read = self._read_short if len(cookies) <= LONGEST_REMEMBERED else self._read_cookies
+        visitor, shown = read(cookies)
         named = environ.get(self._by) if self._by else None
-        visitor = f"by {named}" if named else self._visitor(environ.get("HTTP_COOKIE", ""))
-        made = not visitor
-        if made:
+        if named:
+            visitor = f"by {named}"
+        elif not visitor:
             visitor = os.urandom(TOKEN_BYTES).hex()
-        buckets = self._find(visitor)
+            passage.add([("Set-Cookie", self._cookie_of(environ, visitor))])
+        buckets, label = self._find(visitor)
         environ[ALL] = dict(buckets)
         environ[BUCKET] = buckets[0][1]
-        label = f"{self._cookie}={_label([bucket for _, bucket in buckets])}"
-        others = self._own.sub("", environ.get("HTTP_COOKIE", "")).strip("; ")
-        environ["HTTP_COOKIE"] = f"{others}; {label}" if others else label
+        environ["HTTP_COOKIE"] = shown + label
         with self._lock:
+            counts = self.counts
             for pair in buckets:
-                self.counts[pair] = self.counts.get(pair, 0) + 1
-        if not made:
-            return self.app(environ, start_response)
-        return self.app(environ, self._with_cookie(environ, start_response, visitor))
+                counts[pair] = counts.get(pair, 0) + 1
 
     def forked(self) -> None:
         """Count anew: what was counted so far are the parent's requests."""
         self.counts = {}
         self._lock = Lock()
 
+    def _read_cookies(self, cookies: str) -> tuple[str, str]:
+        """Return the visitor whom the cookies name, "" for nobody, and what is shown before the label."""
+        others = self._own.sub("", cookies).strip("; ")
+        return self._visitor(cookies), others and f"{others}; "
+
     def _visitor(self, cookies: str) -> str:
         found = self._read.search(cookies) if self._cookie in cookies else None
-        if found is None or not hmac.compare_digest(found[2], self._mark(found[1])):
+        if found is None or not hmac.compare_digest(found[2], self._mark_of(found[1])):
             return ""
         return found[1]
 
     def _mark_of(self, visitor: str) -> str:
         return mark_of(self._key, visitor)
 
-    def _with_cookie(self, environ: Environ, start_response: StartResponse, visitor: str) -> StartResponse:
-        cookie = f"{self._cookie}={visitor}.{self._mark(visitor)}; Path=/; Max-Age={self._max_age}; HttpOnly; SameSite=Lax"
+    def _cookie_of(self, environ: Environ, visitor: str) -> str:
+        # A cookie of one's own makes a response nobody else's (RFC 9111 §7.3 leaves that to us).
+        cookie = f"{self._cookie}={visitor}.{self._mark_of(visitor)}; Path=/; Max-Age={self._max_age}; HttpOnly; SameSite=Lax"
         if environ.get("wsgi.url_scheme") == "https":
             cookie += "; Secure"
-
-        def start(
-            status: str, headers: Headers, exc_info: ExcInfo | None = None, /
-        ) -> Callable[[bytes], object]:
-            # A cookie of one's own makes a response nobody else's (RFC 9111 §7.3 leaves that to us).
-            headers = [*headers, ("Set-Cookie", cookie)]
-            return pass_head(start_response, status, headers, exc_info)
-
-        return start
+        return cookie
 
 
 make = Buckets

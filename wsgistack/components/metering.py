@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
+from functools import lru_cache, partial
 
 from wsgistack.errors import SettingError
 from wsgistack.http.forwarded import parse_hop
@@ -25,7 +26,8 @@ from wsgistack.ratelimit.middleware import ENVIRON_KEY
 from wsgistack.ratelimit.networks import parse_networks
 from wsgistack.ratelimit.usage_page import UsagePage
 from wsgistack.settings import DURATION, INT, NETWORKS, TEXT, Setting, Table
-from wsgistack.wsgi import Answer, Environ, EnvironRequest, StartResponse, WSGIApplication, observe
+from wsgistack.steps import Instead, Passage, Steps
+from wsgistack.wsgi import Environ, EnvironRequest, StartResponse, WSGIApplication
 
 __all__ = ["HELP", "MAIN", "NAME", "OBJECTS", "PLACE", "SETTINGS", "Metering", "make"]
 
@@ -33,6 +35,7 @@ LOCAL = ("127.0.0.0/8", "::1/128")
 FIELD = "HTTP_"
 HOUR_S = 3600
 DAY_S = 86_400.0
+REMEMBERED = 8192  # clients
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +83,8 @@ class Metering:
     Safe for threads, greenlets and forks.
     """
 
+    is_step = True
+
     def __init__(
         self,
         app: WSGIApplication,
@@ -110,31 +115,49 @@ class Metering:
         self._trust = Trust()
         self._now = now
         self._is_shared = bool(folder)
+        self._find = lru_cache(maxsize=REMEMBERED)(self._about)
+        self._steps = Steps((self,))
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer with the page, or pass the request on and count it at its end."""
+        return self._steps.run(self.app, environ, start_response)
+
+    def enter(self, environ: Environ, passage: Passage, /) -> Instead | None:
+        """Return the page for who asks for it and may have it."""
         if not self._is_shared and environ.get("wsgi.multiprocess"):
             self._is_shared = True
             log.warning("usage_of_one_process: metering needs a folder to count for all of them")
         if self._path and environ.get("PATH_INFO") == self._path and self._may_read(environ):
-            return self.usage_page(environ, start_response)
-        return observe(self.app, environ, start_response, lambda answer: self._count(environ, answer))
+            return partial(self.usage_page, environ)
+        return None
 
     def _may_read(self, environ: Environ) -> bool:
         return parse_hop(environ.get("REMOTE_ADDR") or "") in self._allow
 
-    def _count(self, environ: Environ, answer: Answer) -> None:
-        about = [(self._name, key) for key in self._key(Asker(EnvironRequest(environ), self._trust))]
+    def at_end(self, passage: Passage, /) -> None:
+        """Count the request."""
+        environ = passage.environ
+        now_us, status = int(self._now() * 1_000_000), int(passage.status)
+        if self._key is client_ip:
+            about = self._find(environ.get("REMOTE_ADDR") or "")
+        else:
+            keys = self._key(Asker(EnvironRequest(environ), self._trust))
+            about = tuple([(self._name, key) for key in keys])
         decision = environ.get(ENVIRON_KEY)
-        is_over = decision is not None and (decision.refused is not None or decision.would_refuse)
-        refused = is_over and answer.status == "429"
+        if decision is None or not (decision.refused is not None or decision.would_refuse):
+            self.meter.count(now_us, about, status)
+            return
+        refused = status == 429
         self.meter.count(
-            int(self._now() * 1_000_000),
+            now_us,
             about,
-            int(answer.status),
+            status,
             refused=about if refused else (),
-            would_refuse=about if is_over and not refused else (),
+            would_refuse=() if refused else about,
         )
+
+    def _about(self, peer: str) -> tuple[tuple[str, bytes], ...]:
+        return ((self._name, self._trust.key_of_peer(peer)),)
 
 
 def _key_of(by: str) -> Key:

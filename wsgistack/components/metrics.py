@@ -13,8 +13,9 @@ import os
 import re
 import time
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import blake2b
 from typing import Any
 
@@ -23,10 +24,11 @@ from wsgistack.http.forwarded import parse_hop
 from wsgistack.ratelimit.networks import parse_networks
 from wsgistack.ratelimit.segment import workers_name
 from wsgistack.settings import NETWORKS, TEXT, Setting, Table
+from wsgistack.steps import Instead, Passage, Steps
 from wsgistack.store.base import Store
 from wsgistack.store.url import make_store
 from wsgistack.tally import Tally
-from wsgistack.wsgi import Answer, Environ, StartResponse, WSGIApplication, observe
+from wsgistack.wsgi import Environ, StartResponse, WSGIApplication
 
 __all__ = ["HELP", "MAIN", "NAME", "OBJECTS", "PLACE", "SETTINGS", "Metrics", "make"]
 
@@ -47,9 +49,10 @@ BOUNDS_US = (
     10_000_000,
 )
 DURATIONS = tuple(f"duration|{number}" for number in range(len(BOUNDS_US) + 1))
-NOTHING: dict[str, str] = {}
 SHARED_BYTES = 1024 * 1024
 LOCAL = ("127.0.0.0/8", "::1/128")
+# method, status, microseconds, bytes, Cache-Status, the bucket of each split
+Response = tuple[str, str, int, int, str, dict[str, str] | None]
 CACHE_WORD = re.compile(r";\s*(hit|fwd=[a-z-]+)")  # RFC 9211 §2
 
 log = logging.getLogger(__name__)
@@ -80,6 +83,8 @@ class Metrics:
     A request costs some microseconds and no round trip.  Safe for threads, greenlets and forks.
     """
 
+    is_step = True
+
     def __init__(
         self,
         app: WSGIApplication,
@@ -92,24 +97,39 @@ class Metrics:
         if not path.startswith("/"):
             raise SettingError(f"path: {path!r} does not begin with /")
         self.app = app
-        self.tally = Tally((make_store(store) if isinstance(store, str) else store) if store else None)
+        self.tally = Tally(
+            (make_store(store) if isinstance(store, str) else store) if store else None, digest=_counts_of
+        )
         self._knows_place = bool(store)
         self._path = path
         self._allow = parse_networks(allow, setting="allow")
-        self._monotonic_ns = monotonic_ns
+        self._steps = Steps((self,), clock=monotonic_ns)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer with the page, or pass the request on and count it at its end."""
+        return self._steps.run(self.app, environ, start_response)
+
+    def enter(self, environ: Environ, passage: Passage, /) -> Instead | None:
+        """Return the page for who asks for it and may have it."""
         if not self._knows_place:
             self._find_place(environ)
         if environ.get("PATH_INFO") == self._path and self._may_read(environ):
-            return self._page(environ, start_response)
-        began = self._monotonic_ns()
+            return partial(self._page, environ)
+        return None
 
-        def at_end(answer: Answer) -> None:
-            self.tally.add(_counts_of(environ, answer, (self._monotonic_ns() - began) // 1000))
-
-        return observe(self.app, environ, start_response, at_end)
+    def at_end(self, passage: Passage, /) -> None:
+        """Count the response."""
+        get = passage.environ.get
+        self.tally.note(
+            (
+                get("REQUEST_METHOD", ""),
+                passage.status,
+                passage.took_us,
+                passage.sent,
+                passage.cache_status,
+                get("wsgistack.buckets"),
+            )
+        )
 
     def _find_place(self, environ: Environ) -> None:
         """Share counts with the other workers of this server, if it says that there are some."""
@@ -141,18 +161,23 @@ class Metrics:
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [text]
 
 
-def _counts_of(environ: Environ, answer: Answer, took_us: int) -> dict[str, int]:
-    counts = {
-        _request_name(environ.get("REQUEST_METHOD", ""), answer.status): 1,
-        DURATIONS[bisect_left(BOUNDS_US, took_us)]: 1,
-        "duration_us": took_us,
-        "bytes": answer.sent,
-    }
-    if answer.cache_status:
-        found = CACHE_WORD.search(answer.cache_status)
-        counts[f"cache|{found[1].removeprefix('fwd=') if found else 'other'}"] = 1
-    for split, bucket in environ.get("wsgistack.buckets", NOTHING).items():
-        counts[f"bucket|{split}|{bucket}"] = 1
+def _counts_of(responses: list[Response]) -> dict[str, int]:
+    """Return what is counted of many responses: each kind is told apart once, not for each response."""
+    counts: Counter[str] = Counter()
+    methods, statuses, durations, sent, cached, buckets = zip(*responses, strict=True)
+    for (method, status), by in Counter(zip(methods, statuses, strict=True)).items():
+        counts[_request_name(method, status)] += by
+    for number, by in Counter([bisect_left(BOUNDS_US, took_us) for took_us in durations]).items():
+        counts[DURATIONS[number]] = by
+    counts["duration_us"] = sum(durations)
+    counts["bytes"] = sum(sent)
+    for cache_status, by in Counter(cached).items():
+        if cache_status:
+            found = CACHE_WORD.search(cache_status)
+            counts[f"cache|{found[1].removeprefix('fwd=') if found else 'other'}"] += by
+    for pairs, by in Counter([tuple(one.items()) for one in buckets if one]).items():
+        for split, bucket in pairs:
+            counts[f"bucket|{split}|{bucket}"] += by
     return counts
 
 

@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
+from wsgistack import forks
 from wsgistack.settings import BOOL, Setting, Table
-from wsgistack.wsgi import Environ, ExcInfo, Headers, StartResponse, WSGIApplication, pass_head
+from wsgistack.steps import Passage, Steps
+from wsgistack.wsgi import Environ, StartResponse, WSGIApplication
 
 __all__ = ["HELP", "MAIN", "NAME", "PLACE", "SETTINGS", "RequestId", "make"]
 
 ENVIRON_KEY = "wsgistack.request_id"
 PLAIN = re.compile(r"[A-Za-z0-9._=+/-]{1,128}")  # nothing that could end a log line or break a field
+
+ID_BYTES = 16
+MADE_AT_ONCE = 64
 
 NAME = "request_id"
 PLACE = 20
@@ -38,31 +43,41 @@ class RequestId:
     unless the application set one.  Safe for threads, greenlets and forks.
     """
 
+    is_step = True
+    at_end = None
+
     def __init__(self, app: WSGIApplication, *, accept: bool = True, respond: bool = True) -> None:
         self.app = app
         self._accept = accept
         self._respond = respond
+        self._made: list[str] = []  # in advance: one question to the kernel for many
+        self._steps = Steps((self,))
+        forks.register(self)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Name the request and pass it on."""
+        return self._steps.run(self.app, environ, start_response)
+
+    def enter(self, environ: Environ, passage: Passage, /) -> None:
+        """Name the request."""
         given = environ.get("HTTP_X_REQUEST_ID") if self._accept else None
         if given is None or not PLAIN.fullmatch(given):
-            given = os.urandom(16).hex()
+            given = self._make()
         environ["HTTP_X_REQUEST_ID"] = environ[ENVIRON_KEY] = given
-        if not self._respond:
-            return self.app(environ, start_response)
+        if self._respond:
+            passage.request_id = given
 
-        def start(
-            status: str, headers: Headers, exc_info: ExcInfo | None = None, /
-        ) -> Callable[[bytes], object]:
-            for name, _ in headers:
-                if len(name) == 12 and name.lower() == "x-request-id":
-                    break
-            else:
-                headers = [*headers, ("X-Request-Id", given)]
-            return pass_head(start_response, status, headers, exc_info)
+    def _make(self) -> str:
+        while True:
+            try:
+                return self._made.pop()
+            except IndexError:
+                drawn = os.urandom(ID_BYTES * MADE_AT_ONCE).hex()
+                self._made += [drawn[at : at + 2 * ID_BYTES] for at in range(0, len(drawn), 2 * ID_BYTES)]
 
-        return self.app(environ, start)
+    def forked(self) -> None:
+        """Forget what was made in advance: the parent gives it too."""
+        self._made = []
 
 
 make = RequestId

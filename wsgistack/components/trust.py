@@ -27,6 +27,7 @@ from wsgistack.http.forwarded import (
 from wsgistack.http.identity import tells_identity
 from wsgistack.ratelimit.networks import parse_networks
 from wsgistack.settings import BOOL, WORDS, Setting, Table, make_choice
+from wsgistack.steps import Passage
 from wsgistack.wsgi import Environ, StartResponse, WSGIApplication
 
 __all__ = ["HELP", "MAIN", "NAME", "PLACE", "SETTINGS", "Trust", "make"]
@@ -61,6 +62,9 @@ class Trust:
     other characters) is passed over.  Costs a few microseconds.  Safe for threads and greenlets.
     """
 
+    is_step = True
+    at_end = None
+
     def __init__(
         self,
         app: WSGIApplication,
@@ -81,6 +85,11 @@ class Trust:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Correct the environ and pass it on."""
+        self.enter(environ)
+        return self.app(environ, start_response)
+
+    def enter(self, environ: Environ, passage: Passage | None = None, /) -> None:
+        """Correct the environ."""
         peer = environ.get("REMOTE_ADDR") or ""
         environ["wsgistack.peer"] = peer
         told = self._learn(peer, *map(environ.get, self._fields))
@@ -92,7 +101,6 @@ class Trust:
             if environ["REMOTE_ADDR"] != peer:
                 environ.pop("REMOTE_HOST", None)
                 environ.pop("REMOTE_PORT", None)
-        return self.app(environ, start_response)
 
     def _believe(self, peer: str, *values: str | None) -> dict[str, str] | None:
         """Return what becomes of the environ by the word of *peer*, None if it has none."""

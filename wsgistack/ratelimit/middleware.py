@@ -17,6 +17,7 @@ import os
 import random
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from wsgistack import forks
 from wsgistack.clocks import SteadyClock
@@ -32,6 +33,7 @@ from wsgistack.ratelimit.networks import NetworkFile, NetworkSet, parse_networks
 from wsgistack.ratelimit.rules import Rule
 from wsgistack.ratelimit.usage_page import UsagePage
 from wsgistack.registry import find_nearest
+from wsgistack.steps import Instead, Passage
 from wsgistack.store.base import Store
 from wsgistack.store.url import make_store
 from wsgistack.wsgi import (
@@ -170,6 +172,29 @@ class RateLimit:
             if counted is not None:
                 counted.failed()
             raise
+
+    @property
+    def is_step(self) -> bool:
+        """Whether `enter` does all that is to be done: nothing waits for the response."""
+        return self.meter is None and not (self.limiter.settles or self._has_lists)
+
+    at_end = None
+
+    def enter(self, environ: Environ, passage: Passage, /) -> Instead | None:
+        """Count a request where `is_step`; return the refusal, if it is one."""
+        if not self._is_placed:
+            self._settle_place(environ)
+        if self._is_simple:
+            decision = self.limiter.hit_from(environ.get("REMOTE_ADDR") or "")
+        else:
+            decision = self.limiter.hit(EnvironRequest(environ))
+        environ[ENVIRON_KEY] = decision
+        if self._dry_run:
+            return None
+        if decision.refused is not None:
+            return partial(self._refuse, EnvironRequest(environ), decision)
+        passage.add(self._form(decision))
+        return None
 
     def forked(self) -> None:
         """Make the lock anew; a place that was not settled yet is settled by the first request here."""
