@@ -44,6 +44,7 @@ def make_snapshot(algorithm: str, size: int, form: str) -> dict[str, Any]:
         "server": {"max_connections": 1},
         "pools": {"mypool": pool.as_wire()},
         "services": {},
+        "lists": {},
     }
 
 
