@@ -94,6 +94,21 @@ def test_no_request_waits_past_its_deadline(seed: int, workers: int) -> None:
     check_nobody_left(world)
 
 
+def test_whoever_has_waited_long_enough_does_not_wait_again() -> None:
+    world = make_world(1, queue_timeout=0.8)
+    world.nodes[0].thinks_s = (0.6,)
+    world.nodes[1].thinks_s = (5.0,)
+    world.add_clients(3, 1)
+    # One waits 0.6 s for the first node, which dies over its request when the second one is still full.
+    world.net.later(1.03, partial(world.nodes[0].die, 10.0))
+    while not all(client.over for client in world.clients):
+        assert all(row["age"] < 0.8 for row in world.plane.inspect("waiting"))
+        world.step()
+    assert [(o.ident, o.status) for o in world.outcomes if o.status != 200] == [("c2.1", 503)]
+    assert [event["reason"] for event in world.events if event["event"] == "refused"] == ["queue_timeout"]
+    check_nobody_left(world)
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_full_queue_says_so_at_once(workers: int) -> None:
     world = make_world(1, workers=workers, nodes=1, queue_size=3)

@@ -1,6 +1,7 @@
 # Requests that wait because every node has as many as it may.
 
 from wsgistack.balancer.plane.core cimport Client, Core, Service
+from wsgistack.balancer.plane.exchange cimport Exchange
 from wsgistack.balancer.plane.message cimport Head
 
 cdef enum:                       # the class of a request
@@ -12,6 +13,8 @@ cdef enum:                       # the class of a request
 cdef void queue_class(Client* c, const Head* h, const char* p) noexcept nogil
 # Does somebody wait for a node of the service's pool, in any worker? Then a new request stands behind.
 cdef int queue_is_ahead(Core* core, const Service* service) noexcept nogil
+# Has the request waited for as long as it may, over all its waits?
+cdef int queue_is_over(const Core* core, const Exchange* ex) noexcept nogil
 # Let the client's request wait; 0 if queue_size others do already.
 cdef int queue_enter(Client* c) noexcept nogil
 # It waits no more.

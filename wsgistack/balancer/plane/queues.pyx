@@ -157,6 +157,10 @@ cdef void unlink(Lane* lane, Exchange* ex) noexcept nogil:
     lane.n -= 1
 
 
+cdef int queue_is_over(const Core* core, const Exchange* ex) noexcept nogil:
+    return ex.queue_until_ms != 0 and ex.queue_until_ms <= core.now_ms
+
+
 cdef int queue_enter(Client* c) noexcept nogil:
     cdef Core* core = c.ep.core
     cdef Service* s = c.service

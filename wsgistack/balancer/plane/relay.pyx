@@ -66,7 +66,7 @@ from wsgistack.balancer.plane.pipes cimport (
     relay_new,
     relay_splice,
 )
-from wsgistack.balancer.plane.queues cimport queue_enter, queue_is_ahead, queue_leave
+from wsgistack.balancer.plane.queues cimport queue_enter, queue_is_ahead, queue_is_over, queue_leave
 from wsgistack.balancer.plane.receive cimport client_read
 from wsgistack.balancer.plane.retry cimport (
     FAILED_CONNECT,
@@ -238,7 +238,7 @@ cdef int find_node(Client* c, Exchange* ex) noexcept nogil:
         if not ex.turn:
             return 0
         ex.turn = 0
-        if ex.queue_until_ms <= core.now_ms:
+        if queue_is_over(core, ex):
             relay_fail(c, 503, WHY_QUEUE_TIMEOUT)
             return 1
         r = up_acquire(core, c, ex)
@@ -248,7 +248,10 @@ cdef int find_node(Client* c, Exchange* ex) noexcept nogil:
     else:
         r = up_acquire(core, c, ex)
     if r == ACQUIRED_FULL:
-        if not ex.queued and not queue_enter(c):
+        # It may have waited before: for the node that failed it.
+        if not ex.queued and queue_is_over(core, ex):
+            relay_fail(c, 503, WHY_QUEUE_TIMEOUT)
+        elif not ex.queued and not queue_enter(c):
             relay_fail(c, 503, WHY_QUEUE_FULL)
         return ex.own
     queue_leave(c)
