@@ -34,12 +34,15 @@ def scrape(balancer: Balancer) -> dict[str, dict[tuple[str, ...], float]]:
 
 
 LIMIT = "CREATE LIMIT api\n  SET rate = 1000000/minute\n"
+BETA = "CREATE POOL beta\n"
 
 
 @pytest.fixture
 def balancer(start_backend: StartBackend, start_balancer: StartBalancer) -> Balancer:
-    """A balancer with one node, two workers and a limit that nobody reaches."""
-    return start_balancer(LIMIT + site([start_backend("a")], service="SET limit = api"))
+    """A balancer with one node, two workers, a limit that nobody reaches, and a split that takes nobody."""
+    return start_balancer(
+        LIMIT + BETA + site([start_backend("a")], service="SET limit = api\n  SET split = beta 0% ip")
+    )
 
 
 def test_a_scrape_has_what_the_page_of_metrics_says(balancer: Balancer) -> None:

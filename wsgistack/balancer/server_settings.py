@@ -135,7 +135,7 @@ SERVER_SETTINGS = Table(
             "limit_keys",
             NUMBER,
             131_072,
-            "clients that all limits together count at once, each under each rate, in 32 bytes; fixed at the start",
+            "clients that all limits together count at once, each under each rate (32 bytes); fixed at the start",
             least=256,
             most=4_194_304,
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import socket
 import time
@@ -23,6 +24,16 @@ from wsgistack.store.memcached.wire import Call
 
 TWINS = [talks, talks_cy]
 both = pytest.mark.parametrize("twin", TWINS, ids=["plain", "compiled"])
+
+
+def in_a_thread(test: Callable[..., None]) -> Callable[..., None]:
+    """Run a test where no hub can be, whatever ran in pytest's own thread before."""
+
+    @functools.wraps(test)
+    def run(**fixtures: Any) -> None:
+        run_as("threads", functools.partial(test, **fixtures))
+
+    return run
 
 
 class Rest:
@@ -221,6 +232,7 @@ def server() -> Iterator[Memcached]:
 
 
 @both
+@in_a_thread
 def test_a_thread_finds_a_plain_value_by_it_and_all_else_as_it_was_answered(
     twin: ModuleType, server: Memcached
 ) -> None:
@@ -246,6 +258,7 @@ def test_a_thread_finds_a_plain_value_by_it_and_all_else_as_it_was_answered(
 
 
 @both
+@in_a_thread
 def test_greenlets_and_large_values_and_nodes_that_are_down_have_none(
     twin: ModuleType, server: Memcached
 ) -> None:
@@ -267,6 +280,7 @@ def test_greenlets_and_large_values_and_nodes_that_are_down_have_none(
 
 
 @both
+@in_a_thread
 def test_get_goes_it(twin: ModuleType, server: Memcached, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
     ring = MemcacheRing([server.address], **PATIENT)
