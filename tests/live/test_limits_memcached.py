@@ -103,7 +103,7 @@ def test_a_window_of_a_month_or_a_year_counts(rate: str, memcached: Memcached, m
     assert statuses == ["200"] * 3 + ["429"] * 3
     table = site.app.limiter.table
     assert isinstance(table, JournalTable)
-    (key,) = table._known
+    (key,) = table._looks
     left = int(memcached.ask(b"mg " + key.encode() + b" t").split(b"t")[1])
     assert left > 3 * 86_400, "and it is kept as long as it counts"
 

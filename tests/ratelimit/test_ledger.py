@@ -52,7 +52,7 @@ def test_every_trace_equals_the_serial_reference(rate: str, trace: list[tuple[in
         if kind < 2:
             log += ledger.record("d", now, nonce, [(0, units), (1, units)])
             index, wait, after = table.decide(claims, now)
-            found = ledger.replay(log, nonce, known=known)
+            found = ledger.replay(log, nonce, known=known, settled=known)
             assert (found.index, found.wait, found.after) == (index, wait, after)
             if index < 0:
                 taken.append((units, after[0], after[1]))
@@ -77,11 +77,11 @@ def test_a_long_log_is_shortened_to_what_it_says() -> None:
     states = ledger.replay(log).states
     known = Known(log, states)
     log += ledger.record("d", NOW + 50, "mine", [(0, 1)])
-    found = ledger.replay(log, "mine", known=known)
+    found = ledger.replay(log, "mine", known=known, settled=known)
     assert found.shorter is not None and len(found.shorter) < 200
     again = ledger.replay(found.shorter, "mine")
     assert (again.states, again.index, again.after) == (found.states, -1, found.after)
-    assert ledger.replay(log[:500], known=known).shorter is None, "it is another log by now"
+    assert ledger.replay(log[:500], known=known, settled=known).shorter is None, "it is another log by now"
 
 
 @pytest.mark.parametrize(

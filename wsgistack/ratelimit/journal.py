@@ -32,8 +32,9 @@ __all__ = ["JournalTable"]
 DENIED_US = 1_000_000
 MOST_DENIED = 10_000
 MOST_LONG = 1_000  # logs that the next decision about their key shortens
-MOST_KNOWN = 4_000  # logs of about 1 kB
+MOST_KNOWN = 4_000  # logs of about 1 kB, three of each at most
 MOST_TRIES = 4
+SETTLES_US = 250_000  # nobody reads what he appended so much later: see _Looks
 LEEWAY_US = 2_000_000  # a log outlives its use by the skew of clocks and the store's whole seconds
 
 
@@ -54,6 +55,23 @@ class _Denied(NamedTuple):
     claims: tuple[Claim, ...]
     states: list[State | None]
     state: State | None
+
+
+class _Looks:
+    """What this process saw of a log: *last*, and *settled*, at least SETTLES_US ago.
+
+    A process that stands still between its append and its read finds its record as long as that is
+    younger than *settled*, which is all that a base takes the place of.  Otherwise it would ask once
+    more, and be counted twice.
+    """
+
+    __slots__ = ("at", "last", "next", "settled")
+
+    def __init__(self, last: Known, at: int, settled: Known = NOTHING) -> None:
+        self.last = last
+        self.at = at  # when *next* was seen, which is to be the settled one
+        self.next = last
+        self.settled = settled
 
 
 class _Group(NamedTuple):
@@ -93,7 +111,7 @@ class JournalTable:
         self._name = os.urandom(5).hex()
         self._count = count()
         self._denied: dict[tuple[int, bytes], _Denied] = {}
-        self._known: dict[str, Known] = {}
+        self._looks: dict[str, _Looks] = {}
         self._long: dict[str, tuple[int, bytes]] = {}
 
     @property
@@ -178,8 +196,9 @@ class JournalTable:
             ]
             found = self._append(asked, records, now)
             for index, group, nonce, one in zip(open_, asked, nonces, found, strict=True):
-                known = self._known.get(group.text, NOTHING)
-                outcome = group.ledger.replay(one.value, nonce, known=known)
+                looks = self._looks.get(group.text)
+                known, settled = (looks.last, looks.settled) if looks is not None else (NOTHING, NOTHING)
+                outcome = group.ledger.replay(one.value, nonce, known=known, settled=settled)
                 if outcome.index is not None:
                     outcomes[index] = outcome
                     self._look_after(group, one, outcome, now)
@@ -196,14 +215,23 @@ class JournalTable:
 
     def _look_after(self, group: _Group, found: Found, outcome: Replayed, now: int) -> None:
         """Remember a log, all the more one that is long; keep one longer in which somebody is in debt."""
-        if len(self._known) >= MOST_KNOWN:
-            self._known.clear()
-        self._known[group.text] = Known(found.value, outcome.states)
+        self._look(group.text, Known(found.value, outcome.states), now)
         if outcome.shorter is not None and len(self._long) < MOST_LONG:
             self._long[group.text] = (found.token, outcome.shorter)
         left_us = group.ledger.ends_at(outcome.states) - now
         if left_us > group.ledger.lives_us(now):
             self._store.touch(group.text, (left_us + LEEWAY_US) / 1e6)
+
+    def _look(self, text: str, last: Known, now: int) -> None:
+        looks = self._looks.get(text)
+        if looks is None:
+            if len(self._looks) >= MOST_KNOWN:
+                self._looks.clear()
+            self._looks[text] = _Looks(last, now)
+        elif abs(now - looks.at) >= SETTLES_US:  # the clock may have been set back
+            self._looks[text] = _Looks(last, now, looks.next)
+        else:
+            looks.last = last
 
     def _refuse(
         self,

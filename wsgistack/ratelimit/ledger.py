@@ -96,18 +96,20 @@ class Ledger:
         """Return from when on *states* are as good as none."""
         return max([self._counters[number].ends_at(state) for number, state in states.items()], default=0)
 
-    def replay(self, log: bytes, nonce: str = "", *, known: Known = NOTHING) -> Replayed:
+    def replay(
+        self, log: bytes, nonce: str = "", *, known: Known = NOTHING, settled: Known = NOTHING
+    ) -> Replayed:
         """Return what *log* says, and what became of the decision *nonce*.
 
-        What is *known* of its begin is not replayed; what is younger stays as it is in *shorter*, for
-        the others who wait for its outcome.
+        What is *known* of its begin is not replayed.  *settled* is the begin that nobody looks for his
+        record in any more: in *shorter* its states stand in its place, what is younger stays as it is.
         """
         if not log.startswith(known.log):
             known = NOTHING
         found = Replayed(dict(known.states))
         tail = log[len(known.log) :]
-        if known.log and len(log) > LONG_BYTES:
-            found.shorter = self._base(known.states).encode() + tail
+        if settled.log and len(log) > LONG_BYTES and log.startswith(settled.log):
+            found.shorter = self._base(settled.states).encode() + log[len(settled.log) :]
         for record in tail.decode("ascii", "replace").split(";")[:-1]:
             try:
                 self._play(record, nonce, found)
