@@ -56,6 +56,7 @@ class FakeStats:
     def __init__(self) -> None:
         self.rows: dict[int, NodeCounts] = {}
         self.outcome: dict[int, Outcomes] = {}
+        self.sessions: dict[tuple[str, str, float], int] = {}
         self.resets: list[int] = []
         self.bucket_counts = [0] * 32
         self.strayed = 0
@@ -69,6 +70,10 @@ class FakeStats:
     def outcomes(self, slots: Iterable[int]) -> list[Outcomes]:
         """Return what tests wrote, nothing at first."""
         return [self.outcome.get(slot, Outcomes()) for slot in slots]
+
+    def learned(self, service: str, cookie: str, ttl_s: float) -> int:
+        """Return what tests wrote, nothing at first."""
+        return self.sessions.get((service, cookie, ttl_s), 0)
 
     def buckets(self, slot: int) -> tuple[list[int], int]:
         """Return what tests wrote, nothing at first."""

@@ -6,6 +6,7 @@ import pytest
 
 from tests.balancer.stage import Stage
 from wsgistack.balancer.explain import Question, explain, parse_fields
+from wsgistack.balancer.sticky import number_of
 from wsgistack.errors import CommandError
 
 
@@ -77,6 +78,17 @@ def test_a_session_sticks_to_its_node_even_while_that_drains(stage: Stage) -> No
     assert "session wsgistack_node: sticks to 127.0.0.1:8002" in lines
     assert lines[-2] == "answer by 127.0.0.1:8002"
     assert stage.say("explain GET / Cookie: wsgistack_node=forged")[-2] == "answer by 127.0.0.1:8001"
+
+
+def test_a_session_that_was_learned_is_told(stage: Stage) -> None:
+    stage.do("set mysite.sticky = learn", "set mysite.sticky_cookie = sid", "set mysite.sticky_ttl = 60")
+    stage.stats.sessions["mysite", "s1", 60.0] = number_of("127.0.0.1:8002")
+    stage.stats.sessions["mysite", "s2", 60.0] = number_of("127.0.0.9:80")  # it left the pool
+    lines = stage.say("explain GET / Cookie: a=b; sid=s1")
+    assert "session sid: sticks to 127.0.0.1:8002" in lines
+    assert lines[-2] == "answer by 127.0.0.1:8002"
+    for other in ("sid=s2", "sid=s3", "a=s1", "sid="):
+        assert not any(line.startswith("session") for line in stage.say(f"explain GET / Cookie: {other}"))
 
 
 def test_nothing_is_sent_and_nothing_changes(stage: Stage) -> None:

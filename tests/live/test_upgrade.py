@@ -5,14 +5,18 @@ import os
 import re
 import signal
 import urllib.request
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from tests.live.conftest import StartBackend, StartBalancer
 from tests.live.load import Load
 from tests.live.processes import Balancer, eventually, site
+from tests.live.raw import exchange
+from tests.live.scripted import ScriptedNode, answer
 
 TIMES = range(int(os.environ.get("WSGISTACK_CHANGES", "2")))  # 50 in a thorough run
 
@@ -126,6 +130,54 @@ def test_a_request_that_runs_is_finished_by_the_old_one(chain: Chain) -> None:
     assert (response.status, response.read() in (b"a\n", b"b\n")) == (200, True)
     connection.close()
     chain.upgraded(1)
+
+
+def test_sessions_that_were_learned_stay_with_their_nodes(
+    start_balancer: StartBalancer, tmp_path: Path
+) -> None:
+    with ExitStack() as stack:
+        gate = Event()
+        nodes = [stack.enter_context(ScriptedNode(sets_cookie(number, gate))) for number in range(2)]
+        pidfile = tmp_path / "pid"
+        service = "SET sticky = learn\nSET sticky_cookie = sid"
+        more = f"SERVER pidfile = {pidfile}"
+        chain = Chain(
+            start_balancer(site([one.backend for one in nodes], service=service, more=more)), pidfile
+        )
+        stack.callback(chain.end)
+        balancer = chain.balancer
+        eventually(lambda: {balancer.get("/")[1] for _ in range(4)} == {b"0", b"1"})
+        for count in (1, 2):
+            gate.clear()
+            late = stack.enter_context(closing(http.client.HTTPConnection(balancer.site, timeout=30)))
+            late.request("GET", "/late")
+            assert balancer.admin("upgrade") == ["OK"]
+            gate.set()
+            drawn = late.getresponse().read()
+            chain.upgraded(count)
+            assert {exchange(balancer.site, ask_with("late"))[-1:] for _ in range(6)} == {drawn}
+            for number, node in enumerate(nodes):
+                told = balancer.admin(f"explain GET / Cookie: sid=s{number}")
+                assert f"session sid: sticks to {node.address}" in told
+                answers = {exchange(balancer.site, ask_with(f"s{number}"))[-1:] for _ in range(6)}
+                assert answers == {b"%d" % number}
+
+
+def sets_cookie(number: int, gate: Event) -> Callable[[bytes], bytes]:
+    """Return the script of a node that begins a session at each request, always the same; /late waits for *gate*."""
+
+    def script(head: bytes) -> bytes:
+        if b"/late" not in head:
+            return answer(200, b"%d" % number, f"Set-Cookie: sid=s{number}")
+        gate.wait(30)
+        return answer(200, b"%d" % number, "Set-Cookie: sid=late")
+
+    return script
+
+
+def ask_with(session: str) -> bytes:
+    """Return a request of that session."""
+    return f"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nCookie: sid={session}\r\n\r\n".encode()
 
 
 def test_a_wrong_file_leaves_the_old_one_in_charge(chain: Chain) -> None:

@@ -242,6 +242,9 @@ class _NoStats:
     def buckets(self, slot: int) -> tuple[list[int], int]:
         return [], 0
 
+    def learned(self, service: str, cookie: str, ttl_s: float) -> int:
+        return 0
+
     def outcomes(self, slots: Iterable[int]) -> list[Outcomes]:
         return [Outcomes() for _ in slots]
 

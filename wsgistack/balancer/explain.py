@@ -1,13 +1,13 @@
 """Who would serve a request, and why: nothing is sent, nothing is counted.
 
-What the plane would do is told in Python: sticky sessions by the snapshot's tokens, keys by
-hash_key.py, nodes by routing.py.
+What the plane would do is told in Python: sticky sessions by the snapshot's tokens and what workers
+learned, keys by hash_key.py, nodes by routing.py.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from wsgistack.balancer.algorithms import ALGORITHMS
@@ -16,6 +16,7 @@ from wsgistack.balancer.hash_key import find_cookie, find_key
 from wsgistack.balancer.model import Pool, Service, Snapshot
 from wsgistack.balancer.routing import Ranked, Row, rank_nodes
 from wsgistack.balancer.split import REST, find_visitor, place_percent
+from wsgistack.balancer.sticky import number_of
 from wsgistack.errors import CommandError
 
 __all__ = ["Question", "choose_service", "explain", "parse_fields"]
@@ -27,6 +28,8 @@ DRAWN = {  # what a lot decides, in words
     "two_choices": "two of them are drawn by weight, and the lower score wins",
 }
 NOT_LISTED = Listed("")
+
+Learned = Callable[[str, str, float], int]  # Stats.learned
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +97,9 @@ def explain(
     now: float,
     foreseen: Sequence[Foreseen] = (),
     listed: Listed = NOT_LISTED,
+    learned: Learned = lambda service, cookie, ttl_s: 0,
 ) -> list[str]:
-    """Return the lines; *rows* by slot of the scoreboard, *now* in epoch seconds.
+    """Return the lines; *rows* by slot of the scoreboard, *now* in epoch seconds, *learned* as in Stats.
 
     *listed*: what the lists of the service say of its client; *foreseen*: what the limits that are about
     it would say, in their order.
@@ -128,8 +132,11 @@ def explain(
         by = str(pool.settings["hash_key"])
         key = find_key(by, peer=question.peer, target=question.target, field=question.field)
         lines.append(f"key {by}: {'the request has none' if key is None else key}")
-    tokens = service.split_tokens[bucket] if bucket else service.tokens
-    node = _find_sticky(service, tokens, question)
+    if service.settings["sticky"] == "learn":
+        numbers = {number_of(node.address): node.address for node in pool.nodes}
+        node = numbers.get(_ask_learned(service, question, learned))
+    else:
+        node = _find_sticky(service, service.split_tokens[bucket] if bucket else service.tokens, question)
     if node is not None:
         lines.append(f"session {service.settings['sticky_cookie']}: sticks to {node}")
     ranked = rank_nodes(snapshot, pool.name, rows, key=key, sticks_to=node, now=now, clock=0.0)
@@ -195,11 +202,16 @@ def _has_place(pool: Pool, rows: Mapping[int, Row]) -> bool:
 
 
 def _find_sticky(service: Service, tokens: Mapping[str, str], question: Question) -> str | None:
-    """Return the node that the request's own cookie names; what workers have learned is theirs alone."""
+    """Return the node that a cookie of ours names."""
     if not tokens:
         return None
     shown = find_cookie(question.field("cookie") or "", str(service.settings["sticky_cookie"]))
     return next((address for address, token in tokens.items() if token == shown), None)
+
+
+def _ask_learned(service: Service, question: Question, learned: Learned) -> int:
+    shown = find_cookie(question.field("cookie") or "", str(service.settings["sticky_cookie"]))
+    return learned(service.name, shown, float(service.settings["sticky_ttl"])) if shown else 0  # type: ignore[arg-type]
 
 
 def _tell_node(one: Ranked) -> str:

@@ -88,6 +88,9 @@ class Stats(Protocol):
     def buckets(self, slot: int) -> tuple[list[int], int]:
         """Return a service's requests by the counters of buckets, and how many of them strayed."""
 
+    def learned(self, service: str, cookie: str, ttl_s: float) -> int:
+        """Return sticky.number_of(the node that a service's cookie belongs to), 0 if none is known."""
+
     def outcomes(self, slots: Iterable[int]) -> list[Outcomes]:
         """Return how the nodes of these rows do; cheap enough to ask ten times a second."""
 

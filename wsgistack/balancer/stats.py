@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,6 +12,7 @@ from wsgistack.balancer.ledger import BoardLedger
 from wsgistack.balancer.outside import LimitCounts, NodeCounts, Outcomes, ProcessCounts, TableUse
 from wsgistack.balancer.past import Pasts
 from wsgistack.balancer.picture import NodeRow, ServiceCounts
+from wsgistack.balancer.sticky import number_of
 
 if TYPE_CHECKING:
     from wsgistack.balancer.plane.board import Board
@@ -56,6 +58,10 @@ class BoardStats:
     def limit_table(self) -> TableUse:
         """Return how full the table of limits is."""
         return BoardLedger(self._board).use()
+
+    def learned(self, service: str, cookie: str, ttl_s: float) -> int:
+        """Return the number of the node that a learned cookie belongs to, 0 if none is known."""
+        return self._board.learned_node(number_of(service), cookie.encode("latin-1"), math.ceil(ttl_s))
 
     def outcomes(self, slots: Iterable[int]) -> list[Outcomes]:
         """Return how the nodes of these rows do."""

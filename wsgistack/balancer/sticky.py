@@ -10,6 +10,7 @@ node's address.  It depends on the pool: a cookie of one site is worth nothing o
 from __future__ import annotations
 
 import re
+import zlib
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable
 from functools import lru_cache
@@ -17,7 +18,7 @@ from hashlib import blake2b
 
 from wsgistack.settings import Kind
 
-__all__ = ["COOKIE_NAME", "make_tokens"]
+__all__ = ["COOKIE_NAME", "make_tokens", "number_of"]
 
 TOKEN_BYTES = 12  # 16 characters: 96 bits, for which nobody finds a second address
 LONGEST_NAME = 60
@@ -27,6 +28,11 @@ def make_tokens(secret: bytes, pool: str, addresses: Iterable[str]) -> dict[str,
     """Return the token of each address; a different one for each secret and pool."""
     key = blake2b(secret).digest()
     return {address: _make_token(key, pool, address) for address in addresses}
+
+
+def number_of(name: str) -> int:
+    """Return what an address or a service is called where 32 bits must do; never 0, the same in each process."""
+    return zlib.crc32(name.encode()) or 1
 
 
 @lru_cache(8192)  # the snapshot is made anew at each change of anything

@@ -71,6 +71,8 @@ class Succession:
         if board.limits.keys < sizes.limit_keys:
             self._log.warn("limit_keys_kept", keys=board.limits.keys, until="it is started again")
         self._seats.append(board.seats)
+        if self._before is not None:
+            board.learn_from(self._before)
         return board
 
     def inherit(self, control: Control, listeners: Listeners) -> None:
@@ -103,6 +105,7 @@ class Succession:
         self.pasts.services.settle(range(Board.SERVICE_SLOTS))
         self.pasts.limits.settle(range(Board.LIMIT_SLOTS))
         if self._before:
+            board.learn_from(self._before)  # what was learned while it drained
             self._before.close()
             self._before = None
         self._seats = self._seats[1:]

@@ -43,3 +43,34 @@ def test_a_full_table_forgets_what_was_used_longest_ago() -> None:
         table.store(b"%d" % number, 2, now_s=2 + number // 1000)
     assert table.find(b"first", 300) == 0
     assert [table.find(b"%d" % number, 300) for number in range(199_000, 200_000)].count(2) > 990
+
+
+def test_what_another_table_learned_is_known_with_the_time_of_its_last_use() -> None:
+    before, after = LearnedFace(), LearnedFace()
+    before.store(b"abc", 7, now_s=100)
+    after.merge(before, now_s=150)
+    assert after.find(b"abc", 160, ttl_s=60) == 7
+    assert after.find(b"abd", 160) == 0
+
+
+def test_of_two_tables_the_later_use_counts() -> None:
+    before, after = LearnedFace(), LearnedFace()
+    before.store(b"early", 1, now_s=100)
+    before.store(b"late", 1, now_s=100)
+    after.merge(before, now_s=101)
+    after.store(b"early", 2, now_s=110)
+    before.store(b"late", 3, now_s=110)
+    before.store(b"new", 4, now_s=110)
+    after.merge(before, now_s=120)
+    assert [after.find(cookie, 120) for cookie in (b"early", b"late", b"new")] == [2, 3, 4]
+
+
+def test_a_full_table_keeps_what_was_used_last_when_it_learns_from_another() -> None:
+    before, after = LearnedFace(), LearnedFace()
+    after.merge(before, now_s=1)
+    for number in range(200_000):
+        before.store(b"old-%d" % number, 1, now_s=10)
+        after.store(b"new-%d" % number, 2, now_s=20)
+    kept = [after.find(b"new-%d" % number, 20) for number in range(200_000)]
+    after.merge(before, now_s=30)
+    assert [after.find(b"new-%d" % number, 20) for number in range(200_000)] == kept

@@ -13,6 +13,7 @@ import time
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.string cimport memcpy, memset
 
+from wsgistack.balancer.plane.learned cimport learned_find, learned_key, learned_merge
 from wsgistack.balancer.plane.limit_table cimport STRIPES
 
 from wsgistack.balancer.outside import Outcomes
@@ -360,6 +361,15 @@ cdef class Board:
         self.waiters().count[<int>worker] = 0
         if self.limits is not None:
             self.limits.renew_seat(self.seats[worker])
+
+    def learn_from(self, other: Board) -> None:
+        """Take over what workers of *other* learned of cookies; the first time before any worker of ours runs."""
+        learned_merge(self.learned(), other.learned(), time.monotonic_ns() // 1000000000)
+
+    def learned_node(self, service: int, cookie: bytes, ttl_s: int) -> int:
+        """Return the node of a service's cookie, 0 if none is known; both by their number (balancer/sticky.py)."""
+        key = learned_key(self.learned(), service, cookie, len(cookie))
+        return learned_find(self.learned(), key, time.monotonic_ns() // 1000000000, ttl_s, False)
 
     @property
     def seats(self) -> range:

@@ -8,7 +8,6 @@ import ipaddress
 import math
 import socket
 import struct
-import zlib
 from base64 import b64decode
 
 from libc.stdint cimport uint16_t, uint32_t
@@ -39,8 +38,8 @@ from wsgistack.balancer.plane.wire cimport F_FORWARDED, F_X_FORWARDED_FOR
 
 from wsgistack.settings import parse_statuses
 
-
 from wsgistack.balancer.retry import WORDS, parse_retry_on, parse_schedule
+from wsgistack.balancer.sticky import number_of
 
 
 cdef int put_text(char* out, size_t room, bytes text) except -1:
@@ -69,7 +68,7 @@ cdef int fill_node(Node* n, str address, object connect, int slot) except -1:
     cdef bytes raw
     put_text(n.address, TEXT_BYTES, address.encode())
     n.slot = slot
-    n.id = zlib.crc32(address.encode()) or 1
+    n.id = number_of(address)
     n.connectable = 0
     if connect is not None:
         raw = sockaddr_bytes(connect)
@@ -231,6 +230,7 @@ cdef int fill_sticky(Service* s, dict settings, dict tokens) except -1:
     s.sticky_name_len = len(name)
     s.sticky_ttl_s = math.ceil(settings["sticky_ttl"])
     s.sticky = STICKY.index(settings["sticky"])
+    s.number = number_of(s.name.decode())
     if s.pool != NULL:
         s.tokens = make_tokens(s.pool, tokens)
     return 0

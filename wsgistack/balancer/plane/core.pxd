@@ -148,6 +148,7 @@ cdef struct Service:
     uint8_t retry_status[25]     # one bit for each status from 400 to 599
     uint8_t request_id           # request_id.RequestId
     uint8_t sticky               # sticky.Sticky
+    uint32_t number              # by its name: what is learned of its sessions is known after an upgrade
     uint8_t sticky_name_len
     char sticky_name[NAME_BYTES]
     uint32_t sticky_ttl_s

@@ -16,6 +16,8 @@ cdef struct Learned:
 
 # The hash of a cookie's value; never 0.
 cdef uint64_t learned_key(const Learned* t, uint32_t service, const char* p, uint32_t n) noexcept nogil
-# The node of that key, 0 for none; ttl_s 0: known until its place is needed.
-cdef uint32_t learned_find(Learned* t, uint64_t key, uint32_t now_s, uint32_t ttl_s) noexcept nogil
+# The node of that key, 0 for none; ttl_s 0: known until its place is needed.  A use prolongs its time.
+cdef uint32_t learned_find(Learned* t, uint64_t key, uint32_t now_s, uint32_t ttl_s, bint is_use) noexcept nogil
 cdef void learned_store(Learned* t, uint64_t key, uint32_t node, uint32_t now_s) noexcept nogil
+# Take over the seeds and all that was used later there: for a table that is empty, or took over from it before.
+cdef void learned_merge(Learned* t, Learned* other, uint32_t now_s) noexcept nogil

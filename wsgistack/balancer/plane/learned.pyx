@@ -49,7 +49,7 @@ cdef inline LearnedPlace* places(Learned* t, uint64_t key) noexcept nogil:
     return &t.places[(key >> 32) % LEARNED_SETS * LEARNED_WAYS]
 
 
-cdef uint32_t learned_find(Learned* t, uint64_t key, uint32_t now_s, uint32_t ttl_s) noexcept nogil:
+cdef uint32_t learned_find(Learned* t, uint64_t key, uint32_t now_s, uint32_t ttl_s, bint is_use) noexcept nogil:
     cdef LearnedPlace* place = places(t, key)
     cdef uint64_t word
     cdef uint32_t age, i
@@ -62,28 +62,52 @@ cdef uint32_t learned_find(Learned* t, uint64_t key, uint32_t now_s, uint32_t tt
         age = now_s - <uint32_t>word
         if ttl_s and age > ttl_s:
             return 0
-        if age:
+        if age and is_use:
             put(&place[i].word, word >> 32 << 32 | now_s)
         return <uint32_t>(word >> 32)
     return 0
 
 
-cdef void learned_store(Learned* t, uint64_t key, uint32_t node, uint32_t now_s) noexcept nogil:
+# The place of that key, or the one that is empty or was used longest ago.
+cdef LearnedPlace* best_place(Learned* t, uint64_t key, uint32_t now_s) noexcept nogil:
     cdef LearnedPlace* place = places(t, key)
     cdef uint32_t i, best = 0, age, oldest = 0
     cdef uint64_t there
     for i in range(LEARNED_WAYS):
         there = load(&place[i].key)
         if there == key:
-            best = i
-            break
+            return &place[i]
         age = <uint32_t>0xffffffff if there == 0 else now_s - <uint32_t>load(&place[i].word)
         if age > oldest:
             oldest = age
             best = i
-    put(&place[best].key, 0)
-    put(&place[best].word, <uint64_t>node << 32 | now_s)
-    put(&place[best].key, key)
+    return &place[best]
+
+
+cdef inline void fill_place(LearnedPlace* place, uint64_t key, uint64_t word) noexcept nogil:
+    put(&place.key, 0)
+    put(&place.word, word)
+    put(&place.key, key)
+
+
+cdef void learned_store(Learned* t, uint64_t key, uint32_t node, uint32_t now_s) noexcept nogil:
+    fill_place(best_place(t, key, now_s), key, <uint64_t>node << 32 | now_s)
+
+
+cdef void learned_merge(Learned* t, Learned* other, uint32_t now_s) noexcept nogil:
+    cdef LearnedPlace* place
+    cdef uint64_t key, word
+    cdef uint32_t i
+    t.seeds = other.seeds
+    for i in range(LEARNED_SETS * LEARNED_WAYS):
+        key = load(&other.places[i].key)
+        word = load(&other.places[i].word)
+        if key == 0 or load(&other.places[i].key) != key:
+            continue
+        place = best_place(t, key, now_s)
+        # The later use counts, of a key and among those that want its place.
+        if load(&place.key) == 0 or now_s - <uint32_t>load(&place.word) > now_s - <uint32_t>word:
+            fill_place(place, key, word)
 
 
 # -- the face for tests --------------------------------------------------------------------
@@ -109,4 +133,8 @@ cdef class LearnedFace:
 
     def find(self, cookie: bytes, now_s: int, ttl_s: int = 0, service: int = 0) -> int:
         """Return the node of *cookie*, 0 if none is known."""
-        return learned_find(self.table, learned_key(self.table, service, cookie, len(cookie)), now_s, ttl_s)
+        return learned_find(self.table, learned_key(self.table, service, cookie, len(cookie)), now_s, ttl_s, True)
+
+    def merge(self, other: LearnedFace, now_s: int) -> None:
+        """Learn what *other* knows, and its hashes: for a table that knows nothing, or learned from it before."""
+        learned_merge(self.table, other.table, now_s)

@@ -68,8 +68,8 @@ cdef void sticky_begin(Client* c, const Head* h, const char* p, RequestRewrite* 
             r.cookie_len = s.sticky_name_len
             node = node_of_token(pool_used(s, ex), tokens_used(s, ex), q + value.start, value.end - value.start)
         elif value.end > value.start:
-            ex.sticky_key = learned_key(core.board.learned, s.slot, <const char*>q + value.start, value.end - value.start)
-            node = node_of_id(pool_used(s, ex), learned_find(core.board.learned, ex.sticky_key, <uint32_t>(core.now_ms // 1000), s.sticky_ttl_s))
+            ex.sticky_key = learned_key(core.board.learned, s.number, <const char*>q + value.start, value.end - value.start)
+            node = node_of_id(pool_used(s, ex), learned_find(core.board.learned, ex.sticky_key, <uint32_t>(core.now_ms // 1000), s.sticky_ttl_s, True))
     if node != NULL:
         node.refs += 1
         ex.sticky_node = node
@@ -109,7 +109,7 @@ cdef void sticky_absorb(Client* c, Conn* conn) noexcept nogil:
     if ex.sticky != STICKY_LEARN:
         return
     if ex.learned_len:
-        learned_store(core.board.learned, learned_key(core.board.learned, c.service.slot, ex.learned, ex.learned_len),
+        learned_store(core.board.learned, learned_key(core.board.learned, c.service.number, ex.learned, ex.learned_len),
                       conn.node.id, now_s)
     elif ex.sticky_node != NULL and ex.sticky_node != conn.node:
         # Known, and answered by another: from here on that is its node. A value that no node ever

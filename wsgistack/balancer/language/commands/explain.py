@@ -36,7 +36,16 @@ def explain_(desk: Desk, line: Line) -> Reply:
     address = find_address(service, question.peer, question.combined)
     listed = judge_lists(service, partial(desk.estate.lists.find, service), address)
     foreseen = [] if listed.passes else foresee_all(desk, service, question, address)
-    lines = explain(snapshot, service, question, rows, now=desk.now, foreseen=foreseen, listed=listed)
+    lines = explain(
+        snapshot,
+        service,
+        question,
+        rows,
+        now=desk.now,
+        foreseen=foreseen,
+        listed=listed,
+        learned=desk.estate.stats.learned,
+    )
     return Lines(tuple(lines))
 
 
