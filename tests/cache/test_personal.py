@@ -303,3 +303,9 @@ def test_a_cookie_that_is_known_already_is_judged_as_it_was_at_first(value: str)
     known.judge_cookies("sid=1")
     assert known.judge_cookies(value) == Visitors(identity_cookies=["sid"]).judge_cookies(value)
     assert isinstance(known.judge_cookies(value), Personal)
+
+
+def test_what_a_cookie_says_comes_first_and_the_first_cookie_that_says_something() -> None:
+    visitors = Visitors()
+    request = EnvironRequest({"HTTP_AUTHORIZATION": "Basic x", "HTTP_COOKIE": "_ga=1; sessionid=2; nameless"})
+    assert visitors.decide(request) == Personal("cookie:sessionid")

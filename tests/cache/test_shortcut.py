@@ -1,18 +1,22 @@
-"""The short way from an environ to a page says what the long one says."""
+"""What is told at first sight of an environ is what a closer look tells."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
+from types import FrameType
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.cache.shop import FRESH, NOW, Shop, ask, guest, heard_by, page
+from tests.cache.shop import FRESH, NOW, Closing, Shop, ask, guest, heard_by, page
 from wsgistack.cache import shortcut
 from wsgistack.cache.middleware import PageCache
+from wsgistack.cache.personal import Personal
 from wsgistack.cache.rules import Rule, bypass
+from wsgistack.cache.shelf import Place
 
 WORTH_TRYING: dict[str, list[str]] = {
     "REQUEST_METHOD": ["GET", "GET", "GET", "HEAD", "POST", "get"],
@@ -85,3 +89,81 @@ def test_places_are_forgotten_before_they_are_too_many(monkeypatch: pytest.Monke
     for path in ("/1", "/2", "/3", "/4", "/1", "/4"):
         assert ask(cache, path).body == b"hello"
     assert len(shop.asked) == 4
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"HTTP_COOKIE": "sessionid=1"}, "cookie:sessionid"),
+        ({"HTTP_COOKIE": "_ga=1; _gid=2; sessionid=3"}, "cookie:sessionid"),
+        ({"HTTP_COOKIE": "_ga=1, sessionid=3"}, "cookie:malformed"),
+        ({"HTTP_COOKIE": "sessionid=1", "REQUEST_METHOD": "HEAD"}, "cookie:sessionid"),
+        ({"HTTP_COOKIE": "sessionid=1", "HTTP_AUTHORIZATION": "Basic x"}, "cookie:sessionid"),
+        ({"HTTP_COOKIE": "_ga=1", "HTTP_AUTHORIZATION": "Basic x"}, "field:authorization"),
+        ({"HTTP_X_API_KEY": "x"}, "field:x-api-key"),
+    ],
+    ids=str,
+)
+def test_who_is_somebody_is_told_by_the_environ_alone(more: dict[str, str], why: str) -> None:
+    assert guest(Shop()).verdict({**BASE, **more}) == Personal(why)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"REQUEST_METHOD": "POST", "HTTP_COOKIE": "sessionid=1"},
+        {"HTTP_AUTHORIZATION": "Basic x", "HTTP_X_API_KEY": "x"},
+        {"HTTP_IF_NONE_MATCH": '"a"'},
+        {"REMOTE_USER": ""},
+        {"CONTENT_LENGTH": "0"},
+        {"HTTP_X_FORWARDED_PROTO": "https"},
+    ],
+    ids=str,
+)
+def test_what_only_a_closer_look_tells_is_left_to_it(more: dict[str, str]) -> None:
+    assert guest(Shop()).verdict({**BASE, **more}) is None
+
+
+def test_a_verdict_is_learned_for_a_page_and_for_a_rule() -> None:
+    cache = guest(Shop(page(b"hello")), rules=[Rule("/api/*", bypass)])
+    plain, ruled = {**BASE}, {**BASE, "PATH_INFO": "/api/x"}
+    assert not isinstance(cache.verdict(plain), Personal | Place)
+    for environ in (plain, ruled):
+        list(cache({**environ}, heard_by([])))
+    assert isinstance(cache.verdict(plain), Place)
+    assert cache.verdict(ruled) == Personal("rule")
+
+
+def test_who_asks_for_more_than_the_environ_says_is_asked_each_time() -> None:
+    answers_of: list[bool] = [False, True]
+    cache = guest(Shop(page(b"hello")), is_personal=lambda request: answers_of.pop(0))
+    assert ask(cache).headers["Cache-Status"] == "wsgistack; fwd=uri-miss; ttl=60; stored"
+    assert ask(cache).headers["Cache-Status"] == "wsgistack; fwd=bypass; detail=callable"
+
+
+@pytest.mark.parametrize(
+    "more", [{"HTTP_COOKIE": "sessionid=1"}, {"HTTP_COOKIE": "_ga=1; sessionid=2"}, {"PATH_INFO": "/api/x"}]
+)
+def test_a_request_past_the_cache_costs_few_calls_and_its_body_is_the_applications(
+    more: dict[str, str],
+) -> None:
+    body, called = Closing([b"hello"]), []
+
+    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", FRESH)
+        return body
+
+    def note(frame: FrameType, event: str, argument: object) -> None:
+        if event == "call" and "/wsgistack/" in frame.f_code.co_filename:
+            called.append(frame.f_code.co_name)
+
+    cache, hear = guest(app, rules=[Rule("/api/*", bypass)]), heard_by([])
+    list(cache({**BASE, **more}, hear))  # what it is about is learned
+    environ, before = {**BASE, **more}, sys.getprofile()
+    sys.setprofile(note)
+    try:
+        assert cache(environ, hear) is body
+    finally:
+        sys.setprofile(before)
+    assert body.closed == 0
+    assert len(called) <= 7, called

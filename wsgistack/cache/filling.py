@@ -12,7 +12,7 @@ from wsgistack.cache.keys import RAW, Target
 from wsgistack.cache.personal import Anonymous, Visitors
 from wsgistack.wsgi import Environ
 
-__all__ = ["Filling", "changed"]
+__all__ = ["Filling", "changed", "variable_of"]
 
 MOST_NAMES = 1024
 CONTENT = {"CONTENT_LENGTH": "content-length", "CONTENT_TYPE": "content-type"}
@@ -25,7 +25,7 @@ class Filling:
         self._visitors = visitors
         fields, variables = visitors.telling
         # What `Visitors.telling` lists, as variables of an environ.
-        self.telling = frozenset([_variable(name) for name in fields] + list(variables))
+        self.telling = frozenset([variable_of(name) for name in fields] + list(variables))
         self._plain: set[str] = set()  # variables that pass as they are, of those that were met
 
     def environ(self, environ: Environ, target: Target, anonymous: Anonymous) -> Environ:
@@ -65,7 +65,8 @@ class Filling:
         self._plain.add(name)
 
 
-def _variable(field: str) -> str:
+def variable_of(field: str) -> str:
+    """Return the variable of an environ that has a field."""
     name = field.upper().replace("-", "_")
     return name if name in CONTENT else "HTTP_" + name
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from wsgistack.cache.filling import Filling
+from wsgistack.cache.filling import Filling, variable_of
 from wsgistack.cache.keys import Target
 from wsgistack.cache.personal import Anonymous, Personal, Visitors
 from wsgistack.cache.vary import Selecting
@@ -45,8 +45,10 @@ class Guests:
     def __init__(self, visitors: Visitors) -> None:
         self._visitors = visitors
         self._filling = Filling(visitors)
-        self._nobody = visitors.nobody
-        self.nobody: Selecting = self._nobody.dimensions
+        self.judge = visitors.judge_cookies
+        self.owners = {variable_of(name): owner for name, owner in visitors.owners.items()}
+        self.anonymous = visitors.nobody
+        self.nobody: Selecting = self.anonymous.dimensions
 
     def kinds(self) -> list[Selecting] | None:
         """Return the dimensions of every kind of guest; None where there are too many to go through."""
@@ -58,14 +60,9 @@ class Guests:
         """The variables of which a request that has none is anybody's."""
         return self._filling.telling
 
-    def judge(self, cookies: str) -> bool | Personal:
-        """Tell whether a request with these cookies is as one with none, or whose it is."""
-        found = self._visitors.judge_cookies(cookies)
-        return found if isinstance(found, Personal) else found == self._nobody
-
     def plain(self, environ: Environ) -> Guest:
         """Return the request of a guest who is known to tell nothing."""
-        return Guest(environ, self._visitors, self._nobody)
+        return Guest(environ, self._visitors, self.anonymous)
 
     def admit(self, request: EnvironRequest) -> Guest | Personal:
         """Return the request of a guest, or why it is somebody's own."""

@@ -24,9 +24,10 @@ from wsgistack.cache.audit import Audit
 from wsgistack.cache.bans import Ban
 from wsgistack.cache.coalesce import Coalescer
 from wsgistack.cache.engine import ASKING_FIELDS, PageCacheEngine
+from wsgistack.cache.filling import variable_of
 from wsgistack.cache.guests import EVERYBODY, Guest, Guests
 from wsgistack.cache.keys import IGNORED_PARAMETERS, Names, Target, find_target
-from wsgistack.cache.page import Page
+from wsgistack.cache.page import Page, Reply
 from wsgistack.cache.personal import IDENTITY_COOKIES, IGNORED_COOKIES, KEYED_FIELDS, Personal, Visitors
 from wsgistack.cache.policy import Policy, find_policy
 from wsgistack.cache.purge import Purges
@@ -35,7 +36,7 @@ from wsgistack.cache.rules import Rule, RuleBook, bypass
 from wsgistack.cache.run import send_reply
 from wsgistack.cache.settings import MEMORY_BYTES, check_number
 from wsgistack.cache.shelf import Found, Place, Shelf
-from wsgistack.cache.shortcut import Asked, Shortcut, Witness
+from wsgistack.cache.shortcut import READS, Asked, Shortcut, Verdict, Witness
 from wsgistack.cache.status import bypassed
 from wsgistack.cache.together import COLLAPSED, send_together
 from wsgistack.cache.trace import trace_bypass, trace_decision
@@ -56,12 +57,11 @@ from wsgistack.wsgi import (
     Headers,
     StartResponse,
     WSGIApplication,
-    pass_head,
 )
 
 __all__ = ["PageCache"]
 
-READS = frozenset(("GET", "HEAD"))
+BY_RULE = Personal("rule")
 
 
 class PageCache:
@@ -135,15 +135,16 @@ class PageCache:
         self._rules = RuleBook(rules)
         self._hosts = None if hosts is None else Names(hosts, setting="hosts")
         self._guests = Guests(visitors) if policy.is_for_guests else None
-        ignored = ignored_parameters if self._guests else ()
-        self._ignored = Names(ignored, setting="ignored_parameters")
+        self._ignored = Names(ignored_parameters if self._guests else (), setting="ignored_parameters")
         self._kinds: list[Selecting] | None = [EVERYBODY] if self._guests is None else self._guests.kinds()
         guarded = made if isinstance(made, MemoryStore | Guarded) else Guarded(made)
         self.shelf = self._make_shelf(guarded, secret)
         self._coalescer = Coalescer[Page](guarded, wait_s=coalesce_wait) if coalesce else None
         self._works = self._make_works(max_object, verify)
-        self._shortcut = None if is_personal is not None else self._make_shortcut()
+        self._asks = is_personal is not None
+        self.set_plain("")
 
+    verdict: Callable[[Environ], Verdict]  # see Shortcut.read
     witness: Witness | None = None  # told what answered plain requests
 
     def set_plain(self, field: str) -> None:
@@ -151,15 +152,21 @@ class PageCache:
 
         For an edge that writes it by itself: what a witness is told of depends on it.
         """
-        if self._shortcut is not None:
-            self._shortcut = self._make_shortcut("HTTP_" + field.upper().replace("-", "_"))
+        self._shortcut = self._make_shortcut(field and variable_of(field))
+        self.verdict = self._shortcut.read
 
-    def _make_shortcut(self, keyed: str = "") -> Shortcut:
-        asking = ["HTTP_" + name.upper().replace("-", "_") for name in ASKING_FIELDS]
-        guests = self._guests
+    def _make_shortcut(self, keyed: str) -> Shortcut:
+        asking, guests = [variable_of(name) for name in ASKING_FIELDS], self._guests
         if guests is None:
-            return Shortcut(asking, lambda cookies: True, keyed=keyed)
-        return Shortcut([*asking, *guests.telling], guests.judge, keyed=keyed)
+            return Shortcut(asking, keyed=keyed, learns=not self._asks)
+        return Shortcut(
+            [*asking, *guests.telling],
+            guests.judge,
+            nobody=guests.anonymous,
+            owners=guests.owners,
+            keyed=keyed,
+            learns=not self._asks,
+        )
 
     def _make_shelf(self, store: Store, secret: bytes) -> Shelf:
         policy = self.engine.policy
@@ -183,24 +190,33 @@ class PageCache:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, or let the application do so."""
-        shortcut = self._shortcut
-        if shortcut is None:
-            return self._answer(environ, start_response, None)
-        asked = shortcut.read(environ)
-        if isinstance(asked, Personal):
-            return self._pass(environ, start_response, asked.why)
-        place = None if asked is None else shortcut.find(asked)
-        if place is not None and self._is_worth_a_look(place):
-            guests, witness = self._guests, self.witness
-            mark = 0 if witness is None else witness.mark
-            seen = EnvironRequest(environ) if guests is None else guests.plain(environ)
-            found = self.shelf.find(place, seen.field)
-            reply = self.engine.on_plain_request(found.pages, self._now())
-            if reply is not None:
-                if witness is not None:
-                    witness.answered(environ, place, found, mark)
-                return send_reply(reply, start_response)
-        return self._answer(environ, start_response, asked)
+        verdict = self.verdict(environ)
+        if type(verdict) is Personal:
+            return self._pass(environ, start_response, verdict.why)
+        return self.answer(environ, start_response, verdict)
+
+    def answer(
+        self, environ: Environ, start_response: StartResponse, verdict: Place | Asked | None
+    ) -> Iterable[bytes]:
+        """Answer a request on which *verdict*, what `verdict` says of it, is not Personal."""
+        if isinstance(verdict, Place):
+            if self._is_worth_a_look(verdict):
+                reply = self._find_ready(environ, verdict)
+                if reply is not None:
+                    return send_reply(reply, start_response)
+            verdict = None
+        return self._answer(environ, start_response, verdict)
+
+    def _find_ready(self, environ: Environ, place: Place) -> Reply | None:
+        """Return what is stored for a plain request, None where that cannot be used as it is."""
+        guests, witness = self._guests, self.witness
+        mark = 0 if witness is None else witness.mark
+        seen = EnvironRequest(environ) if guests is None else guests.plain(environ)
+        found = self.shelf.find(place, seen.field)
+        reply = self.engine.on_plain_request(found.pages, self._now())
+        if reply is not None and witness is not None:
+            witness.answered(environ, place, found, mark)
+        return reply
 
     def _answer(
         self, environ: Environ, start_response: StartResponse, asked: Asked | None
@@ -216,7 +232,9 @@ class PageCache:
                 return self._pass(environ, start_response, guest.why)
             seen, dimensions = guest, guest.anonymous.dimensions
         if rule is not None and rule.action == bypass:
-            return self._pass(environ, start_response, "rule")
+            if asked is not None:
+                self._shortcut.learn(asked, BY_RULE)
+            return self._pass(environ, start_response, BY_RULE.why)
         target = find_target(request, hosts=self._hosts, ignored=self._ignored)
         if isinstance(target, str):
             return self._pass(environ, start_response, target)
@@ -225,7 +243,7 @@ class PageCache:
             if request.method == METHOD and self._purgers:
                 return self._purge(request, target, start_response)
             return Visit(self._works, environ, request, place, rule).send(Pass("method"), start_response)
-        if asked is not None and self._shortcut is not None:
+        if asked is not None:
             self._shortcut.learn(asked, place)
         coalescer = self._coalescer
         ended = 0 if coalescer is None else coalescer.ended
@@ -268,17 +286,27 @@ class PageCache:
             about["url"] = target.url if isinstance(target, Target) else url
         self.purges.add([Ban(**about)])
 
-    def _pass(self, environ: Environ, start_response: StartResponse, detail: str) -> Iterable[bytes]:
+    def _pass(self, environ: Environ, start_response: StartResponse, why: str) -> Iterable[bytes]:
         """Let a request pass that is none of the cache's; the body is the application's own."""
-        added = ("Cache-Status", bypassed(detail))
-        environ[ENVIRON_KEY] = Voice()  # so that the application need not ask whether it is there
+        added = self.pass_by(environ, why)
 
         def start(
             status: str, headers: Headers, exc_info: ExcInfo | None = None, /
         ) -> Callable[[bytes], object]:
-            return pass_head(start_response, status, [*headers, added], exc_info)
+            if exc_info is None:  # some servers take no None
+                return start_response(status, [*headers, added])
+            return start_response(status, [*headers, added], exc_info)
 
         return self.app(environ, start)
+
+    @staticmethod
+    def pass_by(environ: Environ, why: str) -> tuple[str, str]:
+        """Make the environ of a request that goes past the cache ready; return the field that says so.
+
+        For who lets it pass without a frame of the cache around the application.
+        """
+        environ[ENVIRON_KEY] = Voice()  # so that the application need not ask whether it is there
+        return "Cache-Status", bypassed(why)
 
     def trace(self, url: str, mount: str = "", **fields: str) -> list[str]:
         """Return, line by line, what would be done with a GET of *url* now, and why; nothing is changed.

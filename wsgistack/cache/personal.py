@@ -147,7 +147,7 @@ JOINED = re.compile(r",[ \t]*[!#$%&'*+.^_`|~0-9A-Za-z-]+=")
 COOKIE_OCTETS = re.compile(r"[!#-+\x2d-:<-\[\]-~]*")  # RFC 6265 §4.1.1
 LONGEST_DETAIL = 64
 MOST_KINDS = 1024
-IDENTITY, KEY, IGNORED = "identity", "key", "ignored"
+KEY, IGNORED = "key", "ignored"
 
 log = logging.getLogger("wsgistack.cache")
 
@@ -177,17 +177,27 @@ def parse_cookies(value: str) -> list[tuple[str, str]] | None:
     >>> parse_cookies("a=1; _ga=GA1.2.3"), parse_cookies("a=1; nameless")
     ([('a', '1'), ('_ga', 'GA1.2.3')], None)
     """
-    if "," in value and JOINED.search(value):
-        return None
     pairs = []
+    for pair in _read_cookies(value):
+        if pair is None:
+            return None
+        pairs.append(pair)
+    return pairs
+
+
+def _read_cookies(value: str) -> Iterator[tuple[str, str] | None]:
+    """Yield the cookies in order; None where readers could disagree about what follows."""
+    if "," in value and JOINED.search(value):
+        yield None
+        return
     for part in value.split(";"):
         part = part.strip(" \t")
         if part:
             name, equals, text = part.partition("=")
             if not equals or not _is_token(name):
-                return None
-            pairs.append((name, text))
-    return pairs
+                yield None
+                return
+            yield name, text
 
 
 @lru_cache(maxsize=1024)
@@ -228,9 +238,8 @@ class Visitors:
             name.lower(): values
             for name, values in _read_values(keyed_fields, setting="keyed_fields").items()
         }
-        self._fields = tuple(
-            [name.lower() for name in Names(identity_fields, setting="identity_fields").patterns]
-        )
+        fields = [name.lower() for name in Names(identity_fields, setting="identity_fields").patterns]
+        self.owners = {name: Personal(_detail("field", name)) for name in fields}  # what each field says
         patterns = [name.lower() for name in Names(withheld_fields, setting="withheld_fields").patterns]
         self._withheld = Names(
             [one for one in patterns if one not in self._keyed_fields], setting="withheld_fields"
@@ -239,7 +248,7 @@ class Visitors:
         self._nobody = tuple([("cookie:" + name, None) for name in self._key_cookies])
         self._unkeyed = tuple([(name, None) for name in self._keyed_fields])
         self.nobody = Anonymous((*self._unkeyed, *self._nobody), None)
-        self._kinds: dict[str, str] = {}  # of cookies, by name
+        self._kinds: dict[str, str | Personal] = {}  # of cookies, by name
 
     @property
     def telling(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -247,7 +256,7 @@ class Visitors:
 
         A request that has none of them is anonymous, so that an edge can ask for all at once.
         """
-        fields = (*self._fields, *self._keyed_fields, "cookie", "content-length", "transfer-encoding")
+        fields = (*self.owners, *self._keyed_fields, "cookie", "content-length", "transfer-encoding")
         return fields, IDENTITY_VARIABLES
 
     def all_dimensions(self) -> Iterator[tuple[tuple[str, str | None], ...]]:
@@ -278,18 +287,18 @@ class Visitors:
 
     def judge_cookies(self, value: str) -> Anonymous | Personal:
         """Return whether a request that has these cookies, and nothing else that tells, is anybody's."""
-        kinds = self._kinds
-        parts = value.split("; ")  # as browsers write; anything else is the strict parser's
-        for part in parts:
-            name, equals, _ = part.partition("=")
-            kind = kinds.get(name)
-            if kind is IDENTITY and len(parts) == 1 and equals and "," not in value and ";" not in value:
-                return Personal(_detail("cookie", name))  # a session alone, the most usual way to be somebody
-            if not equals or kind is not IGNORED:
-                return self._judge(value, list(self._unkeyed))
-        if "," in value or value.count(";") != len(parts) - 1:
-            return self._judge(value, list(self._unkeyed))
-        return self.nobody
+        get, left = self._kinds.get, value
+        while "," not in value:
+            name, equals, left = left.partition("=")
+            kind = get(name)
+            if type(kind) is Personal and equals:
+                return kind
+            text, semicolon, left = left.partition("; ")  # as browsers write
+            if kind is not IGNORED or not equals or ";" in text:
+                break  # what is not usual is the strict parser's
+            if not semicolon:
+                return self.nobody
+        return self._judge(value, list(self._unkeyed))
 
     def withholds(self, name: str) -> bool:
         """Tell whether the application must not see the field of that lower-case name."""
@@ -307,34 +316,36 @@ class Visitors:
         return None if name in self._withheld else value
 
     def _look(self, request: RequestView) -> Anonymous | Personal:
-        for name in self._fields:
+        dimensions = [
+            (name, value if (value := request.field(name)) in values else None)
+            for name, values in self._keyed_fields.items()
+        ]
+        found = self._judge(request.field("cookie") or "", dimensions)
+        if isinstance(found, Personal):
+            return found
+        for name, owner in self.owners.items():
             if request.field(name) is not None:
-                return Personal(_detail("field", name))
+                return owner
         for name in IDENTITY_VARIABLES:
             if request.variable(name) not in (None, *NO_CERTIFICATE):
                 return Personal(_detail("variable", name))
         if request.field("content-length") not in (None, "", "0") or request.field("transfer-encoding"):
             return Personal("body")
-        dimensions: list[tuple[str, str | None]] = []
-        for name, values in self._keyed_fields.items():
-            value = request.field(name)
-            dimensions.append((name, value if value in values else None))
-        cookies = request.field("cookie")
-        if cookies is None:
-            return Anonymous((*dimensions, *self._nobody), None)
-        return self._judge(cookies, dimensions)
+        return found
 
     def _judge(self, value: str, dimensions: list[tuple[str, str | None]]) -> Anonymous | Personal:
-        cookies = parse_cookies(value)
-        if cookies is None:
-            return Personal("cookie:malformed")
         chosen: dict[str, str] = {}
-        for name, text in cookies:
+        for pair in _read_cookies(value):
+            if pair is None:
+                return Personal("cookie:malformed")
+            name, text = pair
             kind = self._kinds.get(name) or self._kind(name)
-            if kind == KEY and name not in chosen:
+            if isinstance(kind, Personal):
+                return kind
+            if kind == KEY:
+                if name in chosen:  # which of them counts depends on who reads
+                    return Personal(_detail("cookie", name))
                 chosen[name] = text
-            elif kind != IGNORED:  # of a key cookie that stands twice, which counts depends on who reads
-                return Personal(_detail("cookie", name))
         if not chosen:
             return Anonymous((*dimensions, *self._nobody), None)
         shown = {name: text for name, text in chosen.items() if text in self._key_cookies[name]}
@@ -342,14 +353,14 @@ class Visitors:
         cookie = "; ".join([f"{name}={shown[name]}" for name in self._key_cookies if name in shown])
         return Anonymous((*dimensions, *keyed), cookie or None)
 
-    def _kind(self, name: str) -> str:
+    def _kind(self, name: str) -> str | Personal:
         """Return what the cookie of that name means, and remember it."""
-        if name.lower() in self._identity:
-            kind = IDENTITY
-        elif name in self._key_cookies:
-            kind = KEY
-        else:
-            kind = IGNORED if not self._strict or name in self._ignored else IDENTITY
+        kind: str | Personal = Personal(_detail("cookie", name))
+        if name.lower() not in self._identity:
+            if name in self._key_cookies:
+                kind = KEY
+            elif not self._strict or name in self._ignored:
+                kind = IGNORED
         if len(self._kinds) >= MOST_KINDS:  # names come from clients
             self._kinds.clear()
         self._kinds[name] = kind

@@ -1,24 +1,26 @@
-"""The place of a request that asks for just a page, remembered by what its environ says.
+"""What an environ says at first sight: somebody's own, or just a page whose place is known already.
 
-Most requests are such: no condition, no range, nothing that could be anybody's.  What leads from an
-environ to the place of its page (hosts, paths, rules, parameters) need not be thought out again then.
+Most requests are such.  Who brings a session goes past the cache for the price of a look at the
+cookies; for a plain GET, with no condition, no range and nothing that could be anybody's, what leads
+from an environ to the place of its page (hosts, paths, rules, parameters) is not thought out again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
-from wsgistack.cache.personal import Personal
+from wsgistack.cache.personal import Anonymous, Personal
 from wsgistack.cache.shelf import Found, Place
 from wsgistack.wsgi import Environ
 
-__all__ = ["Shortcut", "Witness"]
+__all__ = ["Asked", "Shortcut", "Verdict", "Witness"]
 
 MOST_PLACES = 4096
-COOKIES = frozenset(("HTTP_COOKIE",))
+READS = frozenset(("GET", "HEAD"))
 
 Asked = tuple[object, ...]
+Verdict = Personal | Place | Asked | None
 
 
 class Witness(Protocol):
@@ -38,37 +40,56 @@ class Witness(Protocol):
 
 
 class Shortcut:
-    """Places by environ; *telling*: variables with which a request is more than a plain one.
+    """Verdicts by environ; *telling*: variables with which a request is more than a plain one.
 
-    *judge*: tells of cookies, where they are among these, whose they are: True for nobody's, False
-    where they make a page of their own.  *keyed*: a variable by which places differ and that tells
-    nothing else, "" for none.
+    *judge*: tells of cookies whose they are, *nobody* of those that are as none; None: cookies tell
+    nothing.  *owners*: what a variable says whose mere presence makes a request
+    somebody's.  *keyed*: a variable by which places differ and that tells nothing else, "" for none.
+    *learns*: what is no somebody's own can be told by the environ's variables alone.
     """
 
-    __slots__ = ("_judge", "_keyed", "_places", "_telling")
+    __slots__ = ("_judge", "_keyed", "_learns", "_nobody", "_owners", "_telling", "_verdicts")
 
     def __init__(
-        self, telling: Iterable[str], judge: Callable[[str], bool | Personal], *, keyed: str = ""
+        self,
+        telling: Iterable[str],
+        judge: Callable[[str], Anonymous | Personal] | None = None,
+        *,
+        nobody: Anonymous | None = None,
+        owners: Mapping[str, Personal] | None = None,
+        keyed: str = "",
+        learns: bool = True,
     ) -> None:
-        self._telling = frozenset(telling) - {keyed}
+        cookies = () if judge is None else ("HTTP_COOKIE",)
+        self._telling = frozenset(telling) - {keyed, *cookies}
         self._judge = judge
+        self._nobody = nobody
+        self._owners = owners or {}
         self._keyed = keyed
-        self._places: dict[Asked, Place] = {}
+        self._learns = learns
+        self._verdicts: dict[Asked, Place | Personal] = {}
 
-    def read(self, environ: Environ) -> Asked | Personal | None:
-        """Return all that the place of a request depends on, None for what is no plain GET.
+    def read(self, environ: Environ) -> Verdict:
+        """Return what is known of a request by its variables; pure, and nothing but a look at these.
 
-        Personal where its cookies are somebody's.
+        Personal for one that goes past the cache, the place of the page of a plain GET, or what to
+        `learn` that for; None where only a closer look tells, as for all but GET and HEAD.
         """
-        if environ["REQUEST_METHOD"] != "GET":
+        method, get, plain = environ["REQUEST_METHOD"], environ.get, True
+        if method not in READS:
             return None
-        tells = self._telling.intersection(environ)
-        if tells:
-            whose = self._judge(environ["HTTP_COOKIE"]) if tells == COOKIES else False
-            if whose is not True:
-                return whose or None
-        get = environ.get
-        return (
+        judge, cookies = self._judge, get("HTTP_COOKIE")
+        if judge is not None and cookies is not None:
+            whose = judge(cookies)
+            if type(whose) is Personal:
+                return whose
+            plain = whose == self._nobody
+        if not self._telling.isdisjoint(environ):
+            owners = [self._owners.get(name) for name in self._telling.intersection(environ)]
+            return owners[0] if len(owners) == 1 else None  # of several, the closer look tells which
+        if not plain or not self._learns or method != "GET":
+            return None
+        asked = (
             get("HTTP_HOST"),
             get("PATH_INFO"),
             get("QUERY_STRING"),
@@ -80,13 +101,10 @@ class Shortcut:
             get("SERVER_PORT"),
             get(self._keyed),
         )
+        return self._verdicts.get(asked, asked)
 
-    def find(self, asked: Asked) -> Place | None:
-        """Return the place that was learned for *asked*."""
-        return self._places.get(asked)
-
-    def learn(self, asked: Asked, place: Place) -> None:
-        """Remember *place* for *asked*."""
-        if len(self._places) >= MOST_PLACES:
-            self._places.clear()
-        self._places[asked] = place
+    def learn(self, asked: Asked, verdict: Place | Personal) -> None:
+        """Remember the *verdict* on *asked*."""
+        if len(self._verdicts) >= MOST_PLACES:
+            self._verdicts.clear()
+        self._verdicts[asked] = verdict

@@ -31,14 +31,12 @@ class Voice:
     *has_made_tag*: its ETag is a component's, made of the body after the application was asked in full.
     """
 
-    __slots__ = ("grace_s", "has_made_tag", "tags", "ttl_s", "why")
-
-    def __init__(self) -> None:
-        self.why = ""
-        self.tags: tuple[str, ...] = ()
-        self.ttl_s: float | None = None
-        self.grace_s: float | None = None
-        self.has_made_tag = False
+    # Of the class until something is said: one is made for each request, and most say nothing.
+    why: str = ""
+    tags: tuple[str, ...] = ()
+    ttl_s: float | None = None
+    grace_s: float | None = None
+    has_made_tag: bool = False
 
     @property
     def is_private(self) -> bool:
