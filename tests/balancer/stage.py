@@ -1,12 +1,13 @@
 """A control plane without a world: ports that are only noted, counters that tests write."""
 
 import errno
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from wsgistack.balancer.control import Control, Session
 from wsgistack.balancer.language.replies import Ask, Order, Row, Silent, Task, encode
 from wsgistack.balancer.outside import NodeCounts, Outcomes, ProcessCounts
-from wsgistack.errors import ListenError
+from wsgistack.errors import CommandError, ListenError
+from wsgistack.settings import Value
 
 __all__ = ["FakeFiles", "FakePorts", "FakeStats", "Stage", "make_counts"]
 
@@ -35,6 +36,7 @@ class FakePorts:
     def __init__(self) -> None:
         self.open_now: list[tuple[str, str]] = []
         self.taken: set[str] = set()
+        self.missing: set[str] = set()
         self.log: list[str] = []
 
     def open(self, service: str, address: str) -> None:
@@ -43,6 +45,11 @@ class FakePorts:
             raise ListenError("Error creating listening socket: Address already in use")
         self.open_now.append((service, address))
         self.log.append(f"open {address}")
+
+    def check(self, role: str | None, settings: Mapping[str, Value]) -> None:
+        """Refuse the token files in `missing`."""
+        if role == "management" and settings["admin_token_file"] in self.missing:
+            raise CommandError(f"token file {settings['admin_token_file']}: No such file or directory")
 
     def close(self, service: str, address: str) -> None:
         """Note it; closing what is not open is an error of the caller."""

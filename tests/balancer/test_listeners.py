@@ -12,7 +12,7 @@ from wsgistack.balancer.address import parse_listen
 from wsgistack.balancer.listeners import Listeners
 from wsgistack.balancer.model import Service
 from wsgistack.balancer.service_settings import SERVICE_SETTINGS
-from wsgistack.errors import ListenError
+from wsgistack.errors import CommandError, ListenError
 
 
 class Stand:
@@ -141,6 +141,18 @@ def test_fewer_inherited_sockets_than_workers_serve_several(stand: Stand) -> Non
     stand.listeners.open("a", where)
     fds = [stand.listeners.of_worker(n)["a", where] for n in range(2)]
     assert len(fds[0]) == len(fds[1]) == 1 and fds[0] != fds[1]
+
+
+def test_an_admin_port_is_not_given_a_token_file_that_opens_it_to_nobody(
+    stand: Stand, tmp_path: Path
+) -> None:
+    settings = SERVICE_SETTINGS.defaults() | {"admin_token_file": str(tmp_path / "token")}
+    with pytest.raises(CommandError, match=f"token file {tmp_path}/token: No such file or directory"):
+        stand.listeners.check("management", settings)
+    stand.listeners.check("reverse_proxy", settings)
+    (tmp_path / "token").write_text("0123456789abcdef")
+    (tmp_path / "token").chmod(0o600)
+    stand.listeners.check("management", settings)
 
 
 def test_an_admin_port_takes_one_inherited_socket(stand: Stand) -> None:

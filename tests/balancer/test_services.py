@@ -105,6 +105,15 @@ def test_the_last_token_of_an_open_port_stays(stage: Stage, line: str) -> None:
     stage.do("set admin.admin_token_file = /etc/token", "set admin.admin_token = none")
 
 
+def test_a_token_file_that_would_lock_a_running_port_is_refused(stage: Stage) -> None:
+    stage.ports.missing.add("/etc/token")
+    before = stage.control.snapshot
+    refusal = ["ERROR: token file /etc/token: No such file or directory"]
+    assert stage.say("set admin.admin_token_file = /etc/token") == refusal
+    assert stage.control.snapshot is before
+    stage.do("create service other", "set other.role = management", "set other.admin_token_file = /etc/token")
+
+
 def test_a_token_belongs_to_a_management_service(stage: Stage) -> None:
     assert stage.say("set mysite.admin_token = 0123456789abcdef") == [
         "ERROR: The 'admin_token' option can only be set on a 'management' service"

@@ -20,6 +20,7 @@ from wsgistack.balancer.language.session import Session
 from wsgistack.balancer.model import Service, Snapshot
 from wsgistack.balancer.outside import NodeCounts, Outcomes, ProcessCounts
 from wsgistack.errors import CommandError, ConfigurationError, UnknownName
+from wsgistack.settings import Value
 
 __all__ = ["Loaded", "Problem", "apply", "load", "read"]
 
@@ -217,6 +218,9 @@ def _doubts(service: Service, services: list[Service]) -> Iterator[str]:
 class _NoPorts:
     def open(self, service: str, address: str) -> None:
         """Open nothing: the file is only read."""
+
+    def check(self, role: str | None, settings: Mapping[str, Value]) -> None:
+        """Look at nothing."""
 
     def close(self, service: str, address: str) -> None:
         """Close nothing."""

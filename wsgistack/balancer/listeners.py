@@ -15,7 +15,7 @@ from wsgistack.balancer import sockets
 from wsgistack.balancer.address import parse_listen
 from wsgistack.balancer.admin.tokens import TokenFileError, find_keys
 from wsgistack.balancer.model import Service
-from wsgistack.errors import ListenError
+from wsgistack.errors import CommandError, ListenError
 from wsgistack.settings import Value
 
 if TYPE_CHECKING:
@@ -105,7 +105,10 @@ class Listeners:
         key = (service, address)
         found = self._find(service)
         if found.role == "management":
-            _check_token_files(found)
+            try:
+                find_keys(found.settings)
+            except TokenFileError as error:
+                raise ListenError(str(error)) from None
             (sock,) = self._take_spare(found, address)
             self._admin_fds[key] = sock.fileno()
             self._admin[key] = self._serve_admin(service, sock)
@@ -120,6 +123,14 @@ class Listeners:
             del self._changes.released[key]
         else:
             self._changes.adopted.append(key)
+
+    def check(self, role: str | None, settings: Mapping[str, Value]) -> None:
+        """Raise CommandError if an admin port would let nobody in with these settings."""
+        if role == "management":
+            try:
+                find_keys(settings)
+            except TokenFileError as error:
+                raise CommandError(str(error)) from None
 
     def _find_released(self, address: str) -> Key | None:
         # The path of a Unix socket went with it: whoever opens it again makes another.
@@ -235,13 +246,6 @@ class Listeners:
         self._changes.close()
         _close(self._held)
         self._held.clear()
-
-
-def _check_token_files(service: Service) -> None:
-    try:
-        find_keys(service.settings)
-    except TokenFileError as error:
-        raise ListenError(str(error)) from None
 
 
 def _close(held: Mapping[Any, list[socket]]) -> None:

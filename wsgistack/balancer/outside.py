@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol, TypedDict
 
+from wsgistack.settings import Value
+
 __all__ = [
     "Files",
     "Ledger",
@@ -74,6 +76,9 @@ class Ports(Protocol):
 
     def open(self, service: str, address: str) -> None:
         """Listen there for that service, or raise ListenError with the system's reason."""
+
+    def check(self, role: str | None, settings: Mapping[str, Value]) -> None:
+        """Raise CommandError if a port of that role that is open would let nobody in with these settings."""
 
     def close(self, service: str, address: str) -> None:
         """Stop listening there; what was accepted goes on."""

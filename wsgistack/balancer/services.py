@@ -334,6 +334,7 @@ class Services:
             check_names(settings)
             if service.enabled:
                 check_guarded(service.role, service.listen, settings)
+                self._ports.check(service.role, settings)
             service.settings = settings
             if service.role is None:
                 service.chosen.update(names)
