@@ -7,6 +7,7 @@ import pytest
 
 from tests.contracts.stores import Clock
 from wsgistack.errors import ConfigurationError, StoreDown
+from wsgistack.store.base import Step
 from wsgistack.store.memory import MemoryStore
 from wsgistack.store.tiered import Tiered
 from wsgistack.store.url import make_store
@@ -109,6 +110,69 @@ def test_gets_always_asks_the_far_store(make: Callable[[], Tiered]) -> None:
     assert found is not None
     assert found.value == b"new"
     assert other.get("key") == b"new"
+
+
+class Slow(Far):
+    """A store that others share, on whose answers one may have to wait: *meanwhile* runs before they are given."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(1 << 20, clock=clock)
+        self.meanwhile: Callable[[], object] = lambda: None
+
+    def _wait(self, answer: Any) -> Any:
+        meanwhile, self.meanwhile = self.meanwhile, lambda: None
+        meanwhile()
+        return answer
+
+    def get(self, key: str) -> bytes | None:
+        return self._wait(super().get(key))  # type: ignore[no-any-return]  # the answer itself
+
+    def gets(self, key: str) -> Any:
+        return self._wait(super().gets(key))
+
+    def set(self, key: str, value: bytes, ttl_s: float, *, pinned: bool = False) -> None:
+        self._wait(super().set(key, value, ttl_s, pinned=pinned))
+
+
+READS: dict[str, Callable[[Tiered], object]] = {
+    "get": lambda store: store.get("key"),
+    "gets": lambda store: store.gets("key"),
+    "get_many": lambda store: store.get_many(["key"]),
+    "set": lambda store: store.set("key", b"5", 60),
+}
+CHANGES: dict[str, Callable[[Tiered], object]] = {
+    "set": lambda store: store.set("key", b"9", 60),
+    "set_many": lambda store: store.set_many({"key": b"9"}, 60),
+    "delete": lambda store: store.delete("key"),
+    "delete_many": lambda store: store.delete_many(["key"]),
+    "incr": lambda store: store.incr("key", 1, 60),
+    "incr_many": lambda store: store.incr_many([Step("key", 1, 60)]),
+    "update": lambda store: store.update("key", lambda old: (b"9", 60)),
+    "clear": lambda store: store.clear(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("read", READS)
+def test_an_answer_that_comes_behind_a_change_of_this_process_is_not_kept(
+    read: str, change: str, clock: Clock
+) -> None:
+    far = Slow(clock)
+    store = Tiered(MemoryStore(1 << 20, clock=clock), far, near_s=1.0)
+    far.set("key", b"7", 60)
+    far.meanwhile = lambda: CHANGES[change](store)
+    READS[read](store)
+    assert store.get("key") == MemoryStore.get(far, "key") not in (b"5", b"7")
+
+
+def test_an_add_that_was_refused_leaves_no_old_copy(clock: Clock) -> None:
+    far = Slow(clock)
+    store = Tiered(MemoryStore(1 << 20, clock=clock), far, near_s=1.0)
+    far.set("key", b"1", 60)
+    assert store.get("key") == b"1"
+    far.set("key", b"of another process", 60)
+    assert store.add("key", b"2", 60) is False
+    assert store.get("key") == b"of another process"
 
 
 def test_a_copy_lives_no_longer_than_what_was_written(make: Callable[[], Tiered], clock: Clock) -> None:

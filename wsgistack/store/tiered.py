@@ -4,6 +4,10 @@ Reads find what this process read or wrote within the last *near_s*; everything 
 change, is the far store's.  So a value that another process changed or removed may be read here for
 *near_s* longer, never more; what is atomic is so over all processes, and `gets` always asks the far
 store.  Nothing is kept of what is not there.
+
+What this process itself replaced or removed is not read here once the call has returned, by nobody:
+a value is kept only if nothing changed its key since before it was asked for, as the *mark* of the
+key's slot tells.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from wsgistack.store.base import Bounded, Change, Counted, Found, Step, Store
 __all__ = ["Tiered"]
 
 Answer = TypeVar("Answer")
+SLOTS = 4096  # keys that share one now and then spoil a copy of each other's
 
 
 class Tiered:
@@ -33,6 +38,7 @@ class Tiered:
         self.far = far
         self._near_s = near_s
         self._hits = self._misses = 0
+        self._marks: list[object] = [None] * SLOTS  # another one after each change; compared by identity
 
     @property
     def shared(self) -> bool:
@@ -45,22 +51,24 @@ class Tiered:
     def get(self, key: str) -> bytes | None:
         value = self.near.get(key)
         if value is None:
+            mark = self._mark(key)
             value = self.far.get(key)
             if value is None:
                 self._misses += 1
                 return None
-            self._keep(key, value, self._near_s)
+            self._keep(key, value, self._near_s, mark)
         self._hits += 1
         return value
 
     def gets(self, key: str) -> Found | None:
+        mark = self._mark(key)
         found = self.far.gets(key)
         if found is None:
             self._misses += 1
             self.near.delete(key)
         else:
             self._hits += 1
-            self._keep(key, found.value, self._near_s)
+            self._keep(key, found.value, self._near_s, mark)
         return found
 
     def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
@@ -68,26 +76,33 @@ class Tiered:
         found = self.near.get_many(wanted)
         missing = [key for key in wanted if key not in found]
         if missing:
+            marks = {key: self._mark(key) for key in missing}
             fetched = self.far.get_many(missing)
             for key, value in fetched.items():
-                self._keep(key, value, self._near_s)
+                self._keep(key, value, self._near_s, marks[key])
             found.update(fetched)
         self._hits += len(found)
         self._misses += len(wanted) - len(found)
         return found
 
     def set(self, key: str, value: bytes, ttl_s: float, *, pinned: bool = False) -> None:
-        self.near.delete(key)
-        self.far.set(key, value, ttl_s, pinned=pinned)
-        self._keep(key, value, ttl_s)
+        mark = self._mark(key)
+        try:
+            self.far.set(key, value, ttl_s, pinned=pinned)
+        finally:
+            is_last = self._mark(key) is mark  # else somebody stored another value meanwhile
+            mark = self._changed(key)
+        if is_last:
+            self._keep(key, value, min(ttl_s, self._near_s), mark)
 
     def set_many(self, items: Mapping[str, bytes], ttl_s: float) -> None:
-        self.near.delete_many(items)
-        self.far.set_many(items, ttl_s)
+        try:
+            self.far.set_many(items, ttl_s)
+        finally:
+            self._all_changed(items)
 
     def add(self, key: str, value: bytes, ttl_s: float, *, pinned: bool = False) -> bool:
-        self.near.delete(key)
-        return self.far.add(key, value, ttl_s, pinned=pinned)
+        return self._change(key, lambda: self.far.add(key, value, ttl_s, pinned=pinned))
 
     def cas(self, key: str, value: bytes, ttl_s: float, token: int, *, pinned: bool = False) -> bool:
         return self._change(key, lambda: self.far.cas(key, value, ttl_s, token, pinned=pinned))
@@ -113,7 +128,7 @@ class Tiered:
         try:
             return self.far.incr_many(steps, pinned=pinned)
         finally:
-            self.near.delete_many([step.key for step in steps])
+            self._all_changed(step.key for step in steps)
 
     def update(self, key: str, change: Change, *, pinned: bool = False) -> bytes | None:
         return self._change(key, lambda: self.far.update(key, change, pinned=pinned))
@@ -126,12 +141,13 @@ class Tiered:
         try:
             return self.far.delete_many(wanted)
         finally:
-            self.near.delete_many(wanted)
+            self._all_changed(wanted)
 
     def clear(self) -> None:
         try:
             self.far.clear()
         finally:
+            self._marks = [object() for _ in range(SLOTS)]
             self.near.clear()
 
     def stats(self) -> dict[str, int]:
@@ -152,10 +168,29 @@ class Tiered:
         try:
             return change()
         finally:
-            self.near.delete(key)
+            self._changed(key)
 
-    def _keep(self, key: str, value: bytes, ttl_s: float) -> None:
+    def _mark(self, key: str) -> object:
+        """Return the mark of *key* as it is now."""
+        return self._marks[hash(key) % SLOTS]
+
+    def _changed(self, key: str) -> object:
+        """Forget the near copy of *key*, also one that is on its way; return the new mark."""
+        mark = self._marks[hash(key) % SLOTS] = object()
+        self.near.delete(key)
+        return mark
+
+    def _all_changed(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self._changed(key)
+
+    def _keep(self, key: str, value: bytes, ttl_s: float, mark: object) -> None:
+        """Keep *value* here, unless *key* was changed since it had this *mark*."""
+        if self._mark(key) is not mark:
+            return
         try:
-            self.near.set(key, value, min(ttl_s, self._near_s))
+            self.near.set(key, value, ttl_s)
         except StoreError:  # too large for it: the far store has it all the same
             return
+        if self._mark(key) is not mark:  # meanwhile, in another thread
+            self.near.delete(key)
