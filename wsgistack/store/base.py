@@ -37,12 +37,14 @@ __all__ = [
     "Store",
     "check_entry",
     "check_step",
+    "check_token",
     "check_ttl",
     "update_by_cas",
 ]
 
 LARGEST_COUNT = 2**63 - 1
 NUMBERS = (int, float)
+ENDLESS_S = float(2**63)  # seconds, of which no clock knows; only math.inf is more
 MOST_TRIES = 1000  # of update: each lost one is somebody else's progress
 
 # From the value now (None: nothing) to the value and ttl_s to store, or None to leave it as it is.
@@ -237,13 +239,21 @@ def check_ttl(ttl_s: float) -> None:
     """Raise ArgumentError unless *ttl_s* is a number above 0."""
     if not isinstance(ttl_s, int | float) or isinstance(ttl_s, bool):
         raise ArgumentError(f"ttl_s: {ttl_s!r} is not a number of seconds")
-    if math.isnan(ttl_s) or ttl_s <= 0:
-        raise ArgumentError(f"ttl_s: {ttl_s!r} is not above 0 (math.inf: until room is needed)")
+    if not (0 < ttl_s < ENDLESS_S or ttl_s == math.inf):
+        raise ArgumentError(
+            f"ttl_s: {ttl_s!r:.80} is not above 0 and below 2**63 (math.inf: until room is needed)"
+        )
+
+
+def check_token(token: int) -> None:
+    """Raise ArgumentError unless *token* can be one that `gets` or `incr_many` gave."""
+    if not isinstance(token, int) or isinstance(token, bool) or not 0 <= token < 2**64:
+        raise ArgumentError(f"token: {token!r:.80} is not one of gets")
 
 
 def check_entry(key: str, value: bytes, ttl_s: float) -> None:
     """Raise ArgumentError unless these can be stored, size aside."""
-    if type(key) is str and type(value) is bytes and type(ttl_s) in NUMBERS and ttl_s > 0:
+    if type(key) is str and type(value) is bytes and type(ttl_s) in NUMBERS and 0 < ttl_s < ENDLESS_S:
         return  # what nearly every call is: 0.1 us
     if not isinstance(key, str):
         raise ArgumentError(f"key: {key!r} is not a str")

@@ -82,9 +82,10 @@ class Codec:
         longest = self.most_bytes + 1
         return longest if self._compress_from is None else min(self._compress_from, longest)
 
-    def encode(self, key: WireKey, value: object) -> tuple[bytes, int]:
+    def encode(self, key: WireKey, value: object, flags_instead: int | None = None) -> tuple[bytes, int]:
         """Return (bytes, flags) to store under *key*.
 
+        *flags_instead*: what to say that the bytes are, whatever they are.
         ArgumentError: a type that would not come back as it is; TooLarge: beyond most_bytes.
         """
         if type(value) is bytes:
@@ -97,7 +98,9 @@ class Codec:
             body, flags = self._pack(value)
         if len(body) > self.most_bytes:
             raise TooLarge(f"value: {len(body)} bytes; the most is {self.most_bytes}")
-        if self._compress_from is not None and len(body) >= self._compress_from:
+        if flags_instead is not None:
+            flags = flags_instead or (0 if body else EMPTY)
+        if self._compress_from is not None and len(body) >= self._compress_from and not flags & ZLIB:
             body, flags = _compress(body, flags)
         if (key.full is not None or self._sign_key is not None) and not _is_count(body, flags):
             return self._seal(key, body, flags | SEALED), flags | SEALED

@@ -26,6 +26,7 @@ from wsgistack.store.base import (
     Step,
     check_entry,
     check_step,
+    check_token,
     check_ttl,
 )
 from wsgistack.store.queues import GONE, MOST_USES, Entry, Queues
@@ -111,6 +112,7 @@ class MemoryStore:
 
     def cas(self, key: str, value: bytes, ttl_s: float, token: int, *, pinned: bool = False) -> bool:
         check_entry(key, value, ttl_s)
+        check_token(token)
         now = self._clock()
         with self._lock:
             entry = self._peek(key, now)

@@ -57,7 +57,7 @@ CALLS: list[Callable[[], Call]] = [
     lambda: requests.count_many([b"n", b"counted"], 1, 77, 0),
     lambda: requests.delete_many([b"x", b"none"]),
     lambda: requests.line(b"version"),
-    lambda: requests.line(b"flush_all 0"),
+    lambda: requests.flush(),
     lambda: requests.get(b"a"),
 ]
 

@@ -25,8 +25,15 @@ def test_lost_writes_are_dirty_and_lost_reads_are_not() -> None:
         *(requests.invalidate(b"h", 1), requests.count_many([b"i"], 1, 1, 0)),
     ]
     node.broke("lost", calls)
+    assert node.journal.has_overflowed is False
     assert sorted(node.journal.take(99)) == [b"d", b"e", b"f", b"g", b"h", b"i"]
     assert (node.state, node.reason, told) == ("down", "lost", ["down"])
+
+
+def test_a_lost_removal_of_all_makes_all_dirty() -> None:
+    node, _ = make_node()
+    node.broke("timeout", [requests.flush()])
+    assert node.journal.take_overflow() is True
 
 
 def test_a_second_failure_tells_nobody_again() -> None:

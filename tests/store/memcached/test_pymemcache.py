@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -82,6 +83,8 @@ def count(cache: Any) -> list[Any]:
         cache.incr("n", 2**64 - 1),
         cache.incr("n", 2),
         cache.incr("n", 1, noreply=True),
+        cache.set("text", b"none"),
+        cache.incr("text", 1, noreply=True),
         cache.get("n"),
     ]
 
@@ -169,6 +172,64 @@ def both(memcached_cluster: Cluster) -> Iterator[tuple[HashClient, MemcacheRing]
 def test_the_answers_are_the_same(script: Script, both: tuple[HashClient, MemcacheRing]) -> None:
     theirs, ours = both
     assert script(ours) == script(theirs)
+
+
+KEYS = ["a", "b", "n", "c"]
+STORES = ["set", "add", "replace", "append", "prepend"]
+
+
+def take_any_step(cache: Any, dice: random.Random, tokens: dict[str, Any]) -> Any:
+    """Make one call, whichever, and return what it gave, without what differs between two servers."""
+    key, value = dice.choice(KEYS), dice.choice([b"1", b"x" * 10, "text", 7, b"", "5"])
+    words: dict[str, Any] = dice.choice([{}, {}, {"noreply": True}, {"noreply": False}, {"noreply": None}])
+    lasting = {"expire": dice.choice([0, 100, -1, 2_592_000]), **words}
+    match dice.randrange(14):
+        case 0:
+            return cache.get(key, default="default")
+        case 1:
+            found, token = cache.gets(key, default=1, cas_default=10**9)
+            tokens[key] = token
+            return found, type(token)
+        case 2:
+            return cache.cas(key, value, tokens.get(key, 10**9), expire=lasting["expire"])
+        case 3:
+            return cache.touch(key, **lasting)
+        case 4:
+            return cache.delete(key, **words)
+        case 5:
+            return getattr(cache, dice.choice(["incr", "decr"]))(key, 3, **words)
+        case 6:
+            return cache.get_many(("a", "b", key))
+        case 7:
+            found = (
+                cache.get_many(["a", key], gets=True) if dice.random() < 0.5 else cache.gets_many(["a", key])
+            )
+            return {name: (one, type(token)) for name, (one, token) in found.items()}
+        case 8:
+            return cache.set_many({"a": value, "b": b"2", key: value}, **lasting)
+        case 9:
+            return cache.delete_many(["a", "none"], **words)
+        case _:
+            return getattr(cache, dice.choice(STORES))(key, value, **lasting)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_calls_in_any_order_have_the_same_answers(
+    seed: int, both: tuple[HashClient, MemcacheRing]
+) -> None:
+    told: list[list[Any]] = []
+    for cache in both:
+        dice, tokens = random.Random(seed), dict[str, Any]()
+        steps: list[Any] = []
+        for _ in range(300):
+            try:
+                steps.append(take_any_step(cache, dice, tokens))
+            except Exception as error:  # noqa: BLE001 - each has its own, at the same steps
+                assert type(error).__name__ in ("CounterError", "MemcacheClientError"), error
+                steps.append("what is there is no number")
+        told.append(steps)
+    assert told[1] == told[0]
+    assert "what is there is no number" in told[0]
 
 
 def test_what_one_wrote_the_other_reads(memcached_cluster: Cluster) -> None:

@@ -116,6 +116,12 @@ ANSWERS: dict[str, tuple[list[Ask], bytes, list[Any]]] = {
         b"STAT pid 7\r\nSTAT version 1.6 x\r\nEND\r\n",
         [{b"pid": b"7", b"version": b"1.6 x"}],
     ),
+    "what is in a slab": (
+        [STATS],
+        b"ITEM key:1 [5 b; 0 s]\r\nITEM b [1 b; 9 s]\r\nEND\r\n",
+        [{b"key:1": b"[5 b; 0 s]", b"b": b"[1 b; 9 s]"}],
+    ),
+    "statistics by prefix": ([STATS], b"PREFIX a get 2 hit 1\r\nEND\r\n", [{b"a": b"get 2 hit 1"}]),
     "statistics that were reset": ([STATS], b"RESET\r\n", [{}]),
     "quiet requests that all did well": ([QUIET], b"MN\r\n", [[Reply(b"HD")] * 3]),
     "quiet requests of which one was refused": (

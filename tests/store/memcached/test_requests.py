@@ -120,6 +120,10 @@ def test_numbers_start_anew_before_they_grow_long(monkeypatch: pytest.MonkeyPatc
         (2_592_001, 1_700_000_000 + 2_592_001),
         (1_800_000_000, 1_800_000_000),
         (10**12, 2**31 - 1),
+        (1e300, 2**31 - 1),
+        (10**400, 2**31 - 1),
+        (-(10**400), -1),
+        (-math.inf, -1),
     ],
 )
 def test_a_time_to_live_is_told_in_whole_seconds(
@@ -145,3 +149,5 @@ def test_requests_without_numbers() -> None:
     assert requests.line(b"version").payload == b"version\r\n"
     assert requests.stats(b"items").payload == b"stats items\r\n"
     assert requests.stats().payload == b"stats\r\n"
+    assert requests.flush().payload == b"flush_all 0\r\n"
+    assert requests.flush(9).payload == b"flush_all 9\r\n"

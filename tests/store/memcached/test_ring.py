@@ -182,6 +182,29 @@ BAD_CALLS: dict[str, tuple[Callable[[MemcacheRing], Any], type[Exception], str]]
     "a step that is no number": (lambda ring: ring.incr("a", 1.5), ArgumentError, "value: 1.5 is not"),  # type: ignore[arg-type]  # on purpose
     "a step below zero": (lambda ring: ring.incr("a", -1), ArgumentError, "value: -1 is not"),
     "a token that is none": (lambda ring: ring.cas("a", 1, "x"), ArgumentError, "cas: 'x' is not a token"),
+    "a token above all": (lambda ring: ring.cas("a", 1, 2**64), ArgumentError, "cas: 18446744073709551616"),
+    "a token that is not even text": (
+        lambda ring: ring.cas("a", 1, "\udcff"),
+        ArgumentError,
+        "cas: '\\udcff'",
+    ),
+    "flags above all": (
+        lambda ring: ring.set("a", 1, flags=2**32),
+        ArgumentError,
+        "flags: 4294967296 is not",
+    ),
+    "flags below zero of many": (
+        lambda ring: ring.set_many({"a": b"x"}, flags=-1),
+        ArgumentError,
+        "flags: -1 is not a whole number",
+    ),
+    "flags as text": (lambda ring: ring.add("a", 1, flags="1"), ArgumentError, "flags: '1' is not"),  # type: ignore[arg-type]  # on purpose
+    "statistics of two lines": (lambda ring: ring.stats("a\r\nflush_all"), ArgumentError, "stats: 'a"),
+    "a delay that is no number": (
+        lambda ring: ring.flush_all("soon"),  # type: ignore[arg-type]  # on purpose
+        ArgumentError,
+        "delay: 'soon' is not",
+    ),
     "text that is counted": (lambda ring: ring.incr("text", 1), CounterError, "holds no number to add to"),
 }
 

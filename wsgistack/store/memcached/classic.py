@@ -180,7 +180,10 @@ def _line(client: Any, call: Call) -> Answer:
 
 
 def _stats(client: Any, call: Call) -> Answer:
-    return {name: str(value).encode() for name, value in client.stats(*call.words).items()}
+    told: dict[bytes, bytes] = client.stats(
+        *call.words
+    )  # numbers already, where `statistics` would make some
+    return told
 
 
 VERBS: dict[str, Callable[[Any, Call], Answer]] = {
@@ -198,5 +201,6 @@ VERBS: dict[str, Callable[[Any, Call], Answer]] = {
     "arithmetic": _arithmetic,
     "arithmetic_many": _arithmetic_many,
     "line": _line,
+    "flush": _line,
     "stats": _stats,
 }

@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from wsgistack.errors import ArgumentError
+from wsgistack.errors import CounterError
 from wsgistack.store.keys import Keys, WireKey
-from wsgistack.store.memcached import requests
+from wsgistack.store.memcached import requests, statistics
+from wsgistack.store.memcached.arguments import check_delta, check_flags, read_token
 from wsgistack.store.memcached.calls import Call
 from wsgistack.store.memcached.named import read_named, store_named
 from wsgistack.store.memcached.operations import Operations, Outcome
-from wsgistack.store.memcached.replies import Item, Reply
+from wsgistack.store.memcached.replies import Item
 from wsgistack.store.memcached.values import MISSING, Coding, Values
 from wsgistack.store.memcached.wire import find_refused
 
@@ -96,8 +97,13 @@ class Commands:
         make = partial(requests.get, ttl=requests.expiry(expire))
         return self._read_cas(key, make, default, cas_default)
 
-    def get_many(self, keys: Iterable[K]) -> dict[K, Any]:
-        """Return {key: value} of those that are there; one round trip over all nodes."""
+    def get_many(self, keys: Iterable[K], gets: bool = False) -> dict[K, Any]:
+        """Return {key: value} of those that are there; one round trip over all nodes.
+
+        *gets*: do what `gets_many` does, as a HashClient of pymemcache.
+        """
+        if gets:
+            return self.gets_many(keys)
         names = keys if type(keys) is list else list(keys)
         is_plain = self._values.plain_below > 0
         try:
@@ -193,7 +199,7 @@ class Commands:
 
         False: it is another one by now (or its node is away); None: there is none.
         """
-        return self._store("set", key, value, expire, noreply, flags, cas=_token(cas))
+        return self._store("set", key, value, expire, noreply, flags, cas=read_token(cas))
 
     def touch(self, key: UserKey, expire: float = 0, noreply: bool | None = None) -> bool:
         """Let *key* live *expire* seconds from now on; return whether it is there."""
@@ -211,11 +217,11 @@ class Commands:
 
     def incr(self, key: UserKey, value: int, noreply: bool | None = False) -> int | None:
         """Add *value* to a number; return the new one, or None if there is none or its node is away."""
-        return self._count(key, _delta(value), noreply)
+        return self._count(key, check_delta(value), noreply)
 
     def decr(self, key: UserKey, value: int, noreply: bool | None = False) -> int | None:
         """Take *value* off a number, down to 0; return as `incr` does."""
-        return self._count(key, -_delta(value), noreply)
+        return self._count(key, -check_delta(value), noreply)
 
     def set_many(
         self,
@@ -226,6 +232,8 @@ class Commands:
     ) -> list[K]:
         """Store all *values*; return the keys that were not stored.  One round trip over all nodes."""
         ttl = requests.expiry(expire)
+        if flags is not None:
+            check_flags(flags)
         if type(values) is dict:
             below = self._values.plain_below
             done = store_named(self._do, values, self._made, below, flags or 0, ttl)
@@ -236,13 +244,13 @@ class Commands:
         items: list[tuple[bytes, bytes, int]] = []
         for name, value in values.items():
             wire = self._wire(name)
-            dumped = self._values.dump(wire, value, ttl)
+            dumped = self._values.dump(wire, value, ttl, flags)
             if dumped is None:
                 failed.append(name)
                 self.delete(name)
             else:
                 names.append(name)
-                items.append((wire.wire, dumped[0], dumped[1] if flags is None else flags))
+                items.append((wire.wire, dumped[0], dumped[1]))
         replies = self._do.write_many(
             [item[0] for item in items],
             lambda numbers, ttl: requests.store_many([items[number] for number in numbers], ttl),
@@ -252,7 +260,7 @@ class Commands:
 
     def delete_many(self, keys: Iterable[UserKey], noreply: bool | None = None) -> bool:
         """Remove *keys*, in one round trip over all nodes; True as in pymemcache."""
-        wires = [self._wire(key).wire for key in dict.fromkeys(keys)]
+        wires = list(dict.fromkeys(self._wire(key).wire for key in keys))
         self._do.write_many(
             wires, lambda numbers, _: requests.delete_many([wires[number] for number in numbers])
         )
@@ -266,18 +274,22 @@ class Commands:
     # -- all servers ----------------------------------------------------------------
 
     def flush_all(self, delay: int = 0, noreply: bool | None = None) -> bool:
-        """Remove everything on all nodes, in *delay* seconds; return whether all of them do."""
-        seconds = requests.expiry(delay, "delay")
-        calls = self._do.everywhere(lambda: requests.line(b"flush_all %d" % seconds))
-        self._do.forget()
-        done = [node for node, call in calls.items() if _code(call) == b"OK"]
-        return self._is_quiet(noreply) or len(done) == len(self._do.cluster.nodes())
+        """Remove everything on all nodes, in *delay* seconds; return whether all of them do.
 
-    def stats(self, *args: str) -> dict[str, dict[bytes, bytes]]:
-        """Return {node: {name: value}} as the servers tell it; nodes that are away are left out."""
-        words = [arg.encode("ascii") for arg in args]
+        One that is away is emptied before it is used again.
+        """
+        refused = self._do.empty(requests.expiry(delay, "delay"))
+        return self._is_quiet(noreply) or not refused
+
+    def stats(self, *args: str | bytes) -> dict[str, dict[bytes, Any]]:
+        """Return {node: {name: value}}, as pymemcache of one; nodes that are away are left out.
+
+        So are those that do not know what *args* ask for.
+        """
+        words = statistics.make_words(args)
         calls = self._do.everywhere(lambda: requests.stats(*words))
-        return {node.name: call.answer for node, call in calls.items() if isinstance(call.answer, dict)}
+        told = {node.name: call.answer for node, call in calls.items()}
+        return {name: statistics.read_values(one) for name, one in told.items() if isinstance(one, dict)}
 
     def version(self) -> dict[str, bytes]:
         """Return {node: version}; nodes that are away are left out."""
@@ -302,16 +314,14 @@ class Commands:
     ) -> bool | None:
         wire = self._wire(key)
         ttl = requests.expiry(expire)
-        dumped = self._values.dump(wire, value, ttl)
+        dumped = self._values.dump(wire, value, ttl, flags)
         if dumped is None:
             self.delete(key)
             return self._is_quiet(noreply)
         body, body_flags = dumped
         outcome = self._do.write(
             wire.wire,
-            lambda ttl: requests.store(
-                mode, wire.wire, body, body_flags if flags is None else flags, ttl, cas=cas
-            ),
+            lambda ttl: requests.store(mode, wire.wire, body, body_flags, ttl, cas=cas),
             ttl,
             builds=mode != "set" or cas is not None,
         )
@@ -320,7 +330,12 @@ class Commands:
 
     def _count(self, key: UserKey, delta: int, noreply: bool | None) -> int | None:
         wire = self._wire(key)
-        outcome = self._do.write(wire.wire, lambda _: requests.arithmetic(wire.wire, delta), builds=True)
+        try:
+            outcome = self._do.write(wire.wire, lambda _: requests.arithmetic(wire.wire, delta), builds=True)
+        except CounterError:
+            if noreply:
+                return None
+            raise
         reply = outcome.reply
         if noreply or reply is None or reply.value is None or reply.code != b"VA":
             return None
@@ -374,22 +389,3 @@ class Commands:
 
     def _is_quiet(self, noreply: bool | None) -> bool:
         return self._default_noreply if noreply is None else noreply
-
-
-def _delta(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**64:
-        raise ArgumentError(f"value: {value!r} is not a whole number from 0 to 2**64 - 1")
-    return value
-
-
-def _token(cas: Any) -> int:
-    text = cas if isinstance(cas, bytes) else str(cas).encode()
-    if isinstance(cas, bool) or not text.isdigit() or len(text) > 20:
-        raise ArgumentError(f"cas: {cas!r} is not a token of gets")
-    return int(text)
-
-
-def _code(call: Call) -> bytes:
-    answer = call.answer
-    reply = answer[0] if isinstance(answer, list) and answer else None
-    return reply.code if isinstance(reply, Reply) else b""

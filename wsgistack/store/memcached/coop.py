@@ -62,7 +62,7 @@ class Coop:
                 link = self._link(node, call)
                 if link.channel.is_full:
                     link.park(hub.switch)
-                if not node.may_write:
+                if node.passes(call):
                     call.finish(None, "down")
                 else:
                     link.channel.submit(call)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from wsgistack.errors import Unreadable
 
-__all__ = ["ENVELOPE", "Envelope", "open_envelope"]
+__all__ = ["ENVELOPE", "NO_ENVELOPE", "Envelope", "open_envelope"]
 
 ENVELOPE = 4096
 HEAD = Struct(">BdfH")  # version, end of life (seconds since 1970), seconds that it took, tags
@@ -36,13 +36,13 @@ class Envelope(NamedTuple):
         return b"".join([*parts, body]), flags | ENVELOPE
 
 
-NONE = Envelope({})
+NO_ENVELOPE = Envelope({})
 
 
 def open_envelope(body: bytes, flags: int) -> tuple[Envelope, bytes, int]:
     """Return the envelope (an empty one if there is none), the bytes and the flags inside; or raise Unreadable."""
     if not flags & ENVELOPE:
-        return NONE, body, flags
+        return NO_ENVELOPE, body, flags
     tags: dict[str, int] = {}
     try:
         version, ends_at, took_s, count = HEAD.unpack_from(body)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from wsgistack.errors import ArgumentError, Unreadable
 from wsgistack.store.keys import Keys, WireKey
 from wsgistack.store.memcached import requests
-from wsgistack.store.memcached.envelope import Envelope, open_envelope
+from wsgistack.store.memcached.envelope import Envelope
 from wsgistack.store.memcached.flights import Flight, Flights
 from wsgistack.store.memcached.leases import Make, Outdated, Serve, Stored, Verdict, judge
 from wsgistack.store.memcached.near import Near, Promise
@@ -177,7 +177,7 @@ class Fetcher:
         if reply is None or reply.value is None or (reply.value == b"" and reply.flags == 0):
             return None
         try:
-            envelope, body, flags = open_envelope(reply.value, reply.flags)
+            envelope, body, flags = self._values.open(reply.value, reply.flags)
         except Unreadable:
             return None
         return Stored(body, flags, envelope)

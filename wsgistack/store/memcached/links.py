@@ -222,8 +222,6 @@ class Link:
                 leaving = sock
             else:
                 sock.close()
-        elif not was_idle:
-            lost = []  # never connected: nothing of it can have an effect
         if was_idle and failure == "lost" and self.node.may_write:
             # A resting connection that the server closes: look at once whether it is still there.
             self._is_connecting = True

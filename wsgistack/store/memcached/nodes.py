@@ -127,9 +127,9 @@ class Node:
 
         *leaving*: the socket over which they went, if the server may still read from it.
         """
-        keys = [key for call in lost if call.verb in WRITES for key in call.keys]
         with self.lock:
-            self.journal.add(keys)
+            for call in lost:
+                self._note(call)
             if leaving is not None:
                 self.leaving.append(Leaving(leaving))
             opened = self.breaker.failed(time.monotonic()) or self.may_write
@@ -158,6 +158,26 @@ class Node:
                 for key in keys:
                     self.journal.add_copy(key, copies_on)
             return True
+
+    def passes(self, call: Call) -> bool:
+        """Return whether *call* goes past this node because it is away; what a write would have changed is noted.
+
+        False: the node takes calls, again or still.
+        """
+        if self.may_write:
+            return False
+        with self.lock:
+            if self.may_write:
+                return False
+            self._note(call)
+            return True
+
+    def _note(self, call: Call) -> None:
+        """Note what *call* would have changed, or may have; with the lock held."""
+        if call.verb in WRITES:
+            self.journal.add(call.keys)
+        elif call.verb == "flush":
+            self.journal.has_overflowed = True
 
     def meet(self, answer: Answer) -> None:
         """Note from the answer to `stats` which process it is; another one than before is empty."""

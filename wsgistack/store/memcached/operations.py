@@ -321,6 +321,17 @@ class Operations:
         self.cluster.run(list(calls.items()))
         return calls
 
+    def empty(self, delay_s: int = 0) -> list[str]:
+        """Remove everything from all nodes, in *delay_s* seconds; return the names of those that do not say so.
+
+        One that is away, or gave no answer, is emptied before it is used again.
+        """
+        calls = {node: requests.flush(delay_s) for node in self.cluster.nodes()}
+        self.cluster.run(list(calls.items()))
+        self.forget()
+        done = Reply(b"OK", b"")
+        return [node.name for node, call in calls.items() if _only(call) != done]
+
     def forget(self, *keys: bytes) -> None:
         """Keep nothing of *keys* in this process; of any key if there are none."""
         if self.near is not None:

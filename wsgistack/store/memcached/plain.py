@@ -23,7 +23,7 @@ from wsgistack.store.memcached.classic import Classic
 from wsgistack.store.memcached.deadlines import due
 from wsgistack.store.memcached.dialogue import ask_dialect
 from wsgistack.store.memcached.health import Turns
-from wsgistack.store.memcached.nodes import Node
+from wsgistack.store.memcached.nodes import WRITES, Node
 from wsgistack.store.memcached.talks import CHANGE, IDLE_CHECK_S, Trouble, set_limit
 
 try:
@@ -209,7 +209,7 @@ class Plain:
     def _start(self, node: Node, call: Call, under_way: dict[Node, tuple[Pool, Connection]]) -> None:
         """Send the request of one call."""
         call.started_at = time.monotonic()
-        if not node.may_write:
+        if node.passes(call):
             call.finish(None, "down")
             return
         if node.is_classic:
@@ -243,11 +243,13 @@ class Plain:
         try:
             connection = pool.take(node.patience.limit_s)
         except BlockingIOError:
+            if call.verb in WRITES:  # what it would have replaced or removed must not be read
+                node.broke("busy", [call])
             call.finish(None, "busy")
             return False
         except OSError as error:
             failure = "timeout" if isinstance(error, TimeoutError) else "refused"
-            node.broke(failure, ())
+            node.broke(failure, [call])
             call.finish(None, failure)
             return False
         if node.is_classic:  # this connection has just told

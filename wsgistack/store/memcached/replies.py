@@ -21,6 +21,7 @@ LONGEST_LINE = 8192  # a key has 250 bytes, the longest line of `stats` a few hu
 VALUES, LINES, STATS, QUIET, BARE = 1, 2, 3, 4, 5
 META_CODES = frozenset([b"HD", b"EN", b"NS", b"EX", b"NF", b"VA"])
 TEXT_CODES = frozenset([b"MN", b"OK", b"VERSION", b"RESET"])
+STATISTICS = (b"STAT ", b"ITEM ", b"PREFIX ")  # of `stats`, `stats cachedump`, `stats detail dump`
 ERROR_CODES = frozenset([b"ERROR", b"CLIENT_ERROR", b"SERVER_ERROR"])
 
 
@@ -114,7 +115,7 @@ class Replies:
         self._expected.append(_Expected(QUIET, [], count, opaque, True))
 
     def expect_stats(self) -> None:
-        """Expect lines of `STAT name value` up to the end."""
+        """Expect lines of `STAT name value`, or of ITEM or PREFIX, up to the end."""
         self._expected.append(_Expected(STATS, [], 0, 0, False))
 
     def receive(self, data: bytes) -> list[Answer]:
@@ -275,8 +276,8 @@ class Replies:
         return start
 
     def _read_stat(self, start: int, line: bytes, expected: _Expected, answers: list[Answer]) -> int:
-        if line.startswith(b"STAT "):
-            name, _, value = line[5:].partition(b" ")
+        if line.startswith(STATISTICS):
+            name, _, value = line.partition(b" ")[2].partition(b" ")
             expected.stats[name] = value
         elif line in (b"END", b"RESET", b"OK"):
             self._finish(expected.stats, answers)

@@ -36,6 +36,7 @@ cdef dict PLAIN = {code: Reply(code) for code in META_CODES}
 cdef bytes NO_MARKS = b""
 cdef object DONE = PLAIN[b"HD"]
 cdef tuple TEXT_CODES = (b"MN", b"OK", b"VERSION", b"RESET")
+cdef tuple STATISTICS = (b"STAT ", b"ITEM ", b"PREFIX ")
 cdef tuple ERROR_CODES = (b"ERROR", b"CLIENT_ERROR", b"SERVER_ERROR")
 
 
@@ -300,8 +301,8 @@ cdef class Replies:
 
     cdef int read_stat(self, Py_ssize_t start, const char* line, Py_ssize_t length, Expected expected) except -1:
         cdef bytes text = line[:length]
-        if text.startswith(b"STAT "):
-            name, _, value = text[5:].partition(b" ")
+        if text.startswith(STATISTICS):
+            name, _, value = text.partition(b" ")[2].partition(b" ")
             expected.stats[name] = value
         elif text in (b"END", b"RESET", b"OK"):
             self.finish(expected.stats)

@@ -28,6 +28,7 @@ __all__ = [
     "count_many",
     "delete_many",
     "expiry",
+    "flush",
     "get",
     "get_bare",
     "get_many",
@@ -66,13 +67,15 @@ def expiry(ttl: float, name: str = "expire") -> int:
     if type(ttl) is int and 0 <= ttl <= LONGEST_RELATIVE_S:
         return ttl
     if not isinstance(ttl, int | float) or isinstance(ttl, bool):
-        raise ArgumentError(f"{name}: {ttl!r} is not a number of seconds")
-    if math.isnan(ttl):
-        raise ArgumentError(f"{name}: nan is not a number of seconds (0: for ever)")
+        raise ArgumentError(f"{name}: {ttl!r:.80} is not a number of seconds")
     if ttl < 0:
         return -1
-    if math.isinf(ttl):
+    if ttl == math.inf:
         return 0
+    if not ttl <= LATEST_DATE:  # nan, too
+        if isinstance(ttl, float) and math.isnan(ttl):
+            raise ArgumentError(f"{name}: nan is not a number of seconds (0: for ever)")
+        return LATEST_DATE
     seconds = math.ceil(ttl)
     if seconds <= LONGEST_RELATIVE_S:
         return seconds
@@ -294,8 +297,14 @@ def append_lines(addition: Append) -> int:
 
 
 def line(text: bytes) -> Call:
-    """Return a request of one line that one line without a number answers: `version`, `mn`, `flush_all`."""
+    """Return a request of one line that one line without a number answers: `version`, `mn`."""
     return Call(text + b"\r\n", LINES, "line", (text,), keys=[])
+
+
+def flush(delay_s: int = 0) -> Call:
+    """Return the request that removes everything, in *delay_s* seconds."""
+    text = b"flush_all %d" % delay_s
+    return Call(text + b"\r\n", LINES, "flush", (text,), keys=[])
 
 
 def stats(*words: bytes) -> Call:

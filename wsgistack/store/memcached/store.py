@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 
-from wsgistack.errors import CounterError, StoreDown, StoreFull
+from wsgistack.errors import CounterError, StoreDown, StoreFull, TooLarge
 from wsgistack.store.base import (
     LARGEST_COUNT,
     Addition,
@@ -14,6 +15,7 @@ from wsgistack.store.base import (
     Step,
     check_entry,
     check_step,
+    check_token,
     check_ttl,
     update_by_cas,
 )
@@ -113,6 +115,7 @@ class MemcachedStore:
 
     def cas(self, key: str, value: bytes, ttl_s: float, token: int, *, pinned: bool = False) -> bool:
         """Store *value* if the entry is still the one of *token*; return whether it was.  1 RT."""
+        check_token(token)
         return self._store("set", key, value, ttl_s, token)
 
     def touch(self, key: str, ttl_s: float) -> bool:
@@ -217,10 +220,7 @@ class MemcachedStore:
 
     def clear(self) -> None:
         """Remove everything on all nodes, whoever stored it."""
-        calls = self._do.everywhere(lambda: requests.line(b"flush_all"))
-        away = [
-            node.name for node in self._cluster.nodes() if node not in calls or calls[node].answer is None
-        ]
+        away = self._do.empty()
         if away:
             raise StoreDown(f"clear: {', '.join(away)} did not answer")
 
@@ -258,8 +258,15 @@ class MemcachedStore:
             self._made[key] = wire
         return wire
 
-    def _dump(self, key: str, value: bytes, ttl: int) -> tuple[bytes, int]:
-        dumped = self._values.dump(self._keys.make(key), value, ttl)
+    def _dump(self, key: str, value: bytes, ttl: int, *, is_set: bool = True) -> tuple[bytes, int]:
+        """Return what to store; if it cannot be, and *is_set*, what was there goes too: see `Store.set`."""
+        try:
+            dumped = self._values.dump(self._keys.make(key), value, ttl)
+        except TooLarge:
+            if is_set:
+                with suppress(StoreDown):  # then it is removed before its node is used again
+                    self.delete(key)
+            raise
         if dumped is None:
             self.delete(key)
             raise StoreDown(f"{key!r:.80}: the chunks of its value could not be stored")
@@ -287,7 +294,7 @@ class MemcachedStore:
         check_entry(key, value, ttl_s)
         ttl = requests.expiry(ttl_s, "ttl_s")
         wire = self._keys.make(key).wire
-        body, flags = self._dump(key, value, ttl)
+        body, flags = self._dump(key, value, ttl, is_set=mode == "set" and cas is None)
         make: Callable[[int], Call] = lambda ttl: requests.store(mode, wire, body, flags, ttl, cas=cas)
         reply = self._do.write(wire, make, ttl, builds=mode != "set" or cas is not None).reply
         return self._stored(reply, key)

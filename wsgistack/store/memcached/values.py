@@ -10,7 +10,8 @@ from wsgistack.store.chunks import LARGEST_ITEM, Manifest, split
 from wsgistack.store.codec import CHUNKED
 from wsgistack.store.keys import WireKey
 from wsgistack.store.memcached import requests
-from wsgistack.store.memcached.envelope import ENVELOPE, open_envelope
+from wsgistack.store.memcached.arguments import check_flags
+from wsgistack.store.memcached.envelope import ENVELOPE, NO_ENVELOPE, Envelope, open_envelope
 from wsgistack.store.memcached.operations import Operations
 
 __all__ = ["MISSING", "Coding", "Serde", "Values"]
@@ -22,8 +23,8 @@ MISSING: Any = object()
 class Coding(Protocol):
     """What `wsgistack.store.codec.Codec` offers."""
 
-    def encode(self, key: WireKey, value: Any) -> tuple[bytes, int]:
-        """Return (bytes, flags); ArgumentError for what cannot be stored."""
+    def encode(self, key: WireKey, value: Any, flags_instead: int | None = None) -> tuple[bytes, int]:
+        """Return (bytes, flags), which are *flags_instead* if given; ArgumentError for what cannot be stored."""
         ...
 
     def decode(self, key: WireKey, body: bytes, flags: int) -> Any:
@@ -37,9 +38,10 @@ class Serde:
     def __init__(self, serde: Any) -> None:
         self._serde = serde
 
-    def encode(self, key: WireKey, value: Any) -> tuple[bytes, int]:
+    def encode(self, key: WireKey, value: Any, flags_instead: int | None = None) -> tuple[bytes, int]:
         """Return what `serialize` gives; text and numbers become ASCII, as in pymemcache."""
         data, flags = self._serde.serialize(key.full or key.wire, value)
+        flags = check_flags(flags if flags_instead is None else flags_instead)
         if isinstance(data, bytes):
             return data, flags
         try:
@@ -63,14 +65,19 @@ class Values:
         self.plain_below: int = getattr(coding, "plain_below", 0)
         self._marks_empty = not isinstance(coding, Serde)  # a codec gives flags to the empty value
 
-    def dump(self, key: WireKey, value: Any, ttl: int) -> tuple[bytes, int] | None:
+    def dump(
+        self, key: WireKey, value: Any, ttl: int, flags_instead: int | None = None
+    ) -> tuple[bytes, int] | None:
         """Return (bytes, flags) to store; a large value's chunks are stored before that.
 
+        *flags_instead*: those to store the value with, whatever the coding would say.
         None: the chunks could not all be stored, so the value cannot be either.
         """
+        if flags_instead is not None:
+            check_flags(flags_instead)
         if type(value) is bytes and key.full is None and 0 < len(value) < self.plain_below:
-            return value, 0  # what the coding would say
-        body, flags = self._coding.encode(key, value)
+            return value, flags_instead or 0  # what the coding would say
+        body, flags = self._coding.encode(key, value, flags_instead)
         if len(body) <= LARGEST_ITEM:
             return body, flags
         manifest, chunks = split(self._prefix, body, flags, os.urandom(12))
@@ -94,16 +101,33 @@ class Values:
             if not body and not flags and self._marks_empty:
                 return default  # somebody has the right to make it
             if flags & ENVELOPE:
-                _, body, flags = open_envelope(body, flags)
+                _, body, flags = self.open(body, flags)
             if flags == CHUNKED:
-                body, flags = self._gather(body)
+                body, flags = self._gather(body, flags)
             return self._coding.decode(key, body, flags)
         except Unreadable:
             return default
 
-    def _gather(self, body: bytes) -> tuple[bytes, int]:
+    def open(self, body: bytes, flags: int) -> tuple[Envelope, bytes, int]:
+        """Return the envelope around a value, and what is inside; Unreadable for what cannot be believed.
+
+        The flags of a serde may be any, ours too: what is no envelope is then its value.
+        """
+        try:
+            return open_envelope(body, flags)
+        except Unreadable:
+            if self._marks_empty:
+                raise
+            return NO_ENVELOPE, body, flags
+
+    def _gather(self, body: bytes, flags: int) -> tuple[bytes, int]:
         """Return the bytes and flags of a value in chunks; one round trip over all nodes."""
-        manifest = Manifest.parse(body, most_bytes=self._most_bytes)
+        try:
+            manifest = Manifest.parse(body, most_bytes=self._most_bytes)
+        except Unreadable:
+            if self._marks_empty:
+                raise
+            return body, flags  # of a serde: see open
         names = manifest.keys(self._prefix)
         items = self._do.read_many(names, is_bulk=True)
         found = {name: item.value for name, item in items.items()}

@@ -22,6 +22,7 @@ from wsgistack.store.base import (
     Step,
     check_entry,
     check_step,
+    check_token,
     check_ttl,
     update_by_cas,
 )
@@ -100,6 +101,7 @@ class ShmStore:
 
     def cas(self, key: str, value: bytes, ttl_s: float, token: int, *, pinned: bool = False) -> bool:
         check_entry(key, value, ttl_s)
+        check_token(token)
         return self.arena.write(_encode(key), value, ttl_s, pinned, token=token)
 
     def touch(self, key: str, ttl_s: float) -> bool:
