@@ -3,7 +3,8 @@
 In a process the first to `join` a key leads, the others follow its Flight: they take the blocks as
 they come, and go alone when the reply proves to be for one visitor, when its maker is gone, or when
 they waited long enough.  Over processes the leader holds a lease in the store; another process's
-leader polls until the page is there.
+leader polls until the page is there.  Where nothing is stored the lease lies where the page will: to
+get it proves that no page came meanwhile, and the page that is stored ends it.
 
 A key whose reply could not be shared is remembered (Varnish: hit-for-miss): its requests do not wait
 for each other any more, until a reply can be shared again or *memory_s* are over.
@@ -22,13 +23,13 @@ from wsgistack.errors import StoreError
 from wsgistack.store.base import Store
 from wsgistack.store.memcached.pauses import make_event, pause
 
-__all__ = ["Coalescer", "Flight", "Lease", "Left", "Stage", "Turn"]
+__all__ = ["Coalescer", "Flight", "Lease", "Left", "Stage", "Turn", "beside"]
 
 Head = TypeVar("Head")
 Looked = TypeVar("Looked")
 
 FIRST_POLL_S, MOST_POLL_S = 0.005, 0.1
-REFUSED = b"refused"
+BUSY, REFUSED = b"busy", b"refused"
 MOST_REMEMBERED = 10_000
 
 
@@ -143,6 +144,7 @@ class Lease(Enum):
     OURS = "make the page"
     OTHERS = "another process makes it"
     REFUSED = "the reply could not be shared a moment ago"
+    STORED = "something else lies there"
 
 
 class Coalescer(Generic[Head]):
@@ -233,30 +235,41 @@ class Coalescer(Generic[Head]):
 
     # -- over processes
 
-    def take_lease(self, key: str) -> Lease:
-        """Return who makes the page of *key* in the fleet.  1 RT, 2 when somebody else does."""
-        if not self._store.shared or not self._lease_s:
+    @property
+    def is_for_fleet(self) -> bool:
+        """True if other processes may make the same pages."""
+        return self._store.shared and self._lease_s > 0
+
+    def take_lease(self, name: str) -> Lease:
+        """Return who makes a page in the fleet; *name*: the page's key where nothing lies, else `beside` it.
+
+        1 RT, 2 when somebody else does.
+        """
+        if not self.is_for_fleet:
             return Lease.OURS
         try:
-            if self._store.add(_lease_key(key), b"", self._lease_s):
+            if self._store.add(name, BUSY, self._lease_s):
                 return Lease.OURS
-            return Lease.REFUSED if self._store.get(_lease_key(key)) == REFUSED else Lease.OTHERS
+            met = self._store.gets(name)  # not what a tier nearby had a moment ago
         except StoreError:
             return Lease.OURS
+        if met is None or met.value in (BUSY, b""):
+            return Lease.OTHERS
+        return Lease.REFUSED if met.value == REFUSED else Lease.STORED
 
-    def give_lease_back(self, key: str, *, refused: bool) -> None:
+    def give_lease_back(self, name: str, *, refused: bool) -> None:
         """Let other processes go on, alone if the reply was *refused*.  1 RT."""
-        if not self._store.shared or not self._lease_s:
+        if not self.is_for_fleet:
             return
         try:
             if refused:
-                self._store.set(_lease_key(key), REFUSED, self._memory_s)
+                self._store.set(name, REFUSED, self._memory_s)
             else:
-                self._store.delete(_lease_key(key))
+                self._store.delete(name)
         except StoreError:
             return
 
-    def wait_for_fleet(self, key: str, look: Callable[[], Looked | None]) -> Looked | Lease:
+    def wait_for_fleet(self, name: str, look: Callable[[], Looked | None]) -> Looked | Lease:
         """Return what *look* finds while another process makes the page, or who is to make it now.
 
         Polls at growing distances, at most for wait_s; OTHERS then, and the caller is not the only one.
@@ -267,7 +280,7 @@ class Coalescer(Generic[Head]):
             found = look()
             if found is not None:
                 return found
-            lease = self.take_lease(key)
+            lease = self.take_lease(name)
             if lease is not Lease.OTHERS or time.monotonic() >= deadline:
                 return lease
             poll_s = min(poll_s * 1.5, MOST_POLL_S)
@@ -281,15 +294,15 @@ class Coalescer(Generic[Head]):
 class Turn(Generic[Head]):
     """What one fill owes to those who wait for it; settled once, whatever is said afterwards."""
 
-    __slots__ = ("_coalescer", "_flight", "_has_lease", "_is_open", "_key")
+    __slots__ = ("_coalescer", "_flight", "_is_open", "_key", "_lease")
 
     def __init__(
-        self, coalescer: Coalescer[Head], key: str, flight: Flight[Head], *, has_lease: bool
+        self, coalescer: Coalescer[Head], key: str, flight: Flight[Head], *, lease: str = ""
     ) -> None:
         self._coalescer = coalescer
         self._key = key
         self._flight = flight
-        self._has_lease = has_lease
+        self._lease = lease  # its name, "" for none
         self._is_open = True
 
     @property
@@ -306,6 +319,11 @@ class Turn(Generic[Head]):
         """Give a block to the others."""
         if self._is_open:
             self._flight.add(block)
+
+    def stored(self) -> None:
+        """Take note that the page lies in the store under its key."""
+        if self._lease == self._key:
+            self._lease = ""  # the page took its place
 
     def complete(self) -> None:
         """Say that all is there, and in the store."""
@@ -329,10 +347,11 @@ class Turn(Generic[Head]):
 
     def _end(self, *, refused: bool) -> None:
         self._is_open = False
-        if self._has_lease:
-            self._coalescer.give_lease_back(self._key, refused=refused)
+        if self._lease:
+            self._coalescer.give_lease_back(self._lease, refused=refused)
         self._coalescer.leave(self._key, self._flight)
 
 
-def _lease_key(key: str) -> str:
+def beside(key: str) -> str:
+    """Return the name of the lease for a page that is stored already, in another state or variant."""
     return "l:" + key

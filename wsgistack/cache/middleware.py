@@ -27,7 +27,7 @@ from wsgistack.cache.engine import ASKING_FIELDS, PageCacheEngine
 from wsgistack.cache.filling import variable_of
 from wsgistack.cache.guests import EVERYBODY, Guest, Guests
 from wsgistack.cache.keys import IGNORED_PARAMETERS, Names, Target, find_target
-from wsgistack.cache.page import Page, Reply
+from wsgistack.cache.page import Page
 from wsgistack.cache.personal import IDENTITY_COOKIES, IGNORED_COOKIES, KEYED_FIELDS, Personal, Visitors
 from wsgistack.cache.policy import Policy, find_policy
 from wsgistack.cache.purge import Purges
@@ -199,28 +199,29 @@ class PageCache:
         self, environ: Environ, start_response: StartResponse, verdict: Place | Asked | None
     ) -> Iterable[bytes]:
         """Answer a request on which *verdict*, what `verdict` says of it, is not Personal."""
-        if isinstance(verdict, Place):
-            if self._is_worth_a_look(verdict):
-                reply = self._find_ready(environ, verdict)
-                if reply is not None:
-                    return send_reply(reply, start_response)
-            verdict = None
-        return self._answer(environ, start_response, verdict)
-
-    def _find_ready(self, environ: Environ, place: Place) -> Reply | None:
-        """Return what is stored for a plain request, None where that cannot be used as it is."""
-        guests, witness = self._guests, self.witness
+        if not isinstance(verdict, Place):
+            return self._answer(environ, start_response, verdict, None)
+        if not self._is_worth_a_look(verdict):
+            return self._answer(environ, start_response, None, None)
+        guests, witness, ended = self._guests, self.witness, self._fills_ended()
         mark = 0 if witness is None else witness.mark
         seen = EnvironRequest(environ) if guests is None else guests.plain(environ)
-        found = self.shelf.find(place, seen.field)
+        found = self.shelf.find(verdict, seen.field)
         reply = self.engine.on_plain_request(found.pages, self._now())
-        if reply is not None and witness is not None:
-            witness.answered(environ, place, found, mark)
-        return reply
+        if reply is None:
+            return self._answer(environ, start_response, None, (found, ended))
+        if witness is not None:
+            witness.answered(environ, verdict, found, mark)
+        return send_reply(reply, start_response)
 
     def _answer(
-        self, environ: Environ, start_response: StartResponse, asked: Asked | None
+        self,
+        environ: Environ,
+        start_response: StartResponse,
+        asked: Asked | None,
+        looked: tuple[Found, int] | None,
     ) -> Iterable[bytes]:
+        """Look closer; *looked*: what was found where a look was taken already, and _fills_ended before it."""
         request = EnvironRequest(environ)
         rule = self._rules.find(request) if self._rules else None
         guests, reads = self._guests, request.method in READS
@@ -246,11 +247,7 @@ class PageCache:
         if asked is not None:
             self._shortcut.learn(asked, place)
         coalescer = self._coalescer
-        ended = 0 if coalescer is None else coalescer.ended
-        if self._is_worth_a_look(place):
-            found = self.shelf.find(place, seen.field)
-        else:
-            found = Found((), generation=self.purges.ledger.serial)
+        found, ended = looked or self._look(place, seen)
         decision = self.engine.on_request(request, found.pages, self._now(), has_variants=found.has_variants)
         if isinstance(decision, Serve) and decision.refresh is None:
             return send_reply(decision.reply, start_response)
@@ -264,6 +261,15 @@ class PageCache:
         if decision.why in COLLAPSED:
             return send_together(visit, decision, start_response, coalescer, ended)
         return visit.send(decision, start_response)
+
+    def _look(self, place: Place, seen: RequestView) -> tuple[Found, int]:
+        ended = self._fills_ended()
+        if self._is_worth_a_look(place):
+            return self.shelf.find(place, seen.field), ended
+        return Found((), generation=self.purges.ledger.serial), ended
+
+    def _fills_ended(self) -> int:
+        return 0 if self._coalescer is None else self._coalescer.ended
 
     def _is_worth_a_look(self, place: Place) -> bool:
         """Tell whether anything may be stored: not where responses could not be shared, and nothing was there."""

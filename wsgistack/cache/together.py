@@ -13,7 +13,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from wsgistack.cache.answers import Fetch, Serve, Validate
-from wsgistack.cache.coalesce import Coalescer, Flight, Lease, Left, Stage, Turn
+from wsgistack.cache.coalesce import Coalescer, Flight, Lease, Left, Stage, Turn, beside
 from wsgistack.cache.page import Page, Reply
 from wsgistack.cache.status import forwarded
 from wsgistack.cache.vary import selecting_of
@@ -92,18 +92,17 @@ def _lead(
     ended: int,
 ) -> Iterable[bytes]:
     key = visit.place.key.text
-    turn = Turn(coalescer, key, flight, has_lease=False)
+    turn = Turn(coalescer, key, flight)
     try:
-        lease: Serve | Lease = coalescer.take_lease(key)
-        if lease is Lease.OTHERS:
-            lease = coalescer.wait_for_fleet(key, lambda: _serve(visit))
-        turn = Turn(coalescer, key, flight, has_lease=lease is Lease.OURS)
+        lease, name = _agree(visit, decision, coalescer)
+        turn = Turn(coalescer, key, flight, lease=name if lease is Lease.OURS else "")
         if lease is Lease.REFUSED:
             turn.refuse(remember=True)
             return visit.send(decision, start_response)
         # It may have come before the turn was ours: who made it gave the lease back after storing it.
         found = lease if isinstance(lease, Serve) else None
-        if found is None and coalescer.may_have_come(ended):
+        is_proven = lease is Lease.OURS and name == key and coalescer.is_for_fleet
+        if found is None and not is_proven and coalescer.may_have_come(ended):
             found = _serve(visit)
         if found is not None:
             turn.over()
@@ -113,6 +112,23 @@ def _lead(
     except BaseException:
         turn.over()
         raise
+
+
+def _agree(visit: Visit, decision: Fetch | Validate, coalescer: Coalescer[Page]) -> tuple[Serve | Lease, str]:
+    """Return what other processes leave to do, and the name of the lease."""
+    key = visit.place.key.text
+    name = key if decision.why == "uri-miss" else beside(key)
+    lease: Serve | Lease = coalescer.take_lease(name)
+    if lease is Lease.OTHERS:
+        lease = coalescer.wait_for_fleet(name, lambda: _serve(visit))
+    if lease is not Lease.STORED or name != key:
+        return lease, name
+    found = _serve(visit)
+    if found is not None:
+        return found, name
+    name = beside(key)  # what lies there is of no use to us: purged, or for others
+    lease = coalescer.take_lease(name)
+    return (coalescer.wait_for_fleet(name, lambda: _serve(visit)) if lease is Lease.OTHERS else lease), name
 
 
 def _serve(visit: Visit) -> Serve | None:

@@ -26,7 +26,7 @@ from wsgistack.cache.answers import (
 )
 from wsgistack.cache.audit import Audit, Reads
 from wsgistack.cache.bans import Ban
-from wsgistack.cache.coalesce import Coalescer, Lease, Turn
+from wsgistack.cache.coalesce import Coalescer, Lease, Turn, beside
 from wsgistack.cache.engine import PageCacheEngine
 from wsgistack.cache.filling import changed
 from wsgistack.cache.freshness import NOTHING_TOLD, Told
@@ -274,13 +274,15 @@ class Visit:
             if turn is not None:
                 turn.refuse(remember=self._voice.is_private)
             return
-        self._put(page)
+        is_stored = self._put(page)
         coalescer = self.works.coalescer
         if coalescer is not None:
             coalescer.note(self.place.key.text, is_empty=False)
             if may_share(page, self.works.now()):
                 coalescer.forgive(self.place.key.text)
         if turn is not None:
+            if is_stored and page.head.field("no-vary-search") is None:  # else it lies elsewhere
+                turn.stored()
             turn.complete()
 
     def over(self) -> None:
@@ -293,8 +295,8 @@ class Visit:
         """True if others wait for the rest of the page."""
         return self.turn is not None and self.turn.is_followed
 
-    def _put(self, page: Page) -> None:
-        self.works.shelf.put(
+    def _put(self, page: Page) -> bool:
+        return self.works.shelf.put(
             self.place,
             page,
             asked_at=self._asked_at,
@@ -335,11 +337,11 @@ class Visit:
         try:
             if coalescer is None:
                 self._in_background().sendto_nobody(sent)
-            elif coalescer.take_lease(text) is Lease.OURS:
+            elif coalescer.take_lease(beside(text)) is Lease.OURS:
                 try:
                     self._in_background().sendto_nobody(sent)
                 finally:
-                    coalescer.give_lease_back(text, refused=False)
+                    coalescer.give_lease_back(beside(text), refused=False)
         except Exception:
             log.warning("refresh_failed", extra={"url": self.place.target.url}, exc_info=True)
         finally:
