@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 from wsgistack.balancer.exposition import PREFIX
-from wsgistack.balancer.metrics import LIMITS, NODES, PROCESSES, SERVICES, Metric
+from wsgistack.balancer.metric import Metric
+from wsgistack.balancer.metrics import LIMITS, NODES, PROCESSES, SERVICES
 
 __all__ = ["PAGE", "render"]
 

@@ -46,6 +46,7 @@ def make_picture(*lines: str) -> Picture:
     """Return a picture of the manual's site with one worker, after some more commands."""
     stage = Stage()
     stage.make_site()
+    stage.do("CREATE LIMIT load", "SET rate = 9 concurrent", "SET critical = /pay/*")
     stage.do("CREATE LIMIT api", "SET rate = 100/minute", "SET mysite.limit = api")
     stage.do("CREATE POOL beta", "SET mysite.split = beta 5%")
     stage.do(*lines)

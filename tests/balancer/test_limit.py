@@ -11,7 +11,7 @@ def test_workers_are_told_the_ban_first_and_then_each_rate() -> None:
     ).as_wire()
     rates = wire.pop("rates")
     assert wire == {
-        "slot": 3, "by": "header", "name": "x-key", "tells": True, "bans": False, "methods": ["GET"], "exempt": [], "path": [],
+        "slot": 3, "by": "header", "name": "x-key", "tells": True, "bans": False, "methods": ["GET"], "exempt": [], "path": [], "levels": [],
         "dry_run": False, "count_refused": False, "ipv4_prefix": 32, "ipv6_prefix": 64,
     }  # fmt: skip
     assert [rate["numbers"]["kind"] for rate in rates] == ["ban", "gcra", "gcra"]
@@ -64,3 +64,24 @@ def test_states_are_kept_where_the_rate_is_the_same_and_bans_where_the_limit_is(
         make_limit("api", epoch=1, rate="1/minute"),
     ):
         assert not {step.id for step in other.steps} & {step.id for step in first.steps}
+
+
+def test_a_limit_that_sheds_has_the_rates_and_marks_of_its_levels() -> None:
+    limit = make_limit(
+        "load", rate="100 concurrent", critical="/pay/*", sheddable="header:x-batch 10.0.0.0/8"
+    )
+    wire = limit.as_wire()
+    assert [rate["numbers"]["amount"] for rate in wire["rates"]] == [1, 50, 80, 100]
+    assert [rate["code"] for rate in wire["rates"][1:]] == [503, 503, 503]
+    assert wire["tells"] is False
+    assert wire["levels"] == [
+        [["field", "x-batch", "*"], ["network", "", "10.0.0.0/8"]],
+        [],
+        [["path", "", "/pay/*"]],
+    ]
+    assert len({step.id for step in limit.steps}) == 4
+
+
+def test_a_limit_that_sheds_may_answer_with_another_status() -> None:
+    rates = make_limit("load", rate="9 concurrent", critical="/pay/*", status="429").as_wire()["rates"]
+    assert [rate["code"] for rate in rates] == [429, 429, 429, 429]

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.balancer.pictures import make_node_row, make_picture, make_service_counts
-from wsgistack.balancer.metrics import METRICS, Metric
+from wsgistack.balancer.metric import Metric
+from wsgistack.balancer.metrics import METRICS
 from wsgistack.balancer.picture import Picture
 
 BY_NAME = {metric.name: metric for metric in METRICS}

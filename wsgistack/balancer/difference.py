@@ -174,9 +174,10 @@ def _new_limits(
 
 
 def _limit_changes(name: str, old: Mapping[str, Value], new: Mapping[str, Value]) -> Iterator[str]:
-    for row in LIMIT_SETTINGS:
-        if old[row.name] != new[row.name]:
-            yield f"SET {name}.{row.name} = {row.kind.show(new[row.name])}"
+    changed = [row for row in LIMIT_SETTINGS if old[row.name] != new[row.name]]
+    # What is set to nothing first: a rate may not go with the marks that the limit had.
+    for row in sorted(changed, key=lambda row: new[row.name] != ()):
+        yield f"SET {name}.{row.name} = {row.kind.show(new[row.name])}"
 
 
 def _new_caches(

@@ -45,6 +45,10 @@ class Question:
         """Return the first field of that name, or None."""
         return next((value for field, value in self.fields if field.lower() == name.lower()), None)
 
+    def lines(self, name: str) -> list[str]:
+        """Return the values of all fields of that name."""
+        return [value for field, value in self.fields if field.lower() == name.lower()]
+
     def combined(self, name: str) -> str | None:
         """Return all fields of that name as one list (RFC 9110 §5.3), or None."""
         return ", ".join(value for field, value in self.fields if field.lower() == name.lower()) or None
@@ -154,7 +158,7 @@ def _tell_list(listed: Listed) -> list[str]:
 
 
 def _tell_limit(one: Foreseen) -> str:
-    name = f"limit {one.limit.name}"
+    name = f"limit {one.limit.name}" + (f" ({one.level})" if one.level else "")
     if one.refused is not None and one.refused.kind == "ban":
         return f"{name}: banned, ends {show_wait(one.wait_us)}"
     if one.refused is not None:

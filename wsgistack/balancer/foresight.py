@@ -6,7 +6,6 @@ The engine of the WSGI edge decides, on the states that the workers share.
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ from wsgistack.balancer.limit import Limit, Step
 from wsgistack.balancer.limit_states import read_state
 from wsgistack.balancer.model import Service
 from wsgistack.balancer.outside import Ledger
+from wsgistack.balancer.shedding import fits
 from wsgistack.http.forwarded import Address, find_client
 from wsgistack.http.paths import normal_path
 from wsgistack.ratelimit.algorithms import NEVER
@@ -63,12 +63,16 @@ class Listed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Foreseen:
-    """What a limit would do: *refused* has no room, None if the request may pass."""
+    """What a limit would do: *refused* has no room, None if the request may pass.
+
+    *level*: the request's priority, "" where the limit does not ask.
+    """
 
     limit: Limit
     refused: Step | None
     wait_us: int
     left: tuple[Left, ...]
+    level: str = ""
 
 
 def find_address(service: Service, peer: str, field: Callable[[str], str | None]) -> Address | None:
@@ -137,17 +141,13 @@ def is_about(limit: Limit, method: str, target: str, address: Address | None) ->
     """Tell whether *limit* is about a request; HEAD is GET without a body (RFC 9110 §9.3.2)."""
     globs = _words(limit.settings["path"])
     path = normal_path(unquote(target.partition("?")[0], "latin-1"))
-    if globs and not any(_fits(glob, path) for glob in globs):
+    if globs and not any(fits(glob, path) for glob in globs):
         return False
     methods = _words(limit.settings["methods"])
     if methods and method not in methods and not (method == "HEAD" and "GET" in methods):
         return False
     exempt = [ipaddress.ip_network(word) for word in _words(limit.settings["exempt"])]
     return address is None or not any(address in network for network in exempt)
-
-
-def _fits(glob: str, path: str) -> bool:
-    return re.fullmatch(".*".join(map(re.escape, glob.split("*"))), path, re.DOTALL) is not None
 
 
 def find_state(step: Step, key: bytes, ledger: Ledger, now: int) -> Any:
@@ -159,27 +159,27 @@ def find_state(step: Step, key: bytes, ledger: Ledger, now: int) -> Any:
     return read_state(step.kind, step.engine.rate, ledger.get(key, step.id), now)
 
 
-def look(limit: Limit, keys: Sequence[bytes], ledger: Ledger) -> tuple[Left, ...]:
-    """Return what each step leaves each key now."""
+def look(limit: Limit, keys: Sequence[bytes], ledger: Ledger, level: str = "") -> tuple[Left, ...]:
+    """Return what each step that is about requests of a *level* leaves each key now."""
     now = ledger.now()
     found = []
     for key in keys:
-        for step in limit.steps:
+        for step in [step for step in limit.steps if step.is_about(level)]:
             state = find_state(step, key, ledger, now)
             found.append(Left(step, key, *step.engine.counter.quota(state, now)))
     return tuple(found)
 
 
-def foresee(limit: Limit, keys: Sequence[bytes], ledger: Ledger) -> Foreseen:
+def foresee(limit: Limit, keys: Sequence[bytes], ledger: Ledger, level: str = "") -> Foreseen:
     """Return what the limit would say of a request with these keys."""
     now = ledger.now()
     for key in keys:
-        for step in limit.steps:
+        for step in [step for step in limit.steps if step.is_about(level)]:
             state = find_state(step, key, ledger, now)
             wait, _ = step.engine.counter.decide(state, now, limit.cost if step.kind != "ban" else 0)
             if wait:
-                return Foreseen(limit, step, wait, look(limit, keys, ledger))
-    return Foreseen(limit, None, 0, look(limit, keys, ledger))
+                return Foreseen(limit, step, wait, look(limit, keys, ledger, level), level)
+    return Foreseen(limit, None, 0, look(limit, keys, ledger, level), level)
 
 
 def show_key(limit: Limit, key: bytes) -> str:

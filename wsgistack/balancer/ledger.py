@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 from wsgistack.balancer.limit_states import NOTHING, Words
 from wsgistack.balancer.outside import LimitCounts, TableUse
 from wsgistack.balancer.past import Past
+from wsgistack.balancer.shedding import LEVELS
 from wsgistack.errors import CommandError
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ LOCKED = "the table of limits is locked by a process that is stopped: try again"
 
 def no_counts() -> LimitCounts:
     """Return the row of a limit that nobody ever met."""
-    return LimitCounts(allowed=0, refused=0, banned=0, watched=0, trouble=0)
+    levels = dict.fromkeys(LEVELS, 0)
+    return LimitCounts(allowed=0, refused=0, banned=0, watched=0, trouble=0, served=levels, shed=levels)
 
 
 class BoardLedger:

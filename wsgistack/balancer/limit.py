@@ -6,10 +6,11 @@ The texts of refusals are the WSGI edge's own: ratelimit/answers.py makes them h
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
+from wsgistack.balancer.shedding import LEVELS, make_rules, read_marks, sheds
 from wsgistack.ratelimit.algorithms import NEVER
 from wsgistack.ratelimit.answers import make_answer
 from wsgistack.ratelimit.clients import Trust
@@ -28,10 +29,18 @@ NO_BAN = "1 in 1 second for 1 minute"  # of a limit that makes none: only operat
 
 
 class Step(NamedTuple):
-    """One rate of a limit, or its ban, as the engine has it; *id* names its states in the table."""
+    """One rate of a limit, or its ban, as the engine has it; *id* names its states in the table.
+
+    *level*: the highest of LEVELS that it is about, "" where the limit does not tell them apart.
+    """
 
     id: int
     engine: Engine
+    level: str = ""
+
+    def is_about(self, level: str) -> bool:
+        """Tell whether a request of that level needs room under it."""
+        return not self.level or not level or LEVELS.index(level) <= LEVELS.index(self.level)
 
     @property
     def kind(self) -> str:
@@ -67,6 +76,11 @@ class Limit:
         return kind, name
 
     @property
+    def sheds(self) -> bool:
+        """Whether it refuses some requests before others, see shedding.py."""
+        return sheds(self.settings)
+
+    @property
     def cost(self) -> int:
         """Units of a request."""
         return int(str(self.settings["cost"]))
@@ -79,11 +93,12 @@ class Limit:
             "slot": self.slot,
             "by": kind,
             "name": name,
-            "tells": self.settings["headers"] != "none",
+            "tells": self.settings["headers"] != "none" and not self.sheds,
             "bans": bool(self.settings["ban"]),
             "methods": _as_list(self.settings["methods"]),
             "exempt": _as_list(self.settings["exempt"]),
             "path": _as_list(self.settings["path"]),
+            "levels": self._levels_as_wire() if self.sheds else [],
             "rates": [self._step_as_wire(step) for step in self.steps],
             **{key: self.settings[key] for key in same},
         }
@@ -98,7 +113,18 @@ class Limit:
         )
         engines = Limiter([rule], trust=Trust(), now=lambda: 0).limits
         engines = sorted(engines, key=lambda engine: engine.ban is None)  # the ban first
-        return [Step(self._id(engine), engine) for engine in engines]
+        steps = [Step(self._id(engine), engine) for engine in engines]
+        return [steps[0], *self._make_levels(rule)] if self.sheds else steps
+
+    def _make_levels(self, rule: Rule) -> list[Step]:
+        rules = make_rules(self.name, self.settings)
+        rules = tuple(replace(one, status=rule.status or one.status) for one in rules)
+        engines = Limiter(rules, trust=Trust(), now=lambda: 0).limits
+        return [Step(self._id(one), one, level) for level, one in zip(LEVELS, engines, strict=True)]
+
+    def _levels_as_wire(self) -> list[list[list[str]]]:
+        marks = {level: read_marks(self.settings.get(level, ())) for level in LEVELS}
+        return [[list(mark) for mark in marks[level]] for level in LEVELS]
 
     def _id(self, engine: Engine) -> int:
         # A ban outlives a change of the rate.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
+from wsgistack.balancer.shedding import parse_marks, parse_shares
 from wsgistack.errors import RateError, SettingError
 from wsgistack.ratelimit.algorithms.concurrent import MOST as MOST_PLACES
 from wsgistack.ratelimit.bans import parse_ban
@@ -131,6 +132,9 @@ BAN = Kind("ban", _parse_ban, lambda value: str(value) or "none", "")
 METHOD_LIST = Kind("methods", _parse_methods, _show_list, "")
 PATH_LIST = Kind("paths", _parse_path, _show_list, "")
 NETWORK_LIST = Kind("networks", _parse_exempt, _show_list, "")
+CRITICAL_MARKS = Kind("marks", lambda text: parse_marks("critical", text), _show_list, "")
+SHEDDABLE_MARKS = Kind("marks", lambda text: parse_marks("sheddable", text), _show_list, "")
+SHARES = Kind("shares", parse_shares, str, "")
 FIELDS = make_choice(lambda: ("draft10", "none"), "headers: '{text}' is not known")
 
 LIMIT_SETTINGS = Table(
@@ -149,6 +153,18 @@ LIMIT_SETTINGS = Table(
             "path", PATH_LIST, (), "globs of the decoded path that it is about, such as /api/*; none for all"
         ),
         Setting("methods", METHOD_LIST, (), "methods that it is about, none for all; GET means HEAD too"),
+        Setting(
+            "critical",
+            CRITICAL_MARKS,
+            (),
+            "what is refused last where the rate is concurrent: globs of paths, header:NAME=GLOB, networks",
+        ),
+        Setting(
+            "sheddable", SHEDDABLE_MARKS, (), "what is refused first, by the same words; the rest is normal"
+        ),
+        Setting(
+            "shares", SHARES, "0.8, 0.5", "of the places that normal and sheddable requests may hold then"
+        ),
         Setting("cost", INT, 1, "units that a request takes", least=1, most=10**6),
         Setting(
             "ban",

@@ -8,6 +8,7 @@ from dataclasses import replace
 from wsgistack.balancer.limit import Limit
 from wsgistack.balancer.limit_settings import LIMIT_SETTINGS
 from wsgistack.balancer.outside import Ledger
+from wsgistack.balancer.shedding import check_shedding
 from wsgistack.errors import CommandError
 from wsgistack.ratelimit.rules import NAME
 from wsgistack.registry import find_nearest
@@ -61,8 +62,9 @@ class Limits:
     def set(self, name: str, key: str, text: str) -> None:
         """Set one of a limit's settings from text."""
         limit = self.get(name)
-        value = LIMIT_SETTINGS.parse(key, text)
-        self._limits[name] = replace(limit, settings={**limit.settings, key: value})
+        settings = {**limit.settings, key: LIMIT_SETTINGS.parse(key, text)}
+        check_shedding(settings)
+        self._limits[name] = replace(limit, settings=settings)
 
     def reset(self, name: str) -> None:
         """Forget whom it has counted and banned, all of them."""

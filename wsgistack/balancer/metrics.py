@@ -9,37 +9,20 @@ series there can be is bounded: by nodes, services, workers, and by the register
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Any
 
-from wsgistack.balancer.outside import LimitCounts
+from wsgistack.balancer.metric import Metric, Sample
+from wsgistack.balancer.metrics_limits import LIMITS
 from wsgistack.balancer.picture import NodeRow, Picture, ProcessView, ServiceCounts
 
-__all__ = ["METRICS", "Metric"]
-
-Kind = Literal["counter", "gauge", "histogram", "info"]
-Sample = tuple[tuple[str, ...], Any]  # label values, and the value of the metric's kind
+__all__ = ["LIMITS", "METRICS", "NODES", "PROCESSES", "SERVICES"]
 
 REGISTERED = frozenset(status.value for status in HTTPStatus)
 # The scoreboard has a bucket an octave, at even places: [2**(i/2), 2**(i/2+1)) microseconds.
 # Shown are those from 256 us to 67 s; what is faster or slower is in the first or in +Inf.
 OCTAVES = range(8, 27)
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One metric.  *name* without the suffixes that its kind adds; *read* takes it off a picture.
-
-    Values are numbers; of a histogram the buckets by upper bound and the sum; of info a mapping.
-    """
-
-    name: str
-    kind: Kind
-    help: str
-    labels: tuple[str, ...]
-    read: Callable[[Picture], Iterable[Sample]]
 
 
 def _pools_of(picture: Picture) -> dict[str, str]:
@@ -134,10 +117,6 @@ def _by_bucket(picture: Picture) -> Iterator[Sample]:
             yield (name, bucket), counts["buckets"][cell]
 
 
-def _by_limit(value: Callable[[LimitCounts], int]) -> Callable[[Picture], Iterator[Sample]]:
-    return lambda picture: (((name,), value(counts)) for name, counts in picture.limits.items())
-
-
 def _by_worker(value: Callable[[ProcessView], float]) -> Callable[[Picture], Iterator[Sample]]:
     return lambda picture: (((str(one.number),), value(one)) for one in picture.workers)
 
@@ -168,13 +147,7 @@ def _build(picture: Picture) -> dict[str, str]:
     return {"version": picture.version, "python": platform.python_version()}
 
 
-NODE, MEMBER, SERVICE, LIMIT, WORKER = (
-    ("pool", "node"),
-    ("pool", "node"),
-    ("service",),
-    ("limit",),
-    ("worker",),
-)
+NODE, MEMBER, SERVICE, WORKER = ("pool", "node"), ("pool", "node"), ("service",), ("worker",)
 
 NODES = [
     Metric("node_requests", "counter", "responses of a node, complete ones", (*NODE, "code"), _by_code),
@@ -317,41 +290,6 @@ SERVICES = [
         "from the head of a request to the end of its response",
         SERVICE,
         _durations,
-    ),
-]
-
-LIMITS = [
-    Metric("limit_allowed", "counter", "requests it let pass", LIMIT, _by_limit(lambda n: n["allowed"])),
-    Metric(
-        "limit_refused",
-        "counter",
-        "requests it refused, bans included",
-        LIMIT,
-        _by_limit(lambda n: n["refused"]),
-    ),
-    Metric(
-        "limit_banned", "counter", "of them those of banned clients", LIMIT, _by_limit(lambda n: n["banned"])
-    ),
-    Metric(
-        "limit_would_refuse",
-        "counter",
-        "requests that it would have refused, were it no dry run",
-        LIMIT,
-        _by_limit(lambda n: n["watched"]),
-    ),
-    Metric(
-        "limit_table",
-        "gauge",
-        "clients that all limits count, by part: keys (of their own that fit), used, and shared for want of room",
-        ("part",),
-        lambda picture: (((part,), n) for part, n in picture.limit_table._asdict().items()),
-    ),
-    Metric(
-        "limit_uncounted",
-        "counter",
-        "requests let pass uncounted because a stopped process held a lock",
-        LIMIT,
-        _by_limit(lambda n: n["trouble"]),
     ),
 ]
 

@@ -112,6 +112,7 @@ class Stats(Protocol):
 class LimitCounts(TypedDict):
     """A limit's row of the scoreboard over all workers.
 
+    *served* and *shed*: of those that passed and were refused, by level (shedding.LEVELS), where it sheds.
     *banned* are part of *refused*; *watched* would have been refused, were it no dry run; *trouble*
     passed uncounted, because a process that was stopped held a lock.
     """
@@ -121,6 +122,8 @@ class LimitCounts(TypedDict):
     banned: int
     watched: int
     trouble: int
+    served: Mapping[str, int]
+    shed: Mapping[str, int]
 
 
 class TableUse(NamedTuple):

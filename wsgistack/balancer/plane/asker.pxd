@@ -1,7 +1,8 @@
-# Who is asking: the client's address, and the key under which a limit counts a request.
+# Who is asking: the client's address, the key under which a limit counts a request, and whether it does.
 
 from libc.stdint cimport uint8_t
 
+from wsgistack.balancer.plane.buf cimport Buf
 from wsgistack.balancer.plane.core cimport Client
 from wsgistack.balancer.plane.gates cimport AskerKey, GateLimit
 from wsgistack.balancer.plane.limit_table cimport TableView
@@ -21,3 +22,7 @@ cdef int is_v4(const uint8_t* address) noexcept nogil
 # Write the keys of a request under a limit, and return how many there are: one or two.
 cdef int find_keys(const TableView* t, const Client* c, const GateLimit* limit, const Asker* who,
                    const Head* h, const char* p, AskerKey* keys) noexcept nogil
+# Is the limit about the request? `path` is empty before the first limit that asks, and released by the caller.
+cdef int is_about(const GateLimit* limit, const Head* h, const char* p, const Asker* who, Buf* path) noexcept nogil
+# The gates.Level of a request under a limit that sheds.
+cdef int find_level(const GateLimit* limit, const Head* h, const char* p, const Asker* who, Buf* path) noexcept nogil

@@ -1,4 +1,4 @@
-"""Who is asking: the client's address, and the key under which a limit counts a request.
+"""Who is asking: the client's address, the key under which a limit counts a request, and whether it does.
 
 The twin of http/forwarded.py and ratelimit/clients.py: the walk goes from the peer to the left of
 X-Forwarded-For, or of Forwarded where the service says so, as long as the hop at hand is trusted.
@@ -9,18 +9,42 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memchr, memcpy, memset
 
-from wsgistack.balancer.plane.buf cimport Buf, buf_append, buf_data, buf_len, buf_release
+from wsgistack.balancer.plane.buf cimport (
+    Buf,
+    buf_append,
+    buf_data,
+    buf_len,
+    buf_release,
+    buf_reserve,
+    buf_tail,
+)
 from wsgistack.balancer.plane.configure cimport fill_trusted
 from wsgistack.balancer.plane.core cimport Client, Service
 from wsgistack.balancer.plane.forwarded_hops cimport LONGEST_HOP, MOST_HOPS, Hops, find_hops, hop_text
-from wsgistack.balancer.plane.gates cimport BY_HEADER, BY_IP, BY_SERVICE, KEY_BYTES, AskerKey, GateLimit
+from wsgistack.balancer.plane.gates cimport (
+    BY_HEADER,
+    BY_IP,
+    BY_SERVICE,
+    CRITICAL,
+    KEY_BYTES,
+    MARK_FIELD,
+    MARK_NETWORK,
+    NORMAL,
+    SHEDDABLE,
+    AskerKey,
+    GateLimit,
+    LevelMark,
+)
 from wsgistack.balancer.plane.limit_table cimport TableView, table_hash
 from wsgistack.balancer.plane.networks cimport networks_hold
 from wsgistack.balancer.plane.octets cimport same_word
+from wsgistack.balancer.plane.paths cimport path_fits, path_of_target
 from wsgistack.balancer.plane.wire cimport (
     F_FORWARDED,
     F_X_FORWARDED_FOR,
     F_X_FORWARDED_PROTO,
+    M_GET,
+    M_HEAD,
     Field,
     Head,
     parse_request_head,
@@ -264,6 +288,71 @@ cdef int find_keys(const TableView* t, const Client* c, const GateLimit* limit, 
     for i in range(n + 1):
         keys[i].hash = table_hash(t, <const char*>keys[i].text, keys[i].n)
     return n + 1
+
+
+# -- what a limit is about ----------------------------------------------------------------
+
+cdef int know_path(const Head* h, const char* p, Buf* path) noexcept nogil:
+    # `path` is made for the first limit that asks; 0 without memory for it.
+    if buf_len(path) == 0:
+        if buf_reserve(path, h.target_len + 2) != 0:
+            return 0
+        path.end += path_of_target(p + h.target, h.target_len, buf_tail(path))
+    return 1
+
+
+cdef int is_on_path(const GateLimit* limit, const Head* h, const char* p, Buf* path) noexcept nogil:
+    # Without memory the limit is about everything.
+    cdef uint32_t i
+    if not know_path(h, p, path):
+        return 1
+    for i in range(limit.n_paths):
+        if path_fits(limit.paths[i].p, limit.paths[i].n, buf_data(path), buf_len(path)):
+            return 1
+    return 0
+
+
+cdef int is_about(const GateLimit* limit, const Head* h, const char* p, const Asker* who, Buf* path) noexcept nogil:
+    # HEAD is GET without a body (RFC 9110 9.3.2): it must not be a way around.
+    cdef int method = M_GET if h.method_id == M_HEAD and limit.methods >> M_GET & 1 else h.method_id
+    if limit.methods and not limit.methods >> method & 1:
+        return 0
+    if limit.n_paths and not is_on_path(limit, h, p, path):
+        return 0
+    return not (limit.n_exempt and who.known and networks_hold(limit.exempt, limit.n_exempt, who.address))
+
+
+# -- who has to go first: balancer/shedding.py is the twin ----------------------------------
+
+cdef int has_value(const LevelMark* mark, const Head* h, const char* p) noexcept nogil:
+    cdef const Field* f
+    cdef uint32_t i
+    for i in range(h.n_fields):
+        f = &h.fields[i]
+        if (f.name_len == mark.name.n and same_word(<const uint8_t*>p + f.name, mark.name.p, f.name_len)
+                and path_fits(mark.text.p, mark.text.n, p + f.value, f.value_len)):
+            return 1
+    return 0
+
+
+cdef int is_marked(const LevelMark* mark, const Head* h, const char* p, const Asker* who, Buf* path) noexcept nogil:
+    if mark.by == MARK_FIELD:
+        return has_value(mark, h, p)
+    if mark.by == MARK_NETWORK:
+        return who.known and networks_hold(&mark.network, 1, who.address)
+    return know_path(h, p, path) and path_fits(mark.text.p, mark.text.n, buf_data(path), buf_len(path))
+
+
+cdef int find_level(const GateLimit* limit, const Head* h, const char* p, const Asker* who, Buf* path) noexcept nogil:
+    # What is marked as both is critical. Without memory for its path a request is normal.
+    cdef uint32_t i
+    for i in range(limit.n_marks[CRITICAL]):
+        if is_marked(&limit.marks[CRITICAL][i], h, p, who, path):
+            return CRITICAL
+    for i in range(limit.n_marks[SHEDDABLE]):
+        if is_marked(&limit.marks[SHEDDABLE][i], h, p, who, path):
+            return SHEDDABLE
+    return NORMAL
 
 
 # -- the face for tests --------------------------------------------------------------------

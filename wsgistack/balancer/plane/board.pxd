@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from wsgistack.balancer.plane.gates cimport KEY_BYTES
+from wsgistack.balancer.plane.gates cimport KEY_BYTES, LEVELS
 from wsgistack.balancer.plane.learned cimport Learned
 from wsgistack.balancer.plane.limit_table cimport LimitTable
 from wsgistack.balancer.plane.ready_table cimport ReadyTable
@@ -91,6 +91,8 @@ cdef struct LimitCount:          # one worker's view of one limit
     uint64_t banned
     uint64_t watched             # would have been, were it no dry run
     uint64_t trouble             # let pass uncounted
+    uint64_t served[LEVELS]      # of the first two by the level of the request, where it sheds
+    uint64_t shed[LEVELS]
     TopKey top[TOP_KEYS]
 
 

@@ -20,7 +20,8 @@ from wsgistack.balancer.outside import Outcomes
 from wsgistack.balancer.plane.limit_units import count_places, find_stamps, forget_stamps
 from wsgistack.balancer.plane.ready_table import LEAST_BYTES
 
-MAGIC = b"wsgistk8"
+MAGIC = b"wsgistk9"
+LEVEL_NAMES = ("sheddable", "normal", "critical")    # gates.Level
 LANE_NAMES = ("normal", "highpri", "lowpri")  # as queues.pxd numbers them
 # The class body below would take the bare names for its own.
 SIZES = {"nodes": NODE_SLOTS, "keeper": KEEPER_ROW, "services": SERVICE_SLOTS, "workers": MAX_WORKERS, "latency": LATENCY_BUCKETS,
@@ -250,11 +251,12 @@ cdef class Board:
         return out
 
     def limit(self, slot: int) -> dict:
-        """Return a limit's counters: `allowed`, `refused`, `banned`, `watched`, `trouble`."""
+        """Return a limit's counters: `allowed`, `refused`, `banned`, `watched`, `trouble`, `served` and `shed` by level."""
         self._check(slot, LIMIT_SLOTS)
         cdef LimitCount* n
-        cdef int w
+        cdef int w, i
         out = dict.fromkeys(("allowed", "refused", "banned", "watched", "trouble"), 0)
+        served, shed = dict.fromkeys(LEVEL_NAMES, 0), dict.fromkeys(LEVEL_NAMES, 0)
         for w in range(self.workers):
             n = &self.block(w).limits[<int>slot]
             out["allowed"] += n.allowed
@@ -262,6 +264,10 @@ cdef class Board:
             out["banned"] += n.banned
             out["watched"] += n.watched
             out["trouble"] += n.trouble
+            for i, name in enumerate(LEVEL_NAMES):
+                served[name] += n.served[i]
+                shed[name] += n.shed[i]
+        out["served"], out["shed"] = served, shed
         return out
 
     def limit_stamps(self, key: bytes, step: int, amount: int, now: int) -> tuple:

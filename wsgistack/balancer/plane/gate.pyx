@@ -8,17 +8,26 @@ If the table can not be locked in time, because somebody who holds a lock is sto
 passes uncounted: our trouble is not the client's.
 """
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 
-from wsgistack.balancer.plane.asker cimport Asker, find_asker, find_keys
+from wsgistack.balancer.plane.asker cimport Asker, find_asker, find_keys, find_level, is_about
 from wsgistack.balancer.plane.board cimport TOP_KEYS, LimitCount
-from wsgistack.balancer.plane.buf cimport Buf, buf_data, buf_len, buf_release, buf_reserve, buf_tail
+from wsgistack.balancer.plane.buf cimport Buf, buf_release
 from wsgistack.balancer.plane.core cimport Client, Core, Service, core_refresh
 from wsgistack.balancer.plane.exchange cimport Exchange, exchange_free, exchange_new
 from wsgistack.balancer.plane.gate_answer cimport gate_deny, gate_refuse, gate_tell
-from wsgistack.balancer.plane.gates cimport KEY_BYTES, MAX_KEYS, AskerKey, Claim, Claims, Gate, GateLimit, GateRate
+from wsgistack.balancer.plane.gates cimport (
+    KEY_BYTES,
+    MAX_KEYS,
+    AskerKey,
+    Claim,
+    Claims,
+    Gate,
+    GateLimit,
+    GateRate,
+)
 from wsgistack.balancer.plane.limit_kernels cimport (
     LIMIT_BAN,
     LIMIT_NEVER,
@@ -36,9 +45,8 @@ from wsgistack.balancer.plane.limit_table cimport (
     table_write,
 )
 from wsgistack.balancer.plane.limit_units cimport Lease, units_charge, units_decide, units_release, units_take
-from wsgistack.balancer.plane.networks cimport networks_hold, ranges_hold
-from wsgistack.balancer.plane.paths cimport path_fits, path_of_target
-from wsgistack.balancer.plane.wire cimport M_GET, M_HEAD, Head, parse_request_head
+from wsgistack.balancer.plane.networks cimport ranges_hold
+from wsgistack.balancer.plane.wire cimport Head, parse_request_head
 
 cdef enum:
     MOST_KEYS = 8                # MAX_LIMITS * MAX_KEYS
@@ -234,45 +242,29 @@ cdef void count(Core* core, const Claims* all, int watched) noexcept nogil:
         else:
             n.refused += 1
             n.banned += claim.rate.rate.kind == LIMIT_BAN
+        if claim.limit.sheds:
+            n.shed[claim.level] += 1
         count_top(n, claim.key)
         return
     for i in range(all.n):
         if all.claims[i].limit != last:
             last = all.claims[i].limit
             counts(core, last).allowed += 1
+            if last.sheds:
+                counts(core, last).served[all.claims[i].level] += 1
 
 
 # -- one request ---------------------------------------------------------------------------
 
-cdef int is_on_path(const GateLimit* limit, const Head* h, const char* p, Buf* path) noexcept nogil:
-    # `path` is made for the first limit that asks. Without memory for it the limit is about everything.
-    cdef uint32_t i
-    if buf_len(path) == 0:
-        if buf_reserve(path, h.target_len + 2) != 0:
-            return 1
-        path.end += path_of_target(p + h.target, h.target_len, buf_tail(path))
-    for i in range(limit.n_paths):
-        if path_fits(limit.paths[i].p, limit.paths[i].n, buf_data(path), buf_len(path)):
-            return 1
-    return 0
-
-
-cdef inline int is_about(const GateLimit* limit, const Head* h, const char* p, const Asker* who, Buf* path) noexcept nogil:
-    # HEAD is GET without a body (RFC 9110 9.3.2): it must not be a way around.
-    cdef int method = M_GET if h.method_id == M_HEAD and limit.methods >> M_GET & 1 else h.method_id
-    if limit.methods and not limit.methods >> method & 1:
-        return 0
-    if limit.n_paths and not is_on_path(limit, h, p, path):
-        return 0
-    return not (limit.n_exempt and who.known and networks_hold(limit.exempt, limit.n_exempt, who.address))
-
-
-cdef void claim_all(const TableView* t, const GateLimit* limit, const AskerKey* keys, int n_keys, Claims* all) noexcept nogil:
+cdef void claim_all(const TableView* t, const GateLimit* limit, const AskerKey* keys, int n_keys, int level, Claims* all) noexcept nogil:
     cdef uint32_t i
     cdef int k
     cdef uint32_t first = 0 if limit.bans or t.head.banned else 1
     for k in range(n_keys):
         for i in range(first, limit.n_rates):
+            if i and i < <uint32_t>(1 + level):
+                continue         # of levels below: what it holds is none of their places
+            all.claims[all.n].level = <uint8_t>level
             all.claims[all.n].limit = limit
             all.claims[all.n].rate = &limit.rates[i]
             all.claims[all.n].key = &keys[k]
@@ -298,7 +290,7 @@ cdef int gate_answers(Client* c, const Head* h, const char* p) noexcept nogil:
     cdef Claims all, watched
     cdef Buf path
     cdef uint32_t i
-    cdef int n
+    cdef int n, level
     find_asker(c, h, p, &who)
     n = judge_lists(gate, &who)
     if n == LIST_DENIED:
@@ -315,11 +307,12 @@ cdef int gate_answers(Client* c, const Head* h, const char* p) noexcept nogil:
         if not is_about(limit, h, p, &who, &path):
             continue
         n = find_keys(core.limits, c, limit, &who, h, p, &keys[i * MAX_KEYS])
+        level = find_level(limit, h, p, &who, &path) if limit.sheds else 0
         if not limit.dry_run:
-            claim_all(core.limits, limit, &keys[i * MAX_KEYS], n, &all)
+            claim_all(core.limits, limit, &keys[i * MAX_KEYS], n, level, &all)
             continue
         watched.n = 0
-        claim_all(core.limits, limit, &keys[i * MAX_KEYS], n, &watched)
+        claim_all(core.limits, limit, &keys[i * MAX_KEYS], n, level, &watched)
         if decide_locked(core, &watched):
             count(core, &watched, 1)
             hold(c.ex, &watched)

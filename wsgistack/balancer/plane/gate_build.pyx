@@ -6,7 +6,20 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 from wsgistack.balancer.plane.configure cimport fill_cidr, own_text
-from wsgistack.balancer.plane.gates cimport KEY_NAME, MAX_LIMITS, MAX_PATHS, MAX_RATES, Gate, GateLimit, GateRate, Text
+from wsgistack.balancer.plane.gates cimport (
+    KEY_NAME,
+    LEVELS,
+    MARK_NETWORK,
+    MAX_LIMITS,
+    MAX_MARKS,
+    MAX_PATHS,
+    MAX_RATES,
+    Gate,
+    GateLimit,
+    GateRate,
+    LevelMark,
+    Text,
+)
 from wsgistack.balancer.plane.limit_kernels cimport limit_fill
 from wsgistack.balancer.plane.networks cimport Cidr, Ranges
 from wsgistack.balancer.plane.wire cimport (
@@ -20,6 +33,7 @@ from wsgistack.balancer.plane.wire cimport (
     M_TRACE,
 )
 
+MARKS = ("path", "field", "network")           # MarkBy
 KEYS = ("ip", "header", "service", "global")   # KeyBy
 METHODS = {"GET": M_GET, "HEAD": M_HEAD, "POST": M_POST, "PUT": M_PUT, "DELETE": M_DELETE,
            "OPTIONS": M_OPTIONS, "TRACE": M_TRACE, "PATCH": M_PATCH}
@@ -45,6 +59,25 @@ cdef int fill_rate(GateRate* rate, dict spec) except -1:
     fill_text(&rate.problem, spec["problem"])
     fill_text(&rate.page, spec["page"])
     fill_text(&rate.page_end, spec["page_end"])
+    return 0
+
+
+cdef int fill_marks(GateLimit* limit, int level, list marks) except -1:
+    cdef LevelMark* mark
+    if len(marks) > MAX_MARKS:
+        raise ValueError(f"{len(marks)} marks of a level")
+    limit.marks[level] = <LevelMark*>calloc(len(marks) + 1, sizeof(LevelMark))
+    if limit.marks[level] == NULL:
+        raise MemoryError
+    for i, (by, name, text) in enumerate(marks):
+        mark = &limit.marks[level][<int>i]
+        limit.n_marks[level] = i + 1
+        mark.by = MARKS.index(by)
+        if mark.by == MARK_NETWORK:
+            fill_cidr(&mark.network, text)
+            continue
+        fill_text(&mark.name, name)
+        fill_text(&mark.text, text)
     return 0
 
 
@@ -75,6 +108,11 @@ cdef int fill_limit(GateLimit* limit, dict spec, bint dry_run) except -1:
     for i, text in enumerate(spec["exempt"]):
         fill_cidr(&limit.exempt[i], text)
     limit.n_exempt = len(spec["exempt"])
+    limit.sheds = bool(spec["levels"])
+    if limit.sheds and (len(spec["levels"]) != LEVELS or len(spec["rates"]) != 1 + LEVELS):
+        raise ValueError(f"{len(spec['levels'])} levels, {len(spec['rates'])} rates")
+    for i, marks in enumerate(spec["levels"]):
+        fill_marks(limit, i, marks)
     for i, rate in enumerate(spec["rates"]):
         limit.n_rates = i + 1
         fill_rate(&limit.rates[i], rate)
@@ -110,6 +148,15 @@ cdef Gate* make_gate(list limits, dict settings, bytes allow, bytes deny) except
     return gate
 
 
+cdef void free_marks(GateLimit* limit) noexcept:
+    cdef int i, j
+    for i in range(LEVELS):
+        for j in range(limit.n_marks[i]):
+            free(limit.marks[i][j].name.p)
+            free(limit.marks[i][j].text.p)
+        free(limit.marks[i])
+
+
 cdef void free_gate(Gate* gate) noexcept:
     cdef GateRate* rate
     cdef unsigned int i, j
@@ -127,6 +174,7 @@ cdef void free_gate(Gate* gate) noexcept:
         for j in range(gate.limits[i].n_paths):
             free(gate.limits[i].paths[j].p)
         free(gate.limits[i].exempt)
+        free_marks(&gate.limits[i])
     for i in range(2):
         Py_XDECREF(<PyObject*>gate.kept[i])
     free(gate)

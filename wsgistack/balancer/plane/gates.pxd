@@ -14,6 +14,8 @@ cdef enum:
     MAX_PATHS = 8                # of a limit, see balancer/limit_settings.py
     KEY_BYTES = 17               # a kind, and an address or a hash
     KEY_NAME = 64
+    LEVELS = 3                   # of priority, see balancer/shedding.py
+    MAX_MARKS = 8                # that make a request one of a level
 
 
 cdef enum KeyBy:                 # in the order of KEYS in gate_build.pyx
@@ -26,6 +28,25 @@ cdef enum KeyBy:                 # in the order of KEYS in gate_build.pyx
 cdef struct Text:                # ready bytes
     char* p
     uint32_t n
+
+
+cdef enum MarkBy:                # in the order of MARKS in gate_build.pyx
+    MARK_PATH = 0
+    MARK_FIELD
+    MARK_NETWORK
+
+
+cdef struct LevelMark:           # what makes a request critical, or sheddable
+    uint8_t by
+    Text text                    # a glob of paths, or of a field's value
+    Text name                    # of the field, lower case
+    Cidr network
+
+
+cdef enum:                 # in the order of the rates of a limit that sheds, behind its ban
+    SHEDDABLE = 0
+    NORMAL
+    CRITICAL
 
 
 cdef struct GateRate:
@@ -48,6 +69,9 @@ cdef struct GateLimit:
     uint8_t bans                 # it shuts out who is refused too often
     uint8_t count_refused
     uint8_t n_rates
+    uint8_t sheds                # a request claims the rates from its level on
+    uint8_t n_marks[LEVELS]
+    LevelMark* marks[LEVELS]
     uint16_t methods             # a bit for each MethodId; 0: all
     uint8_t n_paths              # 0: all
     Text paths[MAX_PATHS]        # globs
@@ -81,6 +105,7 @@ cdef struct Claim:               # one rate under one key
     const GateLimit* limit
     const GateRate* rate
     const AskerKey* key
+    uint8_t level                # of the request, where its limit sheds
     LimitState state             # after the decision
     int64_t at                   # of its stamps, see limit_units.pxd
     Lease lease                  # what it took

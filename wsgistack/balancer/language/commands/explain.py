@@ -10,8 +10,10 @@ from wsgistack.balancer.foresight import Foreseen, find_address, find_keys, fore
 from wsgistack.balancer.language.command import Command, Desk
 from wsgistack.balancer.language.grammar import NAME, Line
 from wsgistack.balancer.language.replies import Lines, Reply
+from wsgistack.balancer.limit import Limit
 from wsgistack.balancer.model import Service, Snapshot
 from wsgistack.balancer.routing import Row
+from wsgistack.balancer.shedding import find_level
 from wsgistack.errors import CommandError
 from wsgistack.http.forwarded import Address
 
@@ -52,8 +54,14 @@ def explain_(desk: Desk, line: Line) -> Reply:
 def foresee_all(desk: Desk, service: Service, question: Question, address: Address | None) -> list[Foreseen]:
     """Return what the service's limits that are about a request would say."""
     limits, ledger = desk.estate.limits, desk.estate.limits.ledger
+
+    def level_of(limit: Limit) -> str:
+        if not limit.sheds:
+            return ""
+        return find_level(limit.settings, question.target, address, question.lines)
+
     return [
-        foresee(limit, find_keys(limit, service, ledger, address, question.field), ledger)
+        foresee(limit, find_keys(limit, service, ledger, address, question.field), ledger, level_of(limit))
         for limit in map(limits.get, service.limits)
         if is_about(limit, question.method, question.target, address)
     ]

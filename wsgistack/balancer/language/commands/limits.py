@@ -12,6 +12,7 @@ from wsgistack.balancer.language.replies import Lines, Ok, Reply
 from wsgistack.balancer.limit import Limit
 from wsgistack.balancer.limit_settings import LIMIT_SETTINGS
 from wsgistack.balancer.limit_states import NOTHING, pack_ban, read_state
+from wsgistack.balancer.shedding import LEVELS
 from wsgistack.errors import CommandError, NotAllowed, RateError
 from wsgistack.ratelimit.rates import parse_window
 from wsgistack.registry import find_nearest
@@ -69,8 +70,18 @@ def _settings(desk: Desk, limit: Limit) -> list[str]:
     counts = desk.estate.limits.ledger.counts(limit.slot)
     return [
         *shown,
-        *(f"{name} {count}" for name, count in counts.items()),
+        *(f"{name} {count}" for name, count in counts.items() if isinstance(count, int)),
+        *(_levels(desk, limit) if limit.sheds else ()),
         f"services {' '.join(users) or 'none'}",
+    ]
+
+
+def _levels(desk: Desk, limit: Limit) -> list[str]:
+    counts = desk.estate.limits.ledger.counts(limit.slot)
+    rates = {step.level: step.engine.rate for step in limit.steps}
+    return [
+        f"{level} {rates[level]}: served {counts['served'][level]} shed {counts['shed'][level]}"
+        for level in reversed(LEVELS)
     ]
 
 
@@ -86,7 +97,8 @@ def _tell(one: Left) -> str:
     if one.step.kind == "ban":
         return f"banned, ends {show_wait(one.more_us)}" if one.more_us else "not banned"
     more = f", more {show_wait(one.more_us)}" if one.more_us else ""
-    return f"{one.step.engine.rate}: {one.left} left{more}"
+    level = f"{one.step.level} " if one.step.level else ""
+    return f"{level}{one.step.engine.rate}: {one.left} left{more}"
 
 
 def _set(desk: Desk, line: Line) -> Reply:
