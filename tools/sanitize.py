@@ -19,7 +19,12 @@ ROOT = Path(__file__).parent.parent
 COPY = ROOT / ".cache" / "sanitize"
 FLAGS = "-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
 LIBRARIES = ("libasan.so", "libubsan.so")
-TESTS = ["tests/balancer/plane", "tests/simulation"]
+TESTS = [
+    "tests/balancer/plane",
+    "tests/balancer/test_throttle.py",
+    "tests/contracts/test_limit_kernels.py",
+    "tests/simulation",
+]
 # The readers of what memcached answers.  Not its channels: greenlets copy their stacks, which the address
 # sanitizer takes for an underflow unless all is compiled with `--param asan-stack=0`.
 TESTS += [f"tests/store/memcached/test_{name}.py" for name in ("replies", "talks", "batches", "storing")]

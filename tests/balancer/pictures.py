@@ -32,6 +32,10 @@ def make_service_counts() -> ServiceCounts:
         cache_bypasses=0,
         cache_fallbacks=0,
         denied=0,
+        throttled=0,
+        crowded=0,
+        shut_out=0,
+        held=0,
         buckets=[0] * 32,
         strayed=0,
     )

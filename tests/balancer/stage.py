@@ -112,6 +112,10 @@ class FakeFiles:
         if path in self.locked:
             raise PermissionError(errno.EACCES, "Permission denied", path)
 
+    def check_folder(self, path: str) -> None:
+        """Refuse what the test locked."""
+        self.check_log(path)
+
     def read(self, path: str) -> str:
         """Return what the test wrote, or refuse as the system does."""
         if path not in self.texts:

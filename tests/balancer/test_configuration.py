@@ -68,7 +68,7 @@ def test_a_file_says_how_many_workers() -> None:
         (7, "SET pool = other", "Pool 'other' not found"),
         (9, "SET buffer_size = 12x", "Expecting size unit value for parameter 'buffer_size' in bytes, or suffixed with 'K' or 'M'"),
         (9, "SET enable_ssl = on", "'enable_ssl' is not available yet, only its default off is accepted"),
-        (9, "LOAD vhosts", "the 'load' command is not available yet"),
+        (9, "UNLOAD vhosts", "the 'unload' command is not available yet"),
         (9, "!", "invalid command"),
         (9, "SET buffer_size = $NOPE", "$NOPE: there is no such environment variable"),
         (9, "quit", "this command has no place in a file"),

@@ -11,7 +11,7 @@ def test_workers_are_told_the_ban_first_and_then_each_rate() -> None:
     ).as_wire()
     rates = wire.pop("rates")
     assert wire == {
-        "slot": 3, "by": "header", "name": "x-key", "tells": True, "bans": False, "methods": ["GET"], "exempt": [], "path": [], "levels": [],
+        "slot": 3, "by": "header", "name": "x-key", "tells": True, "bans": False, "meter": "api", "methods": ["GET"], "exempt": [], "path": [], "levels": [],
         "dry_run": False, "count_refused": False, "ipv4_prefix": 32, "ipv6_prefix": 64,
     }  # fmt: skip
     assert [rate["numbers"]["kind"] for rate in rates] == ["ban", "gcra", "gcra"]

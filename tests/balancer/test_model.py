@@ -54,6 +54,7 @@ def test_the_manuals_site_is_this_on_the_wire() -> None:
         "remove": [],
         "tokens": {},
         "limits": [],
+        "throttle": None,
         "cache": None,
         "split": None,
     }

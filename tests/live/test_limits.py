@@ -176,3 +176,41 @@ def test_a_line_of_the_access_log_says_that_a_limit_refused(
     ]  # fmt: skip
     metrics = "\n".join(balancer.admin("limit show api"))
     assert "refused 3" in metrics and "banned 1" in metrics
+
+
+def used(balancer: Balancer) -> dict[str, int]:
+    """Return the counts of the one row that `limit usage` tells."""
+    (row,) = json.loads("".join(balancer.admin("limit usage 2")[:-1]))["usage"]
+    return {name: count for name, count in row.items() if count and isinstance(count, int)}
+
+
+def test_what_is_metered_outlives_the_workers_and_is_switched_on_and_off(
+    tmp_path: Path, start_backend: StartBackend, start_balancer: StartBalancer
+) -> None:
+    balancer = start_balancer(configure(start_backend(), "20/year", workers=2))
+    assert balancer.admin(f"SERVER usage_folder = {tmp_path / 'usage'}") == ["OK"]
+    assert burst(balancer, 25) == {200: 20, 429: 5}
+    eventually(lambda: sum(used(balancer).values()) == 30)
+    assert used(balancer) == {"2xx": 20, "4xx": 5, "refused": 5}
+    for pid in balancer.worker_pids():
+        os.kill(pid, signal.SIGKILL)
+    balancer.wait_for_log(" worker_started ", count=4)
+    eventually(lambda: burst(balancer, 1) == {429: 1})
+    eventually(lambda: used(balancer)["4xx"] >= 6)
+    assert used(balancer)["2xx"] == 20
+    assert balancer.admin("SERVER usage_folder = none") == ["OK"]
+    assert balancer.admin("limit usage") == ["ERROR: nothing is metered: SERVER usage_folder names no folder"]
+
+
+def test_a_request_that_throttle_holds_goes_on_when_the_balancer_is_told_to_stop(
+    start_backend: StartBackend, start_balancer: StartBalancer
+) -> None:
+    rules = ("initial_delay = 600", "max_delay = 600", "log_events = throttled", "plugins = throttle")
+    more = "".join(f"SET mysite.{rule}\n" for rule in rules)
+    balancer = start_balancer(configure(start_backend(), "unlimited", more=more))
+    assert ask(balancer) == 200
+    with ThreadPoolExecutor(1) as threads:
+        held = threads.submit(ask, balancer)
+        balancer.wait_for_log(" throttle_throttled ")
+        balancer.stop()
+        assert held.result() == 200

@@ -21,6 +21,7 @@ from wsgistack.balancer.plane.plane import Plane
 from wsgistack.balancer.pool_settings import POOL_SETTINGS
 from wsgistack.balancer.service_settings import SERVICE_SETTINGS
 from wsgistack.balancer.sticky import make_tokens
+from wsgistack.balancer.throttle import throttle_as_wire
 
 TICK_S = 0.05
 READY_BYTES = 1 << 20
@@ -120,6 +121,7 @@ class World:
                     "insert": [],
                     "remove": [],
                     "limits": list(self.limits),
+                    "throttle": throttle_as_wire("mysite", settings),
                     "cache": None if self.cache is None else self.cache.name,
                     "tokens": make_tokens(b"", "mypool", [node.address for node in nodes]),
                 }

@@ -96,6 +96,9 @@ class _OnlyRead(Disk):
     def check_log(self, path: str) -> None:
         """Refuse nothing."""
 
+    def check_folder(self, path: str) -> None:
+        """Refuse nothing, and make none."""
+
 
 @dataclass(slots=True)
 class _Reader:

@@ -39,6 +39,12 @@ class Disk:
             if not os.access(folder, os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path) from None
 
+    def check_folder(self, path: str) -> None:
+        """Raise OSError if no files can be made in that folder, which is made."""
+        os.makedirs(path, mode=0o700, exist_ok=True)
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
 
 def write_atomically(path: str, text: str) -> None:
     """Put *text* at *path*: whoever opens it gets all of the old or all of the new.

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
 from wsgistack.balancer.limit_states import NOTHING, Words
+from wsgistack.balancer.metering import read_usage, this_hour
 from wsgistack.balancer.outside import LimitCounts, TableUse
 from wsgistack.balancer.past import Past
 from wsgistack.balancer.shedding import LEVELS
 from wsgistack.errors import CommandError
+from wsgistack.ratelimit.rows import Usage
 
 if TYPE_CHECKING:
     from wsgistack.balancer.plane.board import Board
@@ -22,7 +24,9 @@ LOCKED = "the table of limits is locked by a process that is stopped: try again"
 def no_counts() -> LimitCounts:
     """Return the row of a limit that nobody ever met."""
     levels = dict.fromkeys(LEVELS, 0)
-    return LimitCounts(allowed=0, refused=0, banned=0, watched=0, trouble=0, served=levels, shed=levels)
+    return LimitCounts(
+        allowed=0, refused=0, banned=0, watched=0, trouble=0, unmetered=0, served=levels, shed=levels
+    )
 
 
 class BoardLedger:
@@ -45,6 +49,17 @@ class BoardLedger:
     def top(self, slot: int) -> Mapping[bytes, int]:
         """Return {key: refusals} of those whom a limit refuses most."""
         return self._board.top(slot)
+
+    def heavy(self, slot: int) -> Mapping[bytes, int]:
+        """Return {key: requests} of the heaviest of those who are not metered each by itself, by estimate."""
+        return self._board.top(slot, heavy=True)
+
+    def usage(self, folder: str, hours: int) -> list[Usage]:
+        """Return what was metered in this hour and those before."""
+        try:
+            return read_usage(folder, since=this_hour() - hours + 1)
+        except OSError as error:
+            raise CommandError(f"usage_folder {folder}: {error.strerror}") from None
 
     def use(self) -> TableUse:
         """Return how full the table is."""
@@ -113,6 +128,14 @@ class EmptyLedger:
     def top(self, slot: int) -> Mapping[bytes, int]:
         """Return nobody."""
         return {}
+
+    def heavy(self, slot: int) -> Mapping[bytes, int]:
+        """Return nobody."""
+        return {}
+
+    def usage(self, folder: str, hours: int) -> list[Usage]:
+        """Return nothing."""
+        return []
 
     def use(self) -> TableUse:
         """Return that there is no table."""

@@ -94,6 +94,7 @@ class Limit:
             "by": kind,
             "name": name,
             "tells": self.settings["headers"] != "none" and not self.sheds,
+            "meter": self.name if self.settings["meter"] else "",
             "bans": bool(self.settings["ban"]),
             "methods": _as_list(self.settings["methods"]),
             "exempt": _as_list(self.settings["exempt"]),

@@ -175,6 +175,7 @@ LIMIT_SETTINGS = Table(
         Setting(
             "count_refused", BOOL, False, "count refused requests too: who does not wait is never served"
         ),
+        Setting("meter", BOOL, True, "count its requests by key and hour where SERVER usage_folder says so"),
         Setting("headers", FIELDS, "draft10", "tell clients what is left: draft10 (RateLimit) or none"),
         Setting(
             "ipv6_prefix", INT, 64, "leading bits of an IPv6 address that are one client", least=1, most=128

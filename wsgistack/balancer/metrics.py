@@ -117,6 +117,12 @@ def _by_bucket(picture: Picture) -> Iterator[Sample]:
             yield (name, bucket), counts["buckets"][cell]
 
 
+def _by_throttle(picture: Picture) -> Iterator[Sample]:
+    for name, counts in _proxies(picture):
+        for outcome, row in (("throttled", "throttled"), ("concurrent", "crowded"), ("banned", "shut_out")):
+            yield (name, outcome), counts[row]  # type: ignore[literal-required]
+
+
 def _by_worker(value: Callable[[ProcessView], float]) -> Callable[[Picture], Iterator[Sample]]:
     return lambda picture: (((str(one.number),), value(one)) for one in picture.workers)
 
@@ -269,6 +275,16 @@ SERVICES = [
         "requests of clients on the deny_file, also those that log_only let pass",
         SERVICE,
         _by_service(lambda s: s["denied"]),
+    ),
+    Metric(
+        "throttle_requests",
+        "counter",
+        "requests that Throttle delayed (throttled) or refused (concurrent, banned), also those that log_only let pass",
+        (*SERVICE, "outcome"),
+        _by_throttle,
+    ),
+    Metric(
+        "throttle_held", "gauge", "requests that it delays now", SERVICE, _by_service(lambda s: s["held"])
     ),
     Metric(
         "split_requests",

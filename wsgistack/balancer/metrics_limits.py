@@ -65,6 +65,13 @@ LIMITS = [
         lambda picture: (((part,), n) for part, n in picture.limit_table._asdict().items()),
     ),
     Metric(
+        "limit_unmetered",
+        "counter",
+        "requests without a row in the usage folder, for want of room there",
+        LIMIT,
+        _by_limit(lambda n: n["unmetered"]),
+    ),
+    Metric(
         "limit_uncounted",
         "counter",
         "requests let pass uncounted because a stopped process held a lock",

@@ -17,6 +17,7 @@ from wsgistack.balancer.discovery import Record
 from wsgistack.balancer.limit import Limit
 from wsgistack.balancer.ring import Ring, make_ring
 from wsgistack.balancer.split import Rule
+from wsgistack.balancer.throttle import throttle_as_wire
 from wsgistack.settings import Value
 
 __all__ = [
@@ -139,6 +140,7 @@ class Service:
             "remove": list(self.remove),
             "tokens": dict(self.tokens),
             "limits": list(self.limits),
+            "throttle": throttle_as_wire(self.name, self.settings),
             "cache": self.cache,
             "split": split and split.as_wire(self.split_key, self.settings, self.split_tokens, self.cells),
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol, TypedDict
 
+from wsgistack.ratelimit.rows import Usage
 from wsgistack.settings import Value
 
 __all__ = [
@@ -114,7 +115,7 @@ class LimitCounts(TypedDict):
 
     *served* and *shed*: of those that passed and were refused, by level (shedding.LEVELS), where it sheds.
     *banned* are part of *refused*; *watched* would have been refused, were it no dry run; *trouble*
-    passed uncounted, because a process that was stopped held a lock.
+    passed uncounted, because a process that was stopped held a lock; *unmetered* have no row in a file.
     """
 
     allowed: int
@@ -122,6 +123,7 @@ class LimitCounts(TypedDict):
     banned: int
     watched: int
     trouble: int
+    unmetered: int
     served: Mapping[str, int]
     shed: Mapping[str, int]
 
@@ -148,6 +150,12 @@ class Ledger(Protocol):
 
     def top(self, slot: int) -> Mapping[bytes, int]:
         """Return {key: refusals} of those whom a limit refuses most."""
+
+    def heavy(self, slot: int) -> Mapping[bytes, int]:
+        """Return {key: requests} of the heaviest of those who are not metered each by itself, by estimate."""
+
+    def usage(self, folder: str, hours: int) -> list[Usage]:
+        """Return what was metered in this hour and those before; CommandError for a folder that cannot be read."""
 
     def use(self) -> TableUse:
         """Return how full the table is."""
@@ -182,6 +190,9 @@ class Files(Protocol):
 
     def check_log(self, path: str) -> None:
         """Raise OSError with the system's reason if lines cannot be appended there; makes no file."""
+
+    def check_folder(self, path: str) -> None:
+        """Raise OSError with the system's reason if no files can be made there; makes the folder."""
 
     def read(self, path: str) -> str:
         """Return the text of a file, or raise OSError with the system's reason."""

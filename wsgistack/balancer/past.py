@@ -9,7 +9,15 @@ from typing import Any, TypeVar, cast
 __all__ = ["Past", "Pasts"]
 
 # Of those who live: nothing of them is left when they are gone.
-GAUGES = {"in_flight": 0, "open": 0, "connecting": 0, "client_connections": 0, "waiting": 0, "queue": {}}
+GAUGES = {
+    "in_flight": 0,
+    "open": 0,
+    "connecting": 0,
+    "client_connections": 0,
+    "waiting": 0,
+    "held": 0,
+    "queue": {},
+}
 
 Counts = Mapping[str, Any]
 Row = TypeVar("Row", bound=Mapping[str, Any])

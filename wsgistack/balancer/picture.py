@@ -33,6 +33,7 @@ class ServiceCounts(TypedDict):
     The next three are gauges, *waiting* with those that wait for a connection to be opened.  Of the page
     cache: *cache_hits* were answered by workers, *cache_hops* sent to the keeper, *cache_bypasses* were
     somebody's own, *cache_fallbacks* went to a node because no keeper was there.  *denied*: by the deny_file.
+    *throttled* were delayed by Throttle, *crowded* and *shut_out* refused; *held* is a gauge of those that wait.
     *buckets*: requests by the counter of their visitor's bucket, see Service.cells; *strayed* found no place
     in its pool.
     """
@@ -56,6 +57,10 @@ class ServiceCounts(TypedDict):
     cache_bypasses: int
     cache_fallbacks: int
     denied: int
+    throttled: int
+    crowded: int
+    shut_out: int
+    held: int
     buckets: list[int]
     strayed: int
 

@@ -125,6 +125,9 @@ SERVER_SETTINGS = Table(
             "access_log_format", LOG_FORMAT, "combined", "combined (Apache's, with more after it) or json"
         ),
         Setting(
+            "usage_folder", PATH, "", "folder in which requests of limits are metered by key, status and hour"
+        ),
+        Setting(
             "ready_bytes",
             SIZE,
             64 * 1024 * 1024,

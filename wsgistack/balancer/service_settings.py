@@ -11,6 +11,8 @@ from wsgistack.balancer.pool_settings import FILE
 from wsgistack.balancer.retry import RETRY_ON, SCHEDULE
 from wsgistack.balancer.split import SPLIT_SECRET
 from wsgistack.balancer.sticky import COOKIE_NAME
+from wsgistack.balancer.throttle import parse_events, parse_pattern
+from wsgistack.ratelimit.algorithms.concurrent import MOST as MOST_PLACES
 from wsgistack.settings import (
     BOOL,
     DURATION,
@@ -32,6 +34,7 @@ PROXY = "reverse_proxy"
 WEB = "web_server"
 SELECTOR = "selector"
 LARGEST_SOCKET_BUFFER = 2**30
+LONGEST_DELAY_S = 86_400
 
 STICKY_KIND = make_choice(lambda: ("off", "cookie", "learn"), "Unknown way to be sticky: '{text}'")
 FORWARDED = make_choice(
@@ -46,12 +49,14 @@ LISTED_ACTION = make_choice(
     lambda: ("deny", "throttle"), "blacklist_action: '{text}' is neither deny nor throttle"
 )
 
-PLUGINS = Kind(
-    "list",
-    lambda text: "" if text.lower() in ("none", '""') else text,
-    lambda value: str(value) or "none",
-    "",
+PLUGINS = make_choice(lambda: ("none", "throttle"), "plugins: '{text}' is not built in")
+PATH_PATTERN = Kind(
+    "regex", lambda text: parse_pattern("path_regex", text), lambda value: str(value) or "none", ""
 )
+METHOD_PATTERN = Kind(
+    "regex", lambda text: parse_pattern("method_regex", text), lambda value: str(value) or "none", ""
+)
+LOG_EVENTS = Kind("events", parse_events, str, "")
 
 
 def _proxy(name: str, kind: Kind, default: Value, text: str, *, most: float | None = None) -> Setting:
@@ -239,15 +244,35 @@ WHO = [
     Setting("blacklist_file", FILE, "", "Perlbal's name for deny_file", role=PROXY, sets=("deny_file",)),
 ]
 
-# Perlbal's Throttle plugin: what delays is not built, what counts and bans is a limit's.
+# Perlbal's Throttle plugin: `SET plugins = throttle` switches it on, see throttle.py.
 THROTTLE = [
     _proxy("log_only", BOOL, False, "let the service's limits refuse nobody, only count who would have been"),
-    _later("initial_delay", INT, 3, "seconds by which a client that comes too often is delayed at first"),
-    _later("max_delay", INT, 300, "and at most"),
-    _later("throttle_threshold_seconds", INT, 60, "between two requests that are not too often"),
-    _later("max_concurrent", INT, 2, "delayed requests of a client"),
-    _later("ban_threshold", INT, 0, "violations before a ban; see the ban of a limit"),
-    _later("ban_expiration", INT, 60, "seconds of a ban; see the ban of a limit"),
+    _proxy(
+        "initial_delay",
+        INT,
+        3,
+        "seconds by which Throttle delays a client that comes too often, doubled each time",
+        most=LONGEST_DELAY_S,
+    ),
+    _proxy("max_delay", INT, 300, "and at most", most=LONGEST_DELAY_S),
+    _proxy(
+        "throttle_threshold_seconds",
+        INT,
+        60,
+        "between two requests that are not too often",
+        most=LONGEST_DELAY_S,
+    ),
+    Setting(
+        "max_concurrent",
+        INT,
+        2,
+        "requests of a client that wait; further ones get 503",
+        PROXY,
+        1,
+        MOST_PLACES,
+    ),
+    _proxy("ban_threshold", INT, 0, "violations in a row for which a client is banned; 0 for never"),
+    _proxy("ban_expiration", INT, 60, "seconds in which it gets 403 then", most=LONGEST_DELAY_S),
     _proxy(
         "default_action",
         DEFAULT_ACTION,
@@ -260,12 +285,17 @@ THROTTLE = [
         "deny",
         "what becomes of who is on deny_file: deny, or throttle (limit)",
     ),
-    _later("path_regex", TEXT, "", "paths that are throttled; see path of a limit"),
-    _later("method_regex", TEXT, "", "methods that are throttled; see methods of a limit"),
-    _later("log_events", TEXT, "", "what is logged"),
-    _later("memcached_servers", TEXT, "", "where clients are counted"),
+    _proxy("path_regex", PATH_PATTERN, "", "paths that Throttle is about, decoded and normal; none for all"),
+    _proxy("method_regex", METHOD_PATTERN, "", "methods that it is about; none for all"),
+    _proxy(
+        "log_events",
+        LOG_EVENTS,
+        "none",
+        "what it logs: ban, whitelisted, blacklisted, concurrent, throttled, banned, all; a ban ends unseen",
+    ),
+    _later("memcached_servers", TEXT, "", "where Perlbal counted; here all workers share a table"),
     _later("memcached_async_clients", INT, 10, "connections to them"),
-    _later("instance_name", TEXT, "", "what names begin with there"),
+    _proxy("instance_name", TEXT, "", "services of one name know each other's clients; none for its own"),
 ]
 
 LATER = [
@@ -287,7 +317,7 @@ LATER = [
     _later("ssl_honor_cipher_order", BOOL, False, "prefer our order of ciphers", role="*"),
     _later("ssl_ca_path", TEXT, "", "authorities for client certificates", role="*"),
     _later("ssl_verify_mode", INT, 0, "whether clients must show one", role="*"),
-    _later("plugins", PLUGINS, "", "what is plugged in", role="*"),
+    Setting("plugins", PLUGINS, "none", "what is plugged in: throttle (Perlbal's), or none"),
     _later("latency", INT, 0, "milliseconds of artificial delay", role=SELECTOR),
     _later("default_service", TEXT, "", "where unmatched requests go", role=SELECTOR),
     _later("docroot", TEXT, "", "directory of the files", role=WEB),

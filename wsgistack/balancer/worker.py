@@ -18,6 +18,7 @@ import gevent
 
 from wsgistack.balancer.channel import Channel, Message
 from wsgistack.balancer.server_settings import SERVER_SETTINGS
+from wsgistack.errors import SettingError
 
 __all__ = ["Worker", "fit_connections", "main"]
 
@@ -38,6 +39,7 @@ class DataPlane(Protocol):
     def release(self, service: str, address: str, kept: bool = False) -> None: ...
     def drain(self) -> None: ...
     def open_log(self, path: str, format: str) -> None: ...
+    def open_meter(self, folder: str) -> None: ...
     def clients(self) -> int: ...
     def inspect(self, question: str) -> list[dict[str, Any]]: ...
     def close(self) -> None: ...
@@ -56,6 +58,7 @@ class Worker:
         self._draining = False
         self._log = ("off", "")  # path and format of the access log that is open
         self._refused_log: tuple[str, str] | None = None
+        self._usage_folder = ""
         self._told = 0  # the last max_connections that did not fit
 
     def run(self) -> None:
@@ -95,7 +98,8 @@ class Worker:
         """Apply it, take the sockets of its services, acknowledge: now all of it holds."""
         snapshot = message["snapshot"]
         ack = {"type": "ack", "version": snapshot["version"]}
-        problem = self._fit(snapshot["server"]) or self._change_log(snapshot["server"])
+        server = snapshot["server"]
+        problem = self._fit(server) or self._change_log(server) or self._change_meter(server)
         try:
             self._plane.apply(snapshot)
             self._adopt_waiting(snapshot["services"])
@@ -130,6 +134,17 @@ class Worker:
         problem = self._open_log(*wanted)
         self._refused_log = wanted if problem else None
         return problem
+
+    def _change_meter(self, server: dict[str, Any]) -> str:
+        """Meter in another folder if one is named; return what is wrong with it, once, and keep the old one."""
+        folder, self._usage_folder = self._usage_folder, server["usage_folder"]
+        if folder == self._usage_folder:
+            return ""
+        try:
+            self._plane.open_meter(self._usage_folder)
+        except (OSError, SettingError) as error:
+            return f"usage_folder = {self._usage_folder}: {error}"
+        return ""
 
     def _open_log(self, path: str, format: str) -> str:
         try:

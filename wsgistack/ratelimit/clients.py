@@ -8,7 +8,7 @@ something out is no way around a limit.  Keys are short bytes; credentials are h
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import blake2b
 from ipaddress import IPv4Address
 
@@ -34,6 +34,7 @@ __all__ = [
     "environ_key",
     "everybody",
     "first_of",
+    "hash_credential",
     "header_key",
 ]
 
@@ -205,6 +206,11 @@ def first_of(*keys: Callable[[Asker], tuple[bytes, ...] | None]) -> Key:
     return choose
 
 
+def hash_credential(credential: str, *, secret: bytes = b"") -> bytes:
+    """Return the key under which a credential is counted."""
+    return blake2b(credential.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES, key=secret).digest()
+
+
 def _credential(
     read: Callable[[Asker], str | None],
     known: Callable[[str], bool] | None,
@@ -214,11 +220,7 @@ def _credential(
     if len(secret) > 64:
         raise SettingError(f"secret: {len(secret)} bytes, at most 64 fit")
 
-    @lru_cache(maxsize=8192)
-    def hashed(credential: str) -> bytes:
-        return blake2b(
-            credential.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES, key=secret
-        ).digest()
+    hashed = lru_cache(maxsize=8192)(partial(hash_credential, secret=secret))
 
     def key(asker: Asker) -> tuple[bytes, ...]:
         credential = read(asker)

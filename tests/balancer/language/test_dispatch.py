@@ -23,7 +23,7 @@ def stage() -> Stage:
         ("name mysite", "unknown command: name (did you mean 'names'?); usage: names"),
         ("max 3", "unknown command: max; usage: POOL <pool> {ADD|REMOVE|DRAIN|UNDRAIN} <address>[:<port>] [weight=<n>] [max=<n>] [backup]"),
         ("enabl mysite", "unknown command: enabl (did you mean 'enable'?); usage: ENABLE <service>"),
-        ("lod x", "unknown command: lod (did you mean 'load'?); usage: load"),
+        ("lod x", "unknown command: lod (did you mean 'load'?); usage: load throttle"),
         ("show servce mysite", "Invalid syntax to 'show' command (did you mean 'service'?); usage: SHOW {SERVICE|POOL} [<name>]"),
         ("show", "Invalid syntax to 'show' command; usage: SHOW {SERVICE|POOL} [<name>]"),
         ("shutdown gracefull", "Invalid syntax to 'shutdown' command (did you mean 'graceful'?); usage: SHUTDOWN [graceful] [<seconds>]"),

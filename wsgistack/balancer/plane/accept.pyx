@@ -1,5 +1,7 @@
 """Accepting connections of clients: who they are, whether they are trusted, how many there may be."""
 
+import socket
+
 from libc.errno cimport ECONNABORTED
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.stdlib cimport calloc
@@ -201,3 +203,12 @@ cdef void leave(Listener* l) noexcept:
     if l.ep.core.net == real_net():
         unwatch(l.ep.core.epfd, l.ep.fd)
     l.ep.core.net.close(l.ep.fd)
+
+
+cdef prepare_listening(int fd):
+    """Make the socket non-blocking and its accepted ones TCP_NODELAY (inherited: a call less a connection)."""
+    sock = socket.socket(fileno=fd)
+    sock.setblocking(False)
+    if sock.family != socket.AF_UNIX:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.detach()

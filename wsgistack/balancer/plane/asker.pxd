@@ -22,6 +22,8 @@ cdef int is_v4(const uint8_t* address) noexcept nogil
 # Write the keys of a request under a limit, and return how many there are: one or two.
 cdef int find_keys(const TableView* t, const Client* c, const GateLimit* limit, const Asker* who,
                    const Head* h, const char* p, AskerKey* keys) noexcept nogil
+# Make the normal path of the request if `path` is empty; 0 without memory for it.
+cdef int know_path(const Head* h, const char* p, Buf* path) noexcept nogil
 # Is the limit about the request? `path` is empty before the first limit that asks, and released by the caller.
 cdef int is_about(const GateLimit* limit, const Head* h, const char* p, const Asker* who, Buf* path) noexcept nogil
 # The gates.Level of a request under a limit that sheds.

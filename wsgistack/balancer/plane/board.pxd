@@ -17,7 +17,7 @@ cdef enum:
     BUDGET_MARKS = 11            # seconds, see budget.pyx
     LIMIT_SLOTS = 64
     BUCKETS = 32                 # counters of a service's, see balancer/split.py
-    TOP_KEYS = 32                # of a limit and worker, by refusals
+    TOP_KEYS = 32                # of a limit and worker
 
 
 cdef struct NodeCount:           # one worker's view of one node
@@ -66,6 +66,9 @@ cdef struct ServiceCount:        # one worker's view of one service
     uint64_t cache_bypasses      # personal: straight to the pool
     uint64_t cache_fallbacks     # hops that the keeper could not take, and the pool did
     uint64_t denied              # its client is on the deny_file; where log_only is on they pass
+    uint64_t throttled           # delayed by Throttle, those that log_only let pass included
+    uint64_t crowded             # and refused, for too many of their client were delayed
+    uint64_t shut_out            # or their client was banned
     uint64_t buckets[BUCKETS]    # requests by the bucket of their visitor, 0: none
     uint64_t strayed             # those that found no place in its pool
     uint64_t responses[6]        # by class, index status // 100
@@ -75,7 +78,7 @@ cdef struct ServiceCount:        # one worker's view of one service
     uint32_t client_connections  # gauge
     uint32_t in_flight           # gauge
     uint32_t waiting             # gauge: no node connection yet
-    uint32_t pad
+    uint32_t held                # gauge: those that Throttle delays
 
 
 cdef struct TopKey:              # who was refused, and at most how often
@@ -93,7 +96,9 @@ cdef struct LimitCount:          # one worker's view of one limit
     uint64_t trouble             # let pass uncounted
     uint64_t served[LEVELS]      # of the first two by the level of the request, where it sheds
     uint64_t shed[LEVELS]
-    TopKey top[TOP_KEYS]
+    uint64_t unmetered           # for want of room in its file
+    TopKey top[TOP_KEYS]         # by refusals
+    TopKey heavy[TOP_KEYS]       # by requests, of those that have no row of their own, see meter.pyx
 
 
 cdef struct SharedNode:          # requests in flight by worker: each writes its own cell

@@ -212,32 +212,21 @@ cdef class Board:
         self._check(slot, SERVICE_SLOTS)
         cdef ServiceCount* c
         cdef int w, i
-        out = dict.fromkeys(
-            ("requests", "refused", "retries", "unbudgeted", "bytes_in", "bytes_out", "accepted",
-             "cache_hits", "cache_hops", "cache_bypasses", "cache_fallbacks", "denied",
-             "client_connections", "in_flight", "waiting", "latency_us", "strayed"), 0)
+        out = {}
         responses = {i: 0 for i in range(1, 6)}
         latency = [0] * LATENCY_BUCKETS
         buckets = [0] * BUCKETS
         for w in range(self.workers):
             c = &self.block(w).services[<int>slot]
-            out["requests"] += c.requests
-            out["refused"] += c.refused
-            out["retries"] += c.retries
-            out["unbudgeted"] += c.unbudgeted
-            out["bytes_in"] += c.bytes_in
-            out["bytes_out"] += c.bytes_out
-            out["accepted"] += c.accepted
-            out["cache_hits"] += c.cache_hits
-            out["cache_hops"] += c.cache_hops
-            out["cache_bypasses"] += c.cache_bypasses
-            out["cache_fallbacks"] += c.cache_fallbacks
-            out["denied"] += c.denied
-            out["client_connections"] += c.client_connections
-            out["in_flight"] += c.in_flight
-            out["waiting"] += c.waiting
-            out["latency_us"] += c.latency_us
-            out["strayed"] += c.strayed
+            for name, n in (
+                ("requests", c.requests), ("refused", c.refused), ("retries", c.retries), ("unbudgeted", c.unbudgeted),
+                ("bytes_in", c.bytes_in), ("bytes_out", c.bytes_out), ("accepted", c.accepted), ("denied", c.denied),
+                ("cache_hits", c.cache_hits), ("cache_hops", c.cache_hops), ("cache_bypasses", c.cache_bypasses),
+                ("cache_fallbacks", c.cache_fallbacks), ("client_connections", c.client_connections),
+                ("in_flight", c.in_flight), ("waiting", c.waiting), ("latency_us", c.latency_us), ("strayed", c.strayed),
+                ("throttled", c.throttled), ("crowded", c.crowded), ("shut_out", c.shut_out), ("held", c.held),
+            ):
+                out[name] = out.get(name, 0) + n
             for i in range(BUCKETS):
                 buckets[i] += c.buckets[i]
             for i in range(1, 6):
@@ -251,11 +240,11 @@ cdef class Board:
         return out
 
     def limit(self, slot: int) -> dict:
-        """Return a limit's counters: `allowed`, `refused`, `banned`, `watched`, `trouble`, `served` and `shed` by level."""
+        """Return a limit's counters: `allowed`, `refused`, `banned`, `watched`, `trouble`, `unmetered`, `served` and `shed` by level."""
         self._check(slot, LIMIT_SLOTS)
         cdef LimitCount* n
         cdef int w, i
-        out = dict.fromkeys(("allowed", "refused", "banned", "watched", "trouble"), 0)
+        out = dict.fromkeys(("allowed", "refused", "banned", "watched", "trouble", "unmetered"), 0)
         served, shed = dict.fromkeys(LEVEL_NAMES, 0), dict.fromkeys(LEVEL_NAMES, 0)
         for w in range(self.workers):
             n = &self.block(w).limits[<int>slot]
@@ -264,6 +253,7 @@ cdef class Board:
             out["banned"] += n.banned
             out["watched"] += n.watched
             out["trouble"] += n.trouble
+            out["unmetered"] += n.unmetered
             for i, name in enumerate(LEVEL_NAMES):
                 served[name] += n.served[i]
                 shed[name] += n.shed[i]
@@ -282,18 +272,21 @@ cdef class Board:
         """See limit_units.count_places."""
         return count_places(self.limits, key, step, now)
 
-    def top(self, slot: int) -> dict:
-        """Return {key: refusals} of those whom a limit refuses most; what is rare may be counted too high."""
+    def top(self, slot: int, heavy: bool = False) -> dict:
+        """Return {key: refusals} of those whom a limit refuses most; what is rare may be counted too high.
+
+        *heavy*: {key: requests} of those that are not metered each by itself.
+        """
         self._check(slot, LIMIT_SLOTS)
-        cdef TopKey* key
+        cdef TopKey* keys
         cdef int w, i
         out = {}
         for w in range(self.workers):
+            keys = &self.block(w).limits[<int>slot].heavy[0] if heavy else &self.block(w).limits[<int>slot].top[0]
             for i in range(TOP_KEYS):
-                key = &self.block(w).limits[<int>slot].top[i]
-                if key.count:
-                    name = (<char*>key.text)[:key.n]
-                    out[name] = out.get(name, 0) + key.count
+                if keys[i].count:
+                    name = (<char*>keys[i].text)[:keys[i].n]
+                    out[name] = out.get(name, 0) + keys[i].count
         return out
 
     def reset_limit(self, slot: int) -> None:
@@ -363,6 +356,7 @@ cdef class Board:
             b.services[i].client_connections = 0
             b.services[i].in_flight = 0
             b.services[i].waiting = 0
+            b.services[i].held = 0
             memset(&self.queues()[i].cells[<int>worker], 0, sizeof(QueueCell))
         self.waiters().count[<int>worker] = 0
         if self.limits is not None:

@@ -260,7 +260,7 @@ cdef struct Conn:                # a connection to a node
 
 
 cdef struct EventRecord:
-    uint8_t kind                 # 1 refused or cut, 2 node failed, 3 not sent again
+    uint8_t kind                 # 1 refused or cut, 2 node failed, 3 not sent again, 4 of Throttle
     uint8_t phase
     uint16_t status
     int error
@@ -315,6 +315,7 @@ cdef struct Core:
     uint8_t draining
     char line[LINE_BYTES]        # of the response head at hand
     AccessLog log
+    void* meter                  # meter.Meter; NULL: nobody is metered
     uint32_t n_events
     uint32_t lost_events
     EventRecord events[EVENTS]

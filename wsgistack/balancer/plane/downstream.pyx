@@ -302,7 +302,7 @@ cdef void down_event(Client* c, unsigned int events) noexcept nogil:
         # A reset: whatever the node is still doing for it is in vain.
         down_close(c, 0)
         return
-    if events & EV_RDHUP and c.ex != NULL and c.ex.queued and c.ex.req_done:
+    if events & EV_RDHUP and c.ex != NULL and (c.ex.queued or c.ex.delayed.place != NULL) and c.ex.req_done:
         # Gone while it waited, as nginx and HAProxy's abortonclose see it: no node works for nobody.
         c.ex.why = WHY_CLIENT_GONE
         event_refused(c, 0)

@@ -1,5 +1,6 @@
 """What the log is told of: records that plane.pyx hands to the supervisor after the batch."""
 
+from libc.stdint cimport uint32_t
 from libc.string cimport memcpy, strncpy
 
 from wsgistack.balancer.plane.core cimport NAME_BYTES, Client, EventRecord, core_event
@@ -23,3 +24,25 @@ cdef void event_unbudgeted(Client* c) noexcept nogil:
     if e != NULL:
         e.kind = 3
         strncpy(e.service, c.service.name, NAME_BYTES - 1)
+
+
+# The events of Throttle, in the order of the enum.
+cdef const char* THROTTLE_EVENTS[7]
+THROTTLE_EVENTS[:] = [
+    b"throttle_ban", b"throttle_unban", b"throttle_whitelisted", b"throttle_blacklisted", b"throttle_concurrent",
+    b"throttle_throttled", b"throttle_banned",
+]
+
+
+cdef void event_throttled(Client* c, uint32_t logged, int event) noexcept nogil:
+    cdef EventRecord* e
+    if not logged >> event & 1:
+        return
+    e = core_event(c.ep.core)
+    if e == NULL:
+        return
+    e.kind = 4
+    e.why = THROTTLE_EVENTS[event]
+    strncpy(e.service, c.service.name, NAME_BYTES - 1)
+    memcpy(e.peer, c.peer, c.peer_len)
+    e.port = c.port

@@ -43,6 +43,7 @@ from wsgistack.balancer.plane.wire cimport Chunked, Head, RequestRewrite
 
 cdef enum:
     TRIED = 8                    # nodes that are remembered as tried
+    MOST_METERED = 8             # MAX_LIMITS * MAX_KEYS
 
 
 cdef enum ResponseState:
@@ -139,6 +140,9 @@ cdef struct Exchange:
     uint8_t insert_if_set        # `insert` goes only with an answer that sets a cookie anyway
     Lease* leases                # places of limits of concurrency that it holds
     uint32_t n_leases
+    Lease delayed                # its place among those that Throttle delays; none: it is not
+    void* metered[MOST_METERED]  # rows of meter.pyx that count it
+    uint8_t n_metered
     uint32_t skip                # bytes behind the head that are passed over: the body of a refused request
     uint8_t queued               # waits in a queue, see queues.pyx
     uint8_t lane                 # queues.pxd

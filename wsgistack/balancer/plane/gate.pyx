@@ -13,13 +13,13 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 
 from wsgistack.balancer.plane.asker cimport Asker, find_asker, find_keys, find_level, is_about
-from wsgistack.balancer.plane.board cimport TOP_KEYS, LimitCount
+from wsgistack.balancer.plane.board cimport LimitCount
 from wsgistack.balancer.plane.buf cimport Buf, buf_release
 from wsgistack.balancer.plane.core cimport Client, Core, Service, core_refresh
+from wsgistack.balancer.plane.events cimport EVENT_BLACKLISTED, EVENT_WHITELISTED, event_throttled
 from wsgistack.balancer.plane.exchange cimport Exchange, exchange_free, exchange_new
 from wsgistack.balancer.plane.gate_answer cimport gate_deny, gate_refuse, gate_tell
 from wsgistack.balancer.plane.gates cimport (
-    KEY_BYTES,
     MAX_KEYS,
     AskerKey,
     Claim,
@@ -45,7 +45,16 @@ from wsgistack.balancer.plane.limit_table cimport (
     table_write,
 )
 from wsgistack.balancer.plane.limit_units cimport Lease, units_charge, units_decide, units_release, units_take
+from wsgistack.balancer.plane.meter cimport (
+    COLUMN_REFUSED,
+    COLUMN_WOULD_REFUSE,
+    count_top,
+    meter_begin,
+    meter_end,
+    meter_refused,
+)
 from wsgistack.balancer.plane.networks cimport ranges_hold
+from wsgistack.balancer.plane.throttle cimport throttle_answers
 from wsgistack.balancer.plane.wire cimport Head, parse_request_head
 
 cdef enum:
@@ -214,22 +223,7 @@ cdef void gate_release(Exchange* ex) noexcept nogil:
 
 # -- what is counted -----------------------------------------------------------------------
 
-cdef void count_top(LimitCount* n, const AskerKey* key) noexcept nogil:
-    # Space-Saving (Metwally, Agrawal, El Abbadi 2005): who is new takes the place of the rarest, and its count.
-    cdef uint32_t i, rarest = 0
-    for i in range(TOP_KEYS):
-        if n.top[i].hash == key.hash:
-            n.top[i].count += 1
-            return
-        if n.top[i].count < n.top[rarest].count:
-            rarest = i
-    n.top[rarest].hash = key.hash
-    n.top[rarest].count += 1
-    n.top[rarest].n = key.n
-    memcpy(n.top[rarest].text, key.text, KEY_BYTES)
-
-
-cdef void count(Core* core, const Claims* all, int watched) noexcept nogil:
+cdef void count(Core* core, Exchange* ex, const Claims* all, int watched) noexcept nogil:
     cdef const Claim* claim
     cdef const GateLimit* last = NULL
     cdef LimitCount* n
@@ -244,7 +238,9 @@ cdef void count(Core* core, const Claims* all, int watched) noexcept nogil:
             n.banned += claim.rate.rate.kind == LIMIT_BAN
         if claim.limit.sheds:
             n.shed[claim.level] += 1
-        count_top(n, claim.key)
+        count_top(n.top, claim.key)
+        if ex.n_metered:
+            meter_refused(core, ex, claim.limit, claim.key, COLUMN_WOULD_REFUSE if watched else COLUMN_REFUSED)
         return
     for i in range(all.n):
         if all.claims[i].limit != last:
@@ -295,18 +291,27 @@ cdef int gate_answers(Client* c, const Head* h, const char* p) noexcept nogil:
     n = judge_lists(gate, &who)
     if n == LIST_DENIED:
         core.board.mine.services[c.service.slot].denied += 1
+        if gate.throttle != NULL:
+            event_throttled(c, gate.throttle.events, EVENT_BLACKLISTED)
         if not gate.watches:
             gate_deny(c, h, p)
             return 1
     elif n == LIST_PASSES:
+        if gate.throttle != NULL and gate.about_all:
+            event_throttled(c, gate.throttle.events, EVENT_WHITELISTED)
         return 0
     memset(&path, 0, sizeof(path))
+    if gate.throttle != NULL and throttle_answers(c, gate, &who, h, p, &path):
+        buf_release(&path)
+        return 1
     all.n = 0
     for i in range(gate.n):
         limit = &gate.limits[i]
         if not is_about(limit, h, p, &who, &path):
             continue
         n = find_keys(core.limits, c, limit, &who, h, p, &keys[i * MAX_KEYS])
+        if core.meter != NULL and limit.meter.n:
+            meter_begin(c, limit, &keys[i * MAX_KEYS], n, h, p)
         level = find_level(limit, h, p, &who, &path) if limit.sheds else 0
         if not limit.dry_run:
             claim_all(core.limits, limit, &keys[i * MAX_KEYS], n, level, &all)
@@ -314,7 +319,7 @@ cdef int gate_answers(Client* c, const Head* h, const char* p) noexcept nogil:
         watched.n = 0
         claim_all(core.limits, limit, &keys[i * MAX_KEYS], n, level, &watched)
         if decide_locked(core, &watched):
-            count(core, &watched, 1)
+            count(core, c.ex, &watched, 1)
             hold(c.ex, &watched)
     buf_release(&path)
     if all.n == 0:
@@ -322,7 +327,7 @@ cdef int gate_answers(Client* c, const Head* h, const char* p) noexcept nogil:
     if not decide_locked(core, &all):
         counts(core, all.claims[0].limit).trouble += 1
         return 0
-    count(core, &all, 0)
+    count(core, c.ex, &all, 0)
     hold(c.ex, &all)
     if all.refused >= 0:
         gate_refuse(c, &all, h, p)
@@ -348,6 +353,7 @@ cdef double gate_time(Core* core, Service* service, bytes head, int keys, int co
         refused += gate_answers(c, &core.head, head)
         buf_release(&ex.told)
         gate_release(ex)
+        meter_end(core, ex)
     core_refresh(core)
     began_us = core.now_us - began_us
     exchange_free(ex)

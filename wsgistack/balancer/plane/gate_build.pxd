@@ -3,5 +3,5 @@
 from wsgistack.balancer.plane.gates cimport Gate
 
 # *allow*, *deny*: the ends of networks as Ranges has them, b"" for none.
-cdef Gate* make_gate(list limits, dict settings, bytes allow, bytes deny) except NULL
+cdef Gate* make_gate(list limits, dict settings, bytes allow, bytes deny, dict throttle) except NULL
 cdef void free_gate(Gate* gate) noexcept

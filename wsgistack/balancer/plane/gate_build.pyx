@@ -19,9 +19,11 @@ from wsgistack.balancer.plane.gates cimport (
     GateRate,
     LevelMark,
     Text,
+    Throttle,
 )
 from wsgistack.balancer.plane.limit_kernels cimport limit_fill
 from wsgistack.balancer.plane.networks cimport Cidr, Ranges
+from wsgistack.balancer.plane.throttle cimport throttle_fill
 from wsgistack.balancer.plane.wire cimport (
     M_DELETE,
     M_GET,
@@ -32,6 +34,17 @@ from wsgistack.balancer.plane.wire cimport (
     M_PUT,
     M_TRACE,
 )
+
+from wsgistack.balancer.throttle import EVENTS
+
+cdef extern from "<regex.h>" nogil:
+    ctypedef struct regex_t:
+        pass
+    enum:
+        REG_EXTENDED
+        REG_NOSUB
+    int regcomp(regex_t* regex, const char* pattern, int flags)
+    void regfree(regex_t* regex)
 
 MARKS = ("path", "field", "network")           # MarkBy
 KEYS = ("ip", "header", "service", "global")   # KeyBy
@@ -90,6 +103,7 @@ cdef int fill_limit(GateLimit* limit, dict spec, bint dry_run) except -1:
     limit.by = KEYS.index(spec["by"])
     memcpy(limit.name, <const char*>name, len(name))
     limit.name_len = len(name)
+    fill_text(&limit.meter, spec["meter"])
     limit.dry_run = dry_run or spec["dry_run"]
     limit.tells = spec["tells"] and not limit.dry_run
     limit.bans = spec["bans"]
@@ -119,6 +133,50 @@ cdef int fill_limit(GateLimit* limit, dict spec, bint dry_run) except -1:
     return 0
 
 
+# -- Perlbal's Throttle ----------------------------------------------------------------------
+
+cdef void* make_regex(str pattern) except? NULL:
+    cdef regex_t* regex
+    if not pattern:
+        return NULL
+    regex = <regex_t*>calloc(1, sizeof(regex_t))
+    if regex == NULL:
+        raise MemoryError
+    if regcomp(regex, pattern.encode(), REG_EXTENDED | REG_NOSUB) != 0:
+        free(regex)
+        raise ValueError(f"{pattern!r} is no pattern")
+    return regex
+
+
+cdef Throttle* make_throttle(dict spec) except NULL:
+    cdef Throttle* r = <Throttle*>calloc(1, sizeof(Throttle))
+    if r == NULL:
+        raise MemoryError
+    try:
+        throttle_fill(r, spec)
+        r.events = sum(1 << EVENTS.index(word) for word in spec["events"])
+        fill_limit(&r.limit, spec["limit"], False)
+        r.path_regex = make_regex(spec["path"])
+        r.method_regex = make_regex(spec["method"])
+    except BaseException:
+        free_throttle(r)
+        raise
+    return r
+
+
+cdef void free_throttle(Throttle* r) noexcept:
+    if r == NULL:
+        return
+    free_limit(&r.limit)
+    for regex in (<size_t>r.path_regex, <size_t>r.method_regex):
+        if regex:
+            regfree(<regex_t*><size_t>regex)
+            free(<void*><size_t>regex)
+    free(r)
+
+
+# -- all of a service -------------------------------------------------------------------------
+
 cdef void fill_list(Gate* gate, int i, Ranges* ranges, bytes ends):
     Py_INCREF(ends)
     gate.kept[i] = <void*>ends
@@ -126,7 +184,7 @@ cdef void fill_list(Gate* gate, int i, Ranges* ranges, bytes ends):
     ranges.n = len(ends) // 32
 
 
-cdef Gate* make_gate(list limits, dict settings, bytes allow, bytes deny) except NULL:
+cdef Gate* make_gate(list limits, dict settings, bytes allow, bytes deny, dict throttle) except NULL:
     cdef Gate* gate = <Gate*>calloc(1, sizeof(Gate))
     cdef int i
     if gate == NULL:
@@ -137,6 +195,8 @@ cdef Gate* make_gate(list limits, dict settings, bytes allow, bytes deny) except
         for i, spec in enumerate(limits):
             gate.n = i + 1
             fill_limit(&gate.limits[i], spec, settings["log_only"])
+        if throttle is not None:
+            gate.throttle = make_throttle(throttle)
         fill_list(gate, 0, &gate.allow, allow)
         fill_list(gate, 1, &gate.deny, deny)
         gate.watches = settings["log_only"]
@@ -157,24 +217,31 @@ cdef void free_marks(GateLimit* limit) noexcept:
         free(limit.marks[i])
 
 
-cdef void free_gate(Gate* gate) noexcept:
+cdef void free_limit(GateLimit* limit) noexcept:
     cdef GateRate* rate
-    cdef unsigned int i, j
+    cdef unsigned int i
+    for i in range(limit.n_rates):
+        rate = &limit.rates[i]
+        free(rate.policy.p)
+        free(rate.prefix.p)
+        free(rate.status.p)
+        free(rate.problem.p)
+        free(rate.page.p)
+        free(rate.page_end.p)
+    for i in range(limit.n_paths):
+        free(limit.paths[i].p)
+    free(limit.exempt)
+    free(limit.meter.p)
+    free_marks(limit)
+
+
+cdef void free_gate(Gate* gate) noexcept:
+    cdef unsigned int i
     if gate == NULL:
         return
     for i in range(gate.n):
-        for j in range(gate.limits[i].n_rates):
-            rate = &gate.limits[i].rates[j]
-            free(rate.policy.p)
-            free(rate.prefix.p)
-            free(rate.status.p)
-            free(rate.problem.p)
-            free(rate.page.p)
-            free(rate.page_end.p)
-        for j in range(gate.limits[i].n_paths):
-            free(gate.limits[i].paths[j].p)
-        free(gate.limits[i].exempt)
-        free_marks(&gate.limits[i])
+        free_limit(&gate.limits[i])
+    free_throttle(gate.throttle)
     for i in range(2):
         Py_XDECREF(<PyObject*>gate.kept[i])
     free(gate)

@@ -77,11 +77,24 @@ cdef struct GateLimit:
     Text paths[MAX_PATHS]        # globs
     uint8_t ipv4_bits            # of the 128
     uint8_t ipv6_bits
+    Text meter                   # the limit's name in its rows; nothing: it is not metered
     char name[KEY_NAME]          # of the field, lower case
     uint32_t name_len
     uint32_t n_exempt
     Cidr* exempt
     GateRate rates[MAX_RATES]    # the first one is the ban
+
+
+cdef struct Throttle:            # Perlbal's plugin, see throttle.pyx
+    int64_t threshold_us
+    int64_t initial_us
+    int64_t longest_us
+    int64_t ban_us
+    int64_t ban_after            # violations; 0: never
+    uint32_t events              # that are logged: bits of events.ThrottleEvent
+    void* path_regex             # regex_t; NULL: all
+    void* method_regex
+    GateLimit limit              # its rates: what has the states, and refuses the banned; the delayed requests
 
 
 cdef struct Gate:
@@ -92,6 +105,7 @@ cdef struct Gate:
     Ranges allow
     Ranges deny
     void* kept[2]                # the bytes in which these lie
+    Throttle* throttle           # NULL: nobody is delayed
     GateLimit limits[MAX_LIMITS]
 
 

@@ -7,13 +7,12 @@ watcher per connection (docs/performance.md).
 """
 
 import os
-import socket
 
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport strncpy
 
-from wsgistack.balancer.plane.accept cimport accept_clients, last_call, leave
+from wsgistack.balancer.plane.accept cimport accept_clients, last_call, leave, prepare_listening
 from wsgistack.balancer.plane.access_log cimport log_close, log_keep, log_open
 from wsgistack.balancer.plane.board cimport Board
 from wsgistack.balancer.plane.budget cimport budget_mark
@@ -38,11 +37,13 @@ from wsgistack.balancer.plane.core cimport (
 )
 from wsgistack.balancer.plane.downstream cimport down_close, down_event, down_retire, down_set_callbacks
 from wsgistack.balancer.plane.downstream cimport down_step, down_timer
+from wsgistack.balancer.plane.meter cimport meter_close, meter_open
 from wsgistack.balancer.plane.net cimport real_net
 from wsgistack.balancer.plane.queues cimport queue_look_again, queue_serve, queue_set_wakes, queue_woken
 from wsgistack.balancer.plane.rows cimport all_rows, client_name
 from wsgistack.balancer.plane.simulated cimport simulated_net
 from wsgistack.balancer.plane.tables cimport Tables
+from wsgistack.balancer.plane.throttle cimport throttle_let_go
 from wsgistack.balancer.plane.timers cimport TICK_MS, wheel_init, wheel_run
 from wsgistack.balancer.plane.upstream cimport up_event, up_timer
 
@@ -182,6 +183,7 @@ cdef class Plane:
         if self.core != NULL:
             if self.core.epfd >= 0:
                 close(self.core.epfd)
+            meter_close(self.core)
             free(self.core.log.p)
             free(self.core)
         free(self.batch)
@@ -249,6 +251,8 @@ cdef class Plane:
             if e.kind == 1:
                 out.append({"event": "refused" if e.status else "cut", "service": e.service.decode(),
                             "client": client_name(e.peer, e.port), "status": e.status, "reason": e.why.decode()})
+            elif e.kind == 4:
+                out.append({"event": e.why.decode(), "service": e.service.decode(), "client": client_name(e.peer, e.port)})
             elif e.kind == 3:
                 out.append({"event": "not_sent_again", "service": e.service.decode(), "reason": "retry_budget"})
             else:
@@ -334,6 +338,7 @@ cdef class Plane:
         # The keeper still asks for what our clients wait for.
         self.close_listeners(lambda s, a, inner: not inner, self.shared)
         down_retire(self.core, NULL)
+        throttle_let_go(self.core, NULL)
         self.tables.close_idle()
         core_bury_dead(self.core)
 
@@ -345,6 +350,10 @@ cdef class Plane:
         OSError if it can not be opened; then nothing is changed.
         """
         log_open(self.core, path, format)
+
+    def open_meter(self, folder: str, most: int = 100_000) -> None:
+        """Meter limits in *folder*, with *most* keys an hour, "" for nowhere; SettingError if nothing can be kept there."""
+        meter_open(self.core, folder, self.on_event, most)
 
     def time_picks(self, pool: str, count: int) -> float:
         """Return the nanoseconds of a choice in *pool*, the mean of *count*; for bench/pick.py."""
@@ -383,16 +392,8 @@ cdef class Plane:
             down_close(self.core.clients, 0)
         self.tables.close()
         core_bury_dead(self.core)
+        meter_close(self.core)
         log_close(self.core)
-
-
-def prepare_listening(fd: int) -> None:
-    """Make the socket non-blocking and its accepted ones TCP_NODELAY (inherited: a call less a connection)."""
-    sock = socket.socket(fileno=fd)
-    sock.setblocking(False)
-    if sock.family != socket.AF_UNIX:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.detach()
 
 
 PHASES = ("connect", "verify", "send", "response", "timeout")

@@ -55,6 +55,7 @@ from wsgistack.balancer.plane.exchange cimport (
 )
 from wsgistack.balancer.plane.forward cimport forward_past_keeper
 from wsgistack.balancer.plane.gate cimport gate_release
+from wsgistack.balancer.plane.meter cimport meter_end
 from wsgistack.balancer.plane.own_answer cimport ex_answer
 from wsgistack.balancer.plane.page_rules cimport WAY_HOP
 from wsgistack.balancer.plane.pick cimport pool_is_free
@@ -79,6 +80,7 @@ from wsgistack.balancer.plane.retry cimport (
 )
 from wsgistack.balancer.plane.split cimport share_of, split_prepare
 from wsgistack.balancer.plane.sticky cimport sticky_absorb, sticky_drop, sticky_prepare
+from wsgistack.balancer.plane.throttle cimport throttle_release
 from wsgistack.balancer.plane.timers cimport timer_at_most
 from wsgistack.balancer.plane.upstream cimport (
     ACQUIRED_FULL,
@@ -145,6 +147,10 @@ cdef void relay_drop(Client* c) noexcept nogil:
     c.relay_up = NULL
     c.relay_down = NULL
     client_counts(c).in_flight -= 1
+    if c.ex.n_metered:
+        meter_end(c.ep.core, c.ex)
+    if c.ex.delayed.place != NULL:
+        throttle_release(c)
     if c.ex.n_leases:
         gate_release(c.ex)
     sticky_drop(c.ex)
@@ -231,6 +237,8 @@ cdef int find_node(Client* c, Exchange* ex) noexcept nogil:
         if ex.retry_at_ms > core.now_ms:
             return 0
         ex.retry_at_ms = 0
+        if ex.delayed.place != NULL:
+            throttle_release(c)
     # A slow upload waits here, not in a node: Perlbal's buffer_backend_connect.
     if not ex.req_done and ex.req_body < c.service.buffer_backend_connect:
         return 0

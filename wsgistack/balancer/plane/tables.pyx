@@ -36,6 +36,7 @@ from wsgistack.balancer.plane.downstream cimport down_retire
 from wsgistack.balancer.plane.exchange cimport Exchange
 from wsgistack.balancer.plane.gate cimport gate_time
 from wsgistack.balancer.plane.gate_build cimport free_gate, make_gate
+from wsgistack.balancer.plane.throttle cimport throttle_let_go
 from wsgistack.balancer.plane.pages_build cimport free_page_rules, make_page_rules
 from wsgistack.balancer.plane.pick cimport FOUND_NODE, give_place, prepare_pool, take_place
 from wsgistack.balancer.plane.split cimport split_time
@@ -212,11 +213,14 @@ cdef class Tables:
     cdef put_gate(self, Service* s, dict spec, dict limits):
         settings = spec["settings"]
         allow, deny = self.lists.get(settings["allow_file"], b""), self.lists.get(settings["deny_file"], b"")
-        if spec["limits"] and self.core.limits == NULL:
+        if (spec["limits"] or spec.get("throttle")) and self.core.limits == NULL:
             raise ValueError("limits without a table")
+        throttle = spec.get("throttle")
         self.drop_gate(s)
-        if spec["limits"] or deny:
-            s.gate = make_gate([limits[one] for one in spec["limits"]], settings, allow, deny)
+        if throttle is None:
+            throttle_let_go(self.core, s)
+        if spec["limits"] or deny or throttle is not None:
+            s.gate = make_gate([limits[one] for one in spec["limits"]], settings, allow, deny, throttle)
 
     cdef drop_gate(self, Service* s):
         free_gate(s.gate)

@@ -58,7 +58,7 @@ def test_every_command_of_perlbals_help_is_known(word: str) -> None:
 @pytest.mark.parametrize(
     ("line", "reply"),
     [
-        ("LOAD vhosts", "ERROR: the 'load' command is not available yet"),
+        ("UNLOAD vhosts", "ERROR: the 'unload' command is not available yet"),
         ("vhost x = y", "ERROR: the 'vhost' command is not available yet"),
         ("noverify", "ERROR: the 'noverify' command is not available yet"),
         ("crash", "ERROR: the 'crash' command is about the inside of Perl and not available"),

@@ -1,6 +1,9 @@
 """CREATE LIMIT, SET, and the limit command, over a table that tests look into."""
 
+import json
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +16,7 @@ from wsgistack.balancer.ledger import BoardLedger
 from wsgistack.balancer.limit import Step
 from wsgistack.balancer.plane.board import Board
 from wsgistack.balancer.plane.limit_units import UnitsKernel
+from wsgistack.ratelimit.rows import RowFile
 
 ADDRESS = b"a" + b"\0" * 10 + b"\xff\xff" + bytes([10, 9, 8, 7])
 
@@ -98,7 +102,10 @@ def test_what_differs_is_told_as_commands(stage: LimitedStage, lines: list[str],
         ("DELETE LIMIT apo", "limit 'apo' does not exist (did you mean 'api'?)"),
         ("SET api.buffer_size = 1k", "'api' is a limit, buffer_size belongs to a service"),
         ("SET mysite.rate = 1/s", "'mysite' is a service, rate belongs to a limit"),
-        ("limit shw", "limit shw: one of show, top, set, reset, ban, unban is meant (did you mean 'show'?)"),
+        (
+            "limit shw",
+            "limit shw: one of show, top, usage, set, reset, ban, unban is meant (did you mean 'show'?)",
+        ),
         ("limit ban api somebody", "'somebody' is not the IP address of a client"),
         ("limit ban api 10.9.8.7 for ever", "'ever', column 1: met 'ever', expected a unit of time"),
         ("limit reset apo", "limit 'apo' does not exist (did you mean 'api'?)"),
@@ -137,7 +144,7 @@ def test_the_size_of_the_table_is_fixed_at_the_start(stage: LimitedStage) -> Non
 def test_one_limit_is_shown_with_its_settings_counts_and_users(stage: LimitedStage) -> None:
     lines = stage.say("limit show api")
     assert lines[:3] == ["rate 100/hour fixed", "key ip", "status auto"]
-    assert lines[-3:] == ["trouble 0", "services mysite", "."]
+    assert lines[-4:] == ["trouble 0", "unmetered 0", "services mysite", "."]
 
 
 def test_a_client_is_shown_with_what_each_limit_leaves_it(stage: LimitedStage) -> None:
@@ -291,25 +298,6 @@ def test_explain_believes_the_proxies_that_the_service_trusts(stage: LimitedStag
     assert "limit api: 3 left of 100/hour fixed" in stage.say(asked)
 
 
-@pytest.mark.parametrize(
-    ("line", "said"),
-    [
-        ("SET mysite.log_only = on", "OK"),
-        ("SET mysite.max_delay = 300", "OK"),
-        (
-            "SET mysite.max_delay = 60",
-            "ERROR: 'max_delay' is not available yet, only its default 300 is accepted",
-        ),
-        (
-            "SET mysite.ban_threshold = 4",
-            "ERROR: 'ban_threshold' is not available yet, only its default 0 is accepted",
-        ),
-    ],
-)
-def test_the_tunables_of_perlbals_throttle_are_known(stage: LimitedStage, line: str, said: str) -> None:
-    assert stage.say(line) == [said]
-
-
 def test_who_asks_while_a_stopped_process_holds_the_lock_is_told_so(stage: LimitedStage) -> None:
     assert stage.board.limits is not None
     stage.board.limits.hold(ADDRESS)
@@ -320,69 +308,33 @@ def test_who_asks_while_a_stopped_process_holds_the_lock_is_told_so(stage: Limit
     assert stage.say("limit unban api 10.9.8.7") == ["OK"]
 
 
-def make_shedding(stage: LimitedStage) -> None:
-    stage.do(
-        "CREATE LIMIT load",
-        "SET rate = 10 concurrent",
-        "SET key = service",
-        "SET critical = /pay/*, header:X-Priority=critical",
-        "SET sheddable = header:x-priority=batch",
-        "SET mysite.limit = load",
-    )
-
-
-def test_a_limit_that_sheds_shows_its_levels_the_last_to_be_refused_first(stage: LimitedStage) -> None:
-    make_shedding(stage)
-    lines = stage.say("limit show load")
-    assert "critical /pay/*, header:x-priority=critical" in lines
-    assert "shares 0.8, 0.5" in lines
-    assert lines[-5:-2] == [
-        "critical 10 concurrent: served 0 shed 0",
-        "normal 8 concurrent: served 0 shed 0",
-        "sheddable 5 concurrent: served 0 shed 0",
+def test_usage_is_told_where_something_is_metered(stage: LimitedStage, tmp_path: Path) -> None:
+    assert stage.say("limit usage") == ["ERROR: nothing is metered: SERVER usage_folder names no folder"]
+    stage.do(f"SERVER usage_folder = {tmp_path}")
+    rows = RowFile(tmp_path, int(time.time()) // 3600)
+    rows.add("api", bytes([10, 9, 8, 7]))[1] = 5
+    rows.add("api", b"(others)")[3] = 2
+    lines = stage.say("limit usage csv 2")
+    assert [line.partition(",")[2] for line in lines[1:-1]] == [
+        "api,10.9.8.7,0,5,0,0,0,0,0",
+        "api,(others),0,0,0,2,0,0,0",
     ]
-    assert stage.say("limit show load mysite")[1:] == [
-        "load service#0: sheddable 5 concurrent: 5 left",
-        "load service#0: normal 8 concurrent: 8 left",
-        "load service#0: critical 10 concurrent: 10 left",
-        ".",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("question", "told"),
-    [
-        ("GET /pay/1", "limit load (critical): 10 left of 10 concurrent"),
-        ("GET /", "limit load (normal): 8 left of 8 concurrent, 10 left of 10 concurrent"),
-        (
-            "GET / X-Priority: batch",
-            "limit load (sheddable): 5 left of 5 concurrent, 8 left of 8 concurrent, 10 left of 10 concurrent",
-        ),
-    ],
-)
-def test_explain_names_the_level_of_a_request(stage: LimitedStage, question: str, told: str) -> None:
-    make_shedding(stage)
-    assert told in stage.say(f"explain {question}")
+    assert json.loads("".join(stage.say("limit usage")[:-1]))["usage"][0]["2xx"] == 5
+    told = [line for line in stage.say("limit usage prometheus") if "key=" in line]
+    assert told[0] == 'wsgistack_ratelimit_key_requests{rule="api",key="10.9.8.7"} 5'
+    assert stage.say("limit usage top") == ["api 10.9.8.7 5", "."]
 
 
 @pytest.mark.parametrize(
     ("line", "error"),
     [
-        ("SET api.critical = /pay/*", "critical: only a limit with one rate, 'N concurrent', tells critical from sheddable requests; its rate is '100/hour fixed'"),
-        ("SET load.rate = 5/second", "critical and sheddable: only a limit with one rate, 'N concurrent', tells critical from sheddable requests; its rate is '5/second'"),
-        ("SET load.sheddable = batch", "sheddable: 'batch' is not a glob of a path (/pay/*)"),
+        (
+            "limit usage jsn",
+            "limit usage jsn: one of json, csv, prometheus, top is meant (did you mean 'json'?)",
+        ),
+        ("SERVER usage_folder = /locked", "usage_folder = /locked: Permission denied"),
     ],
-)  # fmt: skip
-def test_levels_go_with_a_rate_of_concurrency_alone(stage: LimitedStage, line: str, error: str) -> None:
-    make_shedding(stage)
-    (said,) = stage.say(line)
-    assert error in said
-
-
-def test_a_limit_that_sheds_no_more_is_told_so_before_its_rate(stage: LimitedStage) -> None:
-    make_shedding(stage)
-    before = stage.control.blueprint()
-    stage.do("SET load.critical = none", "SET load.sheddable = none", "SET load.rate = 5/second")
-    lines = difference(before, stage.control.blueprint())
-    assert lines == ["SET load.critical = none", "SET load.sheddable = none", "SET load.rate = 5/second"]
-    assert difference(stage.control.blueprint(), before)[0] == "SET load.rate = 10 concurrent"
+)
+def test_usage_that_cannot_be_told_or_kept_says_why(stage: LimitedStage, line: str, error: str) -> None:
+    stage.files.locked.add("/locked")
+    assert stage.say(line) == [f"ERROR: {error}"]

@@ -63,7 +63,7 @@ def stage() -> Stage:
         ("set connect_ahead = 2", "ERROR: 'connect_ahead' is not available yet, only its default 0 is accepted"),
         ("set server_process = /bin/app", "ERROR: 'server_process' is not available yet"),
         ("set plugins = none", "OK"),
-        ("set plugins = vhosts", "ERROR: 'plugins' is not available yet"),
+        ("set plugins = vhosts", "ERROR: plugins: 'vhosts' is not built in (one of none, throttle)"),
         ("set trusted_upstream_proxies = junk", "ERROR: Error defining trusted upstream proxies: could not parse junk!"),
         ("set extra.key = 1", "ERROR: service/pool 'extra' does not exist"),
         ("set proxy.extra.key = 1", "ERROR: 'extra.key' is not available yet: there is no plugin 'extra'"),

@@ -14,7 +14,10 @@ from wsgistack.balancer.limit_settings import LIMIT_SETTINGS
 from wsgistack.balancer.limit_states import NOTHING, pack_ban, read_state
 from wsgistack.balancer.shedding import LEVELS
 from wsgistack.errors import CommandError, NotAllowed, RateError
+from wsgistack.ratelimit.meter import OTHERS
 from wsgistack.ratelimit.rates import parse_window
+from wsgistack.ratelimit.usage import FORMATS
+from wsgistack.ratelimit.usage import show_key as show_usage_key
 from wsgistack.registry import find_nearest
 
 __all__ = ["COMMANDS"]
@@ -137,6 +140,38 @@ def _top(desk: Desk, line: Line) -> Reply:
     return Lines(tuple(f"{name} {key} {refusals}" for refusals, name, key in rows[:count]))
 
 
+def _usage(desk: Desk, line: Line) -> Reply:
+    found = line.match(r"([A-Za-z]+)?(?: ?([0-9]{1,5}))?")
+    folder, form = str(desk.estate.server["usage_folder"]), (found[1] or "json").lower()
+    if form not in FORMATS and form != "top":
+        forms = (*FORMATS, "top")
+        text = f"limit usage {form}: one of {', '.join(forms)} is meant"
+        raise CommandError(text, met=form, nearest=find_nearest(form, forms))
+    if not folder:
+        raise CommandError("nothing is metered: SERVER usage_folder names no folder")
+    if form == "top":
+        return Lines(tuple(_heaviest(desk, folder)[: int(found[2] or USUAL_TOP)]))
+    rows = desk.estate.limits.ledger.usage(folder, int(found[2] or 1))
+    return Lines(tuple(FORMATS[form][1](rows).splitlines()))
+
+
+def _heaviest(desk: Desk, folder: str) -> list[str]:
+    """Return lines of limit, client and requests of this hour, the heaviest first; estimates are marked."""
+    ledger = desk.estate.limits.ledger
+    rows = [
+        (sum(row.counts[:5]), row.rule, show_usage_key(row.key))
+        for row in ledger.usage(folder, 1)
+        if row.key != OTHERS
+    ]
+    rows += [
+        (requests, limit.name, f"{show_key(limit, key)} (at most)")
+        for limit in desk.estate.limits.publish().values()
+        for key, requests in ledger.heavy(limit.slot).items()
+    ]
+    rows.sort(key=lambda row: (-row[0], row[1:]))
+    return [f"{name} {key} {requests}" for requests, name, key in rows]
+
+
 def _ban(desk: Desk, line: Line) -> Reply:
     found = line.match(rf"({NAME}) (.+?)(?: for (.+))?")
     limit, ledger = desk.estate.limits.get(found[1].lower()), desk.estate.limits.ledger
@@ -189,6 +224,7 @@ def _parse_key(desk: Desk, limit: Limit, text: str) -> bytes:
 ACTIONS: dict[str, tuple[bool, Callable[[Desk, Line], Reply]]] = {
     "show": (True, _show),
     "top": (True, _top),
+    "usage": (True, _usage),
     "set": (False, _set),
     "reset": (False, _reset),
     "ban": (False, _ban),
@@ -198,8 +234,8 @@ ACTIONS: dict[str, tuple[bool, Callable[[Desk, Line], Reply]]] = {
 COMMANDS = (
     Command(
         "limit",
-        "limit {show|set|reset|top|ban|unban} [<limit>] [<client>] [<rate>|for <time>|<n>]",
-        "what limits counted, whom they refuse most; change a rate, forget or shut out a client",
+        "limit {show|set|reset|top|usage|ban|unban} [<limit>] [<client>] [<rate>|for <time>|<n>]",
+        "what limits counted, whom they refuse most, who uses how much (json, csv, prometheus, top); change a rate, forget or shut out a client",
         limit_,
         example="limit show",
         reads=True,

@@ -61,6 +61,8 @@ def server(desk: Desk, line: Line) -> Reply:
         raise CommandError(f"{key} is fixed at the start: change it in the file, and {how}")
     if key == "access_log" and value != desk.estate.server[key]:
         _check_log(desk, str(value))
+    if key == "usage_folder" and value:
+        _check_folder(desk, str(value))
     if SERVER_SETTINGS.get(key).available:
         desk.estate.server[key] = value
     return Ok()
@@ -74,6 +76,14 @@ def _check_log(desk: Desk, path: str) -> None:
         desk.estate.files.check_log(path)
     except OSError as error:
         raise CommandError(f"access_log = {path}: {error.strerror}") from None
+
+
+def _check_folder(desk: Desk, path: str) -> None:
+    """Refuse a folder in which the workers could count nothing."""
+    try:
+        desk.estate.files.check_folder(path)
+    except OSError as error:
+        raise CommandError(f"usage_folder = {path}: {error.strerror}") from None
 
 
 def verbose(desk: Desk, line: Line) -> Reply:
