@@ -1,10 +1,15 @@
 """Barrier races: how many a limit admits when everybody asks at the same moment, in many rounds.
 
-    python -m bench.races [--rounds N] [--processes N] [--greenlets N] [--stores workers,shm,memcached]
+    python -m bench.races [--rounds N] [--processes N] [--asks N] [--stores memory,workers,shm,memcached]
 
-Each round is a key of its own with room for 3; every greenlet of every process asks for it once,
-and all processes start their rounds together, a hundred at a time.  What counts is the column `over`;
-`short` is how many rounds admitted fewer than 3.
+Each round is a key of its own with room for 3.  In `memory` it is asked for by each of `--threads`
+threads of one process that switch all the time (`memory-plain`: without the compiled modules);
+elsewhere by each of `--processes` processes, `--asks` times.  All begin together, some hundred rounds
+at a time, each with the machine's clock.  In memcached an ask is a greenlet's, all of which are under
+way at once, and a round trip asks for `--pipeline` rounds: the log of each decides it alone.
+
+What counts is the column `over`; `short` is how many rounds admitted fewer than 3, `mixed` how many
+were admitted by several contenders: where nobody raced it is 0.
 """
 
 from __future__ import annotations
@@ -15,26 +20,45 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from tools.real_memcached import running
+from wsgistack.ratelimit import table, taking
 from wsgistack.ratelimit.clients import Trust
+from wsgistack.ratelimit.journal import JournalTable
 from wsgistack.ratelimit.limiter import Limiter
 from wsgistack.ratelimit.rules import Rule
 from wsgistack.ratelimit.segment import FOLDER
 from wsgistack.ratelimit.slots import SlotTable
 from wsgistack.store.url import make_store
 
-NOW = 1_795_000_000_000_000
+NOON_US = 1_795_003_200_000_000  # no window of an hour or a day ends soon after
 ROOM = 3
 RATES = ["3/hour", "3/hour fixed", "3/hour sliding", "3/hour exact", "3/calendar day", "3 concurrent"]
-BLOCK = 100
+BLOCK = 500
 SPINS = 50
 PATIENCE_S = 60  # for the lock of a process that this machine, which does other work, has stopped
 MOST_ROUNDS = 1_000_000
+SWITCH_S = 1e-5  # a thread is taken off within a decision or two
+
+Ask = Callable[[Sequence[int]], "list[bool]"]
+
+
+@contextmanager
+def memory() -> Iterator[str]:
+    """One process, compiled where that was possible."""
+    yield "memory"
+
+
+@contextmanager
+def memory_plain() -> Iterator[str]:
+    """One process, in plain Python."""
+    yield "memory-plain"
 
 
 @contextmanager
@@ -57,10 +81,25 @@ def shm() -> Iterator[str]:
 def memcached() -> Iterator[str]:
     """Two real servers."""
     with running(2) as servers:
-        yield f"memcached://{','.join(one.address for one in servers)}?timeout=10&least_timeout=10"
+        yield f"memcached://{','.join(one.address for one in servers)}?timeout=60&least_timeout=60"
 
 
-STORES = {"workers": workers, "shm": shm, "memcached": memcached}
+STORES = {
+    "memory": memory,
+    "memory-plain": memory_plain,
+    "workers": workers,
+    "shm": shm,
+    "memcached": memcached,
+}
+
+
+class Crowd(NamedTuple):
+    """How many ask in each round: *processes* *asks* times each, or *threads* of one process once."""
+
+    processes: int = 8
+    asks: int = 8
+    threads: int = 64
+    pipeline: int = 1
 
 
 class Barrier:
@@ -87,79 +126,169 @@ class Barrier:
                 time.sleep(0.0005)
 
 
-def race(url: str, rate: str, rounds: int, greenlets: int, barrier: Barrier) -> bytes:
-    """Return, of each round, how many of this process's greenlets were admitted."""
-    store = None if url.startswith("workers:") else make_store(url)
-    limiter = Limiter([Rule("r", rate)], trust=Trust(), now=lambda: NOW, store=store, max_keys=MOST_ROUNDS)
-    if store is None:
+def clock_from(began_ns: int) -> Callable[[], int]:
+    """Return what tells the microseconds of all processes, which begin at noon."""
+    return lambda: NOON_US + (time.monotonic_ns() - began_ns) // 1000
+
+
+def key_of(number: int) -> bytes:
+    """Return the key of a round."""
+    return number.to_bytes(4, "big")
+
+
+def open_limiter(url: str, rate: str, now: Callable[[], int]) -> Limiter:
+    """Return a limiter of one rule whose states are where *url* says."""
+    if url == "memory-plain":
+        vars(table)["Taker"] = taking.Taker  # of this process alone, which does nothing else
+    store = make_store(url) if "://" in url else None
+    limiter = Limiter([Rule("r", rate)], trust=Trust(), now=now, store=store, max_keys=MOST_ROUNDS)
+    if url.startswith("workers:"):
         limiter.share(url)
         if isinstance(limiter.table, SlotTable):
             limiter.table.wait_s = PATIENCE_S
-    admitted = bytearray(rounds)
-    decide = limiter.table.decide_one
+    return limiter
 
-    def run(begin: int) -> None:
-        for number in range(begin, min(begin + BLOCK, rounds)):
-            if decide(0, number.to_bytes(4, "big"), 1, NOW)[0] == 0:
-                admitted[number] += 1
+
+def one_by_one(limiter: Limiter) -> Ask:
+    """Return what asks for some rounds, each by itself."""
+    decide, now = limiter.table.decide_one, limiter.now
+    return lambda numbers: [decide(0, key_of(number), 1, now())[0] == 0 for number in numbers]
+
+
+def together(journal: JournalTable, now: Callable[[], int], count: int) -> Ask:
+    """Return what asks for *count* rounds in a round trip: JournalTable.decide without its memory of refusals."""
+
+    def ask(numbers: Sequence[int]) -> list[bool]:
+        admitted = []
+        for at in range(0, len(numbers), count):
+            groups = journal._group([(0, key_of(number), 1) for number in numbers[at : at + count]])
+            admitted += [outcome.index == -1 for outcome in journal._ask(groups, now())]
+        return admitted
+
+    return ask
+
+
+def race(url: str, rate: str, rounds: int, began_ns: int, crowd: Crowd, barrier: Barrier) -> bytes:
+    """Return, of each round, how often this process was admitted."""
+    limiter = open_limiter(url, rate, clock_from(began_ns))
+    journal = limiter.table
+    is_far = isinstance(journal, JournalTable)
+    if isinstance(journal, JournalTable) and crowd.pipeline > 1:
+        ask = together(journal, limiter.now, crowd.pipeline)
+    else:
+        ask = one_by_one(limiter)
+    admitted = bytearray(rounds)
+
+    def run(block: range) -> None:
+        for number, is_in in zip(block, ask(block), strict=True):
+            admitted[number] += is_in
 
     for begin in range(0, rounds, BLOCK):
+        block = range(begin, min(begin + BLOCK, rounds))
         barrier.wait()
-        if url.startswith("memcached:"):
+        if is_far:
             import gevent
 
-            gevent.joinall([gevent.spawn(run, begin) for _ in range(greenlets)], raise_error=True)
+            gevent.joinall([gevent.spawn(run, block) for _ in range(crowd.asks)], raise_error=True)
         else:  # nothing switches in the middle of a decision there
-            for _ in range(greenlets):
-                run(begin)
+            for _ in range(crowd.asks):
+                run(block)
     if limiter.table.trouble:
         raise SystemExit(f"the store failed {limiter.table.trouble} times")
     return bytes(admitted)
 
 
-def run_all(url: str, rate: str, rounds: int, processes: int, greenlets: int) -> list[int]:
-    """Return how many were admitted in each round."""
+def race_threads(url: str, rate: str, rounds: int, count: int) -> list[bytes]:
+    """Return, of each of *count* threads, how often it was admitted in each round."""
+    limiter = open_limiter(url, rate, clock_from(time.monotonic_ns()))
+    ask = one_by_one(limiter)
+    told = [bytearray(rounds) for _ in range(count)]
+    barrier = threading.Barrier(count, timeout=PATIENCE_S)
+
+    def run(admitted: bytearray) -> None:
+        for begin in range(0, rounds, BLOCK):
+            block = range(begin, min(begin + BLOCK, rounds))
+            barrier.wait()
+            admitted[block.start : block.stop] = bytes(ask(block))
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_S)
+    try:
+        threads = [threading.Thread(target=run, args=(admitted,)) for admitted in told]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    return [bytes(admitted) for admitted in told]
+
+
+def run_all(url: str, rate: str, rounds: int, crowd: Crowd) -> list[bytes]:
+    """Return, of each contender, how often it was admitted in each round."""
+    count = 1 if url.startswith("memory") else crowd.processes
     with tempfile.NamedTemporaryFile() as file:
         file.write(bytes(4096))
         file.flush()
         command = [sys.executable, "-m", "bench.races", "--race", url, rate, file.name]
-        command += [str(number) for number in (rounds, processes, greenlets)]
+        command += [str(number) for number in (rounds, time.monotonic_ns(), *crowd)]
         racers = [
-            subprocess.Popen([*command, str(number)], stdout=subprocess.PIPE) for number in range(processes)
+            subprocess.Popen([*command, str(number)], stdout=subprocess.PIPE) for number in range(count)
         ]
-        told = [one.communicate()[0] for one in racers]
-        if any(len(text) != rounds for text in told):
-            raise SystemExit("a process failed")
-    return [sum(counts) for counts in zip(*told, strict=True)]
+        told = b"".join([one.communicate()[0] for one in racers])
+    contenders = crowd.threads if count == 1 and url.startswith("memory") else count
+    if len(told) != rounds * contenders:
+        raise SystemExit("a process failed")
+    return [told[at : at + rounds] for at in range(0, len(told), rounds)]
+
+
+def be_one(url: str, rate: str, path: str, rounds: int, began_ns: int, crowd: Crowd, number: int) -> None:
+    """Be one of the processes: write what it was granted to standard output."""
+    if url.startswith("memory"):
+        told = race_threads(url, rate, rounds, crowd.threads)
+    else:
+        told = [race(url, rate, rounds, began_ns, crowd, Barrier(path, crowd.processes, number))]
+    sys.stdout.buffer.write(b"".join(told))
+
+
+def show(name: str, rate: str, crowd: Crowd, told: Sequence[bytes], seconds: float) -> str:
+    """Return the row of a race."""
+    rounds = len(told[0])
+    counts = [sum(each) for each in zip(*told, strict=True)]
+    mixed = sum(sum(map(bool, each)) > 1 for each in zip(*told, strict=True))
+    over, short = sum(max(count - ROOM, 0) for count in counts), sum(count < ROOM for count in counts)
+    asks = crowd.threads if name.startswith("memory") else crowd.processes * crowd.asks
+    figures = (rounds, rounds * asks, sum(counts), over, short, mixed)
+    return f"| {name} | {rate} | {' | '.join(f'{figure:,}' for figure in figures)} | {seconds:.0f} |"
 
 
 def main() -> None:
     """Race and print, or be one of the processes."""
     if sys.argv[1:2] == ["--race"]:
-        url, rate, path, rounds, processes, greenlets, number = sys.argv[2:]
-        barrier = Barrier(path, int(processes), int(number))
-        sys.stdout.buffer.write(race(url, rate, int(rounds), int(greenlets), barrier))
+        url, rate, path, rounds, began_ns, *numbers, number = sys.argv[2:]
+        be_one(url, rate, path, int(rounds), int(began_ns), Crowd(*map(int, numbers)), int(number))
         return
     parser = argparse.ArgumentParser(prog="python -m bench.races")
     parser.add_argument("--rounds", type=int, default=100_000)
     parser.add_argument("--processes", type=int, default=8)
-    parser.add_argument("--greenlets", type=int, default=8, help="of each process")
+    parser.add_argument("--asks", type=int, default=2, help="of each process in each round")
+    parser.add_argument("--threads", type=int, default=64, help="in memory")
+    parser.add_argument(
+        "--pipeline", type=int, default=50, help="rounds of a round trip (1: as decided live)"
+    )
     parser.add_argument("--stores", default=",".join(STORES))
     parser.add_argument("--rates", default="; ".join(RATES))
     options = parser.parse_args()
-    print("| store | limit | rounds | asked | over | short | seconds |\n|---|---|---|---|---|---|---|")
+    crowd = Crowd(options.processes, options.asks, options.threads, options.pipeline)
+    print(
+        "| store | limit | rounds | asked | admitted | over | short | mixed | seconds |\n" + "|---" * 9 + "|"
+    )
     for name in options.stores.split(","):
         for rate in options.rates.split("; "):
             began = time.monotonic()
             with STORES[name]() as url:
-                counts = run_all(url, rate, options.rounds, options.processes, options.greenlets)
-            over, short = sum(max(count - ROOM, 0) for count in counts), sum(count < ROOM for count in counts)
-            asked = options.rounds * options.processes * options.greenlets
-            passed = time.monotonic() - began
-            print(
-                f"| {name} | {rate} | {options.rounds} | {asked} | {over} | {short} | {passed:.0f} |",
-                flush=True,
-            )
+                told = run_all(url, rate, options.rounds, crowd)
+            print(show(name, rate, crowd, told, time.monotonic() - began), flush=True)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from tests.conftest import PATIENT_URL, Cluster
 from tests.store.memcached.stage import hanging, wait_until
 from tools.real_memcached import Memcached, listening
+from tools.turns import counting_turns
 from wsgistack.ratelimit import RateLimit, Rule
 from wsgistack.ratelimit.clients import header_key
 from wsgistack.ratelimit.journal import JournalTable
@@ -28,9 +30,9 @@ def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[byt
 class Site:
     """A limited application over *servers*; its clock stands still unless a test moves it."""
 
-    def __init__(self, *servers: Memcached, options: str = PATIENT_URL, **limits: Any) -> None:
+    def __init__(self, *servers: Memcached | str, options: str = PATIENT_URL, **limits: Any) -> None:
         self.now = 1_795_000_000_000_000
-        place = ",".join(server.address for server in servers)
+        place = ",".join(server if isinstance(server, str) else server.address for server in servers)
         store = make_store(f"memcached://{place}{options}")
         assert isinstance(store, MemcachedStore)
         self.store = store
@@ -60,7 +62,7 @@ def make_site() -> Iterator[Callable[..., Site]]:
     """A function that makes sites, whose stores are closed at the end."""
     sites: list[Site] = []
 
-    def make(*servers: Memcached, **options: Any) -> Site:
+    def make(*servers: Memcached | str, **options: Any) -> Site:
         sites.append(Site(*servers, **options))
         return sites[-1]
 
@@ -78,6 +80,26 @@ def test_a_decision_is_one_round_trip_with_fields_and_several_limits(
         site.now += step * 10 * SECOND
         statuses.append(site.ask())
     assert (statuses, site.round_trips()) == (["200"] * 3, 3)
+
+
+def test_fields_metering_and_several_limits_ask_once_for_all_on_the_wire(
+    memcached: Memcached, make_site: Make, tmp_path: Path
+) -> None:
+    """A relay counts, so that nothing which the store forgets to count is left out."""
+    with counting_turns(memcached.port) as turns:
+        limits = {"rate": "100/minute; 5/second; 3 per 2 hours sliding", "meter": tmp_path}
+        site = make_site(turns.address, **limits)
+        site.ask("192.0.2.9")  # the connection is made
+        before, statuses = turns.count, []
+        for step in range(3):
+            site.now += step * SECOND
+            statuses.append(site.ask())
+        assert (statuses, turns.count - before) == (["200"] * 3, 3)
+        before, statuses = turns.count, [site.ask() for _ in range(100)]
+        assert (statuses, turns.count - before) == (["429"] * 100, 1), "what is refused is known here"
+        assert site.app.meter is not None
+        counted = {row.key[-1]: row.counts for row in site.app.meter.usage()}
+        assert counted == {9: (0, 1, 0, 0, 0, 0, 0), 1: (0, 3, 0, 100, 0, 100, 0)}
 
 
 def test_under_abuse_most_decisions_ask_nobody(memcached_cluster: Cluster, make_site: Make) -> None:
