@@ -18,29 +18,34 @@ class SteadyClock:
     a race costs at most a look at the wall clock.
     """
 
-    __slots__ = ("_ahead", "_look_at", "_monotonic_ns", "_wall_ns")
+    __slots__ = ("read",)
 
     def __init__(
         self,
         wall_ns: Callable[[], int] = time.time_ns,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        self._wall_ns = wall_ns
-        self._monotonic_ns = monotonic_ns
-        started = monotonic_ns()
-        self._ahead = (wall_ns() - started) // 1000  # of the monotonic clock, in microseconds
-        self._look_at = started // 1000 + FORWARD_STEP_US
+        # What a call of the clock does, in less time: variables of a function are found without a look-up.
+        self.read = _make_read(wall_ns, monotonic_ns)
 
     def __call__(self) -> int:
         """Return now, at least what any call before returned."""
         return self.read()
 
-    def read(self) -> int:
-        """Do what a call of the clock does, in less time: a method is called without a detour."""
-        now = self._monotonic_ns() // 1000
-        if now >= self._look_at:
-            self._look_at = now + FORWARD_STEP_US
-            ahead = self._wall_ns() // 1000 - now
-            if ahead > self._ahead + FORWARD_STEP_US:
-                self._ahead = ahead
-        return now + self._ahead
+
+def _make_read(wall_ns: Callable[[], int], monotonic_ns: Callable[[], int]) -> Callable[[], int]:
+    started = monotonic_ns()
+    ahead = (wall_ns() - started) // 1000  # of the monotonic clock, in microseconds
+    look_at = started // 1000 + FORWARD_STEP_US
+
+    def read() -> int:
+        nonlocal ahead, look_at
+        now = monotonic_ns() // 1000
+        if now >= look_at:
+            look_at = now + FORWARD_STEP_US
+            ahead_now = wall_ns() // 1000 - now
+            if ahead_now > ahead + FORWARD_STEP_US:
+                ahead = ahead_now
+        return now + ahead
+
+    return read

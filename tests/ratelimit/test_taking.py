@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dis
+import inspect
 import sys
 import threading
 from collections.abc import Callable
@@ -33,15 +35,14 @@ class Stage:
         counters: list[Any] = [make_counter(parse_rates(rate)[0]) for rate in rates]
         self.shards = [[Shard(sweep_at) for _ in range(2)] for _ in counters]
         self.places = 0
-        self.lock = threading.Lock()
         self.taker = twin.Taker(
             self.shards,
             [counter.decide for counter in counters],
             [counter.numbers if isinstance(counter, Gcra) else None for counter in counters],
-            self.lock,
             self.place,
             self.get,
         )
+        self.lock: Any = self.taker.lock
         self.decide: Callable[..., Any] = self.taker.decide
         self.decide_one: Callable[..., Any] = self.taker.decide_one
 
@@ -108,15 +109,58 @@ def test_whoever_is_inside_is_waited_for(twin: ModuleType) -> None:
         lambda: stage.decide_one(0, b"k", 1, NOW),
         lambda: stage.decide([(0, b"k", 1), (1, b"k", 1)], NOW),
     ):
-        stage.lock.acquire()
-        thread = threading.Thread(target=lambda call=call: done.append(len(call())))
-        thread.start()
-        thread.join(0.05)
-        assert thread.is_alive()
-        stage.lock.release()
+        with stage.lock:
+            thread = threading.Thread(target=lambda call=call: done.append(len(call())))
+            thread.start()
+            thread.join(0.05)
+            assert thread.is_alive()
         thread.join(30)
         assert not thread.is_alive()
     assert done == [2, 3]
+
+
+def test_what_is_one_step_has_no_call_and_no_jump_back() -> None:
+    """Python looks whether another thread is to run at these, and nowhere else."""
+    code = Stage(taking, "5/minute").decide_one.__code__
+    lines = inspect.getsource(code).splitlines()
+    begin, end = (
+        [code.co_firstlineno + at for at, line in enumerate(lines) if line.strip() == text]
+        for text in ("state = shard[mark]", "shard[mark] = tat")
+    )
+    between = [
+        one.opname
+        for one in dis.get_instructions(code)
+        if one.positions is not None and begin[0] <= (one.positions.lineno or 0) <= end[0]
+    ]
+    assert "STORE_SUBSCR" in between and len(between) > 15
+    assert not [name for name in between if "CALL" in name or "BACKWARD" in name or name == "RESUME"]
+
+
+@pytest.mark.parametrize("has_steps", [True, False])
+def test_who_leaves_a_door_opens_it_where_there_are_steps(
+    has_steps: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(taking, "HAS_STEPS", has_steps)
+    door = taking.Door()
+    assert door.inside is not has_steps
+    with door:
+        assert (door.inside, door.locked()) == (True, True)
+    assert (door.inside, door.locked()) == (not has_steps, False)
+
+
+def test_without_steps_every_decision_takes_the_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(taking, "HAS_STEPS", False)
+    stage = Stage(taking, "5/minute")
+    entered: list[bool] = []
+    decide = stage.taker._decides[0]
+
+    def watched(*given: Any) -> Any:
+        entered.append(stage.lock.locked())
+        return decide(*given)
+
+    stage.taker._decides[0] = watched
+    assert [stage.decide_one(0, b"k", 1, NOW)[0] for _ in range(6)] == [0] * 5 + [12 * SECOND]
+    assert entered == [True] * 6
 
 
 steps = st.lists(

@@ -7,7 +7,6 @@ only be stricter.  A decision takes no system call and, under gevent, never swit
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 
 from wsgistack import forks
@@ -47,15 +46,14 @@ class Table:
 
     def forked(self) -> None:
         """Make the lock anew; states stay: each is changed in one step, and nobody is forgiven by a fork."""
-        self._lock = threading.Lock()
         taker = Taker(
             self._shards,
             [counter.decide for counter in self._counters],
             [counter.numbers if isinstance(counter, Gcra) else None for counter in self._counters],
-            self._lock,
             self._place,
             self._get,
         )
+        self._lock = taker.lock
         self.decide, self.decide_one = taker.decide, taker.decide_one
 
     def charge(self, claims: Sequence[Claim], now: int) -> None:

@@ -5,6 +5,8 @@ GIL is held (Cython modules keep it, also in free-threaded builds).  It takes th
 somebody else is inside: whoever works with Python code there, a sweep or another algorithm, holds it.
 """
 
+import threading
+
 from cpython.dict cimport PyDict_GetItemWithError, PyDict_SetItem, PyDict_Size
 from cpython.long cimport PyLong_FromLongLong, PyLong_FromUnsignedLongLong
 from cpython.ref cimport PyObject
@@ -66,13 +68,15 @@ cdef class Bucket:
 cdef class Taker:
     cdef list _shards, _decides, _buckets
     cdef Py_ssize_t _count
-    cdef object _lock, _is_held, _acquire, _release, _place, _get
+    cdef readonly object lock
+    cdef object _is_held, _acquire, _release, _place, _get
 
-    def __init__(self, list shards, decides, buckets, lock, place, get):
+    def __init__(self, list shards, decides, buckets, place, get):
         self._shards = shards
         self._count = len(shards[0]) if shards else 1
         self._decides = list(decides)
         self._buckets = [None if numbers is None else Bucket(numbers) for numbers in buckets]
+        lock = self.lock = threading.Lock()
         self._is_held, self._acquire, self._release = lock.locked, lock.acquire, lock.release
         self._place = place
         self._get = get
