@@ -55,7 +55,7 @@ def test_every_limit_that_the_page_lists_can_be_read() -> None:
         for row in re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
         for word in re.findall("`([^`]*)`", row)
     ]
-    assert len(words) == 12
+    assert len(words) == 13
     for word in words:
         for rate in parse_rates(word):
             assert rate == UNLIMITED or make_counter(rate)

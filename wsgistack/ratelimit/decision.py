@@ -127,6 +127,24 @@ class Decision:
             return False
         return any(self._limiter.limits[number].has_an_end for number, _, _ in self._claims)
 
+    def delay(self) -> tuple[Limit, int] | None:
+        """Return the limit under which a request that may pass waits longest for its turn, and how many
+        microseconds; None where it need not wait.
+        """
+        longest: tuple[Limit, int] | None = None
+        if self.refused is None:
+            for (number, _, _), state in zip(self._claims, self._states, strict=True):
+                limit = self._limiter.limits[number]
+                delay_us = 0 if limit.delay is None or state is None else limit.delay(state, self._now)
+                if delay_us > (longest[1] if longest else 0):
+                    longest = limit, delay_us
+        return longest
+
+    def withdraw(self, refused: Limit, wait_us: int) -> None:
+        """Refuse after all, as *refused* would have: give back all that was taken."""
+        self._settle(lambda limit: -HUGE)
+        self.refused, self.wait_us = refused, wait_us
+
     def charge(self, units: int = 1) -> None:
         """Count *units* more under each limit of requests, whatever it says.
 

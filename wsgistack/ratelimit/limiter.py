@@ -129,6 +129,7 @@ class Limiter:
         self._bans: dict[Rule, Limit] = {}
         self._compiled = [self._compile(rule) for rule in rules]
         self.settles = any(limit.has_an_end for limit in self.limits)
+        self.delays = [limit for limit in self.limits if limit.delay is not None]
         # What a client's requests count under, where that is the same for all of them: made once for
         # each client instead of once for each request, which takes longer than the decision.
         steps = _same_for_all(self._compiled)

@@ -32,6 +32,7 @@ from wsgistack.ratelimit.meter import Meter
 from wsgistack.ratelimit.networks import NetworkFile, NetworkSet, parse_networks
 from wsgistack.ratelimit.rules import Rule
 from wsgistack.ratelimit.usage_page import UsagePage
+from wsgistack.ratelimit.waiting import make_waiting
 from wsgistack.registry import find_nearest
 from wsgistack.steps import Instead, Passage
 from wsgistack.store.base import Store
@@ -72,6 +73,8 @@ class RateLimit:
     *on_store_error*: `local` (count in this process), `open` (let pass) or `closed` (refuse).
     *meter*: count requests by rule, key, status and hour: True in this process, or the path of a folder
     that all processes share, or a Meter; `usage_page` is the application that shows them.
+    *most_waiting*: how many requests of this process may wait at once for their turn under a rate with
+    `delay`, each in its thread or greenlet; further ones are refused.
 
     Raises SettingError and RateError at once for what cannot be meant.
     Safe for threads and greenlets; starts none.
@@ -100,19 +103,18 @@ class RateLimit:
         meter: Meter | str | os.PathLike[str] | bool = False,
         now: Callable[[], int] | None = None,
         draw: Callable[[], float] = random.random,
+        most_waiting: int = 0,
     ) -> None:
         own = [] if rate is None else [Rule("default", rate, key=key)]
         if not own and not rules:
             raise SettingError("RateLimit: neither a rate such as '100/minute' nor rules are given")
-        if isinstance(max_keys, bool) or not isinstance(max_keys, int) or not 1 <= max_keys <= 10**8:
-            raise SettingError(f"max_keys: {max_keys!r} is not a number from 1 to 10**8")
         trust = Trust(trusted=trusted, forwarded=forwarded, ipv6_prefix=ipv6_prefix, ipv4_prefix=ipv4_prefix)
         self.app = app
         self.limiter = Limiter(
             [*own, *rules],
             trust=trust,
             now=now or SteadyClock().read,
-            max_keys=max_keys,
+            max_keys=_check_keys(max_keys),
             store=_find_store(store),
             on_store_error=on_store_error,
         )
@@ -122,19 +124,20 @@ class RateLimit:
         self._wants_workers = store == WORKERS
         self._placing = threading.Lock()
         forks.register(self)
-        self._exempt = _find_exempt(exempt, allow_file)
-        self._denied = NetworkFile(deny_file, setting="deny_file") if deny_file else None
+        self._exempt, self._denied = _find_exempt(exempt, allow_file), _find_denied(deny_file)
         self._has_lists = bool(self._exempt) or self._denied is not None
         self._form = find_form(headers)
         self._jitter = _check_share(jitter)
         self._draw = draw
         self._dry_run = dry_run
         self.meter = _make_meter(meter)
+        self._waiting = None if dry_run else make_waiting(self.limiter.delays, most_waiting)
         # Nothing of a request matters but who asks, nor anything after it: what most sites have.
         self._is_simple = (
             self.limiter.asks_who_only
             and not (self._has_lists or dry_run or self.limiter.settles)
             and self.meter is None
+            and self._waiting is None
         )
         self.usage_page = None if self.meter is None else UsagePage(self.meter)
 
@@ -160,6 +163,8 @@ class RateLimit:
                 return self._answer(request, start_response, *make_denial(request.field("accept") or ""))
         decision = self.limiter.hit(request)
         environ[ENVIRON_KEY] = decision
+        if self._waiting is not None:
+            self._waiting.hold(decision)
         counted = None
         if self.meter is not None:
             counted = _Counted(self.meter, decision, start_response, dry_run=self._dry_run)
@@ -176,7 +181,7 @@ class RateLimit:
     @property
     def is_step(self) -> bool:
         """Whether `enter` does all that is to be done: nothing waits for the response."""
-        return self.meter is None and not (self.limiter.settles or self._has_lists)
+        return self.meter is None and not (self.limiter.settles or self._has_lists or self._waiting)
 
     at_end = None
 
@@ -261,6 +266,16 @@ def _find_exempt(exempt: Iterable[str], allow_file: str | os.PathLike[str]) -> l
     if allow_file:
         passes.append(NetworkFile(allow_file, setting="allow_file"))
     return [networks for networks in passes if networks]
+
+
+def _find_denied(deny_file: str | os.PathLike[str]) -> NetworkFile | None:
+    return NetworkFile(deny_file, setting="deny_file") if deny_file else None
+
+
+def _check_keys(max_keys: int) -> int:
+    if isinstance(max_keys, bool) or not isinstance(max_keys, int) or not 1 <= max_keys <= 10**8:
+        raise SettingError(f"max_keys: {max_keys!r} is not a number from 1 to 10**8")
+    return max_keys
 
 
 def _check_share(jitter: float) -> float:

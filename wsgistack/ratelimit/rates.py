@@ -4,14 +4,14 @@
     limit    = "unlimited" / rate
     rate     = amount [size] ("/" / "per") window *option  /  amount "concurrent"
     window   = [number] unit  /  "calendar" unit [zone]
-    option   = "burst" amount [size] / "gcra" / "fixed" / "sliding" / "exact"
+    option   = "burst" amount [size] / "nodelay" / "delay" ["="] amount / "gcra" / "fixed" / "sliding" / "exact"
     size     = "bytes" / "kb" / "mb" / "gb"
     unit     = "ms" / "second" / "minute" / "hour" / "day" / "week" / "month" / "year" (and short forms)
 
 A month that is no calendar month has 30 days, a year 365.
 
->>> [str(rate) for rate in parse_rates("100/minute; 5 per 2 s burst 7")]
-['100/minute', '5/2 seconds burst 7']
+>>> [str(rate) for rate in parse_rates("100/minute; 5 per 2 s burst 7 delay=3")]
+['100/minute', '5/2 seconds burst 7 delay 3']
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ __all__ = ["CALENDAR_UNITS", "UNLIMITED", "Rate", "parse_rates", "parse_window",
 
 MOST = 10**12  # of an amount: RFC 9651 integers end below 10**15
 LONGEST_WINDOW_US = 100 * 365 * 86_400_000_000
+LONGEST_DELAY_S = 10  # that a request may wait for its turn: clients and servers give up after 30
 
 UNITS_US = {
     "ms": 1_000,
@@ -67,6 +68,7 @@ class Rate:
     *burst*: how many may come at once (gcra only, elsewhere the amount).  *algorithm* names the
     file of algorithms/ that decides.  *calendar* and *zone*: the window is that unit of the
     calendar in that time zone, and window_us its usual length.  A concurrent rate has no window.
+    *at_once*: how many of a burst are served as they come, where the others wait for their turn; 0: all.
     """
 
     amount: int
@@ -76,6 +78,7 @@ class Rate:
     in_bytes: bool = False
     calendar: str = ""
     zone: str = ""
+    at_once: int = 0
 
     @property
     def quota_unit(self) -> str:
@@ -104,7 +107,8 @@ class Rate:
         text = f"{amount}/{show_window(self.window_us)}"
         if self.algorithm == "gcra":
             burst = f" burst {_show_amount(self.burst, self.in_bytes)}"
-            return text + (burst if self.burst != self.amount else "")
+            delay = f" delay {self.at_once}" if self.at_once else ""
+            return text + (burst if self.burst != self.amount else "") + delay
         return f"{text} {self.algorithm}"
 
 
@@ -124,7 +128,7 @@ def parse_rates(text: str) -> tuple[Rate, ...]:
             break  # a trailing separator is no mistake
         rates.append(_parse_limit(reader))
     if not reader.at_end:
-        reader.refuse("the end, ';' or an option", *ALGORITHMS, "burst")
+        reader.refuse("the end, ';' or an option", *ALGORITHMS, "burst", "delay", "nodelay")
     return tuple(rates)
 
 
@@ -257,18 +261,40 @@ def _parse_calendar(reader: _Reader, amount: int, in_bytes: bool) -> Rate:
 
 
 def _parse_options(reader: _Reader, amount: int, window_us: int, in_bytes: bool) -> Rate:
-    algorithm, burst = "gcra", amount
+    algorithm, burst, at_once = "gcra", amount, 0
     while True:
-        word = reader.take("burst", *ALGORITHMS)
+        word = reader.take("burst", "delay", "nodelay", *ALGORITHMS)
         if not word:
             break
         if word == "burst":
             burst, _ = _parse_amount(reader, "the amount of a burst")
+        elif word == "delay":
+            reader.take("=")
+            at_once, _ = _parse_amount(reader, "how many of a burst are served at once")
+        elif word == "nodelay":
+            at_once = 0
         else:
             algorithm = word
     if burst != amount and algorithm != "gcra":
         raise RateError(f"{reader.text!r}: a burst goes with gcra only, not with '{algorithm}'")
-    return Rate(amount, window_us, algorithm, burst, in_bytes)
+    rate = Rate(amount, window_us, algorithm, burst, in_bytes, at_once=at_once)
+    if at_once:
+        _check_delay(reader.text, rate)
+    return rate
+
+
+def _check_delay(text: str, rate: Rate) -> None:
+    if rate.algorithm != "gcra" or rate.in_bytes:
+        what = "bytes" if rate.in_bytes else f"'{rate.algorithm}'"
+        raise RateError(f"{text!r}: a delay goes with gcra and requests only, not with {what}")
+    if rate.at_once > rate.burst:
+        raise RateError(f"{text!r}: a delay after {rate.at_once} of a burst of {rate.burst}")
+    longest_s = (rate.burst - rate.at_once) * rate.window_us / rate.amount / 1e6
+    if longest_s > LONGEST_DELAY_S:
+        told = (
+            f"a request would wait up to {longest_s:g} s for its turn, at most {LONGEST_DELAY_S} s are meant"
+        )
+        raise RateError(f"{text!r}: {told}: a smaller burst, or a larger delay")
 
 
 def _show_amount(amount: int, in_bytes: bool) -> str:

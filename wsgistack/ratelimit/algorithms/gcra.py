@@ -22,13 +22,14 @@ HELP = "a bucket of `burst` that fills steadily: smooth, cheap, the default"
 class Gcra:
     """Counter of a rate; the state is an int."""
 
-    __slots__ = ("_burst", "_full", "_parts", "_step")
+    __slots__ = ("_at_once", "_burst", "_full", "_parts", "_step")
 
     def __init__(self, rate: Rate) -> None:
         self._parts = rate.parts
         self._step = rate.window_us * rate.parts // rate.amount  # of one token, in parts
         self._burst = rate.burst
         self._full = rate.burst * self._step  # how far the TAT may lie ahead
+        self._at_once = (rate.at_once or rate.burst) * self._step  # and still be served as it comes
 
     @property
     def numbers(self) -> tuple[int, int, int]:
@@ -64,6 +65,13 @@ class Gcra:
             return self._burst, 0
         left, rest = divmod(room, self._step) if room > 0 else (0, room)
         return left, -((rest - self._step) // self._parts)
+
+    def delay(self, state: int, now: int) -> int:
+        """Return how many microseconds a request that left *state* behind waits for its turn.
+
+        nginx's `burst=B delay=D` is `burst B+1 delay D+1` here: there the first one is no excess.
+        """
+        return max(-((self._at_once + now * self._parts - state) // self._parts), 0)
 
     def ends_at(self, state: int) -> int:
         """See Counter."""
