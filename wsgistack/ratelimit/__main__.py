@@ -43,8 +43,11 @@ def _replay(options: argparse.Namespace) -> str:
 def _usage(options: argparse.Namespace) -> str:
     since = int(time.time()) // 3600 - options.hours + 1
     rows = merge(row for folder in options.folder for row in read_folder(Path(folder), since=since))
+    figures = merge(
+        row for folder in options.folder for row in read_folder(Path(folder), since=since, kind="limits")
+    )
     _, show_rows = FORMATS[options.format]
-    return show_rows(rows)
+    return show_rows(rows, figures)
 
 
 def _parser() -> argparse.ArgumentParser:

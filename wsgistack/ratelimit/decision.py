@@ -15,6 +15,7 @@ from wsgistack.ratelimit.tellers import Teller
 __all__ = ["Decision", "Judge"]
 
 HUGE = 10**9  # all that was taken
+NEAR = 5  # who has a fifth left, or less, is near to a limit: Envoy's ratio
 
 
 class Judge(Protocol):
@@ -86,6 +87,19 @@ class Decision:
     def would_be_refused_by(self) -> list[tuple[str, bytes]]:
         """Return the rules in dry run that had no room, with their keys."""
         return self._places(self._missed)
+
+    def outcomes(self) -> list[tuple[str, str]]:
+        """Return (name of a limit, one of statistics.OUTCOMES) of all that had a say."""
+        limits, refused = self._limiter.limits, self.refused
+        found = [(limit.policy, "would_refuse") for limit in self.would_refuse]
+        if refused is not None:
+            return [*found, (refused.policy, "refused")]
+        for (number, _, _), state in zip(self._claims, self._states, strict=True):
+            limit = limits[number]
+            if limit.ban is None:
+                is_near = limit.quota(state, self._now)[0] * NEAR <= limit.rate.burst
+                found.append((limit.policy, "near" if is_near else "passed"))
+        return found
 
     def partitions(self) -> list[bytes]:
         """Return the key under which each of `quotas` counts."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from wsgistack import forks
 from wsgistack.ratelimit.hitters import Hitters
 from wsgistack.ratelimit.rows import COLUMNS, Row, RowFile, Usage, drop_old, make_folder, merge, read_folder
+from wsgistack.ratelimit.statistics import Statistics
 
 __all__ = ["HOUR_US", "OTHERS", "Counted", "Meter"]
 
@@ -31,6 +32,7 @@ class Meter:
 
     *max_keys*: rows of this process in one hour; further keys are counted together in a row OTHERS of
     their rule, and the heaviest of them are known by estimate.  *keep_hours*: older ones are dropped.
+    *statistics*: how the decisions of who counts here turn out.
     Exact, for threads and greenlets; a fork has rows of its own.
     """
 
@@ -51,6 +53,7 @@ class Meter:
         self._file: RowFile | None = None
         self._hitters: Hitters[Counted] = Hitters()
         self._lock = threading.Lock()
+        self.statistics = Statistics(self._folder)
         forks.register(self)
 
     @property

@@ -16,6 +16,7 @@ import logging
 import os
 import random
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
@@ -161,7 +162,7 @@ class RateLimit:
                 return self.app(environ, start_response)
             if self._denied is not None and address in self._denied and not self._dry_run:
                 return self._answer(request, start_response, *make_denial(request.field("accept") or ""))
-        decision = self.limiter.hit(request)
+        decision = self.limiter.hit(request) if self.meter is None else self._watch(request, self.meter)
         environ[ENVIRON_KEY] = decision
         if self._waiting is not None:
             self._waiting.hold(decision)
@@ -177,6 +178,14 @@ class RateLimit:
             if counted is not None:
                 counted.failed()
             raise
+
+    def _watch(self, request: EnvironRequest, meter: Meter) -> Decision:
+        """Decide, and note how it turned out and how long it took."""
+        began_ns = time.perf_counter_ns()
+        decision = self.limiter.hit(request)
+        took_us = (time.perf_counter_ns() - began_ns + 999) // 1000
+        meter.statistics.note(decision.decided_at, decision.outcomes(), took_us)
+        return decision
 
     @property
     def is_step(self) -> bool:

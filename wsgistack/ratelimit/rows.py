@@ -31,7 +31,7 @@ ROW_BYTES = 152
 CHUNK_ROWS = 1024  # 38 pages
 COUNT_BYTES = 8 * len(COLUMNS)
 RULE_BYTES, KEY_BYTES = 64, 30
-NAME = re.compile(r"([0-9]{1,9})-[0-9]+-[0-9a-f]+\.usage")
+NAME = re.compile(r"([0-9]{1,9})-[0-9]+-[0-9a-f]+\.(usage|limits)")
 
 Row: TypeAlias = "list[int] | memoryview[int]"
 
@@ -46,21 +46,31 @@ class Usage(NamedTuple):
 
 
 class RowFile:
-    """The file of one process and hour in *folder*; OSError where there is no room."""
+    """The file of one process and hour in *folder*; OSError where there is no room.
 
-    def __init__(self, folder: Path, hour: int) -> None:
-        path = folder / f"{hour}-{os.getpid()}-{os.urandom(4).hex()}.usage"
+    *kind*: `usage`, or `limits` for rows of statistics.
+    """
+
+    _fd = -1
+
+    def __init__(self, folder: Path, hour: int, *, kind: str = "usage") -> None:
+        path = folder / f"{hour}-{os.getpid()}-{os.urandom(4).hex()}.{kind}"
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             os.write(self._fd, (MAGIC + struct.pack("<Q", hour)).ljust(HEAD_BYTES, b"\0"))
         except OSError:
-            os.close(self._fd)
+            self._close()
             raise
         self._rows = 0
         self._chunk: mmap.mmap | None = None
 
     def __del__(self) -> None:
-        os.close(self._fd)
+        self._close()
+
+    def _close(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
 
     def add(self, rule: str, key: bytes) -> Row:
         """Return the counts of a new row, which are in the file."""
@@ -103,14 +113,14 @@ def drop_old(folder: Path, before: int) -> None:
             (folder / name).unlink(missing_ok=True)
 
 
-def read_folder(folder: Path, *, since: int = 0) -> Iterator[Usage]:
-    """Return the rows of all processes, from the hour *since* on; nothing is merged.
+def read_folder(folder: Path, *, since: int = 0, kind: str = "usage") -> Iterator[Usage]:
+    """Return the rows of that *kind* of all processes, from the hour *since* on; nothing is merged.
 
     Raises OSError for a folder that cannot be read; a file that is none of ours is passed over.
     """
     for name in sorted(os.listdir(folder)):
         found = NAME.fullmatch(name)
-        if found and int(found[1]) >= since:
+        if found and int(found[1]) >= since and found[2] == kind:
             try:
                 data = (folder / name).read_bytes()
             except FileNotFoundError:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from ipaddress import ip_address
 
 from wsgistack.ratelimit.rows import COLUMNS, Usage
+from wsgistack.ratelimit.statistics import BOUNDS_US, OUTCOMES, TIMES, find_times, near_ratio
 
 __all__ = ["FORMATS", "show_hour", "show_key", "to_csv", "to_json", "to_prometheus"]
 
@@ -56,13 +57,29 @@ def _records(rows: Iterable[Usage]) -> list[dict[str, object]]:
     ]
 
 
-def to_json(rows: Sequence[Usage]) -> str:
-    """Return one object with all rows."""
-    return json.dumps({"usage": _records(rows)}, indent=1) + "\n"
+def to_json(rows: Sequence[Usage], figures: Sequence[Usage] = ()) -> str:
+    """Return one object with all rows, and with *figures*: rows of statistics."""
+    limits = [
+        {
+            "hour": show_hour(row.hour),
+            "limit": row.rule,
+            **dict(zip(OUTCOMES, row.counts, strict=False)),
+            "near_ratio": round(near_ratio(row.counts), 4),
+        }
+        for row in figures
+        if row.rule != TIMES
+    ]
+    times = []
+    for hour in sorted({row.hour for row in figures}):
+        found = find_times(figures, hour)
+        if found is not None:
+            at_most = dict(zip([*map(str, BOUNDS_US), "+Inf"], found[0], strict=True))
+            times.append({"hour": show_hour(hour), "sum_us": found[1], "at_most_us": at_most})
+    return json.dumps({"usage": _records(rows), "limits": limits, "decisions": times}, indent=1) + "\n"
 
 
-def to_csv(rows: Sequence[Usage]) -> str:
-    """Return a line for each row, behind the names of the columns."""
+def to_csv(rows: Sequence[Usage], figures: Sequence[Usage] = ()) -> str:
+    """Return a line for each row, behind the names of the columns; nothing of *figures*."""
     out = io.StringIO()
     writer = csv.DictWriter(out, ["hour", "rule", "key", *COLUMNS], lineterminator="\n")
     writer.writeheader()
@@ -75,8 +92,8 @@ def to_csv(rows: Sequence[Usage]) -> str:
     return out.getvalue()
 
 
-def to_prometheus(rows: Sequence[Usage]) -> str:
-    """Return the text of the last two hours: counters by rule and hour, and the heaviest keys.
+def to_prometheus(rows: Sequence[Usage], figures: Sequence[Usage] = ()) -> str:
+    """Return the text of the last two hours: counters by rule and hour, the heaviest keys, and *figures*.
 
     An hour is a label, so that no series ever goes back.
     """
@@ -104,7 +121,44 @@ def to_prometheus(rows: Sequence[Usage]) -> str:
             f'{metric}{{rule="{rule}",hour="{show_hour(hour)}"}} {sums[number]}'
             for (hour, rule), sums in sorted(totals.items())
         ]
-    return "\n".join([*lines, *_heaviest(rows, newest)]) + "\n"
+    newest_figures = max([row.hour for row in figures], default=0)
+    recent = [row for row in figures if row.hour >= newest_figures - 1]
+    return "\n".join([*lines, *_heaviest(rows, newest), *_outcomes(recent), *_times(recent)]) + "\n"
+
+
+def _outcomes(figures: Sequence[Usage]) -> list[str]:
+    metric = "wsgistack_ratelimit_decisions_total"
+    lines = [
+        f"# HELP {metric} Decisions by limit, hour and outcome; near: a fifth or less was left.",
+        f"# TYPE {metric} counter",
+    ]
+    for row in figures:
+        if row.rule != TIMES:
+            labels = f'limit="{row.rule}",hour="{show_hour(row.hour)}"'
+            lines += [
+                f'{metric}{{{labels},outcome="{outcome}"}} {count}'
+                for outcome, count in zip(OUTCOMES, row.counts, strict=False)
+            ]
+    return lines
+
+
+def _times(figures: Sequence[Usage]) -> list[str]:
+    metric = "wsgistack_ratelimit_decision_seconds"
+    lines = [f"# HELP {metric} How long decisions took, by hour.", f"# TYPE {metric} histogram"]
+    bounds = [*[f"{bound / 1e6:.6f}".rstrip("0") for bound in BOUNDS_US], "+Inf"]
+    for hour in sorted({row.hour for row in figures}):
+        found = find_times(figures, hour)
+        if found is not None:
+            label = f'hour="{show_hour(hour)}"'
+            lines += [
+                f'{metric}_bucket{{{label},le="{bound}"}} {count}'
+                for bound, count in zip(bounds, found[0], strict=True)
+            ]
+            lines += [
+                f"{metric}_sum{{{label}}} {found[1] / 1e6:.6f}",
+                f"{metric}_count{{{label}}} {found[0][-1]}",
+            ]
+    return lines
 
 
 def _heaviest(rows: Sequence[Usage], hour: int) -> list[str]:
@@ -127,7 +181,7 @@ def _label(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
-FORMATS: dict[str, tuple[str, Callable[[Sequence[Usage]], str]]] = {
+FORMATS: dict[str, tuple[str, Callable[[Sequence[Usage], Sequence[Usage]], str]]] = {
     "json": ("application/json", to_json),
     "csv": ("text/csv; charset=utf-8", to_csv),
     "prometheus": ("text/plain; version=0.0.4; charset=utf-8", to_prometheus),

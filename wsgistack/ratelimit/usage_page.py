@@ -60,4 +60,4 @@ class UsagePage:
             return "400 Bad Request", plain, f"hours: {hours[:80]!r} is not a number from 1 on\n"
         kind, show = FORMATS[form]
         since = int(self._now_s()) // 3600 - int(hours[:9]) + 1
-        return "200 OK", kind, show(self._meter.usage(since=since))
+        return "200 OK", kind, show(self._meter.usage(since=since), self._meter.statistics.rows(since=since))
