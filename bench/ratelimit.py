@@ -19,12 +19,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tools.real_memcached import running
+from tools.turns import counting_turns
 from wsgistack.clocks import SteadyClock
 from wsgistack.ratelimit import RateLimit, Rule
 from wsgistack.ratelimit.algorithms import make_counter
 from wsgistack.ratelimit.rates import parse_rates
 from wsgistack.ratelimit.slots import segment_bytes
 from wsgistack.ratelimit.table import Table
+from wsgistack.store.url import make_store
 
 Operation = Callable[[], object]
 
@@ -181,6 +184,40 @@ def show_memory() -> None:
     print(f"| shared by workers: {segment_bytes(1, MANY) / MANY:.1f} | - | - |")
 
 
+def round_trips() -> tuple[float, float]:
+    """Return how often a decision asks memcached, counted on the wire: of requests that pass, and under abuse.
+
+    Three limits, the fields of draft 10, and metering.  Under abuse a client asks a hundred times a second.
+    """
+    found, us = [], [1_795_003_200_000_000]
+    with running(1) as servers, counting_turns(servers[0].port) as turns:
+        for clients, asks in ((100, 10), (1, 1000)):
+            store = make_store(f"memcached://{turns.address}?timeout=10&least_timeout=10")
+            limited = RateLimit(
+                bare, "100/minute; 1000/hour; 20/second", store=store, meter=True, now=lambda: us[0]
+            )
+            limited({"REMOTE_ADDR": "198.51.100.1"}, lambda *arguments: lambda block: None)  # connects
+            before = turns.count
+            for number in range(clients * asks):
+                us[0] += 10_000
+                peer = f"192.0.2.{number % clients}"
+                limited({"REMOTE_ADDR": peer}, lambda *arguments: lambda block: None)
+            found.append((turns.count - before) / (clients * asks))
+            store.close()
+    return found[0], found[1]
+
+
+def show_round_trips() -> None:
+    """Print them."""
+    try:
+        passing, abused = round_trips()
+    except FileNotFoundError as error:
+        print(f"\nRound trips are left out: {error}")
+        return
+    print("\n### Round trips of a decision on memcached, 3 limits, fields and metering\n")
+    print(f"| requests that pass | under abuse |\n|---|---|\n| {passing:.2f} | {abused:.2f} |")
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.ratelimit")
@@ -194,6 +231,7 @@ def main() -> None:
     show("A WSGI request, 1 limit, fields of draft 10", requests(ONE), rounds=rounds, base="no limiter")
     show("A WSGI request, 3 limits, fields of draft 10", requests(THREE), rounds=rounds, base="no limiter")
     show_memory()
+    show_round_trips()
 
 
 if __name__ == "__main__":
