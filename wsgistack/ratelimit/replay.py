@@ -2,7 +2,8 @@
 
     python -m wsgistack.ratelimit replay ACCESS.LOG "100/minute; 5/second"
 
-Reads Apache's and nginx's common and combined formats; time is the log's.  Lines need not be in order
+Reads Apache's and nginx's common and combined formats, and those with `%v:%p` before them
+(vhost_combined, which Debian's Apache writes where no site has a log); time is the log's.  Lines need not be in order
 within a minute or two (servers write a request when it ends): they are sorted within a window.
 """
 
@@ -23,8 +24,9 @@ from wsgistack.ratelimit.rules import Rule
 __all__ = ["Logged", "Report", "parse_line", "replay", "show"]
 
 LINE = re.compile(
-    r'(?P<peer>\S+) \S+ (?P<user>.+?) \[(?P<time>[^\]]+)\] "(?P<request>(?:[^"\\]|\\.)*)" (?P<status>[0-9]{3}|-)'
+    r'(?P<peer>\S+) (?P<identity>\S+) (?P<user>.+?) \[(?P<time>[^\]]+)\] "(?P<request>(?:[^"\\]|\\.)*)" (?P<status>[0-9]{3}|-)'
 )
+SITE = re.compile(r"(?P<host>\S+):[0-9]{1,5}")
 TIME = "%d/%b/%Y:%H:%M:%S %z"
 SORTED_LINES = 10_000
 MOST_SHOWN = 10
@@ -73,7 +75,7 @@ class Report:
 
 
 def parse_line(line: str) -> Logged | None:
-    """Return the request of one line, None if it is not in the common or combined format."""
+    """Return the request of one line, None if it is in none of the formats."""
     found = LINE.match(line)
     if found is None:
         return None
@@ -83,7 +85,12 @@ def parse_line(line: str) -> Logged | None:
         return None
     method, _, rest = found["request"].partition(" ")
     target = rest.rpartition(" ")[0] or rest
-    return Logged(round(at.timestamp() * 1e6), found["peer"], found["user"], method, target)
+    peer, user, host = found["peer"], found["user"], ""
+    site = SITE.fullmatch(peer)
+    if site is not None and found["identity"] != "-" and " " in user:
+        # Nobody runs identd: where a second word is more than "-" it is the client, behind the site.
+        host, peer, user = site["host"], found["identity"], user.partition(" ")[2]
+    return Logged(round(at.timestamp() * 1e6), peer, user, method, target, host=host)
 
 
 def replay(lines: Iterable[str], rules: Iterable[Rule], *, trust: Trust | None = None) -> Report:
