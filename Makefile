@@ -46,7 +46,7 @@ bench-ring: $(STAMPS)/dev build installed  ## MemcacheRing beside pymemcache, py
 bench-ratelimit: $(STAMPS)/dev build installed  ## the rate limiter beside limits and Flask-Limiter, those that are here
 	@$(PY) -m bench.ratelimit $(ARGS)
 
-race-limits: $(STAMPS)/dev build installed  ## how many a limit admits when 8 processes ask at once, 10^5 rounds (an hour; ARGS='--rounds 1000')
+race-limits: $(STAMPS)/dev build installed  ## how many a limit admits when 8 processes, or 64 threads, ask at once, 10^5 rounds (half an hour; ARGS='--rounds 1000')
 	@$(PY) -m bench.races $(ARGS)
 
 bench-ready: $(STAMPS)/dev build installed  ## a hit of the balancer's page cache beside HAProxy, nginx and Varnish, those that are here

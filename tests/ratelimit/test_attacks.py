@@ -149,6 +149,23 @@ def test_an_empty_credential(credential: str) -> None:
     assert [site.ask(HTTP_X_API_KEY=credential) for _ in range(2)] == [200, 429]
 
 
+@pytest.mark.parametrize(
+    "credential", ["sesame ", " sesame", "sesame, sesame", "Sesame", "sesame\t", "sesame;"]
+)
+def test_other_spellings_of_a_credential(credential: str) -> None:
+    """None is a fresh count: what is not known counts by the address, as does its next spelling."""
+    site = Site("2/minute", key=header_key("X-Api-Key", known={"sesame"}.__contains__))
+    site.ask(HTTP_X_API_KEY="x")
+    assert site.statuses({"HTTP_X_API_KEY": credential + "!" * i} for i in range(2)) == [200, 429]
+
+
+def test_upper_and_lower_case_of_a_path_are_apart_as_they_are_for_applications() -> None:
+    """Where an application thinks otherwise the rule has to name both, or `*`."""
+    site = Site(rules=[LOGIN, Rule("all", "3/minute")])
+    assert (site.ask("/login"), site.ask("/Login"), site.ask("/login")) == (200, 200, 429)
+    assert site.statuses({"path": path} for path in ("/LOGIN", "/lOgin")) == [200, 429]
+
+
 def test_no_key_at_all() -> None:
     nothing = first_of(lambda asker: None, lambda asker: ())
     for key in (nothing, environ_key("nobody.set.this"), client_ip, everybody):
