@@ -41,7 +41,7 @@ def test_a_value_is_read_and_shown_so_that_it_is_read_again(name: str, text: str
         ("rate", "501/minute exact", "rate: '501/minute exact': the balancer keeps at most 500 stamps; 'sliding' keeps none"),
         ("rate", "10001 concurrent", "rate: '10001 concurrent': at most 10000 at once can be counted"),
         ("rate", "5 mb/minute", "rate: '5 mb/minute': the balancer counts requests, not bytes"),
-        ("rate", "5/s delay 2", "rate: '5/second delay 2': the balancer lets no request wait for its turn, so no delay"),
+        ("rate", "5/s delay 2", "rate: '5/second delay 2': the balancer does not space a burst; initial_delay is its own way"),
         ("rate", "5/second; unlimited", "'unlimited' stands alone"),
         ("rate", "1/s;2/s;3/s;4/s;5/s", "rate: 5 rates; at most 4 fit"),
         ("rate", "1/year burst 101", "its burst takes more than 100 years to come back"),

@@ -46,7 +46,9 @@ def _parse_rate(text: str) -> str:
         if rate.algorithm == "concurrent" and rate.amount > MOST_PLACES:
             raise SettingError(f"rate: '{rate}': at most {MOST_PLACES} at once can be counted")
         if rate.at_once:
-            raise SettingError(f"rate: '{rate}': the balancer lets no request wait for its turn, so no delay")
+            raise SettingError(
+                f"rate: '{rate}': the balancer does not space a burst; initial_delay is its own way"
+            )
         if rate.in_bytes:
             raise SettingError(f"rate: '{rate}': the balancer counts requests, not bytes")
         if rate.burst * rate.window_us > rate.amount * LONGEST_BURST_US:

@@ -11,9 +11,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from typing import Protocol
 
 from wsgistack.ratelimit.rows import COLUMNS, Usage
 from wsgistack.ratelimit.statistics import BOUNDS_US, OUTCOMES, TIMES, find_times, near_ratio
@@ -181,7 +182,13 @@ def _label(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
-FORMATS: dict[str, tuple[str, Callable[[Sequence[Usage], Sequence[Usage]], str]]] = {
+class Show(Protocol):
+    """What writes rows, and figures where there are some, as text."""
+
+    def __call__(self, rows: Sequence[Usage], figures: Sequence[Usage] = (), /) -> str: ...
+
+
+FORMATS: dict[str, tuple[str, Show]] = {
     "json": ("application/json", to_json),
     "csv": ("text/csv; charset=utf-8", to_csv),
     "prometheus": ("text/plain; version=0.0.4; charset=utf-8", to_prometheus),
