@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.conftest import examples
 from tests.wsgi_shapes import Application, Broken, Seen, Shape, serve, shapes
+from wsgistack.components.compression import Compression
+from wsgistack.components.conditional import Conditional
 from wsgistack.stack import wrap
-from wsgistack.steps import Fused, Instead, Passage, Steps, steps_of
+from wsgistack.steps import Frames, Fused, Instead, Passage, Steps
 
 
 class Noted:
@@ -114,13 +117,47 @@ def test_in_one_frame_or_in_three_a_client_and_the_steps_see_the_same(shape: Sha
     assert (str(seen.error), app.closed, together) == (str(bare.error), nested.closed, apart)
 
 
-def test_a_stack_begins_with_the_steps_that_are_directly_around_each_other() -> None:
+class Shaping(Noted):
+    """One that changes responses."""
+
+    is_shaping = True
+
+
+def frames_of(*layers: Any) -> list[list[str]]:
+    """Return the names of those that share a frame, of layers that are given from the inside out."""
+    frames = Frames(Application(Shape()))
+    for layer in layers:
+        layer.app = frames.outermost
+        frames.put_around(layer)
+    found = []
+    outermost: Any = frames.outermost
+    while not isinstance(outermost, Application):
+        steps: Any = outermost.steps if isinstance(outermost, Fused) else (outermost,)
+        found.append([step.name for step in steps])
+        outermost = steps[-1].app
+    return found
+
+
+def test_layers_that_are_put_around_each_other_share_a_frame() -> None:
     events: list[str] = []
-    inner = Noted("c", events)
-    middle = Noted("b", events, inner)
-    between = Noted("x", events, inner)
-    assert steps_of([Noted("a", events, middle), middle, inner])[1:] == [middle, inner]
-    assert len(steps_of([Noted("a", events, between), middle])) == 1  # somebody stands between them
+    assert frames_of(Noted("c", events), Noted("b", events), Noted("a", events)) == [["a", "b", "c"]]
+
+
+def test_what_is_no_step_has_a_frame_of_its_own() -> None:
+    events: list[str] = []
+    other = Noted("x", events)
+    other.is_step = False
+    assert frames_of(Noted("b", events), Noted("a", events), other, Noted("o", events)) == [
+        ["o"],
+        ["x"],
+        ["a", "b"],
+    ]
+
+
+def test_what_changes_responses_stands_inside_of_those_that_only_look() -> None:
+    events: list[str] = []
+    assert frames_of(Shaping("c", events), Shaping("b", events), Noted("a", events)) == [["a", "b", "c"]]
+    assert frames_of(Noted("c", events), Shaping("b", events), Noted("a", events)) == [["a", "b"], ["c"]]
 
 
 def test_what_waits_for_the_response_in_its_own_way_keeps_its_frame() -> None:
@@ -128,8 +165,62 @@ def test_what_waits_for_the_response_in_its_own_way_keeps_its_frame() -> None:
         start_response("200 OK", [])
         return [b""]
 
-    stack = wrap(app, request_id=True, metrics=True, rate_limit="5 concurrent", buckets=None)
-    assert [type(step).__name__ for step in steps_of([layer for _, layer in stack.layers])] == [
-        "RequestId",
-        "Metrics",
-    ]
+    stack = wrap(app, request_id=True, metrics=True, rate_limit="5 concurrent", compression=True)
+    assert stack.layer("rate_limit").is_step is False
+    assert stack.layer("metrics").app is stack.layer("rate_limit")
+    assert stack.layer("rate_limit").app is stack.layer("compression")
+
+
+class Settled(Noted):
+    """One that wants the whole response, and makes it a short one."""
+
+    is_shaping = True
+
+    def enter(self, environ: dict[str, Any], passage: Passage, /) -> Instead | None:
+        passage.settle = self.settle
+        passage.shape = lambda passage: passage.headers.append(("X-Head", passage.head))
+        return super().enter(environ, passage)
+
+    def settle(self, passage: Passage, rest: Any) -> Any:
+        self.events.append(f"held: {passage.is_held}")
+        passage.head = "203 Settled"
+        return [b"".join(rest)[:3]]
+
+
+@pytest.mark.parametrize("kind", ["list", "tuple", "generator", "late", "iterator", "restart"])
+def test_what_is_settled_is_what_the_head_and_the_blocks_say(kind: str) -> None:
+    events: list[str] = []
+    shape = Shape(kind=kind, blocks=(b"", b"hel", b"lo"))
+    seen = passed(Noted("a", events), Settled("b", events), shape=shape)
+    assert (seen.status, seen.body) == ("203 Settled", b"hel")
+    assert seen.headers[1:] == [("X-Head", "203 Settled"), ("X-Step", "b"), ("X-Step", "a")]
+    assert events[2:] == ["held: True", "b: 203, 3 bytes", "a: 203, 3 bytes"]
+
+
+def test_what_was_written_can_not_be_settled_any_more() -> None:
+    events: list[str] = []
+    seen = passed(Settled("a", events), shape=Shape(kind="write", blocks=(b"hel", b"lo")))
+    assert (seen.status, seen.body, events) == ("200 OK", b"hello", ["a enters", "a: 200, 5 bytes"])
+
+
+def test_an_application_that_fails_while_it_is_settled_is_closed_and_told() -> None:
+    events: list[str] = []
+    app = Application(Shape(kind="iterator", breaks_at=0))
+    seen = serve(Fused((Settled("a", events),), app))
+    assert (str(seen.error), seen.status, app.closed) == ("before block 0", "", 1)
+    assert events == ["a enters", "held: True", "a: 500, 0 bytes"]
+
+
+@given(shape=shapes(), leaves_after=st.integers(0, 3))
+@settings(max_examples=examples(40), deadline=None)
+def test_recoded_in_one_frame_or_in_three_a_client_sees_the_same(shape: Shape, leaves_after: int) -> None:
+    environ = {"HTTP_ACCEPT_ENCODING": "gzip"}
+    nested, app = Application(shape), Application(shape)
+    apart: list[str] = []
+    together: list[str] = []
+    inner = Compression(Conditional(nested), least_bytes=0, padding_bytes=0)
+    layers = (Compression(app, least_bytes=0, padding_bytes=0), Conditional(app))
+    bare = serve(Noted("a", apart, inner), dict(environ), leaves_after=leaves_after)
+    seen = serve(Fused((Noted("a", together), *layers), app), dict(environ), leaves_after=leaves_after)
+    assert (seen.status, seen.headers, seen.body) == (bare.status, bare.headers, bare.body)
+    assert (str(seen.error), app.closed, together) == (str(bare.error), nested.closed, apart)

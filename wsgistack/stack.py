@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 from wsgistack.components import COMPONENTS, Component
 from wsgistack.errors import ConfigurationError, UnknownName
 from wsgistack.settings import EMPTY_WORDS, FALSE_WORDS, TRUE_WORDS
-from wsgistack.steps import Fused, steps_of
+from wsgistack.steps import Frames
 from wsgistack.store.base import Store
 from wsgistack.store.url import make_store
 from wsgistack.wsgi import Environ, StartResponse, WSGIApplication, answer_early
@@ -54,13 +54,19 @@ EARLY = frozenset({"Granian"})
 class Stack:
     """A WSGI application: *app* inside of *layers*, (name, WSGI application) pairs, outermost first.
 
+    *outermost*: what answers, the layers around each other and around *app*.
     `layer(name)` gives a component, for its own interface (`purge`, `counts`, …).
     """
 
-    def __init__(self, app: WSGIApplication, layers: Iterable[tuple[str, WSGIApplication]]) -> None:
+    def __init__(
+        self,
+        app: WSGIApplication,
+        layers: Iterable[tuple[str, WSGIApplication]],
+        outermost: WSGIApplication,
+    ) -> None:
         self.app = app
         self.layers = tuple(layers)
-        self._outermost = _fuse(app, [layer for _, layer in self.layers])
+        self._outermost = outermost
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
@@ -81,15 +87,6 @@ class Stack:
 
     def _names(self) -> str:
         return ", ".join(name for name, _ in self.layers) or "nothing"
-
-
-def _fuse(app: WSGIApplication, layers: list[WSGIApplication]) -> WSGIApplication:
-    """Return *layers* around *app*, the steps that they begin with as one."""
-    steps = steps_of(layers)
-    inner: WSGIApplication = layers[len(steps)] if len(steps) < len(layers) else app
-    if len(steps) > 1 and getattr(steps[-1], "app", None) is inner:
-        return Fused(steps, inner)
-    return layers[0] if layers else app
 
 
 def wrap(
@@ -132,16 +129,18 @@ def wrap(
     errors += _find_disorder([component.name for component, _ in chosen])
     # From the inside out; where something is wrong the others are made all the same, to hear of it.
     layers: list[tuple[str, WSGIApplication]] = []
-    inner = application
+    frames = Frames(application)
     for component, settings in reversed(chosen):
         try:
-            inner = component.make(inner, **settings)
-            layers.append((component.name, inner))
+            layer = component.make(frames.outermost, **settings)
         except (ConfigurationError, TypeError) as error:
             errors.append(f"{component.name}: {error}")
+            continue
+        layers.append((component.name, layer))
+        frames.put_around(layer)
     if errors:
         _refuse(errors)
-    return Stack(application, reversed(layers))
+    return Stack(application, reversed(layers), frames.outermost)
 
 
 def _refuse(errors: list[str]) -> NoReturn:

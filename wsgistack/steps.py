@@ -1,57 +1,93 @@
-"""Components that look at a request before the application and at the response after it, without a frame each.
+"""Components around an application that share one frame: one start_response and one body for all of them.
 
-A component that only changes the environ, adds fields, or wants to know how it ended is a *step*:
+A component is a *step* if all that it does is one of these:
 
     enter(environ, passage) -> None, or what answers instead of everything further inside
     at_end                     called with the passage when the response is over; None where it does not care
 
-Alone it is a WSGI middleware by means of `Steps((self,))`; a stack runs all steps that follow upon each
-other by one Steps: one start_response and one body for all of them, instead of one each.  What a client
-sees is the same, in the same order.  PEP 3333
+and, asked for in `enter`, of which a frame has one each: `passage.settle`, which sees the whole response
+before its head is sent, and `passage.shape`, which changes its head and may recode its blocks.
+
+Alone a step is a WSGI middleware by means of `Steps((self,))`; a stack runs all steps that follow upon
+each other by one Steps.  What a client sees is the same, in the same order.  PEP 3333
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Protocol
+from itertools import chain
+from typing import Any, Protocol
 
 from wsgistack.wsgi import Environ, ExcInfo, Headers, StartResponse, WSGIApplication
 
-__all__ = ["Fused", "Instead", "Passage", "Step", "Steps", "steps_of"]
+__all__ = ["Frames", "Fused", "Instead", "Passage", "Recoding", "Step", "Steps"]
 
 Instead = Callable[[StartResponse], Iterable[bytes]]
 
 
-class Passage:
-    """One request on its way through steps, and the body of its response where one of them waits for the end.
+class Recoding(Protocol):
+    """What becomes of the blocks of one body."""
 
-    *status*: three digits, "500" of an application that raised before it answered.  *cache_status*: the
-    field of that name.  *sent*: bytes of the body.  *began_ns*: of the clock of Steps; *took_us*: known
-    at the end.  *request_id*: what the response is to carry, unless the application says another one.
+    def take(self, block: bytes, /) -> bytes:
+        """Return what is to be sent for a block, as much as can be."""
+        ...
+
+    def last(self) -> bytes:
+        """Return what is still to be sent when nothing more comes, b"" for nothing."""
+        ...
+
+
+class Passage:
+    """One request on its way through steps, and the body of its response where that is not the application's own.
+
+    *head*, *headers*: as the application said them, the list our own; *fields*: the same by lower-case
+    name, of several the last.  *status*: three digits, "500" of an application that raised before it
+    answered.  *cache_status*: the field of that name.  *sent*: bytes of the body.  *began_ns*: of the
+    clock of Steps; *took_us*: known at the end.  *request_id*: what the response is to carry, unless the
+    application says another one.
+
+    *settle(passage, rest)*: asked with the blocks to come, all or but the first few, before the head is
+    sent; returns what is sent for them, *rest* itself if that is unchanged.  *shape(passage)*: may change
+    head and headers and set *recoding* when the head is sent.
     """
 
     __slots__ = (
+        "_added",
         "_body",
+        "_cached",
         "_ends",
-        "_fields",
+        "_is_held",
+        "_is_open",
+        "_is_sent",
+        "_rest",
         "_start_response",
         "_write",
         "began_ns",
         "cache_status",
         "clock",
         "environ",
+        "fields",
+        "head",
+        "headers",
+        "recoding",
         "request_id",
         "sent",
+        "settle",
+        "shape",
         "started_at",
         "status",
         "took_us",
     )
 
-    _body: Iterable[bytes]
-    _write: Callable[[bytes], object]
+    head: str
+    headers: Headers
+    fields: dict[str, str]
     took_us: int
     started_at: float  # seconds since the epoch, where a step wants to know it
+    _body: Iterable[bytes]
+    _rest: Iterable[bytes]
+    _write: Callable[[bytes], object]
 
     def __init__(
         self, environ: Environ, start_response: StartResponse, ends: Ends, clock: Callable[[], int]
@@ -59,7 +95,13 @@ class Passage:
         self.environ = environ
         self._start_response = start_response
         self._ends = ends
-        self._fields: Headers | None = None
+        self._added: Headers | None = None
+        self._cached = ""
+        self._is_held = self._is_sent = False
+        self._is_open = True
+        self.settle: Callable[[Passage, Iterable[bytes]], Iterable[bytes]] | None = None
+        self.shape: Callable[[Passage], object] | None = None
+        self.recoding: Recoding | None = None
         self.request_id = ""
         self.status = "500"
         self.cache_status = ""
@@ -70,74 +112,127 @@ class Passage:
 
     def add(self, fields: Headers) -> None:
         """Let the response have *fields* too, before those of steps further outside."""
-        self._fields = fields if self._fields is None else fields + self._fields
+        self._added = fields if self._added is None else fields + self._added
+
+    def mark(self, field: tuple[str, str]) -> None:
+        """Let it have *field*, its Cache-Status, too."""
+        self._cached = field[1]
+        self.add([field])
 
     def start_response(
         self, status: str, headers: Headers, exc_info: ExcInfo | None = None, /
     ) -> Callable[[bytes], object]:
-        """Pass on what the application says with what was added, and remember it."""
-        self.status = status[:3]
-        request_id = self.request_id
-        for name, value in headers:
-            if len(name) == 12:
-                low = name.lower()
-                if low == "cache-status":
-                    self.cache_status = value
-                elif low == "x-request-id":
-                    request_id = ""
-        if self._fields is not None:
-            headers = [*headers, *self._fields]
-        if request_id:
-            headers = [*headers, ("X-Request-Id", request_id)]
-        if exc_info is None:  # some servers take no None
-            write = self._start_response(status, headers)
-        else:
-            write = self._start_response(status, headers, exc_info)
-        if not self._ends:
-            return write
-        self._write = write
-        return self._count
+        """Take what the application says, and pass it on with what was added unless somebody is to settle it."""
+        self.head = status
+        self.headers = headers = [*headers]
+        self.fields = {name.lower(): value for name, value in headers}
+        if self.settle is not None and not self._is_sent:
+            self._is_held = True
+            return self._write_block
+        self._send(exc_info)
+        return self._write if self.recoding is None and not self._ends else self._write_block
 
-    def _count(self, data: bytes) -> object:
+    def _send(self, exc_info: ExcInfo | None = None) -> None:
+        self._is_held, self._is_sent = False, True
+        if self.shape is not None:
+            self.recoding = None
+            self.shape(self)
+        status, headers, fields = self.head, self.headers, self.fields
+        self.status = status[:3]
+        self.cache_status = self._cached or fields.get("cache-status", "")
+        if self._added is not None:
+            headers += self._added
+        if self.request_id and "x-request-id" not in fields:
+            headers.append(("X-Request-Id", self.request_id))
+        if exc_info is None:  # some servers take no None
+            self._write = self._start_response(status, headers)
+        else:
+            self._write = self._start_response(status, headers, exc_info)
+
+    def _write_block(self, data: bytes) -> object:
+        if self._is_held:  # too late to settle anything
+            self._send()
+        if self.recoding is not None and data:
+            data = self.recoding.take(data)
         self.sent += len(data)
         return self._write(data)
 
+    @property
+    def is_held(self) -> bool:
+        """Whether the head can still be settled: nothing was written."""
+        return self._is_held
+
     def watch(self, body: Iterable[bytes]) -> Iterable[bytes]:
-        """Return what the server gets for *body*: the very same where nobody waits for the end."""
-        if not self._ends:
-            return body
-        self._body = body
-        return self
+        """Return what the server gets for *body*: the very same where nobody wants anything else."""
+        self._body = rest = body
+        if self._is_held:
+            try:
+                rest = self._settle(body)
+            except BaseException:
+                close_body(body)  # the server never gets it
+                raise
+        is_late = not self._is_sent and (self.settle is not None or self.shape is not None)
+        if self._ends or self.recoding is not None or rest is not body or is_late:
+            self._rest = rest
+            return self
+        return body
+
+    def _settle(self, rest: Iterable[bytes]) -> Iterable[bytes]:
+        assert self.settle is not None
+        rest = self.settle(self, rest)
+        if self._is_held:
+            self._send()
+        return rest
 
     def __iter__(self) -> Iterator[bytes]:
         """Go on by one step for each step of the body."""
-        for block in self._body:
+        rest = self._rest
+        if not self._is_sent:
+            rest = self._begin_late(iter(rest))
+        for block in rest:
+            recoding = self.recoding
+            if recoding is not None and block:
+                block = recoding.take(block)
             self.sent += len(block)
             yield block
+        if self.recoding is not None:
+            last = self.recoding.last()
+            if last:
+                self.sent += len(last)
+                yield last
+
+    def _begin_late(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
+        """Go on until the application has called start_response, and settle then."""
+        for block in blocks:
+            if self._is_held:
+                yield from self._settle(chain((block,), blocks))
+                return
+            yield block
+        if self._is_held:
+            yield from self._settle([])
 
     def close(self) -> None:
         """Close the body and tell the steps, the innermost first; a second call does nothing."""
-        ends, self._ends = self._ends, ()
-        if not ends:
+        if not self._is_open:
             return
+        self._is_open = False
         try:
-            close = getattr(self._body, "close", None)
-            if close is not None:
-                close()
+            close_body(self._body)
         finally:
-            self._tell(ends)
+            self._tell(self._ends)
 
     def failed(self, ends: Ends) -> None:
         """Tell those of *ends* that there will be no body."""
-        self._ends = ()
-        if ends:
-            self._tell(ends)
+        self._is_open = False
+        self._tell(ends)
 
     def leave(self, ends: Ends) -> None:
         """Let only *ends* be told: the steps further inside were not entered."""
         self._ends = ends
 
     def _tell(self, ends: Ends) -> None:
+        if not ends:
+            return
         self.took_us = (self.clock() - self.began_ns) // 1000
         told = iter(ends)
         try:
@@ -150,6 +245,13 @@ class Passage:
 
 
 Ends = tuple[Callable[[Passage], object], ...]
+
+
+def close_body(body: Iterable[bytes]) -> None:
+    """Close a body that has a close()."""
+    close = getattr(body, "close", None)
+    if close is not None:
+        close()
 
 
 class Step(Protocol):
@@ -203,19 +305,40 @@ class Fused:
     """A WSGI application: several steps around *app*."""
 
     def __init__(self, steps: Sequence[Step], app: WSGIApplication) -> None:
-        self._steps = Steps(steps)
+        self.steps = tuple(steps)
+        self._frame = Steps(steps)
         self._app = app
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
-        return self._steps.run(self._app, environ, start_response)
+        return self._frame.run(self._app, environ, start_response)
 
 
-def steps_of(layers: Sequence[object]) -> Sequence[Step]:
-    """Return the steps that *layers*, the outermost first, begin with, each directly around the next."""
-    steps: list[Step] = []
-    for layer in layers:
-        if not getattr(layer, "is_step", False) or (steps and getattr(steps[-1], "app", None) is not layer):
-            break
-        steps.append(layer)  # type: ignore[arg-type]  # is_step says so
-    return steps
+class Frames:
+    """Layers that are put around *app*, one after the other: steps that follow upon each other share a frame."""
+
+    def __init__(self, app: WSGIApplication) -> None:
+        self._inner = app
+        self._steps: list[Any] = []  # around it, the outermost first
+
+    @property
+    def outermost(self) -> WSGIApplication:
+        """What all of them are together."""
+        if len(self._steps) > 1:
+            return Fused(self._steps, self._inner)
+        return self._steps[0] if self._steps else self._inner
+
+    def put_around(self, layer: Any) -> None:
+        """Take *layer*, which was made around `outermost`.  It is a step where its `is_step` says so.
+
+        One that changes responses (`is_shaping`) shares no frame with others inside of it that look at them.
+        """
+        is_step = getattr(layer, "is_step", False)
+        if not is_step or (_is_shaping(layer) and not all(map(_is_shaping, self._steps))):
+            self._inner, self._steps = (self.outermost, [layer]) if is_step else (layer, [])
+        else:
+            self._steps.insert(0, layer)
+
+
+def _is_shaping(layer: object) -> bool:
+    return getattr(layer, "is_shaping", False)

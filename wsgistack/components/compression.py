@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from functools import lru_cache
 
 from werkzeug.datastructures import Accept
@@ -18,7 +18,8 @@ from werkzeug.http import parse_accept_header
 
 from wsgistack.errors import SettingError
 from wsgistack.settings import INT, SIZE, WORDS, Setting, Table
-from wsgistack.wsgi import Environ, ExcInfo, Headers, StartResponse, WSGIApplication, pass_head
+from wsgistack.steps import Passage, Steps
+from wsgistack.wsgi import Environ, Headers, StartResponse, WSGIApplication
 
 __all__ = ["HELP", "MAIN", "NAME", "PLACE", "SETTINGS", "Compression", "make"]
 
@@ -35,6 +36,8 @@ TYPES = (
     "image/svg+xml",
 )
 MOST_PADDING = 1024
+UNCHANGED = frozenset(("204", "205", "206", "304"))
+VARY = ("Vary", "Accept-Encoding")
 
 NAME = "compression"
 PLACE = 60
@@ -66,6 +69,9 @@ class Compression:
     in, a block out.  Safe for threads and greenlets.
     """
 
+    is_step = is_shaping = True
+    at_end = None
+
     def __init__(
         self,
         app: WSGIApplication,
@@ -86,52 +92,69 @@ class Compression:
         words = {word.lower() for word in types}
         self._kinds = tuple(word[:-1] for word in words if word.endswith("/*"))
         self._types = frozenset(words)
+        self._steps = Steps((self,))
         self._is_text = lru_cache(maxsize=256)(self._is_of_types)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, compressed where that may and should be."""
-        return _Passage(self, environ, start_response).body(self.app)
+        return self._steps.run(self.app, environ, start_response)
 
-    def wants(self, status: str, headers: Headers) -> bool:
-        """Tell whether a response of that head is of a kind that is compressed at all."""
-        if status[:3] in ("204", "205", "206", "304") or status[:1] in "13":
+    def enter(self, environ: Environ, passage: Passage, /) -> None:
+        """Ask for the head."""
+        passage.shape = self._shape
+
+    def _shape(self, passage: Passage) -> None:
+        """Decide, now that the head is known."""
+        fields, headers = passage.fields, passage.headers
+        if not self._is_text(fields.get("content-type", "")) or not self._wants(
+            passage.head, fields, headers
+        ):
+            return
+        if "vary" not in fields or not _varies(headers):
+            headers.append(VARY)
+        get = passage.environ.get
+        if get("REQUEST_METHOD") != "HEAD" and _takes_gzip(get("HTTP_ACCEPT_ENCODING", "")):
+            passage.headers = _as_gzip(headers)
+            passage.recoding = _Gzip(self._level, self._padding)
+
+    def _wants(self, status: str, fields: dict[str, str], headers: Headers) -> bool:
+        """Tell whether a response of that head, of one of the types, is compressed at all."""
+        if status[:3] in UNCHANGED or status[:1] in "13":
             return False
-        content_type = ""
-        for name, value in headers:
-            low = name.lower()
-            if low == "content-type":
-                content_type = value
-            elif low == "content-length":
-                if value.isdigit() and int(value) < self._least_bytes:
-                    return False
-            elif low in ("content-encoding", "content-range") or (
-                low == "cache-control" and "no-transform" in value.lower()
-            ):
-                return False
-        return self._is_text(content_type)
-
-    def start(self) -> tuple[bytes, Callable[[bytes], bytes], Callable[[], bytes]]:
-        """Return the first bytes, what compresses a block, and what ends it."""
-        name = os.urandom(self._padding).hex()[: int.from_bytes(os.urandom(2), "big") % (self._padding + 1)]
-        deflate = zlib.compressobj(self._level, zlib.DEFLATED, -zlib.MAX_WBITS)
-        crc = size = 0
-
-        def block(data: bytes) -> bytes:
-            nonlocal crc, size
-            crc, size = zlib.crc32(data, crc), size + len(data)
-            return deflate.compress(data) + deflate.flush(zlib.Z_SYNC_FLUSH)
-
-        def end() -> bytes:
-            return deflate.flush() + struct.pack("<II", crc, size & 0xFFFFFFFF)
-
-        # RFC 1952 §2.3: FLG.FNAME; no time; the system is unknown.
-        return b"\x1f\x8b\x08\x08\0\0\0\0\0\xff" + name.encode() + b"\0", block, end
+        if "content-encoding" in fields or "content-range" in fields:
+            return False
+        length = fields.get("content-length", "")
+        if length.isdigit() and int(length) < self._least_bytes:
+            return False
+        return "cache-control" not in fields or "no-transform" not in _combined(headers, "cache-control")
 
     def _is_of_types(self, content_type: str) -> bool:
         media = content_type.partition(";")[0].strip().lower()
         if media == "text/event-stream":
             return False
         return media in self._types or media.startswith(self._kinds or "\0")
+
+
+class _Gzip:
+    """One body that is compressed block by block.  RFC 1952"""
+
+    def __init__(self, level: int, padding: int) -> None:
+        name = os.urandom(padding).hex()[: int.from_bytes(os.urandom(2), "big") % (padding + 1)]
+        # §2.3: FLG.FNAME; no time; the system is unknown.
+        self._first = b"\x1f\x8b\x08\x08\0\0\0\0\0\xff" + name.encode() + b"\0"
+        self._deflate = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
+        self._crc = self._size = 0
+
+    def take(self, data: bytes) -> bytes:
+        """Return what is to be sent for a block."""
+        first, self._first = self._first, b""
+        self._crc, self._size = zlib.crc32(data, self._crc), self._size + len(data)
+        return first + self._deflate.compress(data) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
+
+    def last(self) -> bytes:
+        """Return what ends the body."""
+        first, self._first = self._first, b""
+        return first + self._deflate.flush() + struct.pack("<II", self._crc, self._size & 0xFFFFFFFF)
 
 
 @lru_cache(maxsize=512)
@@ -143,90 +166,6 @@ def _takes_gzip(accept_encoding: str) -> bool:
 
 def _quality_of_identity(accepted: Accept) -> float:
     return next((float(quality) for value, quality in accepted if value.lower() == "identity"), 0.0)
-
-
-class _Passage:
-    """One response on its way through."""
-
-    def __init__(self, owner: Compression, environ: Environ, start_response: StartResponse) -> None:
-        self._owner = owner
-        self._environ = environ
-        self._start_response = start_response
-        self._started = self._compresses = False
-        self._first = b""
-
-    def body(self, app: WSGIApplication) -> Iterable[bytes]:
-        """Return the response's body; a file_wrapper or list that is not touched is the application's own."""
-        body = app(self._environ, self.start_response)
-        if self._compresses or not self._started:
-            return _Compressed(self, body)
-        return body
-
-    def start_response(
-        self, status: str, headers: Headers, exc_info: ExcInfo | None = None, /
-    ) -> Callable[[bytes], object]:
-        """Decide, now that the head is known."""
-        self._started = True
-        if self._owner.wants(status, headers):
-            headers = _with_vary(headers)
-            self._compresses = self._environ["REQUEST_METHOD"] != "HEAD" and _takes_gzip(
-                self._environ.get("HTTP_ACCEPT_ENCODING", "")
-            )
-            if self._compresses:
-                headers = _as_gzip(headers)
-                self._first, self.block, self.end = self._owner.start()
-        write = pass_head(self._start_response, status, headers, exc_info)
-        return self._compressing(write) if self._compresses else write
-
-    def _compressing(self, write: Callable[[bytes], object]) -> Callable[[bytes], object]:
-        return lambda data: write(self.take(data))
-
-    def take(self, data: bytes) -> bytes:
-        """Return what is to be sent for a block of the application's."""
-        if not self._compresses or not data:
-            return data
-        first, self._first = self._first, b""
-        return first + self.block(data)
-
-    def last(self) -> bytes:
-        """Return what ends the body, b"" for one that is not compressed."""
-        if not self._compresses:
-            return b""
-        first, self._first = self._first, b""
-        self._compresses, end = False, self.end()
-        return first + end
-
-
-class _Compressed:
-    """A body that is compressed block by block and closes the application's exactly once."""
-
-    __slots__ = ("_body", "_iterator", "_passage")
-
-    def __init__(self, passage: _Passage, body: Iterable[bytes]) -> None:
-        self._passage = passage
-        self._body = body
-        self._iterator: Iterator[bytes] | None = None
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        if self._iterator is None:
-            self._iterator = iter(self._body)
-        try:
-            data = next(self._iterator)
-        except StopIteration:
-            last = self._passage.last()
-            if not last:
-                raise
-            return last
-        return self._passage.take(data)
-
-    def close(self) -> None:
-        """Close the application's body."""
-        close = getattr(self._body, "close", None)
-        if close is not None:
-            close()
 
 
 def _as_gzip(headers: Headers) -> Headers:
@@ -241,11 +180,13 @@ def _as_gzip(headers: Headers) -> Headers:
     return [*kept, ("Content-Encoding", "gzip")]
 
 
-def _with_vary(headers: Headers) -> Headers:
-    told = [
-        word.strip().lower() for name, value in headers if name.lower() == "vary" for word in value.split(",")
-    ]
-    return headers if "accept-encoding" in told or "*" in told else [*headers, ("Vary", "Accept-Encoding")]
+def _varies(headers: Headers) -> bool:
+    told = [word.strip() for word in _combined(headers, "vary").split(",")]
+    return "accept-encoding" in told or "*" in told
+
+
+def _combined(headers: Headers, name: str) -> str:
+    return ",".join([value for key, value in headers if key.lower() == name]).lower()
 
 
 make = Compression
