@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from types import TracebackType
 from typing import Any, Protocol
+from urllib.parse import unquote_to_bytes
+
+from wsgistack.errors import ArgumentError
 
 __all__ = [
     "Environ",
@@ -19,6 +22,7 @@ __all__ = [
     "WSGIApplication",
     "Watched",
     "answer_early",
+    "environ_of",
     "pass_head",
 ]
 
@@ -94,6 +98,25 @@ class EnvironRequest:
 def _variable_of(field: str) -> str:
     name = field.upper().replace("-", "_")
     return name if name in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + name
+
+
+def environ_of(url: str, mount: str = "") -> Environ:
+    """Return the least that says what an absolute URL asks for, *mount*: of an application mounted there."""
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    path, _, query = (slash + path or "/").partition("?")
+    seen = unquote_to_bytes(path.encode("latin-1", "replace")).decode("latin-1")
+    if mount and seen != mount and not seen.startswith(f"{mount}/"):
+        raise ArgumentError(f"{url} is not below the mount point {mount!r}")
+    environ = {
+        "REQUEST_METHOD": "GET",
+        "wsgi.url_scheme": scheme.lower(),
+        "HTTP_HOST": host,
+        "SCRIPT_NAME": mount,
+        "PATH_INFO": seen[len(mount) :],
+        "QUERY_STRING": query,
+    }
+    return environ if mount else environ | {"RAW_URI": path}
 
 
 def pass_head(

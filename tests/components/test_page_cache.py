@@ -7,7 +7,11 @@ import pytest
 from webob import Request
 
 from wsgistack import wrap
+from wsgistack.cache.middleware import PageCache
+from wsgistack.cache.voice import Voice
+from wsgistack.components.conditional import Conditional
 from wsgistack.errors import ConfigurationError
+from wsgistack.steps import Frames, Fused, Passage
 
 
 def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -41,3 +45,39 @@ def test_it_stands_inside_of_what_must_not_be_stored() -> None:
 def test_what_is_wrong_is_told(settings: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ConfigurationError, match=complaint):
         wrap(app, page_cache=settings)
+
+
+def test_in_a_frame_with_others_it_answers_what_is_anybody_s_and_lets_pass_what_is_somebody_s() -> None:
+    seen: list[Any] = []
+
+    def page(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        seen.append(environ.get("wsgistack.cache"))
+        start_response("200 OK", [("Cache-Control", "max-age=60"), ("Cache-Status", "inner; hit")])
+        return [b"hello"]
+
+    told: list[str] = []
+
+    class Noted:
+        is_step = True
+
+        def enter(self, environ: dict[str, Any], passage: Passage, /) -> None:
+            passage.add([("X-Noted", "yes")])
+
+        def at_end(self, passage: Passage, /) -> None:
+            told.append(passage.cache_status)
+
+    frames = Frames(page)
+    for layer in (Conditional(page), PageCache(Fused((Conditional(page),), page)), Noted()):
+        frames.put_around(layer)
+    for cookie, last, runs in (
+        ("sessionid=1", "wsgistack; fwd=bypass; detail=cookie:sessionid", 1),
+        ("_ga=1", "wsgistack; fwd=uri-miss; ttl=", 2),
+        ("_ga=1", "wsgistack; hit; ttl=", 2),
+        ("sessionid=1", "wsgistack; fwd=bypass; detail=cookie:sessionid", 3),
+    ):
+        response = Request.blank("/", headers={"Cookie": cookie}).get_response(frames.outermost)
+        assert response.headers.getall("Cache-Status")[-1].startswith(last)
+        assert (response.headers["X-Noted"], "ETag" in response.headers) == ("yes", True)
+        assert response.body == b"hello"  # and closed
+        assert told.pop().startswith(last)
+        assert (len(seen), all(isinstance(one, Voice) for one in seen)) == (runs, True)

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 from wsgistack.cache.answers import Pass, Serve
 from wsgistack.cache.audit import Audit
@@ -44,8 +43,9 @@ from wsgistack.cache.vary import Selecting
 from wsgistack.cache.verification import Verification
 from wsgistack.cache.visit import Visit, Works
 from wsgistack.cache.voice import ENVIRON_KEY, Voice
-from wsgistack.errors import ArgumentError, StoreError
+from wsgistack.errors import StoreError
 from wsgistack.http.request import RequestView
+from wsgistack.steps import Instead, Passage
 from wsgistack.store.base import Store
 from wsgistack.store.guarded import Guarded
 from wsgistack.store.memory import LEAST_BYTES, MemoryStore
@@ -57,6 +57,7 @@ from wsgistack.wsgi import (
     Headers,
     StartResponse,
     WSGIApplication,
+    environ_of,
 )
 
 __all__ = ["PageCache"]
@@ -194,6 +195,17 @@ class PageCache:
         if type(verdict) is Personal:
             return self._pass(environ, start_response, verdict.why)
         return self.answer(environ, start_response, verdict)
+
+    is_step = True
+    at_end = None
+
+    def enter(self, environ: Environ, passage: Passage, /) -> Instead | None:
+        """Let a request pass that is somebody's own; answer any other one instead of what is further inside."""
+        verdict = self.verdict(environ)
+        if type(verdict) is Personal:
+            passage.mark(self.pass_by(environ, verdict.why))
+            return None
+        return lambda start_response: self.answer(environ, start_response, verdict)
 
     def answer(
         self, environ: Environ, start_response: StartResponse, verdict: Place | Asked | None
@@ -367,25 +379,6 @@ class PageCache:
 
     def _find_target(self, url: str) -> Target | str:
         return find_target(EnvironRequest(environ_of(url)), ignored=self._ignored)
-
-
-def environ_of(url: str, mount: str = "") -> Environ:
-    """Return the least that says what an absolute URL asks for, *mount*: of an application mounted there."""
-    scheme, _, rest = url.partition("://")
-    host, slash, path = rest.partition("/")
-    path, _, query = (slash + path or "/").partition("?")
-    seen = unquote_to_bytes(path.encode("latin-1", "replace")).decode("latin-1")
-    if mount and seen != mount and not seen.startswith(f"{mount}/"):
-        raise ArgumentError(f"{url} is not below the mount point {mount!r}")
-    environ = {
-        "REQUEST_METHOD": "GET",
-        "wsgi.url_scheme": scheme.lower(),
-        "HTTP_HOST": host,
-        "SCRIPT_NAME": mount,
-        "PATH_INFO": seen[len(mount) :],
-        "QUERY_STRING": query,
-    }
-    return environ if mount else environ | {"RAW_URI": path}
 
 
 def _make_store(store: Store | str | None, max_bytes: int) -> Store:
