@@ -227,6 +227,16 @@ def test_an_edge_that_knows_that_a_request_tells_nothing_gets_the_same_answer() 
     assert BETA.decide(asked(), tells_nothing=True) == decide(None, BETA)
 
 
+@pytest.mark.parametrize("cookie", [None, "beta=on; _ga=1", "beta=off", "sessionid=1"])
+@pytest.mark.parametrize("scheme", [None, "https", "gopher"])
+def test_an_edge_that_knows_that_a_request_tells_its_kind_alone_gets_the_same_answer(
+    cookie: str | None, scheme: str | None
+) -> None:
+    said = {"HTTP_COOKIE": cookie, "HTTP_X_FORWARDED_PROTO": scheme}
+    environ = {name: value for name, value in said.items() if value is not None}
+    assert BETA.decide(asked(**environ), tells_kind=True) == BETA.decide(asked(**environ))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

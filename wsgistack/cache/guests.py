@@ -15,7 +15,6 @@ __all__ = ["EVERYBODY", "Guest", "Guests"]
 MOST_KINDS = 64
 # What pages that are nobody's guests' are kept for: no guest is of this kind, whatever the rules are.
 EVERYBODY: Selecting = (("profile:rfc9111", None),)
-COOKIES = frozenset(("HTTP_COOKIE",))
 
 
 class Guest(EnvironRequest):
@@ -47,6 +46,7 @@ class Guests:
         self._filling = Filling(visitors)
         self.judge = visitors.judge_cookies
         self.owners = {variable_of(name): owner for name, owner in visitors.owners.items()}
+        self._of_kind = frozenset(map(variable_of, visitors.kind_fields))
         self.anonymous = visitors.nobody
         self.nobody: Selecting = self.anonymous.dimensions
 
@@ -67,7 +67,8 @@ class Guests:
     def admit(self, request: EnvironRequest) -> Guest | Personal:
         """Return the request of a guest, or why it is somebody's own."""
         tells = self._filling.telling.intersection(request.environ)
-        found = self._visitors.decide(request, tells_nothing=not tells, tells_cookies=tells == COOKIES)
+        is_of_kind = tells <= self._of_kind  # as behind every proxy, which tells the scheme
+        found = self._visitors.decide(request, tells_nothing=not tells, tells_kind=is_of_kind)
         if isinstance(found, Personal):
             return found
         return Guest(request.environ, self._visitors, found)

@@ -247,6 +247,7 @@ class Visitors:
         self._is_personal = is_personal
         self._nobody = tuple([("cookie:" + name, None) for name in self._key_cookies])
         self._unkeyed = tuple([(name, None) for name in self._keyed_fields])
+        self.kind_fields = (*self._keyed_fields, "cookie")  # see decide
         self.nobody = Anonymous((*self._unkeyed, *self._nobody), None)
         self._kinds: dict[str, str | Personal] = {}  # of cookies, by name
 
@@ -267,20 +268,15 @@ class Visitors:
             yield tuple([(name, value) for (name, _), value in zip(keyed, chosen, strict=True)])
 
     def decide(
-        self, request: RequestView, *, tells_nothing: bool = False, tells_cookies: bool = False
+        self, request: RequestView, *, tells_nothing: bool = False, tells_kind: bool = False
     ) -> Anonymous | Personal:
         """Return whether *request* is anybody's.
 
-        *tells_nothing*: the edge knows that it has none of what `telling` lists; *tells_cookies*: that
-        it has cookies, and nothing else of that.
+        *tells_nothing*: the edge knows that it has none of what `telling` lists; *tells_kind*: none but `kind_fields`.
         """
-        found: Anonymous | Personal
-        if tells_nothing:
-            found = self.nobody
-        elif tells_cookies:
-            found = self.judge_cookies(request.field("cookie") or "")
-        else:
-            found = self._look(request)
+        found: Anonymous | Personal = self.nobody
+        if not tells_nothing:
+            found = self._find_kind(request) if tells_kind else self._look(request)
         if self._is_personal is not None and isinstance(found, Anonymous):
             return self._ask(request) or found
         return found
@@ -315,12 +311,15 @@ class Visitors:
             return value if value in values else None
         return None if name in self._withheld else value
 
-    def _look(self, request: RequestView) -> Anonymous | Personal:
+    def _find_kind(self, request: RequestView) -> Anonymous | Personal:
         dimensions = [
             (name, value if (value := request.field(name)) in values else None)
             for name, values in self._keyed_fields.items()
         ]
-        found = self._judge(request.field("cookie") or "", dimensions)
+        return self._judge(request.field("cookie") or "", dimensions)
+
+    def _look(self, request: RequestView) -> Anonymous | Personal:
+        found = self._find_kind(request)
         if isinstance(found, Personal):
             return found
         for name, owner in self.owners.items():
