@@ -25,6 +25,13 @@ cdef int find_keys(const TableView* t, const Client* c, const GateLimit* limit, 
 # Make the normal path of the request if `path` is empty; 0 without memory for it.
 cdef int know_path(const Head* h, const char* p, Buf* path) noexcept nogil
 # Is the limit about the request? `path` is empty before the first limit that asks, and released by the caller.
-cdef int is_about(const GateLimit* limit, const Head* h, const char* p, const Asker* who, Buf* path) noexcept nogil
+cdef int is_within(const GateLimit* limit, const Head* h, const char* p, const Asker* who, Buf* path) noexcept nogil
+
+
+cdef inline int is_about(const GateLimit* limit, const Head* h, const char* p, const Asker* who, Buf* path) noexcept nogil:
+    # Most limits are about everything: no call to find that out.
+    return not (limit.methods or limit.n_paths or limit.n_exempt) or is_within(limit, h, p, who, path)
+
+
 # The gates.Level of a request under a limit that sheds.
 cdef int find_level(const GateLimit* limit, const Head* h, const char* p, const Asker* who, Buf* path) noexcept nogil

@@ -312,7 +312,7 @@ cdef int is_on_path(const GateLimit* limit, const Head* h, const char* p, Buf* p
     return 0
 
 
-cdef int is_about(const GateLimit* limit, const Head* h, const char* p, const Asker* who, Buf* path) noexcept nogil:
+cdef int is_within(const GateLimit* limit, const Head* h, const char* p, const Asker* who, Buf* path) noexcept nogil:
     # HEAD is GET without a body (RFC 9110 9.3.2): it must not be a way around.
     cdef int method = M_GET if h.method_id == M_HEAD and limit.methods >> M_GET & 1 else h.method_id
     if limit.methods and not limit.methods >> method & 1:

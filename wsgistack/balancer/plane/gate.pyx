@@ -252,19 +252,24 @@ cdef void count(Core* core, Exchange* ex, const Claims* all, int watched) noexce
 
 # -- one request ---------------------------------------------------------------------------
 
+cdef inline void claim_one(const GateLimit* limit, uint32_t rate, const AskerKey* key, int level, Claims* all) noexcept nogil:
+    cdef Claim* claim = &all.claims[all.n]
+    claim.limit = limit
+    claim.rate = &limit.rates[rate]
+    claim.key = key
+    claim.level = <uint8_t>level
+    all.n += 1
+
+
 cdef void claim_all(const TableView* t, const GateLimit* limit, const AskerKey* keys, int n_keys, int level, Claims* all) noexcept nogil:
     cdef uint32_t i
     cdef int k
     cdef uint32_t first = 0 if limit.bans or t.head.banned else 1
     for k in range(n_keys):
-        for i in range(first, limit.n_rates):
-            if i and i < <uint32_t>(1 + level):
-                continue         # of levels below: what it holds is none of their places
-            all.claims[all.n].level = <uint8_t>level
-            all.claims[all.n].limit = limit
-            all.claims[all.n].rate = &limit.rates[i]
-            all.claims[all.n].key = &keys[k]
-            all.n += 1
+        if first == 0:
+            claim_one(limit, 0, &keys[k], level, all)
+        for i in range(1 + <uint32_t>level, limit.n_rates):      # what it holds is none of the places of levels below
+            claim_one(limit, i, &keys[k], level, all)
 
 
 cdef int judge_lists(const Gate* gate, const Asker* who) noexcept nogil:
@@ -353,7 +358,8 @@ cdef double gate_time(Core* core, Service* service, bytes head, int keys, int co
         refused += gate_answers(c, &core.head, head)
         buf_release(&ex.told)
         gate_release(ex)
-        meter_end(core, ex)
+        if ex.n_metered:
+            meter_end(core, ex)
     core_refresh(core)
     began_us = core.now_us - began_us
     exchange_free(ex)
