@@ -1,5 +1,6 @@
 """The run under the sanitizers: what is copied and with which variables; the build itself is `make sanitize`."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -24,9 +25,21 @@ def test_sources_are_copied_and_what_was_built_in_the_copy_stays(tmp_path: Path)
 
     assert (target / "wsgistack" / "a.pyx").read_text() == "a"
     assert (target / "wsgistack" / "a.so").read_text() == "built there"
-    assert (target / "wsgistack" / "a.pyx").stat().st_mtime == (
-        source / "wsgistack" / "a.pyx"
-    ).stat().st_mtime
+
+
+def test_a_source_that_changed_back_to_an_older_one_is_newer_than_what_was_built(tmp_path: Path) -> None:
+    source, target = make_repository(tmp_path / "source"), tmp_path / "target"
+    copy_tree(source, target)
+    copied = target / "wsgistack" / "a.pyx"
+    os.utime(copied, (1000, 1000))
+    copy_tree(source, target)
+    assert copied.stat().st_mtime == 1000
+
+    (source / "wsgistack" / "a.pyx").write_text("b")
+    os.utime(source / "wsgistack" / "a.pyx", (500, 500))
+    copy_tree(source, target)
+
+    assert copied.stat().st_mtime > 1000
 
 
 def test_a_source_that_is_gone_goes_from_the_copy_too(tmp_path: Path) -> None:
