@@ -5,17 +5,22 @@ import re
 import pytest
 
 from wsgistack.balancer.plane.throttle import ThrottleKernel
-from wsgistack.balancer.throttle import to_posix
+from wsgistack.balancer.throttle import next_delay_s, to_posix
 
 SECOND = 1_000_000
 BANNED = -1
 
 
-def ask(*times_s: float, **rules: int) -> list[float]:
-    """Return by how many seconds requests at these times are delayed, -1 for a ban; rules in seconds."""
+def make_wire(rules: dict[str, int]) -> dict[str, int]:
+    """Return rules in seconds as workers are told them."""
     given = {"threshold": 60, "initial": 3, "longest": 300, "ban": 60} | rules
     after = given.pop("ban_after", 0)
-    kernel = ThrottleKernel({f"{name}_us": s * SECOND for name, s in given.items()} | {"ban_after": after})
+    return {f"{name}_us": s * SECOND for name, s in given.items()} | {"ban_after": after}
+
+
+def ask(*times_s: float, **rules: int) -> list[float]:
+    """Return by how many seconds requests at these times are delayed, -1 for a ban; rules in seconds."""
+    kernel = ThrottleKernel(make_wire(rules))
     waits = [kernel.ask(int(1000 * SECOND + at * SECOND)) for at in times_s]
     return [wait / SECOND if wait != BANNED else BANNED for wait in waits]
 
@@ -76,3 +81,21 @@ def test_a_pattern_has_a_form_that_workers_search_by(pattern: str, posix: str) -
 def test_what_has_no_such_form_is_refused(pattern: str) -> None:
     with pytest.raises(ValueError, match=r"Perl's alone|every library"):
         to_posix(pattern)
+
+
+@pytest.mark.parametrize(
+    ("times", "rules"),
+    [
+        ((0, 1, 2, 8, 80, 81), {}),
+        ((0, 1, 2, 3, 4), {"longest": 10}),
+        ((0, 1, 2, 3, 30, 62, 63), {"ban_after": 2}),
+        ((0, 0), {"initial": 0}),
+    ],
+)
+def test_explain_foretells_what_workers_do(times: tuple[float, ...], rules: dict[str, int]) -> None:
+    wire = make_wire(rules)
+    kernel = ThrottleKernel(wire)
+    for at in times:
+        now = int((1000 + at) * SECOND)
+        foretold = next_delay_s(wire, kernel.words, now)
+        assert kernel.ask(now) / (SECOND if foretold != BANNED else 1) == foretold

@@ -101,16 +101,20 @@ def explain(
     now: float,
     foreseen: Sequence[Foreseen] = (),
     listed: Listed = NOT_LISTED,
+    throttled: tuple[str, bool] = ("", False),
     learned: Learned = lambda service, cookie, ttl_s: 0,
 ) -> list[str]:
     """Return the lines; *rows* by slot of the scoreboard, *now* in epoch seconds, *learned* as in Stats.
 
     *listed*: what the lists of the service say of its client; *foreseen*: what the limits that are about
-    it would say, in their order.
+    it would say, in their order; *throttled*: a line on Throttle, and whether that refuses it.
     """
     lines = [f"request {question.method} {question.target}", _tell_service(service), *_tell_list(listed)]
     if listed.denied and not service.settings["log_only"]:
         return [*lines, "answer 403: the client is on the deny_file"]
+    lines += filter(None, [throttled[0]])
+    if throttled[1] and not service.settings["log_only"]:
+        return [*lines, "answer 403: Throttle shuts it out"]
     lines += map(_tell_limit, foreseen)
     refusing = next((one for one in foreseen if one.refused and not _is_dry(one, service)), None)
     if refusing is not None and refusing.refused is not None:

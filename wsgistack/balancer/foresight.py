@@ -6,6 +6,7 @@ The engine of the WSGI edge decides, on the states that the workers share.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -13,10 +14,12 @@ from urllib.parse import unquote
 
 from wsgistack.balancer.address_list import AddressList
 from wsgistack.balancer.limit import Limit, Step
+from wsgistack.balancer.limit_settings import LIMIT_SETTINGS
 from wsgistack.balancer.limit_states import read_state
 from wsgistack.balancer.model import Service
 from wsgistack.balancer.outside import Ledger
 from wsgistack.balancer.shedding import fits
+from wsgistack.balancer.throttle import BANNED, next_delay_s, throttle_as_wire
 from wsgistack.http.forwarded import Address, find_client
 from wsgistack.http.paths import normal_path
 from wsgistack.ratelimit.algorithms import NEVER
@@ -32,6 +35,7 @@ __all__ = [
     "find_keys",
     "find_state",
     "foresee",
+    "foretell_throttle",
     "is_about",
     "judge_lists",
     "key_of_address",
@@ -180,6 +184,25 @@ def foresee(limit: Limit, keys: Sequence[bytes], ledger: Ledger, level: str = ""
             if wait:
                 return Foreseen(limit, step, wait, look(limit, keys, ledger, level), level)
     return Foreseen(limit, None, 0, look(limit, keys, ledger, level), level)
+
+
+def foretell_throttle(
+    service: Service, method: str, target: str, address: Address | None, ledger: Ledger
+) -> tuple[str, bool]:
+    """Return a line on what Throttle would do with a request, "" for nothing, and whether it refuses it."""
+    rules = throttle_as_wire(service.name, service.settings)
+    path = normal_path(unquote(target.partition("?")[0], "latin-1"))
+    patterns = (("path_regex", path), ("method_regex", method))
+    if rules is None or not all(re.search(str(service.settings[name]), text) for name, text in patterns):
+        return "", False
+    key = key_of_address(Limit("throttle", 0, LIMIT_SETTINGS.defaults()), address)
+    state, now = ledger.get(key, rules["limit"]["rates"][0]["id"]), ledger.now()
+    delay_s = next_delay_s(rules, state, now)
+    if delay_s == BANNED and state[2] == BANNED:
+        return f"throttle: banned, ends {show_wait(state[0] - now)}", True
+    if delay_s == BANNED:
+        return "throttle: this request too many, it bans the client", True
+    return f"throttle: {f'held for {delay_s:g} s' if delay_s else 'passes at once'}", False
 
 
 def show_key(limit: Limit, key: bytes) -> str:

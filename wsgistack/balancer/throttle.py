@@ -15,7 +15,15 @@ from wsgistack.balancer.limit_settings import LIMIT_SETTINGS
 from wsgistack.errors import SettingError
 from wsgistack.settings import Value
 
-__all__ = ["EVENTS", "parse_events", "parse_pattern", "throttle_as_wire", "to_posix"]
+__all__ = [
+    "BANNED",
+    "EVENTS",
+    "next_delay_s",
+    "parse_events",
+    "parse_pattern",
+    "throttle_as_wire",
+    "to_posix",
+]
 
 EVENTS = (
     "ban",
@@ -29,6 +37,8 @@ EVENTS = (
 EMPTY_WORDS = ("none", '""', "''")
 CLASSES = {"d": "0-9", "w": "[:alnum:]_", "s": "[:space:]"}
 LONGEST_PATTERN = 255
+BANNED = -1  # plane/throttle.pyx
+MOST_DOUBLINGS = 40
 TOKEN = re.compile(
     r"\\(?P<escape>.)|(?P<extension>\(\?)|(?P<lazy>[*+?}][?+])|(?P<open>\[\^?\]?)|.", re.DOTALL
 )
@@ -111,6 +121,28 @@ def _bracket(pattern: str, at: int) -> tuple[str, int]:
             out += pattern[at]
         at += 1
     return out + "]", at + 1
+
+
+def next_delay_s(rules: Mapping[str, Any], state: tuple[int, int, int], now: int) -> float:
+    """Return by how many seconds the next request of an address is delayed, -1 if it is banned or will be.
+
+    *rules* are what workers are told, *state* and *now* as the table of limits has them; the twin of
+    plane/throttle.pyx.
+    """
+    ends, last, violations = state
+    if ends <= now or (violations == 0 and now >= last + rules["threshold_us"]):
+        return 0.0
+    if violations == BANNED:
+        return BANNED
+    if violations and now >= last + _delay_us(rules, violations):
+        violations = 0
+    if rules["ban_after"] and violations + 1 >= rules["ban_after"]:
+        return BANNED
+    return _delay_us(rules, violations + 1) / 1e6
+
+
+def _delay_us(rules: Mapping[str, Any], violations: int) -> int:
+    return min(int(rules["initial_us"]) << min(violations - 1, MOST_DOUBLINGS), int(rules["longest_us"]))
 
 
 def throttle_as_wire(service: str, settings: Mapping[str, Value]) -> dict[str, Any] | None:

@@ -214,3 +214,8 @@ cdef class ThrottleKernel:
     def ask(self, now: int) -> int:
         """Count a request and return by how many us it is delayed; -1: it is banned."""
         return throttle_step(&self.rules, &self.state, now)
+
+    @property
+    def words(self) -> tuple:
+        """The state as it lies in memory: (ends_us, a, b)."""
+        return self.state.ends_us, self.state.a, self.state.b

@@ -1,9 +1,11 @@
 """What files for Perlbal say of its Throttle plugin."""
 
 import ipaddress
+from typing import Any
 
 import pytest
 
+from tests.balancer.language.commands.test_limits import LimitedStage
 from tests.balancer.stage import Stage
 
 CONFIGURED = (  # the manual's example, but for what is shared in memcached
@@ -31,9 +33,9 @@ def stage() -> Stage:
     return stage
 
 
-def told(stage: Stage) -> dict[str, object] | None:
+def told(stage: Stage) -> dict[str, Any] | None:
     """Return what workers are told of Throttle."""
-    found: dict[str, object] | None = stage.control.snapshot.services["mysite"].as_wire()["throttle"]
+    found: dict[str, Any] | None = stage.control.snapshot.services["mysite"].as_wire()["throttle"]
     return found
 
 
@@ -120,3 +122,40 @@ def test_without_a_service_at_hand_nothing_is_read() -> None:
 def test_a_service_without_a_list_has_none_to_read(stage: Stage) -> None:
     stage.do("USE mysite")
     assert stage.say("throttle reload blacklist") == ["ERROR: service 'mysite' has no deny_file"]
+
+
+ADDRESS = b"a" + bytes(10) + b"\xff\xff" + bytes([10, 9, 8, 7])
+
+
+@pytest.mark.parametrize(
+    ("settings", "words", "told"),
+    [
+        ([], (0, 0), ["throttle: passes at once"]),
+        ([], (1, 0), ["throttle: held for 600 s"]),
+        ([], (1, 1), ["throttle: held for 1200 s"]),
+        ([], (1, -1), ["throttle: banned, ends in 3.6e+03 s", "answer 403: Throttle shuts it out"]),
+        (["SET mysite.log_only = on"], (1, -1), ["throttle: banned, ends in 3.6e+03 s"]),
+        (
+            ["SET mysite.ban_threshold = 1"],
+            (1, 0),
+            ["throttle: this request too many, it bans the client", "answer 403: Throttle shuts it out"],
+        ),
+        (["SET mysite.path_regex = ^/other"], (1, 0), []),
+        (["SET mysite.method_regex = ^POST$"], (1, 0), []),
+    ],
+)
+def test_explain_says_what_throttle_would_do(
+    settings: list[str], words: tuple[int, int], told: list[str]
+) -> None:
+    stage = LimitedStage()
+    stage.make_site()
+    stage.do("SET mysite.plugins = throttle", "SET mysite.throttle_threshold_seconds = 3600", *settings)
+    stage.do("SET mysite.initial_delay = 600", "SET mysite.max_delay = 6000")  # nothing ends meanwhile
+    wire = stage.control.snapshot.services["mysite"].as_wire()["throttle"]
+    known, violations = words
+    now = stage.ledger.now()
+    rate = wire["limit"]["rates"][0]["id"]
+    stage.ledger.put(ADDRESS, rate, (now + 3_600_000_000 if known else 0, now, violations))
+    lines = stage.say("explain mysite GET / from 10.9.8.7")
+    assert [line for line in lines if "hrottle" in line] == told
+    stage.board.close()

@@ -6,7 +6,15 @@ import ipaddress
 from functools import partial
 
 from wsgistack.balancer.explain import Question, choose_service, explain, parse_fields
-from wsgistack.balancer.foresight import Foreseen, find_address, find_keys, foresee, is_about, judge_lists
+from wsgistack.balancer.foresight import (
+    Foreseen,
+    find_address,
+    find_keys,
+    foresee,
+    foretell_throttle,
+    is_about,
+    judge_lists,
+)
 from wsgistack.balancer.language.command import Command, Desk
 from wsgistack.balancer.language.grammar import NAME, Line
 from wsgistack.balancer.language.replies import Lines, Reply
@@ -37,7 +45,11 @@ def explain_(desk: Desk, line: Line) -> Reply:
     }
     address = find_address(service, question.peer, question.combined)
     listed = judge_lists(service, partial(desk.estate.lists.find, service), address)
-    foreseen = [] if listed.passes else foresee_all(desk, service, question, address)
+    foreseen, throttled = [], ("", False)
+    if not listed.passes:
+        foreseen = foresee_all(desk, service, question, address)
+        ledger = desk.estate.limits.ledger
+        throttled = foretell_throttle(service, question.method, question.target, address, ledger)
     lines = explain(
         snapshot,
         service,
@@ -46,6 +58,7 @@ def explain_(desk: Desk, line: Line) -> Reply:
         now=desk.now,
         foreseen=foreseen,
         listed=listed,
+        throttled=throttled,
         learned=desk.estate.stats.learned,
     )
     return Lines(tuple(lines))
