@@ -117,6 +117,19 @@ def test_a_credential_needs_room_under_the_address_too_unless_it_is_known() -> N
     ]
 
 
+def test_what_is_no_request_is_limited_by_the_name_of_a_rule() -> None:
+    made = Stage(Rule("mail", "3/hour; 100/day", path="/mail"), Rule("plan", "1/hour", dry_run=True)).limiter
+    assert [made.hit_rule("mail", b"ann", cost=cost).ok for cost in (2, 2, 1)] == [True, False, True]
+    refused = made.hit_rule("mail", b"ann")
+    assert refused.refused is not None and refused.refused.policy == "mail"
+    assert refused.wait_us == 1200 * SECOND
+    assert made.hit_rule("mail", b"ben").remaining == 2
+    assert [len(made.hit_rule("plan", b"ann").would_refuse) for _ in range(2)] == [0, 1]
+    assert made.hit_rule("plan", b"ann").ok
+    with pytest.raises(SettingError, match=r"rule mial: no rule has this name \(did you mean 'mail'\?\)"):
+        made.hit_rule("mial", b"ann")
+
+
 def test_a_tier_has_its_own_rate() -> None:
     tiers = {"gold": "4/minute", "free": "unlimited"}
     rule = Rule("api", "1/minute", tier=lambda asked: asked.variable("plan"), tiers=tiers)

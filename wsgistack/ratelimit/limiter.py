@@ -22,6 +22,7 @@ from wsgistack.ratelimit.rules import Rule, policy_names
 from wsgistack.ratelimit.table import Claim
 from wsgistack.ratelimit.tables import make_table, make_workers_table
 from wsgistack.ratelimit.tellers import Teller
+from wsgistack.registry import find_nearest
 from wsgistack.store.base import Store
 
 __all__ = ["Limiter"]
@@ -195,6 +196,25 @@ class Limiter:
             for found in watched:
                 decision.join(self.decide(found))
         return decision
+
+    def hit_rule(self, name: str, key: bytes, *, cost: int = 1) -> Decision:
+        """Count *cost* units of *key* under the rule *name*: what is limited and is no request.
+
+        The rule's `path`, `methods`, `tier` and the like are not looked at.  SettingError for a name
+        that no rule has.
+        """
+        for compiled in self._compiled:
+            if compiled.rule.name == name:
+                steps = _steps(compiled.limits, cost, compiled.ban)
+                found = self.decide([(number, key, units) for number, units in steps])
+                if not compiled.dry_run:
+                    return found
+                decision = self.decide([])
+                decision.join(found)
+                return decision
+        nearest = find_nearest(name, [rule.name for rule in self.rules])
+        hint = f" (did you mean '{nearest}'?)" if nearest else ""
+        raise SettingError(f"rule {name}: no rule has this name{hint}")
 
     def decide(self, claims: Sequence[Claim]) -> Decision:
         """Decide about *claims* of (number of a limit, key, cost)."""
