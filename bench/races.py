@@ -8,8 +8,7 @@ elsewhere by each of `--processes` processes, `--asks` times.  All begin togethe
 at a time, each with the machine's clock.  In memcached an ask is a greenlet's, all of which are under
 way at once, and a round trip asks for `--pipeline` rounds: the log of each decides it alone.
 
-What counts is the column `over`; `short` is how many rounds admitted fewer than 3, `mixed` how many
-were admitted by several contenders: where nobody raced it is 0.
+What counts is the column `over`; `short` is how many rounds admitted fewer than 3.
 """
 
 from __future__ import annotations
@@ -255,10 +254,9 @@ def show(name: str, rate: str, crowd: Crowd, told: Sequence[bytes], seconds: flo
     """Return the row of a race."""
     rounds = len(told[0])
     counts = [sum(each) for each in zip(*told, strict=True)]
-    mixed = sum(sum(map(bool, each)) > 1 for each in zip(*told, strict=True))
     over, short = sum(max(count - ROOM, 0) for count in counts), sum(count < ROOM for count in counts)
     asks = crowd.threads if name.startswith("memory") else crowd.processes * crowd.asks
-    figures = (rounds, rounds * asks, sum(counts), over, short, mixed)
+    figures = (rounds, rounds * asks, sum(counts), over, short)
     return f"| {name} | {rate} | {' | '.join(f'{figure:,}' for figure in figures)} | {seconds:.0f} |"
 
 
@@ -280,9 +278,7 @@ def main() -> None:
     parser.add_argument("--rates", default="; ".join(RATES))
     options = parser.parse_args()
     crowd = Crowd(options.processes, options.asks, options.threads, options.pipeline)
-    print(
-        "| store | limit | rounds | asked | admitted | over | short | mixed | seconds |\n" + "|---" * 9 + "|"
-    )
+    print("| store | limit | rounds | asked | admitted | over | short | seconds |\n" + "|---" * 8 + "|")
     for name in options.stores.split(","):
         for rate in options.rates.split("; "):
             began = time.monotonic()
