@@ -17,7 +17,7 @@ CHOOSERS = {
     "wsgistack.store.memcached.channel_cy": "from wsgistack.store.memcached.links import Channel as chosen",
     "wsgistack.store.memcached.direct_cy": "from wsgistack.store.memcached.coop import ask as chosen",
     "wsgistack.store.memcached.gauges_cy": "from wsgistack.store.memcached.wire import Patience as chosen",
-    "wsgistack.store.memcached.batches_cy": "from wsgistack.store.memcached.wire import sort_names as chosen",
+    "wsgistack.store.memcached.batches_cy": "from wsgistack.store.memcached.named import sort_names as chosen",
     "wsgistack.store.memcached.talks_cy": "from wsgistack.store.memcached.plain import talk as chosen",
     "wsgistack.clock_cy": "from wsgistack.clocks import SteadyClock as chosen",
     "wsgistack.ratelimit.taking_cy": "from wsgistack.ratelimit.takers import Taker as chosen",

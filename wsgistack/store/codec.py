@@ -27,7 +27,7 @@ from wsgistack.errors import ArgumentError, ConfigurationError, TooLarge, Unread
 from wsgistack.store.extended import pack, unpack
 from wsgistack.store.keys import WireKey
 
-__all__ = ["CHUNKED", "EMPTY", "ZLIB", "Codec"]
+__all__ = ["CHUNKED", "EMPTY", "NUMBER", "TEXT", "ZLIB", "Codec"]
 
 PICKLE, BOOLEAN, NUMBER, ZLIB, TEXT = 1, 2, 4, 8, 16
 MSGPACK, EMPTY, SEALED, CHUNKED = 256, 512, 1024, 2048
@@ -76,7 +76,10 @@ class Codec:
 
     @property
     def plain_below(self) -> int:
-        """The size of bytes, of at least one, below which they are stored as they are; 0: never."""
+        """The size below which bytes, text and whole numbers are stored as they are; 0: never.
+
+        Bytes of at least one; text and numbers by their flags in the table above.
+        """
         if self._sign_key is not None:
             return 0
         longest = self.most_bytes + 1

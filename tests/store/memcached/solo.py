@@ -39,7 +39,7 @@ def start(name: str, addresses: Sequence[str]) -> subprocess.Popen[str]:
 def check_some(ring: MemcacheRing, number: int, dice: random.Random) -> None:
     """Make one operation and check that its answer belongs to it."""
     key = f"{number}:{dice.randrange(8)}"
-    match dice.randrange(5):
+    match dice.randrange(6):
         case 0:
             value = ring.get(key)
             assert value is None or _text(value).startswith(key + " "), (key, value)
@@ -54,6 +54,12 @@ def check_some(ring: MemcacheRing, number: int, dice: random.Random) -> None:
             counted = ring.incr(f"count:{number}", 2)
             assert counted is None or (counted % 2 == 0 and counted > 0), counted
         case 4:
+            names = [f"{number}:{dice.randrange(8)}" for _ in range(6)]
+            texts = {name: f"{name} {dice.random()}" for name in names}
+            ring.set_many(
+                {name: text if dice.random() < 0.5 else text.encode() for name, text in texts.items()}
+            )
+        case 5:
             assert ring.gets(f"none:{key}") == (None, None)
 
 

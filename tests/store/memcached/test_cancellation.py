@@ -30,6 +30,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
     if request.param == "plain":
         monkeypatch.setattr(links, "Channel", channel.Channel)
         monkeypatch.setattr(coop, "ask", direct.ask)
+        monkeypatch.setattr(coop, "carry_all", direct.carry_all)
 
 
 @pytest.mark.slow

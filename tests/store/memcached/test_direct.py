@@ -1,4 +1,4 @@
-"""The shortest way to a value, plain and compiled: where it leads, and where there is none."""
+"""The shortest ways under gevent, plain and compiled: where they lead, and where there is none."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from tests.conftest import PATIENT
 from tests.store.memcached.stage import run_as, wait_until
 from tools.real_memcached import Memcached, running
 from wsgistack.errors import ArgumentError
-from wsgistack.store.memcached import coop, direct, direct_cy
+from wsgistack.store.memcached import coop, direct, direct_cy, links, requests
 from wsgistack.store.memcached.ring import MemcacheRing
+from wsgistack.store.memcached.wire import Call
 
 TWINS = [direct, direct_cy]
 
@@ -170,3 +171,116 @@ def test_get_goes_it_and_says_what_is_wrong_with_a_key(
     assert run_as("greenlets", script) == [b"1", "2", 3, 3]
     assert asked == ["bytes", "text", "none", "none", []]
     assert ring.nodes()[0]["hits"] == 2 and ring.nodes()[0]["misses"] == 2
+
+
+# -- several calls --------------------------------------------------------------------
+
+
+def together(twin: ModuleType, ring: MemcacheRing, *calls: Call) -> bool:
+    """Make *calls* by the short way, all on the ring's one node; return whether there was one."""
+    lane: Any = ring._cluster.lanes.current()
+    (node,) = ring._cluster.nodes()
+    found: bool = twin.carry_all(lane.links, lane.bulk_links, lane._hub, [(node, call) for call in calls])
+    return found
+
+
+@pytest.mark.parametrize("twin", TWINS, ids=["plain", "compiled"])
+def test_several_calls_are_made_in_order_and_over_afterwards(twin: ModuleType, server: Memcached) -> None:
+    ring = MemcacheRing([server.address], **PATIENT)
+    calls = [requests.store("set", b"key", b"new", 0, 0), requests.get(b"key"), requests.get_bare([b"key"])]
+
+    def script() -> bool:
+        ring.set("key", b"old")
+        found = together(twin, ring, *calls)
+        ring.close()
+        return found
+
+    assert run_as("greenlets", script) is True
+    answers: list[Any] = [call.answer for call in calls]
+    (stored,), (read,), many = answers
+    assert (stored.code, read.value, many) == (b"HD", b"new", [b"new"])
+
+
+@pytest.mark.parametrize("twin", TWINS, ids=["plain", "compiled"])
+def test_who_stops_waiting_for_several_calls_is_woken_by_none_of_them(
+    twin: ModuleType, server: Memcached
+) -> None:
+    ring = MemcacheRing([server.address], **PATIENT)
+    calls = [requests.get(b"key"), requests.get(b"key")]
+
+    def script() -> list[Any]:
+        ring.set("key", b"value")
+        victim = gevent.spawn(together, twin, ring, *calls)
+        gevent.sleep(0)
+        victim.kill()
+        wait_until(lambda: all(call.is_over for call in calls))
+        found = [victim.value, ring.get("key"), ring.nodes()[0]["connects"]]
+        ring.close()
+        return found
+
+    killed, value, connects = run_as("greenlets", script)
+    assert (isinstance(killed, gevent.GreenletExit), value, connects) == (True, b"value", 1)
+
+
+NOT_TOGETHER = {
+    name: before
+    for name, (_, before) in NO_WAY.items()
+    if not name.startswith(("a key", "a value", "an owner", "a node that is down"))
+}
+
+
+def _closed(ring: MemcacheRing) -> None:
+    (node,) = ring._cluster.nodes()
+    node.may_write = False
+
+
+def _full(ring: MemcacheRing) -> None:
+    """Let a request wait for the kernel that is more than may wait for it."""
+    lane: Any = ring._cluster.lanes.current()
+    (link,) = lane.links.values()
+    large = requests.store("set", b"other", bytes(links.MOST_UNSENT + 10_000_000), 0, 0)
+    link.channel.submit(large)
+    assert link.channel.is_full
+
+
+@pytest.mark.parametrize("twin", TWINS, ids=["plain", "compiled"])
+@pytest.mark.parametrize(
+    "before",
+    [*NOT_TOGETHER.values(), _closed, _full],
+    ids=[*NOT_TOGETHER, "a node that takes no writes", "too much that waits"],
+)
+def test_several_calls_have_no_short_way_with(
+    twin: ModuleType, server: Memcached, before: Callable[[MemcacheRing], object]
+) -> None:
+    ring = MemcacheRing([server.address], **PATIENT)
+    calls = [requests.get(b"key"), requests.get(b"key")]
+
+    def script() -> bool:
+        ring.set("key", b"value")
+        before(ring)
+        found = together(twin, ring, *calls)
+        ring.close()
+        return found
+
+    assert run_as("greenlets", script) is False
+    assert [call.is_over or call.wait is not None for call in calls] == [False, False]
+
+
+@pytest.mark.parametrize("twin", TWINS, ids=["plain", "compiled"])
+def test_large_calls_and_callbacks_of_the_hub_have_no_short_way_together(
+    twin: ModuleType, server: Memcached
+) -> None:
+    ring = MemcacheRing([server.address], **PATIENT)
+    large = requests.store("set", b"key", bytes(70_000), 0, 0)
+    small = requests.get(b"key")
+    found: list[bool] = []
+
+    def script() -> None:
+        ring.set("key", b"value")
+        found.append(together(twin, ring, small, large))
+        gevent.get_hub().loop.run_callback(lambda: found.append(together(twin, ring, small)))
+        wait_until(lambda: len(found) == 2)
+        ring.close()
+
+    run_as("greenlets", script)
+    assert (found, small.is_over) == ([False, False], False)

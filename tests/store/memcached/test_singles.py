@@ -6,19 +6,26 @@ from typing import Any
 
 import pytest
 
-from wsgistack.store.memcached import requests, singles
+from wsgistack.store.memcached import calls, requests, singles
 from wsgistack.store.memcached.replies import Item, Reply
-from wsgistack.store.memcached.singles import find_plain, write_get
+from wsgistack.store.memcached.singles import find_plain, make_get
 
 
 def test_the_request_is_that_of_get_with_a_number_of_its_own() -> None:
-    assert write_get(b"key", 2_000_001) == b"mg key v f c t O2000001\r\n"
-    call = requests.get(b"key")
-    assert call.payload == write_get(b"key", call.opaque)
+    first, second, usual = make_get(b"key"), make_get(b"key"), requests.get(b"key")
+    assert first.payload == b"mg key v f c t O%d\r\n" % first.opaque
+    assert second.opaque == first.opaque + 1 > usual.opaque
+    for name in ("kind", "verb", "words", "keys", "count", "is_fatal", "is_bulk"):
+        assert getattr(first, name) == getattr(usual, name)
+
+
+def test_the_numbers_begin_anew_before_they_grow_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(singles, "_opaque", calls.LAST_OPAQUE - 1)
+    assert [make_get(b"key").opaque for _ in range(2)] == [9_999_999, 2_000_000]
 
 
 def test_the_numbers_are_as_long_as_compiled_modules_take_them_for() -> None:
-    assert {len(str(singles.FIRST_OPAQUE)), len(str(singles.LAST_OPAQUE))} == {7}
+    assert {len(str(calls.FIRST_OPAQUE)), len(str(calls.LAST_OPAQUE))} == {7}
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,25 @@ from wsgistack.store.memcached.replies import Answer
 if TYPE_CHECKING:
     from wsgistack.store.memcached.wire import Replies
 
-__all__ = ["BARE", "BULK_BYTES", "LINES", "QUIET", "STATS", "VALUES", "Call", "Wait", "expect"]
+__all__ = [
+    "BARE",
+    "BULK_BYTES",
+    "FIRST_OPAQUE",
+    "LAST_OPAQUE",
+    "LINES",
+    "QUIET",
+    "STATS",
+    "VALUES",
+    "Call",
+    "Wait",
+    "expect",
+]
 
 VALUES, LINES, STATS, QUIET, BARE = "values", "lines", "stats", "quiet", "bare"
 BULK_BYTES = 65_536  # a request or an answer above this goes over a connection for large ones
+# Of the requests of a single value (`singles`).  Apart from those of `requests`, so that no two calls
+# on their way have the same number.
+FIRST_OPAQUE, LAST_OPAQUE = 2_000_000, 9_999_999
 
 
 class Wait:

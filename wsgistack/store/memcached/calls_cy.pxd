@@ -21,3 +21,7 @@ cdef class Call:
     cdef public object wake
     cdef public double started_at
     cpdef finish(self, object answer, object failure)
+
+
+cdef Call make_get(bytes key)
+cdef Call make_bare(list keys)

@@ -16,11 +16,10 @@ from wsgistack.store.keys import Keys, WireKey
 from wsgistack.store.memcached import requests, statistics
 from wsgistack.store.memcached.arguments import check_delta, check_flags, read_token
 from wsgistack.store.memcached.calls import Call
-from wsgistack.store.memcached.named import read_named, store_named
+from wsgistack.store.memcached.named import find_refused, read_named, store_named
 from wsgistack.store.memcached.operations import Operations, Outcome
 from wsgistack.store.memcached.replies import Item
 from wsgistack.store.memcached.values import MISSING, Coding, Values
-from wsgistack.store.memcached.wire import find_refused
 
 __all__ = ["Commands", "Looked"]
 
@@ -236,7 +235,7 @@ class Commands:
             check_flags(flags)
         if type(values) is dict:
             below = self._values.plain_below
-            done = store_named(self._do, values, self._made, below, flags or 0, ttl)
+            done = store_named(self._do, values, self._made, below, flags, ttl)
             if done is not None:
                 return [] if self._is_quiet(noreply) else done
         failed: list[K] = []

@@ -22,9 +22,9 @@ from wsgistack.store.memcached.nodes import Node
 from wsgistack.store.memcached.wire import Wait
 
 try:
-    from wsgistack.store.memcached.direct_cy import ask
-except ImportError:  # there was no C compiler: the same way, at twice the cost
-    from wsgistack.store.memcached.direct import ask
+    from wsgistack.store.memcached.direct_cy import ask, carry_all
+except ImportError:  # there was no C compiler: the same ways, at twice the cost
+    from wsgistack.store.memcached.direct import ask, carry_all
 
 __all__ = ["Coop", "ask"]
 
@@ -44,7 +44,7 @@ class Coop:
         """Make all calls; each has its answer or its failure afterwards."""
         if len(pairs) == 1:
             self.run_one(*pairs[0])
-        else:
+        elif not carry_all(self.links, self.bulk_links, self._hub, pairs):
             self._run(pairs)
 
     def _run(self, pairs: Sequence[tuple[Node, Call]]) -> None:

@@ -1,28 +1,29 @@
-"""The value of one key by the shortest way, for what nearly every `get` under gevent is.
+"""The shortest way under gevent, for what nearly every call is: the node is up, and a connection stands.
 
-The key was asked for before, its node is up, a connection stands, and the value is plain bytes that
-are not large.  For all else there is no short way, and `Operations.read` goes the long one.
+`ask` gives the value of a key that was asked for before, where it is plain bytes that are not large;
+`carry_all` makes calls of several nodes.  For all else there is no short way: `Operations.read` and
+`Coop` go the long one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gevent import getcurrent
 
 from wsgistack.store.keys import WireKey
 from wsgistack.store.memcached import hubs
-from wsgistack.store.memcached.calls import LINES
 from wsgistack.store.memcached.nodes import Node
-from wsgistack.store.memcached.singles import FIRST_OPAQUE, LAST_OPAQUE, find_plain, write_get
-from wsgistack.store.memcached.wire import Call
+from wsgistack.store.memcached.singles import find_plain, make_get
+from wsgistack.store.memcached.wire import Wait
 
 if TYPE_CHECKING:
+    from wsgistack.store.memcached.calls import Call
     from wsgistack.store.memcached.cluster import Cluster
+    from wsgistack.store.memcached.links import Link
 
-__all__ = ["ask"]
-
-_opaque = LAST_OPAQUE
+__all__ = ["ask", "carry_all"]
 
 
 def ask(
@@ -33,7 +34,6 @@ def ask(
     None: there is no short way, and nothing was asked.  *made*: keys by their names; *large*: keys
     whose values are large.  TypeError for a name that is not hashable.
     """
-    global _opaque
     wire = made.get(name)
     if wire is None or wire.full is not None:
         return None
@@ -50,11 +50,42 @@ def ask(
     channel = link.channel
     if channel.sock is None or channel.is_full:
         return None
-    _opaque = _opaque + 1 if _opaque < LAST_OPAQUE else FIRST_OPAQUE
-    call = Call(write_get(key, _opaque), LINES, "get", (None,), keys=[key], opaque=_opaque)
+    call = make_get(key)
     channel.carry(call)
     value = find_plain(call.answer)
     if value is None:
         return node, call
     node.counters.hits += 1
     return value
+
+
+def carry_all(
+    links: Mapping[Node, Link], bulk_links: Mapping[Node, Link], hub: Any, pairs: Sequence[tuple[Node, Call]]
+) -> bool:
+    """Make calls over *links*, as `Coop.run` does; each is over afterwards.
+
+    False, with nothing done: one of them cannot leave at once, or has to go another way.
+    """
+    greenlet = getcurrent()
+    if greenlet is hub:
+        return False
+    channels = []
+    for node, call in pairs:
+        link, bulk = links.get(node), bulk_links.get(node)
+        if link is None or call.is_bulk or not node.may_write or node.is_classic:
+            return False
+        channel = link.channel
+        if channel.sock is None or channel.is_full or (bulk is not None and bulk.is_busy):
+            return False
+        channels.append(channel)
+    wait = Wait(len(channels), None)
+    try:
+        for channel, (_, call) in zip(channels, pairs, strict=True):
+            call.wait = wait
+            channel.submit(call)
+        wait.wake = greenlet.switch
+        while wait.missing:
+            hub.switch()
+    finally:
+        wait.wake = None
+    return True

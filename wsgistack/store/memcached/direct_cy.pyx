@@ -1,4 +1,4 @@
-"""The compiled twin of `wsgistack.store.memcached.direct`: the same way, in one step."""
+"""The compiled twin of `wsgistack.store.memcached.direct`: the same ways, each in one step."""
 
 from cpython.dict cimport PyDict_GetItemWithError
 from cpython.object cimport PyObject
@@ -6,31 +6,23 @@ from cpython.tuple cimport PyTuple_GET_ITEM
 
 from gevent import getcurrent
 
-from wsgistack.store.memcached.calls_cy cimport Call
+from wsgistack.store.memcached.calls_cy cimport Call, Wait, make_get
 from wsgistack.store.memcached.channel_cy cimport Channel
-from wsgistack.store.memcached.singles cimport find_plain, write_get
+from wsgistack.store.memcached.singles cimport find_plain
 from wsgistack.store.memcached import hubs as _hubs
-from wsgistack.store.memcached.calls import BULK_BYTES as _BULK_BYTES, LINES as _LINES
+from wsgistack.store.memcached.calls import BULK_BYTES as _BULK_BYTES
 from wsgistack.store.memcached.replies import Reply as _Reply
-from wsgistack.store.memcached.singles import FIRST_OPAQUE as _FIRST, LAST_OPAQUE as _LAST
 
-__all__ = ["ask"]
+__all__ = ["ask", "carry_all"]
 
 cdef object hubs = _hubs
 cdef object current = getcurrent
-cdef str LINES = _LINES
-cdef str VERB = "get"
-cdef tuple WORDS = (None,)
 cdef object Reply = _Reply
 cdef Py_ssize_t BULK_BYTES = _BULK_BYTES
-cdef unsigned long long FIRST = _FIRST
-cdef unsigned long long LAST = _LAST
-cdef unsigned long long opaque = _LAST
 
 
 def ask(object cluster, dict made, set large, object name) -> object:
     """See the plain twin."""
-    global opaque
     cdef PyObject* wire = PyDict_GetItemWithError(made, name)
     if wire == NULL or <object>PyTuple_GET_ITEM(<object>wire, 1) is not None:
         return None
@@ -52,18 +44,46 @@ def ask(object cluster, dict made, set large, object name) -> object:
     cdef Channel channel = (<object>link).channel
     if channel.sock is None or channel.has_no_room():
         return None
-    opaque = opaque + 1 if opaque < LAST else FIRST
-    cdef Call call = Call.__new__(Call)
-    call.payload = write_get(key, opaque)
-    call.kind = LINES
-    call.verb = VERB
-    call.words = WORDS
-    call.keys = [key]
-    call.count = 1
-    call.opaque = opaque
+    cdef Call call = make_get(key)
     channel.bring(call, greenlet)
     value = find_plain(call.answer, Reply, BULK_BYTES)
     if value is None:
         return node, call
     node.counters.hits += 1
     return value
+
+
+def carry_all(dict links, dict bulk_links, object hub, object pairs) -> bool:
+    """See the plain twin."""
+    cdef list channels = []
+    cdef Channel channel
+    cdef PyObject* link
+    cdef Py_ssize_t number = 0
+    greenlet = current()
+    if greenlet is hub:
+        return False
+    for node, call in pairs:
+        link = PyDict_GetItemWithError(links, node)
+        if link == NULL or (<Call?>call).is_bulk or not node.may_write or node.is_classic:
+            return False
+        if bulk_links and node in bulk_links and bulk_links[node].is_busy:
+            return False
+        found = (<object>link).channel
+        if not isinstance(found, Channel) or (<Channel>found).sock is None or (<Channel>found).has_no_room():
+            return False
+        channels.append(found)
+    cdef Wait wait = Wait.__new__(Wait)
+    wait.missing = len(channels)
+    switch = hub.switch
+    try:
+        for node, call in pairs:
+            channel = <Channel>channels[number]
+            number += 1
+            (<Call>call).wait = wait
+            channel._submit(<Call>call)
+        wait.wake = greenlet.switch
+        while wait.missing:
+            switch()
+    finally:
+        wait.wake = None
+    return True

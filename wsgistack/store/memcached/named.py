@@ -1,7 +1,7 @@
 """Many values by the names that callers use: sorted by node, made as calls, sorted out again.
 
-This is `Operations.read_many` and `write_many` for what is simple and known already, at a tenth of
-their cost; see `batches`.
+This is `Operations.read_many` and `write_many` for what is simple, at a tenth of their cost where all
+is known already; see `batches`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,19 @@ from wsgistack.store.memcached.calls import Call
 from wsgistack.store.memcached.near import Near, Promise
 from wsgistack.store.memcached.operations import Operations
 from wsgistack.store.memcached.replies import Item, Reply
-from wsgistack.store.memcached.wire import collect, find_refused, sort_names, sort_values
 
-__all__ = ["read_named", "store_named"]
+try:
+    from wsgistack.store.memcached.batches_cy import (
+        collect,
+        find_refused,
+        read_known,
+        sort_names,
+        store_known,
+    )
+except ImportError:  # there was no C compiler: the same, at several times the cost
+    from wsgistack.store.memcached.batches import collect, find_refused, read_known, sort_names, store_known
+
+__all__ = ["find_refused", "read_named", "store_named"]
 
 K = TypeVar("K", str, bytes)
 
@@ -26,11 +36,15 @@ K = TypeVar("K", str, bytes)
 def read_named(
     do: Operations, names: list[K], made: dict[K, WireKey], make: Callable[[K], WireKey], *, is_plain: bool
 ) -> tuple[dict[K, Any], list[tuple[K, Item]]]:
-    """Return {name: bytes} of those that are there, and (name, item) of what is more than bytes.
+    """Return {name: value} of those that are there, and (name, item) of what the codec has to read.
 
-    *made*: keys by their names, to which *make* adds.  *is_plain*: bytes without flags mean
-    themselves.  One round trip over all nodes.
+    *made*: keys by their names, to which *make* adds.  *is_plain*: the codec stores bytes, text and
+    numbers as they are.  One round trip over all nodes.
     """
+    if is_plain and do.near is None:
+        found = read_known(do.cluster, names, made)
+        if found is not None:
+            return found
     values: dict[K, Any] = {}
     odd: list[tuple[K, Item]] = []
     promises: dict[bytes, Promise] = {}
@@ -101,26 +115,18 @@ def _keep_near(near: Near, call: Call, promises: dict[bytes, Promise], now: floa
 
 
 def store_named(
-    do: Operations, values: dict[K, Any], made: dict[K, WireKey], plain_below: int, flags: int, ttl: int
+    do: Operations,
+    values: dict[K, Any],
+    made: dict[K, WireKey],
+    plain_below: int,
+    flags: int | None,
+    ttl: int,
 ) -> list[K] | None:
-    """Store *values* and return the names of those that were not stored; one round trip over all nodes.
-
-    None, with nothing done: one of them is more than bytes, or goes to a node that is away.
-    """
-    cluster = do.cluster
-    groups = sort_values(values, made, cluster.snapshot.known, plain_below, flags)
-    if groups is None or cluster.policy == "replicate" or not all(node.may_read for node in groups):
-        return None
-    pairs = [(node, requests.store_many(items, ttl)) for node, (_, items) in groups.items()]
+    """Do what `batches.store_known` does, and forget what this process keeps of the keys."""
+    near = do.near
+    if near is None:
+        return store_known(do, values, made, plain_below, flags, ttl)
     try:
-        do.run_clearly(pairs)
+        return store_known(do, values, made, plain_below, flags, ttl)
     finally:
-        if do.near is not None:
-            for _, call in pairs:
-                do.near.forget(call.keys)
-    failed: list[K] = []
-    for (node, call), (names, _) in zip(pairs, groups.values(), strict=True):
-        if call.answer is not None:
-            node.counters.writes += len(names)
-        failed += find_refused(names, call.answer)
-    return failed
+        near.forget([made[name].wire for name in values if name in made])

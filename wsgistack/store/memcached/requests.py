@@ -51,7 +51,7 @@ MODES = {"set": b"", "add": b" ME", "replace": b" MR", "append": b" MA", "prepen
 _opaque = 0
 
 
-def _next_opaque(count: int = 1) -> int:
+def next_opaque(count: int = 1) -> int:
     """Return the first of *count* numbers that differ from those around them on any connection."""
     global _opaque
     first = _opaque + 1
@@ -88,7 +88,7 @@ def get(key: bytes, *, ttl: int | None = None) -> Call:
     Token and time come too: asking for a stale item wins it (see `lease`), and who does not want
     to make it gives it back.
     """
-    opaque = _next_opaque()
+    opaque = next_opaque()
     if ttl is None:
         payload = b"mg %b v f c t O%d\r\n" % (key, opaque)
     else:
@@ -109,7 +109,7 @@ def get_bare(keys: list[bytes]) -> Call:
 
 def touch(key: bytes, ttl: int) -> Call:
     """Return the request that gives an item *ttl* from now on."""
-    opaque = _next_opaque()
+    opaque = next_opaque()
     payload = b"mg %b T%d O%d\r\n" % (key, ttl, opaque)
     return Call(payload, LINES, "touch", (ttl,), keys=[key], opaque=opaque)
 
@@ -129,7 +129,7 @@ def store(
     *cas*: only if the item is still that one.  *even_if_stale*: an item that was invalidated
     since takes the value too, and stays stale.
     """
-    opaque = _next_opaque()
+    opaque = next_opaque()
     more = MODES[mode]
     if cas is not None:
         more += b" C%d I" % cas if even_if_stale else b" C%d" % cas
@@ -153,7 +153,7 @@ def store_many(items: list[tuple[bytes, bytes, int]], ttl: int, *, is_quiet: boo
     *is_quiet*: the server says only what it refused, which is a quarter less work for it; it does
     not say of which value it has no room for, so `is_unclear` tells to ask again, not quietly.
     """
-    opaque = _next_opaque(len(items))
+    opaque = next_opaque(len(items))
     payload = write_stores(items, ttl, opaque, is_quiet)
     keys = [item[0] for item in items]
     kind = QUIET if is_quiet else LINES
@@ -175,7 +175,7 @@ def release(key: bytes, cas: int, *, stale_ttl: int | None) -> Call:
     An empty item is removed; one that holds a value is marked as stale for *stale_ttl* more, so
     that the next asker wins.
     """
-    opaque = _next_opaque()
+    opaque = next_opaque()
     more = b"" if stale_ttl is None else b" I T%d" % stale_ttl
     payload = b"md %b C%d%b O%d\r\n" % (key, cas, more, opaque)
     return Call(payload, LINES, "release", (cas, stale_ttl), keys=[key], opaque=opaque)
@@ -183,7 +183,7 @@ def release(key: bytes, cas: int, *, stale_ttl: int | None) -> Call:
 
 def delete_many(keys: list[bytes]) -> Call:
     """Return the request that removes several items; one line answers each."""
-    opaque = _next_opaque(len(keys))
+    opaque = next_opaque(len(keys))
     payload = b"".join(
         [b"md %b O%d\r\n" % pair for pair in zip(keys, range(opaque, opaque + len(keys)), strict=True)]
     )
@@ -192,7 +192,7 @@ def delete_many(keys: list[bytes]) -> Call:
 
 def invalidate(key: bytes, ttl: int) -> Call:
     """Return the request that marks an item as stale, to be served for at most *ttl* more."""
-    opaque = _next_opaque()
+    opaque = next_opaque()
     payload = b"md %b I T%d O%d\r\n" % (key, ttl, opaque)
     return Call(payload, LINES, "invalidate", (ttl,), keys=[key], opaque=opaque)
 
@@ -203,7 +203,7 @@ def lease(key: bytes, *, stub_ttl: int, early: int) -> Call:
     One asker wins (mark W): where nothing is there, which leaves an empty item for *stub_ttl*;
     where the item has less than *early* seconds left; where it is stale (mark X).
     """
-    opaque = _next_opaque()
+    opaque = next_opaque()
     more = b" R%d" % early if early > 0 else b""
     payload = b"mg %b v f c t N%d%b O%d\r\n" % (key, stub_ttl, more, opaque)
     return Call(payload, LINES, "lease", (stub_ttl, early), keys=[key], opaque=opaque)
@@ -213,7 +213,7 @@ def arithmetic(
     key: bytes, delta: int, *, first: int | None = None, ttl: int = 0, refresh: bool = False
 ) -> Call:
     """Return the request that adds *delta*; a missing item becomes *first* unless that is None."""
-    opaque = _next_opaque()
+    opaque = next_opaque()
     more = b"" if delta >= 0 else b" MD"
     if first is not None:
         more += b" N%d J%d" % (ttl, first)
@@ -235,7 +235,7 @@ class Sum(NamedTuple):
 
 def arithmetic_many(sums: Sequence[Sum]) -> Call:
     """Return the request that takes several steps, in order; one line answers each."""
-    opaque = _next_opaque(len(sums))
+    opaque = next_opaque(len(sums))
     parts = []
     for number, one in enumerate(sums, opaque):
         down = b"" if one.delta >= 0 else b" MD"
@@ -248,7 +248,7 @@ def arithmetic_many(sums: Sequence[Sum]) -> Call:
 
 def count_many(keys: list[bytes], by: int, first: int, ttl: int) -> Call:
     """Return the request that adds *by* to several numbers; those that are missing become *first*."""
-    opaque = _next_opaque(len(keys))
+    opaque = next_opaque(len(keys))
     payload = b"".join(
         [b"ma %b v N%d J%d D%d O%d\r\n" % (key, ttl, first, by, n) for n, key in enumerate(keys, opaque)]
     )
@@ -274,7 +274,7 @@ def append_many(additions: Sequence[Append]) -> Call:
     old value where there is one: `append_lines` lines answer it, the last one with the value.
     """
     count = sum(map(append_lines, additions))
-    opaque = next_ = _next_opaque(count)
+    opaque = next_ = next_opaque(count)
     parts = []
     for key, record, ttl, instead in additions:
         if instead is not None:

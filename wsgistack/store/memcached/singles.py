@@ -1,22 +1,24 @@
-"""A single value by the shortest way: the numbers of its requests, and which answers need nothing more.
+"""A single value by the shortest way: its request, and which answers need nothing more.
 
-`singles.pxd` has the same for compiled modules.
+`calls_cy` and `singles.pxd` have the same for compiled modules.
 """
 
 from __future__ import annotations
 
-from wsgistack.store.memcached.calls import BULK_BYTES
+from wsgistack.store.memcached.calls import BULK_BYTES, FIRST_OPAQUE, LAST_OPAQUE, LINES
 from wsgistack.store.memcached.replies import Answer, Reply
+from wsgistack.store.memcached.wire import Call
 
-__all__ = ["FIRST_OPAQUE", "LAST_OPAQUE", "find_plain", "write_get"]
+__all__ = ["find_plain", "make_get"]
 
-# Apart from those of `requests`, so that no two calls on their way have the same number.
-FIRST_OPAQUE, LAST_OPAQUE = 2_000_000, 9_999_999
+_opaque = LAST_OPAQUE
 
 
-def write_get(key: bytes, opaque: int) -> bytes:
-    """Return what `requests.get` asks."""
-    return b"mg %b v f c t O%d\r\n" % (key, opaque)
+def make_get(key: bytes) -> Call:
+    """Return the call that `requests.get` makes, with a number of its own."""
+    global _opaque
+    _opaque = opaque = _opaque + 1 if _opaque < LAST_OPAQUE else FIRST_OPAQUE
+    return Call(b"mg %b v f c t O%d\r\n" % (key, opaque), LINES, "get", (None,), keys=[key], opaque=opaque)
 
 
 def find_plain(answer: Answer | None) -> bytes | None:

@@ -49,6 +49,10 @@ cdef inline char* put_number(char* at, long long number) noexcept:
 
 def write_stores(list items, long long ttl, long long opaque, bint is_quiet) -> bytes:
     """See the plain twin."""
+    return write_lines(items, ttl, opaque, is_quiet)
+
+
+cdef bytes write_lines(list items, long long ttl, long long opaque, bint is_quiet):
     cdef Py_ssize_t total = MOST_OF_A_LINE
     cdef bytes key, value
     cdef tuple item

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from wsgistack.store.keys import WireKey
 from wsgistack.store.memcached import hubs, sockets
-from wsgistack.store.memcached.calls import LINES, expect
+from wsgistack.store.memcached.calls import expect
 from wsgistack.store.memcached.health import TURNS, Turns
 from wsgistack.store.memcached.nodes import Node
-from wsgistack.store.memcached.singles import FIRST_OPAQUE, LAST_OPAQUE, find_plain, write_get
+from wsgistack.store.memcached.singles import find_plain, make_get
 from wsgistack.store.memcached.wire import Call, Replies
 
 if TYPE_CHECKING:
@@ -30,8 +30,6 @@ __all__ = ["CHANGE", "IDLE_CHECK_S", "Connection", "Rest", "Trouble", "ask", "se
 PORTION = 65_536
 IDLE_CHECK_S = 1.0  # a connection that rested longer is looked at before it is used
 CHANGE = 0.25  # of the patience, before the socket's own limit follows
-
-_opaque = LAST_OPAQUE
 
 
 class Trouble(Exception):
@@ -181,7 +179,6 @@ def ask(
     cluster: Cluster, made: dict[Any, WireKey], large: set[bytes], name: Any
 ) -> bytes | tuple[Node, Call] | None:
     """Do what `direct.ask` does, for threads."""
-    global _opaque
     wire = made.get(name)
     hub, lane = cluster.lanes.last
     if wire is None or wire.full is not None or hub is not None or hubs.find() is not None:
@@ -190,8 +187,7 @@ def ask(
     node = cluster.snapshot.known.get(key)
     if node is None or not node.may_read or (large and key in large):
         return None
-    _opaque = _opaque + 1 if _opaque < LAST_OPAQUE else FIRST_OPAQUE
-    call = Call(write_get(key, _opaque), LINES, "get", (None,), keys=[key], opaque=_opaque)
+    call = make_get(key)
     lane.run(((node, call),))
     value = find_plain(call.answer)
     if value is None:

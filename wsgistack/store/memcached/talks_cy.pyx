@@ -14,15 +14,14 @@ from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdlib cimport free, malloc
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
-from wsgistack.store.memcached.calls_cy cimport Call
+from wsgistack.store.memcached.calls_cy cimport Call, make_get
 from wsgistack.store.memcached.replies_cy cimport Replies
-from wsgistack.store.memcached.singles cimport find_plain, write_get
+from wsgistack.store.memcached.singles cimport find_plain
 from wsgistack.store.memcached import hubs as _hubs
 from wsgistack.store.memcached.calls import BARE as _BARE, BULK_BYTES as _BULK_BYTES, LINES as _LINES
 from wsgistack.store.memcached.calls import expect as _expect
 from wsgistack.store.memcached.health import TURNS as _TURNS
 from wsgistack.store.memcached.replies import Reply as _Reply
-from wsgistack.store.memcached.singles import FIRST_OPAQUE as _FIRST, LAST_OPAQUE as _LAST
 from wsgistack.store.memcached.talks import CHANGE as _CHANGE, IDLE_CHECK_S as _IDLE_CHECK_S
 from wsgistack.store.memcached.talks import Trouble as _Trouble, set_limit as _set_limit
 
@@ -44,16 +43,11 @@ cdef object Reply = _Reply
 cdef object Trouble = _Trouble
 cdef str BARE = _BARE
 cdef str LINES = _LINES
-cdef str VERB = "get"
-cdef tuple WORDS = (None,)
 cdef bytes NOTHING = b""
 cdef Py_ssize_t BULK_BYTES = _BULK_BYTES
 cdef double CHANGE = _CHANGE
 cdef double IDLE_CHECK_S = _IDLE_CHECK_S
 cdef double TURNS = _TURNS
-cdef unsigned long long FIRST = _FIRST
-cdef unsigned long long LAST = _LAST
-cdef unsigned long long opaque = _LAST
 
 
 cdef double monotonic() noexcept:
@@ -233,7 +227,6 @@ cdef bint read_one(object node, Connection connection, char* buffer) except -1:
 
 def ask(object cluster, dict made, set large, object name) -> object:
     """See the plain twin."""
-    global opaque
     cdef PyObject* wire = PyDict_GetItemWithError(made, name)
     if wire == NULL or <object>PyTuple_GET_ITEM(<object>wire, 1) is not None:
         return None
@@ -245,15 +238,7 @@ def ask(object cluster, dict made, set large, object name) -> object:
     node = <object>found
     if not node.may_read:
         return None
-    opaque = opaque + 1 if opaque < LAST else FIRST
-    cdef Call call = Call.__new__(Call)
-    call.payload = write_get(key, opaque)
-    call.kind = LINES
-    call.verb = VERB
-    call.words = WORDS
-    call.keys = [key]
-    call.count = 1
-    call.opaque = opaque
+    cdef Call call = make_get(key)
     last[1].run(((node, call),))
     value = find_plain(call.answer, Reply, BULK_BYTES)
     if value is None:

@@ -24,11 +24,6 @@ try:
 except ImportError:  # as above
     from wsgistack.store.memcached.storing import write_stores
 
-try:
-    from wsgistack.store.memcached.batches_cy import collect, find_refused, sort_names, sort_values
-except ImportError:  # as above
-    from wsgistack.store.memcached.batches import collect, find_refused, sort_names, sort_values
-
 __all__ = [
     "Answer",
     "Call",
@@ -38,9 +33,5 @@ __all__ = [
     "Replies",
     "Reply",
     "Wait",
-    "collect",
-    "find_refused",
-    "sort_names",
-    "sort_values",
     "write_stores",
 ]
