@@ -191,7 +191,7 @@ def change(client: Any, seconds: float) -> dict[str, float]:
         wanted = 101 - number % 2
         gaps.clear()
         (ring.remove_node if number % 2 else ring.add_node)("10.0.1.1")
-        while len(ring.nodes()) != wanted:
+        while len(ring._cluster.nodes()) != wanted:  # not ring.nodes(), which counts for half a millisecond
             gevent.sleep(0.001)
         changes.append(max(gaps))
     ticker.kill()

@@ -26,6 +26,7 @@ Key = TypeVar("Key", str, bytes)
 MOST_MEMBERS = 1000
 HEAVIEST = 1000
 MOST_POINTS = 1_000_000  # a weight may stand for as many points, and memory
+TURN_S = 0.0002  # of work, before others have their turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +107,8 @@ def _encode(key: str) -> bytes:
 class LiveRing:
     """The ring of now.  Read `ring` once per operation; it is swapped, never changed.
 
-    `change` makes the next ring in a thread that lets go of the interpreter after each bit of
-    work; where gevent has patched `threading` and `time` that is a greenlet which lets the loop
-    run.  Of several changes at once the last one asked for stays.
+    `change` makes the next ring in a thread that lets go of the interpreter every TURN_S; where
+    gevent has patched `threading` and `time` that is a greenlet which lets the loop run.  Of several changes at once the last one asked for stays.
     """
 
     def __init__(self, layout: str, members: Iterable[Member]) -> None:
@@ -132,7 +132,8 @@ class LiveRing:
         threading.Thread(target=self._make, args=(asked, nodes, done), name=name, daemon=True).start()
 
     def _make(self, asked: int, members: tuple[Member, ...], done: Callable[[Ring], None]) -> None:
-        ring = build(self.ring.layout, members, pause=_pause)
+        ring = build(self.ring.layout, members, pause=_make_pause())
+        time.sleep(0)  # the last bit of work is the longest: what *done* does is one of its own
         with self._lock:
             is_newest = asked == self._asked
             if is_newest:
@@ -148,5 +149,14 @@ class LiveRing:
             self._make(self._asked, *self._under_way)
 
 
-def _pause() -> None:
-    time.sleep(0)
+def _make_pause() -> Callable[[], None]:
+    """Return a function that lets others run when that was TURN_S ago."""
+    since = time.monotonic()
+
+    def pause() -> None:
+        nonlocal since
+        if time.monotonic() - since >= TURN_S:
+            time.sleep(0)
+            since = time.monotonic()
+
+    return pause

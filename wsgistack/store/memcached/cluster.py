@@ -92,7 +92,7 @@ class Cluster:
         self._change = threading.Lock()
         self._live = LiveRing(layout, [_member(address) for address in addresses])
         self._nodes = {address.name: self._make_node(address) for address in addresses}
-        self.snapshot = self._snapshot_of(self._live.ring)
+        self.snapshot = self._snapshot_of(self._live.ring, [address.name for address in addresses])
         forks.register(self)
 
     def find(self, name: str) -> Node | None:
@@ -184,7 +184,9 @@ class Cluster:
                     self._nodes[address.name] = self._make_node(address)
                 else:
                     known.weight = address.weight
-        self._live.change([_member(address) for address in wanted], done=self._use)
+        names = [address.name for address in wanted]
+        members = [_member(address) for address in wanted]
+        self._live.change(members, done=lambda ring: self._use(ring, names))
 
     def plan(self, address: Address, pause: Callable[[], None]) -> tuple[Ring, Ring]:
         """Return the ring of now and the one with *address* in it; *pause* lets others run meanwhile."""
@@ -199,19 +201,20 @@ class Cluster:
         for lane in self.lanes.all():
             lane.close()
 
-    def _use(self, ring: Ring) -> None:
-        snapshot = self._snapshot_of(ring)
-        self.snapshot = snapshot
+    def _use(self, ring: Ring, names: Iterable[str]) -> None:
+        self.snapshot = snapshot = self._snapshot_of(ring, names)
+        kept = set(snapshot.nodes)
         with self._change:
-            gone = [node for node in self._nodes.values() if node not in snapshot.nodes]
+            gone = [node for node in self._nodes.values() if node not in kept]
             for node in gone:
                 del self._nodes[node.name]
         for node in gone:
             for lane in self.lanes.all():
                 lane.forget(node)
 
-    def _snapshot_of(self, ring: Ring) -> Snapshot:
-        return Snapshot(ring, tuple(self._nodes[_name(member)] for member in ring.members), {})
+    def _snapshot_of(self, ring: Ring, names: Iterable[str]) -> Snapshot:
+        """Return the snapshot of a ring, of which *names* are those of the nodes, in its order."""
+        return Snapshot(ring, tuple([self._nodes[name] for name in names]), {})
 
     def _make_node(self, address: Address) -> Node:
         node = Node(address, on_away=self._away, **self._limits)
@@ -236,9 +239,3 @@ def _member(address: Address) -> Member:
     if address.path:
         return Member(address.path, 0, address.weight)
     return Member(address.host, address.port, address.weight)
-
-
-def _name(member: Member) -> str:
-    if not member.port:
-        return member.host
-    return Address(member.host, member.port).name
