@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wsgistack.store.keys import Keys, WireKey
 from wsgistack.store.memcached.near import ENTRY_BYTES, Near
 from wsgistack.store.memcached.replies import Reply
 
@@ -28,6 +29,38 @@ def test_what_is_asked_for_twice_is_kept_for_a_moment() -> None:
     assert near.find(b"a", 1.09) == OLD
     assert near.find(b"a", 1.1) is None
     assert (near.hits, near.misses, len(near)) == (1, 1, 1)
+
+
+MADE = {name: Keys().make(name) for name in ("a", "b", "text", "not clean")}
+
+
+def test_plain_bytes_are_recalled_by_name_as_long_as_they_are_found_by_key() -> None:
+    near = Near(100_000, 1.0)
+    near.keep(b"a", promise_of(near, b"a"), OLD, 0.0)
+    assert [near.recall(MADE, "a", now) for now in (0.9, 1.0)] == [b"old", None]
+    assert (near.recall(MADE, "b", 0.0), near.recall(MADE, "never asked for", 0.0)) == (None, None)
+    near.forget([b"a"])
+    assert near.recall(MADE, "a", 0.0) is None
+    assert (near.hits, near.misses) == (1, 0)
+
+
+def test_what_is_more_than_bytes_is_not_recalled() -> None:
+    near = Near(100_000, 1.0)
+    near.keep(b"text", promise_of(near, b"text"), Reply(b"VA", b"text", 16), 0.0)
+    hashed = MADE["not clean"].wire
+    near.keep(hashed, promise_of(near, hashed), OLD, 0.0)
+    assert (near.recall(MADE, "text", 0.0), near.recall(MADE, "not clean", 0.0)) == (None, None)
+    assert (near.hits, near.misses) == (0, 0)
+
+
+def test_what_was_recalled_leaves_later_than_what_was_not() -> None:
+    near = Near(8 * (ENTRY_BYTES + 10), 1.0)
+    for number in range(8):
+        key = b"%d" % number
+        near.keep(key, promise_of(near, key), Reply(b"VA", b"x"), 0.0)
+    assert near.recall({"0": WireKey(b"0", None)}, "0", 0.0) == b"x"
+    near.keep(b"8", promise_of(near, b"8"), Reply(b"VA", b"x" * 9), 0.0)
+    assert (near.find(b"0", 0.0), near.find(b"1", 0.0)) == (Reply(b"VA", b"x"), None)
 
 
 def test_what_is_asked_for_again_much_later_is_not_kept() -> None:

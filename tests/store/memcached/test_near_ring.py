@@ -25,7 +25,7 @@ from tests.store.memcached.stage import (
     wait_until,
 )
 from tools.real_memcached import Memcached
-from wsgistack.errors import SettingError
+from wsgistack.errors import ArgumentError, SettingError
 from wsgistack.store.memcached.ring import MemcacheRing
 
 kinds = pytest.mark.parametrize("kind", KINDS)
@@ -288,3 +288,22 @@ def test_without_it_nothing_is_kept(memcached_cluster: Cluster) -> None:
 def test_what_cannot_be_kept_is_refused_at_once(arguments: dict[str, Any], words: str) -> None:
     with pytest.raises(SettingError, match=words):
         MemcacheRing(["a:1"], **arguments)
+
+
+@kinds
+def test_a_get_that_is_kept_asks_nobody_and_a_key_that_is_none_is_refused(
+    kind: str, memcached: Memcached
+) -> None:
+    ring = make_ring(memcached)
+
+    def script() -> list[Any]:
+        ring.set_many({"bytes": b"1", "text": "2"})
+        found = [ring.get(name) for name in ("bytes", "text") * 4]
+        found.append(ring.near_stats()["hits"])
+        with pytest.raises(ArgumentError):
+            ring.get([])  # type: ignore[arg-type]
+        ring.close()
+        return found
+
+    assert run_as(kind, script) == [*[b"1", "2"] * 4, 4]
+    assert ring.nodes()[0]["hits"] == 4

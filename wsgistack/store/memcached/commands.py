@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from time import monotonic
 from typing import Any, NamedTuple, TypeVar
 
 from wsgistack.errors import CounterError
@@ -44,19 +45,20 @@ class Commands:
         self._values = Values(coding, prefix=keys.prefix, do=do)
         self._default_noreply = default_noreply
         self._made: dict[UserKey, WireKey] = {}
-        self._may_ask = (
-            do.near is None and self._values.plain_below > 0
-        )  # `direct.ask`: bytes mean themselves
+        self._is_plain = self._values.plain_below > 0  # bytes mean themselves: there are short ways
 
     # -- reading --------------------------------------------------------------------
 
     def get(self, key: UserKey, default: Any = None) -> Any:
         """Return the value of *key*, or *default*."""
-        ask = self._do.cluster.lanes.ask if self._may_ask else None
-        found = None
-        if ask is not None:
+        found: Any = None
+        if self._is_plain:
+            do = self._do
             try:
-                found = ask(self._do.cluster, self._made, self._do.large, key)
+                if do.near is None:
+                    found = do.cluster.lanes.ask(do.cluster, self._made, do.large, key)
+                else:
+                    found = do.near.recall(self._made, key, monotonic())
             except TypeError:  # not even hashable: what makes keys says so
                 self._keys.make(key)
                 raise
@@ -104,9 +106,8 @@ class Commands:
         if gets:
             return self.gets_many(keys)
         names = keys if type(keys) is list else list(keys)
-        is_plain = self._values.plain_below > 0
         try:
-            values, odd = read_named(self._do, names, self._made, self._wire, is_plain=is_plain)
+            values, odd = read_named(self._do, names, self._made, self._wire, is_plain=self._is_plain)
         except TypeError:  # of a key that is not hashable: _wire says so better
             list(map(self._wire, names))
             raise

@@ -13,9 +13,11 @@ locked but the accounts; a slot's state is an object that is only compared by id
 from __future__ import annotations
 
 from _thread import allocate_lock
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from wsgistack import forks
+from wsgistack.store.keys import WireKey
 from wsgistack.store.memcached.replies import Reply
 
 __all__ = ["Near", "Promise"]
@@ -29,12 +31,13 @@ Promise = tuple[tuple[int, object], ...]  # slots, and their states when it was 
 
 
 class _Entry:
-    __slots__ = ("ends_at", "promise", "reply", "size", "tags", "was_used")
+    __slots__ = ("ends_at", "plain", "promise", "reply", "size", "tags", "was_used")
 
     def __init__(
         self, reply: Reply, promise: Promise, ends_at: float, size: int, tags: frozenset[str]
     ) -> None:
         self.reply = reply
+        self.plain = reply.value if not reply.flags else None
         self.promise = promise
         self.ends_at = ends_at
         self.size = size
@@ -65,6 +68,27 @@ class Near:
     def size_bytes(self) -> int:
         """What the entries take."""
         return self._bytes
+
+    def recall(self, made: Mapping[Any, WireKey], name: Any, now: float) -> bytes | None:
+        """Return the value that is kept of *name*, of which *made* knows the key, if it is bytes without flags.
+
+        The same as `find`, in half the time; what is not found is counted by whoever looks again there.
+        """
+        wire = made.get(name)
+        if wire is None or wire[1] is not None:
+            return None
+        entry = self._entries.get(wire[0])
+        if entry is None or entry.ends_at <= now:
+            return None
+        states = self._states
+        for slot, state in entry.promise:
+            if states[slot] is not state:
+                return None
+        plain = entry.plain
+        if plain is not None:
+            self.hits += 1
+            entry.was_used = True
+        return plain
 
     def find(self, key: bytes, now: float, tags: Iterable[str] = ()) -> Reply | None:
         """Return what is kept of *key*, if it has all of *tags*."""
