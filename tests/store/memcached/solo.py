@@ -5,11 +5,13 @@ Each ends with status 0 if all was right, and says on stderr what was not.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 
@@ -18,13 +20,14 @@ from wsgistack.store.memcached.ring import MemcacheRing
 
 __all__ = ["check_some", "run", "start"]
 
+OPERATIONS = int(os.environ.get("WSGISTACK_LONG", "3000"))
 ROOT = os.path.join(os.path.dirname(__file__), "..", "..", "..")
 
 
 def run(name: str, addresses: Sequence[str]) -> int:
     """Run one of the scripts below; return its exit status."""
     with start(name, addresses) as process:
-        process.communicate(timeout=50)
+        process.communicate(timeout=max(50, OPERATIONS // 100))
     return process.returncode
 
 
@@ -68,7 +71,7 @@ def _text(value: str | bytes) -> str:
 
 
 class Interrupted(BaseException):
-    """What a signal handler raises: no Exception."""
+    """What a signal handler raises, or another thread throws: no Exception."""
 
 
 def interrupt(addresses: list[str]) -> None:
@@ -76,7 +79,7 @@ def interrupt(addresses: list[str]) -> None:
     ring = MemcacheRing(addresses, **PATIENT)
     dice = random.Random(4)
     is_inside = False
-    interrupted = 0
+    interrupted = made = 0
 
     def raise_it(*_: object) -> None:
         nonlocal is_inside
@@ -87,8 +90,8 @@ def interrupt(addresses: list[str]) -> None:
     signal.signal(signal.SIGALRM, raise_it)
     ring.set("count:1", 0)
     signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
-    end = time.monotonic() + 3.0
-    while time.monotonic() < end:
+    while made < OPERATIONS:
+        made += 1
         try:
             is_inside = True
             check_some(ring, 1, dice)
@@ -96,11 +99,57 @@ def interrupt(addresses: list[str]) -> None:
         except Interrupted:
             interrupted += 1
     signal.setitimer(signal.ITIMER_REAL, 0)
+    _check_after(ring, interrupted)
+
+
+def throw(addresses: list[str]) -> None:
+    """Work in two threads while a third throws an exception into them, at any instruction of theirs."""
+    ring = MemcacheRing(addresses, **PATIENT)
+    ring.set_many({"count:0": 0, "count:1": 0})
+    made = [0, 0]
+    met = [0, 0]
+    thrown = [0, 0]
+    thrown_at = [0, 0]  # after so many operations
+    lost = 0
+
+    def work(number: int) -> None:
+        dice = random.Random(number)
+        while made[number] < OPERATIONS // 2:
+            try:
+                while made[number] < OPERATIONS // 2:
+                    made[number] += 1
+                    check_some(ring, number, dice)
+            except Interrupted:
+                met[number] += 1
+
+    workers = [threading.Thread(target=work, args=(number,)) for number in range(2)]
+    for worker in workers:
+        worker.start()
+    left = OPERATIONS // 2 - 100  # the last ones are let be, so that none is thrown behind them
+    while any(count < left for count in made):
+        for number, worker in enumerate(workers):
+            if thrown[number] > met[number] and made[number] > thrown_at[number] + 50:
+                lost += 1  # it came while Python ran a finalizer, where exceptions end
+                thrown[number] = met[number]
+            if made[number] < left and thrown[number] == met[number]:
+                thrown[number] += 1
+                thrown_at[number] = made[number]
+                ident = ctypes.c_ulong(worker.ident or 0)
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(Interrupted))
+        time.sleep(0.0003)
+    for worker in workers:
+        worker.join()
+    assert lost * 50 <= sum(met), (lost, met)
+    _check_after(ring, sum(met))
+
+
+def _check_after(ring: MemcacheRing, interrupted: int) -> None:
     ring.set("a", "right")
     assert ring.get("a") == "right"
-    assert [node["state"] for node in ring.nodes()] == ["up"]
-    assert interrupted > 100, interrupted
-    assert len(os.listdir("/proc/self/fd")) < 40
+    assert {node["state"] for node in ring.nodes()} == {"up"}
+    assert interrupted > OPERATIONS // 100, interrupted
+    assert len(os.listdir("/proc/self/fd")) < 60
+    print(f"{interrupted} of {OPERATIONS} operations were interrupted")
 
 
 def count(addresses: list[str]) -> None:
@@ -151,7 +200,7 @@ def fork_gevent(addresses: list[str]) -> None:
     assert os.waitpid(pid, 0)[1] == 0
 
 
-SCRIPTS = {script.__name__: script for script in (interrupt, count, fork_plain, fork_gevent)}
+SCRIPTS = {script.__name__: script for script in (interrupt, throw, count, fork_plain, fork_gevent)}
 
 if __name__ == "__main__":
     SCRIPTS[sys.argv[1]](sys.argv[2:])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import socket
 import threading
 from functools import partial
 
@@ -17,7 +18,9 @@ from tests.conftest import PATIENT, Cluster
 from tests.store.memcached import solo
 from tests.store.memcached.stage import Fake, Trickle, pause, run_as, together
 from tools.real_memcached import Memcached
-from wsgistack.store.memcached import channel, coop, direct, links
+from wsgistack.store.memcached import channel, coop, direct, links, plain, sockets
+from wsgistack.store.memcached.addresses import Address
+from wsgistack.store.memcached.nodes import Node
 from wsgistack.store.memcached.ring import MemcacheRing
 
 OPERATIONS = int(os.environ.get("WSGISTACK_LONG", "10000"))
@@ -112,8 +115,30 @@ def test_a_large_write_that_was_interrupted_never_overtakes_the_next_small_one(m
 
 
 @pytest.mark.slow
-def test_no_answer_goes_astray_when_signals_interrupt_calls(memcached: Memcached) -> None:
-    assert solo.run("interrupt", [memcached.address]) == 0
+@pytest.mark.timeout(20_000)
+@pytest.mark.parametrize("script", ["interrupt", "throw"], ids=["signals", "other threads"])
+def test_no_answer_goes_astray_when_calls_are_interrupted_at_any_byte(
+    script: str, memcached_cluster: Cluster
+) -> None:
+    straight, far = memcached_cluster(2)
+    with Trickle(far, seed=4) as trickle:
+        assert solo.run(script, [straight.address, trickle.address]) == 0
+
+
+def test_who_is_interrupted_while_an_interrupted_call_ends_leaves_the_wait_to_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupt(*_: object) -> bool:
+        raise KeyboardInterrupt
+
+    pool = plain.Pool(Node(Address("10.0.0.1", 11211), limit_s=1.0, on_away=lambda node: None), 1.0)
+    near, far = socket.socketpair()
+    with near, far:
+        pool.interrupted.append(near)
+        monkeypatch.setattr(sockets, "wait_for_end", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            pool.take(1.0)
+        assert pool.interrupted == [near]
 
 
 @pytest.mark.parametrize("kind", ["threads", "greenlets"])

@@ -104,7 +104,12 @@ class Pool:
             return
         patience_s = self.node.patience.seconds
         left_s = due.at - time.monotonic()
-        if sockets.wait_for_end(sock, min(patience_s, left_s)):
+        try:
+            has_ended = sockets.wait_for_end(sock, min(patience_s, left_s))
+        except BaseException:  # interrupted again: the next call still waits for what was sent
+            self.interrupted.append(sock)
+            raise
+        if has_ended:
             sock.close()
         elif left_s < patience_s:
             self.interrupted.append(sock)
