@@ -8,6 +8,7 @@ import pytest
 from tests.contracts.stores import Clock
 from wsgistack.errors import ArgumentError, StoreFull, TooLarge
 from wsgistack.store.memory import LEAST_BYTES, MemoryStore
+from wsgistack.store.queues import Entry
 
 KB = 1024
 
@@ -139,6 +140,29 @@ def test_many_deletions_leave_no_memory_behind() -> None:
     finally:
         tracemalloc.stop()
     assert store.stats()["bytes"] == 0
+
+
+def test_a_token_is_never_newer_than_the_value_beside_it() -> None:
+    store = MemoryStore(64 * KB)
+    store.set("key", b"old", 600)
+
+    class Racing(Entry):
+        """Is changed right behind the reading of its value, as by another thread."""
+
+        __slots__ = ()
+
+        @property
+        def value(self) -> bytes:  # type: ignore[override]  # of a slot
+            value: bytes = Entry.__dict__["value"].__get__(self)
+            self.__class__ = Entry  # type: ignore[assignment]  # once
+            store.set("key", b"new", 600)
+            return value
+
+    store._entries["key"].__class__ = Racing
+    found = store.gets("key")
+    assert found is not None
+    assert store.cas("key", found.value + b"+", 600, found.token) is False
+    assert store.get("key") == b"new"
 
 
 def test_threads_that_do_everything_leave_the_books_balanced() -> None:

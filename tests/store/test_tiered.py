@@ -1,5 +1,6 @@
 """What is peculiar to a memory over a shared store: how long a near copy is believed, and what it saves."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -163,6 +164,23 @@ def test_an_answer_that_comes_behind_a_change_of_this_process_is_not_kept(
     far.meanwhile = lambda: CHANGES[change](store)
     READS[read](store)
     assert store.get("key") == MemoryStore.get(far, "key") not in (b"5", b"7")
+
+
+def test_a_change_of_another_thread_waits_for_a_copy_that_is_being_kept(far: Far, clock: Clock) -> None:
+    threads: list[threading.Thread] = []
+
+    class Near(MemoryStore):
+        def set(self, key: str, value: bytes, ttl_s: float, *, pinned: bool = False) -> None:
+            threads.append(threading.Thread(target=store.delete, args=["key"]))
+            threads[0].start()
+            threads[0].join(0.2)  # it waits for us: else it is over now, and what we keep is old
+            super().set(key, value, ttl_s, pinned=pinned)
+
+    store = Tiered(Near(1 << 20, clock=clock), far, near_s=1.0)
+    far.set("key", b"old", 60)
+    assert store.get("key") == b"old"
+    threads[0].join()
+    assert store.get("key") is None
 
 
 def test_an_add_that_was_refused_leaves_no_old_copy(clock: Clock) -> None:

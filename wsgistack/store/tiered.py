@@ -13,10 +13,12 @@ key's slot tells.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TypeVar
 
+from wsgistack import forks
 from wsgistack.errors import ConfigurationError, StoreError
 from wsgistack.store.base import Bounded, Change, Counted, Found, Step, Store
 
@@ -39,6 +41,8 @@ class Tiered:
         self._near_s = near_s
         self._hits = self._misses = 0
         self._marks: list[object] = [None] * SLOTS  # another one after each change; compared by identity
+        self._lock = threading.RLock()  # reentrant: a finalizer may run in the middle of a step
+        forks.register(self)
 
     @property
     def shared(self) -> bool:
@@ -147,8 +151,9 @@ class Tiered:
         try:
             self.far.clear()
         finally:
-            self._marks = [object() for _ in range(SLOTS)]
-            self.near.clear()
+            with self._lock:
+                self._marks = [object() for _ in range(SLOTS)]
+                self.near.clear()
 
     def stats(self) -> dict[str, int]:
         """Return the far store's, with the reads of this object over both, and `near_` of the near one."""
@@ -176,8 +181,9 @@ class Tiered:
 
     def _changed(self, key: str) -> object:
         """Forget the near copy of *key*, also one that is on its way; return the new mark."""
-        mark = self._marks[hash(key) % SLOTS] = object()
-        self.near.delete(key)
+        with self._lock:
+            mark = self._marks[hash(key) % SLOTS] = object()
+            self.near.delete(key)
         return mark
 
     def _all_changed(self, keys: Iterable[str]) -> None:
@@ -186,11 +192,10 @@ class Tiered:
 
     def _keep(self, key: str, value: bytes, ttl_s: float, mark: object) -> None:
         """Keep *value* here, unless *key* was changed since it had this *mark*."""
-        if self._mark(key) is not mark:
-            return
-        try:
-            self.near.set(key, value, ttl_s)
-        except StoreError:  # too large for it: the far store has it all the same
-            return
-        if self._mark(key) is not mark:  # meanwhile, in another thread
-            self.near.delete(key)
+        with self._lock, suppress(StoreError):  # too large for it: the far store has it all the same
+            if self._mark(key) is mark:
+                self.near.set(key, value, ttl_s)
+
+    def forked(self) -> None:
+        """Make the lock anew; what it guards is whole after each step."""
+        self._lock = threading.RLock()

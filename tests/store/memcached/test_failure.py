@@ -64,9 +64,10 @@ def test_a_flap_serves_nothing_that_was_replaced_meanwhile_in_either_direction(
         version = 1
         for outage in range(3):
             with hanging(ring, victim):
-                version += 1
                 ring.get(keys[0])  # whoever asks first notices
                 wait_until(lambda: not is_up(ring, victim))
+                read(version, f"at the beginning of outage {outage}")  # what stood in last time
+                version += 1
                 ring.set_many(dict.fromkeys(keys[:60], version))
                 for key in keys[60:80]:
                     ring.set(key, version)

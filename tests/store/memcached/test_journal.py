@@ -1,6 +1,6 @@
 """What is dirty is noted, taken out once, and never forgotten silently."""
 
-from wsgistack.store.memcached.journal import Journal
+from wsgistack.store.memcached.journal import Journal, Load
 
 
 def test_dirty_keys_are_taken_out_in_batches() -> None:
@@ -36,3 +36,12 @@ def test_more_copies_than_fit_empty_the_node_that_holds_them() -> None:
     assert (journal.is_clean, journal.take_flooded()) == (False, {"n3"})
     assert journal.take_copies(9) == [(b"a", "n2")]
     assert journal.is_clean is True
+
+
+def test_what_could_not_be_removed_is_noted_again() -> None:
+    journal = Journal()
+    journal.put_back(Load(True, [b"a"], {"n2"}, [(b"b", "n3")]))
+    assert (journal.take(9), journal.take_copies(9)) == ([b"a"], [(b"b", "n3")])
+    assert (journal.take_flooded(), journal.take_overflow()) == ({"n2"}, True)
+    journal.put_back(Load(False, [], set(), []))
+    assert journal.is_clean

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from wsgistack.store.memcached.addresses import Address
 from wsgistack.store.memcached.calls import Call
 from wsgistack.store.memcached.coop import Coop
 from wsgistack.store.memcached.nodes import Node
+from wsgistack.store.memcached.prober import Prober
 from wsgistack.store.memcached.ring import MemcacheRing
 from wsgistack.store.url import make_store
 
@@ -88,6 +91,22 @@ def test_a_store_that_could_not_be_cleared_says_so_and_is_cleared_before_it_is_u
     wait_until(lambda: node.may_read)
     assert store.get_many(keys) == {}
     store.close()
+
+
+@pytest.mark.parametrize(("passed_s", "overflows"), [(1.0, False), (31.0, True)])
+def test_a_node_is_not_used_while_it_may_still_read_what_was_sent_before(
+    passed_s: float, overflows: bool
+) -> None:
+    prober = Prober(connect_timeout_s=1, find_node=lambda name: None)
+    node = Node(Address("127.0.0.1", 1), limit_s=1, on_away=lambda node: None)
+    ours, theirs = socket.socketpair()
+    with theirs:
+        node.broke("timeout", (), ours)
+        node.breaker.opened_at = time.monotonic() - passed_s
+        assert prober._has_seen_off(node) is overflows  # for half a minute; then all it holds is dirty
+        assert node.journal.has_overflowed is overflows
+    assert prober._has_seen_off(node) is True
+    assert node.leaving == []
 
 
 LATE: dict[str, Callable[[], Call]] = {
