@@ -1,5 +1,9 @@
-"""Keys: no two different requests share one, and what can be read in two ways has none."""
+"""Keys: no two different requests share one, and what can be read in two ways has none.
 
+WSGISTACK_LONG=1000000 sets the number of fuzzed pairs of neighbours.
+"""
+
+import os
 import random
 from typing import Any
 
@@ -9,6 +13,7 @@ from wsgistack.cache.keys import IGNORED_PARAMETERS, Names, Target, find_target,
 from wsgistack.errors import ConfigurationError
 from wsgistack.wsgi import EnvironRequest
 
+PAIRS = int(os.environ.get("WSGISTACK_LONG", "3000"))
 IGNORED = Names(IGNORED_PARAMETERS, setting="ignored_parameters")
 NONE = Names([], setting="ignored_parameters")
 
@@ -209,6 +214,68 @@ def test_no_two_different_requests_share_a_key_in_fuzzed_pairs() -> None:
     keys = {make_key(url, more, variant, space=space) for url, more, variant, space in requests}
     assert len(requests) > 19_000
     assert len({key.text for key in keys}) == len({key.full for key in keys}) == len(requests)
+
+
+Parts = list[str | None]
+EDGES = [
+    "",
+    "-",
+    "0:",
+    "1:a",
+    "a",
+    "/",
+    "/a",
+    ":",
+    ".",
+    "1.",
+    "v1.",
+    "2:-",
+    "\xe9",
+    "a=1",
+    "&",
+    "4:read",
+    "2:",
+    "1",
+]
+
+
+def parts_of(rng: random.Random) -> Parts:
+    """Return a request in parts: five of the target, then names and values, dimensions before selecting."""
+    made: Parts = ["".join(rng.choices(EDGES, k=rng.randrange(4))) for _ in range(5 + 2 * rng.randrange(4))]
+    if rng.random() < 0.5:
+        made[4] = None
+    return made
+
+
+def neighbour_of(parts: Parts, rng: random.Random) -> Parts:
+    """Return the parts with one edge moved: what a key without lengths could not tell apart."""
+    made = list(parts)
+    at = rng.randrange(len(made) - 1)
+    one, other = made[at] or "", made[at + 1] or ""
+    whole = one + rng.choice(["", "", *EDGES]) + other
+    cut = rng.randrange(len(whole) + 1)
+    made[at], made[at + 1] = whole[:cut], whole[cut:]
+    if len(made) > 5 and rng.random() < 0.2:
+        made[-1] = None if made[-1] == "" else ""
+    return made
+
+
+def key_of(parts: Parts, split: int) -> tuple[Any, str]:
+    """Return the request that *parts* mean and its key; *split*: how many pairs are dimensions."""
+    scheme, host, path, query, seen = parts[:5]
+    pairs = tuple([(parts[n] or "", parts[n + 1]) for n in range(5, len(parts), 2)])
+    url = Target(scheme or "", host or "", path or "", query or "", seen)
+    return (url, pairs[:split], pairs[split:]), make_key(url, pairs[:split], pairs[split:]).text
+
+
+def test_no_neighbours_share_a_key_in_fuzzed_pairs() -> None:
+    rng, different = random.Random(5), 0
+    while different < PAIRS:
+        parts = parts_of(rng)
+        one, its_key = key_of(parts, rng.randrange(4))
+        other, others_key = key_of(neighbour_of(parts, rng), rng.randrange(4))
+        different += one != other
+        assert (its_key == others_key) is (one == other), (one, other)
 
 
 def test_a_frame_tells_absent_from_empty() -> None:

@@ -257,3 +257,79 @@ def test_without_audit_the_environ_is_a_plain_dict() -> None:
     shop = Shop(page(b"page"))
     ask(guest(shop))
     assert type(shop.asked[0]) is dict
+
+
+PLAIN = [("Content-Type", "text/plain"), ("Content-Length", "4")]
+
+
+def after_its_head(speak: Speak, fields: list[tuple[str, str]]) -> Callable[..., Iterable[bytes]]:
+    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", fields)
+        speak(environ["wsgistack.cache"])
+        return [b"page"]
+
+    return app
+
+
+def before_its_first_block(speak: Speak, fields: list[tuple[str, str]]) -> Callable[..., Iterable[bytes]]:
+    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", fields)
+        speak(environ["wsgistack.cache"])
+        yield b"page"
+
+    return app
+
+
+def after_its_first_block(speak: Speak, fields: list[tuple[str, str]]) -> Callable[..., Iterable[bytes]]:
+    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", fields)
+        yield b"pa"
+        speak(environ["wsgistack.cache"])
+        yield b"ge"
+
+    return app
+
+
+EARLY = [after_its_head, before_its_first_block]
+SHAPES = [*EARLY, after_its_first_block]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_tag_counts_until_the_last_byte(shape: Any) -> None:
+    cache = guest(shape(lambda voice: voice.tag("news"), FRESH))
+    assert [told(cache) for _ in range(2)] == [STORED, HIT]
+    cache.purge(tag="news")
+    assert told(cache) == STORED
+
+
+@pytest.mark.parametrize("shape", EARLY)
+def test_a_lifetime_counts_that_is_said_after_start_response(shape: Any) -> None:
+    cache = guest(shape(lambda voice: voice.ttl(5), PLAIN))
+    assert told(cache) == "wsgistack; fwd=uri-miss; ttl=5; stored"
+    assert told(cache) == "wsgistack; hit; ttl=5"
+
+
+def test_another_lifetime_counts_until_the_last_byte() -> None:
+    cache = guest(after_its_first_block(lambda voice: voice.ttl(5), FRESH))
+    assert [told(cache) for _ in range(2)] == [STORED, "wsgistack; hit; ttl=5"]
+
+
+def test_a_lifetime_that_comes_too_late_is_told_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    cache = guest(after_its_first_block(lambda voice: voice.ttl(5), PLAIN))
+    with caplog.at_level(logging.WARNING):
+        assert [told(cache) for _ in range(2)] == ["wsgistack; fwd=uri-miss; detail=no-lifetime"] * 2
+    assert [record.message for record in caplog.records] == ["ttl_too_late"] * 2
+    assert caplog.records[0].url == "http://localhost/"  # type: ignore[attr-defined]  # our field
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_private_counts_until_the_last_byte(shape: Any) -> None:
+    store = MemoryStore(1 << 20)
+    told(guest(shape(lambda voice: voice.private("session"), FRESH), store=store))
+    assert pages_in(store) == 0
+
+
+def test_what_is_said_of_a_request_past_the_cache_is_no_news(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        told(guest(after_its_first_block(lambda voice: voice.ttl(5), FRESH)), Cookie="sessionid=1")
+    assert caplog.records == []

@@ -14,9 +14,19 @@ from typing import Protocol
 from wsgistack.cache.answers import AfterResponse, Drop, Keep, Refresh
 from wsgistack.cache.head import ResponseHead
 from wsgistack.cache.page import Page, Reply
-from wsgistack.wsgi import ExcInfo, Headers, StartResponse
+from wsgistack.wsgi import Environ, ExcInfo, Headers, StartResponse
 
-__all__ = ["Captured", "Chained", "Judge", "Run", "Then", "close_body", "send_reply", "to_nobody"]
+__all__ = [
+    "Captured",
+    "Chained",
+    "Judge",
+    "Run",
+    "Then",
+    "close_body",
+    "send_reply",
+    "to_nobody",
+    "why_only_pass",
+]
 
 
 class Judge(Protocol):
@@ -55,7 +65,7 @@ class Judge(Protocol):
 class Run:
     """What the application said, and what was sent of it.  Its `start` is the application's start_response."""
 
-    __slots__ = ("_judge", "_passed", "_sink", "_start_response", "_write", "answer", "is_sent", "status")
+    __slots__ = ("_judge", "_passed", "_sink", "_start_response", "_write", "answer", "head", "is_sent")
 
     def __init__(self, judge: Judge, start_response: StartResponse, largest: int) -> None:
         self._judge = judge
@@ -64,27 +74,38 @@ class Run:
         self._sink = Sink(largest)
         self._passed = 0
         self.answer: AfterResponse | None = None
-        self.status = ""
+        self.head: ResponseHead | None = None
         self.is_sent = False
 
     def start(
         self, status: str, headers: Headers, exc_info: ExcInfo | None = None, /
     ) -> Callable[[bytes], object]:
-        """Take the head; a second one counts only as PEP 3333 lets it, with exc_info."""
-        if self.is_sent or (self.answer is not None and exc_info is None):
+        """Take the head; a second one counts only as PEP 3333 lets it, with exc_info.
+
+        It is judged by `decide`, so that what the application says after start_response counts too.
+        """
+        if self.is_sent or (self.head is not None and exc_info is None):
             # The server's own answer to that: it raises what exc_info tells, or says it was called twice.
             self._sink.give_up()
             if not self.is_sent:
+                self.decide()
                 self.send_head()
             if exc_info is None:
                 return self._start_response(status, headers)
             return self._start_response(status, headers, exc_info)
-        self.status = status
-        self.answer = self._judge.judge(ResponseHead(int(status[:3]), status[4:], headers))
+        self.head = ResponseHead(int(status[:3]), status[4:], headers)
+        if self.answer is not None:
+            self.answer = self._judge.judge(self.head)
         return self.write
+
+    def decide(self) -> None:
+        """Let the head be judged if there is one; when the application returns, or the first block is there."""
+        if self.answer is None and self.head is not None:
+            self.answer = self._judge.judge(self.head)
 
     def write(self, block: bytes) -> object:
         """Send a block in the old way, behind the head."""
+        self.decide()
         if not isinstance(self.answer, Keep | Drop):
             return None  # what is sent is another answer
         first = not self.is_sent
@@ -307,3 +328,12 @@ def to_nobody(status: str, headers: Headers, exc_info: ExcInfo | None = None, /)
     if exc_info is not None and exc_info[1] is not None:
         raise exc_info[1].with_traceback(exc_info[2])
     return lambda block: None
+
+
+def why_only_pass(keep: Keep, body: Iterable[bytes], environ: Environ, largest: int) -> str:
+    """Return why a body is better left alone, "" if it is not: a server sends a file by itself."""
+    wrapper = environ.get("wsgi.file_wrapper")
+    if isinstance(wrapper, type) and isinstance(body, wrapper):
+        return "file"
+    announced = keep.head.field("content-length")
+    return "too-large" if announced and announced.isdecimal() and int(announced) > largest else ""

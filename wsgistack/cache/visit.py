@@ -34,7 +34,7 @@ from wsgistack.cache.head import ResponseHead
 from wsgistack.cache.page import Page, Reply, make_not_modified
 from wsgistack.cache.purge import Purges
 from wsgistack.cache.rules import Rule
-from wsgistack.cache.run import Captured, Chained, Run, Then, close_body, send_reply, to_nobody
+from wsgistack.cache.run import Captured, Chained, Run, Then, close_body, send_reply, to_nobody, why_only_pass
 from wsgistack.cache.shelf import Place, Shelf
 from wsgistack.cache.together import REMEMBERED, may_share
 from wsgistack.cache.vary import vary_names
@@ -85,6 +85,7 @@ class Visit:
         "_asked_at",
         "_environ",
         "_generation",
+        "_judged",
         "_moment",
         "_reads",
         "_rule",
@@ -117,6 +118,7 @@ class Visit:
         self._asked_at = 0.0
         self._moment = 0
         self._voice = Voice()
+        self._judged: tuple[Trip, ResponseHead, float] | None = None
         self._reads: Reads | None = None
         environ[ENVIRON_KEY] = self._voice
 
@@ -151,10 +153,11 @@ class Visit:
         blocks: Iterator[bytes] | None = None
         try:
             body = works.app(environ, run.start)
-            if run.answer is None:  # start_response is called when the first block is asked for
+            if run.head is None:  # start_response is called when the first block is asked for
                 iterator = iter(body)
                 first = next(iterator, None)
                 blocks = iterator if first is None else chain((first,), iterator)
+            run.decide()
         except Exception:
             close_body(body)
             self._settle(None)
@@ -175,7 +178,7 @@ class Visit:
         """Do what was decided when the application called start_response."""
         answer = run.answer
         if isinstance(answer, Keep):
-            why = _why_only_pass(answer, body, environ, self.works.largest)
+            why = why_only_pass(answer, body, environ, self.works.largest)
             if not why:
                 return Captured(run, answer, body, iter(body) if blocks is None else blocks)
             run.refuse_to_keep(why)
@@ -199,19 +202,11 @@ class Visit:
 
     def judge(self, head: ResponseHead) -> AfterResponse:
         """Return what to do with the response, and do to the shelf what cannot wait."""
-        works, voice, rule = self.works, self._voice, self._rule
-        trip = Trip(
-            self.request,
-            self._sent,
-            self.place.target.url,
-            self._asked_at,
-            _told(voice, rule),
-            (*(() if rule is None else rule.tags), *voice.tags),
-            voice.is_private,
-            voice.why,
-            voice.has_made_tag,
-        )
-        answer = works.engine.on_response(trip, head, works.now())
+        works, trip, now = self.works, self._trip(), self.works.now()
+        answer = works.engine.on_response(trip, head, now)
+        self._judged = trip, head, now
+        if isinstance(answer, Drop) and not isinstance(self._sent, Pass):
+            self._voice.too_late_for = trip.target
         if isinstance(answer, Refresh):
             if answer.page is None:
                 works.shelf.forget([self.place])
@@ -225,6 +220,27 @@ class Visit:
             works.audit.take(self._reads, url=trip.target, varies_by=vary_names(head) or ())
         self._settle(answer)
         return answer
+
+    def _trip(self) -> Trip:
+        voice, rule = self._voice, self._rule
+        return Trip(
+            self.request,
+            self._sent,
+            self.place.target.url,
+            self._asked_at,
+            _told(voice, rule),
+            (*(() if rule is None else rule.tags), *voice.tags),
+            voice.is_private,
+            voice.why,
+            voice.has_made_tag,
+        )
+
+    def _judged_anew(self, page: Page) -> Page | None:
+        """Return *page* by what was said while its body was made; None where it is not to be kept then."""
+        if self._judged is None or self._judged[0] == (trip := self._trip()):
+            return page
+        answer = self.works.engine.on_response(trip, *self._judged[1:])
+        return answer.page.with_body(page.body) if isinstance(answer, Keep) else None
 
     def _settle(self, answer: AfterResponse | None) -> None:
         """Tell those who wait for the same page what they may have; None: nothing will come."""
@@ -269,11 +285,12 @@ class Visit:
 
     def keep(self, page: Page) -> None:
         """Store a page that is complete, if nobody objected meanwhile."""
-        turn = self.turn
-        if self._voice.is_private or not self._is_verified(page):
+        turn, found = self.turn, self._judged_anew(page)
+        if found is None or not self._is_verified(found):
             if turn is not None:
                 turn.refuse(remember=self._voice.is_private)
             return
+        page = found
         is_stored = self._put(page)
         coalescer = self.works.coalescer
         if coalescer is not None:
@@ -378,12 +395,3 @@ def _told(voice: Voice, rule: Rule | None) -> Told:
     if voice.ttl_s is None:
         return told
     return Told(voice.ttl_s, told.grace_s if voice.grace_s is None else voice.grace_s)
-
-
-def _why_only_pass(keep: Keep, body: Iterable[bytes], environ: Environ, largest: int) -> str:
-    """Return why a body is better left alone, "" if it is not: a server sends a file by itself."""
-    wrapper = environ.get("wsgi.file_wrapper")
-    if isinstance(wrapper, type) and isinstance(body, wrapper):
-        return "file"
-    announced = keep.head.field("content-length")
-    return "too-large" if announced and announced.isdecimal() and int(announced) > largest else ""

@@ -6,12 +6,14 @@
     voice.private()                             # never stored, whatever its fields say
 
 It is there for every request that comes through the cache, also where nothing will be stored, so
-that nobody needs to ask.  `private` counts until the last byte of the body is made, and is never
-taken back; the others count until start_response is called.
+that nobody needs to ask.  All of it counts until the last byte of the body is made, and `private` is
+never taken back.  One thing comes too late once the application has returned, or given its first
+block: a lifetime for a response that had none, and so is not held; the log tells of it then.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 
 from wsgistack.errors import ArgumentError
@@ -22,6 +24,8 @@ ENVIRON_KEY = "wsgistack.cache"
 LONGEST_S = 31_536_000.0  # a year
 LONGEST_TAG = 256
 MOST_TAGS = 128
+log = logging.getLogger("wsgistack.cache")
+
 WORD = re.compile(r"[A-Za-z][A-Za-z0-9:/._-]{0,63}")
 
 
@@ -29,6 +33,7 @@ class Voice:
     """What was said about one response.  *why*: a token, "" while nothing made it private.
 
     *has_made_tag*: its ETag is a component's, made of the body after the application was asked in full.
+    *too_late_for*: the URL of a response of which it is decided that it will not be stored.
     """
 
     # Of the class until something is said: one is made for each request, and most say nothing.
@@ -37,6 +42,7 @@ class Voice:
     ttl_s: float | None = None
     grace_s: float | None = None
     has_made_tag: bool = False
+    too_late_for: str = ""
 
     @property
     def is_private(self) -> bool:
@@ -65,5 +71,7 @@ class Voice:
                 continue
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LONGEST_S:
                 raise ArgumentError(f"{name}: {value!r} is not a number of seconds from 0 to a year")
+        if self.too_late_for:
+            log.warning("ttl_too_late", extra={"url": self.too_late_for})
         self.ttl_s = float(seconds)
         self.grace_s = None if grace is None else float(grace)
