@@ -8,13 +8,20 @@ from typing import Any, NamedTuple
 import pytest
 from webob import Request
 
-from wsgistack.balancer.foresight import find_address
+from wsgistack.balancer.address_list import parse_addresses
+from wsgistack.balancer.foresight import find_address, is_about
+from wsgistack.balancer.limit import Limit
+from wsgistack.balancer.limit_settings import LIMIT_SETTINGS
 from wsgistack.balancer.model import Service
 from wsgistack.balancer.plane.asker import ask_who
+from wsgistack.balancer.plane.parts import ranges_hold_address
 from wsgistack.balancer.service_settings import SERVICE_SETTINGS
+from wsgistack.balancer.shedding import find_level
+from wsgistack.cache.purging import Purgers
 from wsgistack.components.trust import Trust as TrustComponent
 from wsgistack.http.forwarded import parse_hop
 from wsgistack.ratelimit.clients import Trust
+from wsgistack.ratelimit.networks import parse_networks
 from wsgistack.wsgi import EnvironRequest
 
 OURS = ("127.0.0.0/8", "10.0.0.0/8", "2001:db8:ff::/48")
@@ -146,3 +153,71 @@ def test_everybody_is_believed_where_the_service_says_so() -> None:
 def test_a_peer_without_an_address_is_not_believed() -> None:
     head = b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 198.51.100.7\r\n\r\n"
     assert ask_who(head, b"unknown", trusted=list(OURS)) is None
+
+
+# A client of IPv4 is in networks of IPv4 alone, however both are written.
+HELD = [
+    ("10.0.0.0/8", "10.9.9.9", True),
+    ("10.0.0.0/8", "::ffff:10.9.9.9", True),
+    ("10.0.0.0/8", "::ffff:a09:909", True),
+    ("10.0.0.0/8", "::a09:909", False),
+    ("0.0.0.0/0", "203.0.113.9", True),
+    ("0.0.0.0/0", "2001:db8::9", False),
+    ("::ffff:10.0.0.0/104", "10.9.9.9", True),
+    ("::ffff:10.0.0.0/104", "11.9.9.9", False),
+    ("::ffff:10.9.9.9", "10.9.9.9", True),
+    ("::ffff:0:0/96", "203.0.113.9", True),
+    ("::ffff:0:0/96", "::fffe:1:1", False),
+    ("::/0", "203.0.113.9", False),
+    ("::/0", "::ffff:203.0.113.9", False),
+    ("::/0", "2001:db8::9", True),
+    ("::/0", "::fffe:ffff:ffff", True),
+    ("::/0", "::1:0:0:0", True),
+    ("::/64", "203.0.113.9", False),
+    ("::/80", "203.0.113.9", False),
+    ("::/80", "::fffe:1:1", True),
+    ("::/80", "::1:0:0:1", False),
+    ("::8000:0:0/81", "203.0.113.9", False),
+    ("::fffe:0:0/95", "203.0.113.9", False),
+    ("::fffe:0:0/95", "::fffe:1:1", True),
+]
+
+
+@pytest.mark.parametrize(("network", "peer", "is_held"), HELD)
+def test_both_edges_hold_the_same_clients_in_a_network(network: str, peer: str, is_held: bool) -> None:
+    """Networks of settings and of files, at the WSGI edge, in the plane, and as `explain` tells its operator."""
+    address = parse_hop(peer)
+    assert address is not None
+    request = EnvironRequest({"REMOTE_ADDR": peer})
+    exempt = LIMIT_SETTINGS.defaults() | {"exempt": LIMIT_SETTINGS.parse("exempt", network)}
+    marks = {"critical": LIMIT_SETTINGS.parse("critical", network), "sheddable": ()}
+    found = {
+        "settings of WSGI": address in parse_networks([network], setting="exempt"),
+        "purges": Purgers([network]).may(request),
+        "proxies of the plane": _trusts(network, peer),
+        "proxies of its operator": _is_told_to_trust(network, peer),
+        "a file of the plane": _is_listed(network, address.packed),
+        "exempt for its operator": not is_about(Limit("api", 0, exempt), "GET", "/", address),
+        "critical for its operator": find_level(marks, "/", address, lambda name: None) == "critical",
+    }
+    assert found == dict.fromkeys(found, is_held)
+
+
+def _trusts(network: str, peer: str) -> bool:
+    head = b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 198.51.100.7\r\n\r\n"
+    packed = ask_who(head, peer.encode(), trusted=[network])
+    return packed is not None and packed[12:] == ip_address("198.51.100.7").packed
+
+
+def _is_told_to_trust(network: str, peer: str) -> bool:
+    settings = SERVICE_SETTINGS.defaults() | {
+        "trusted_upstream_proxies": SERVICE_SETTINGS.parse("trusted_upstream_proxies", network)
+    }
+    service = Service("mysite", 0, "reverse_proxy", True, None, (), settings, (), ())
+    return str(find_address(service, peer, {"x-forwarded-for": "198.51.100.7"}.get)) == "198.51.100.7"
+
+
+def _is_listed(network: str, packed: bytes) -> bool:
+    ranges, _ = parse_addresses(network)
+    ends = b"".join(end.to_bytes(16, "big") for found in ranges for end in found)
+    return ranges_hold_address(ends, (b"\0" * 10 + b"\xff\xff" + packed)[-16:])

@@ -12,12 +12,12 @@ component's rows by name.  The same table feeds SET, help, dumpconfig and the do
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from wsgistack.errors import SettingError, UnknownName
+from wsgistack.http.networks import parse_network
 from wsgistack.registry import find_nearest
 
 __all__ = [
@@ -279,7 +279,7 @@ def _parse_networks(text: str) -> tuple[str, ...]:
     networks = []
     for word in re.split(r"[,\s]+", text.strip(", ")):
         try:
-            networks.append(str(ipaddress.ip_network(word, strict=False)))
+            networks.append(str(parse_network(word)))
         except ValueError:
             raise SettingError(f"Error defining trusted upstream proxies: could not parse {word}!") from None
     if len(networks) > MOST_NETWORKS:

@@ -52,6 +52,11 @@ def test_everybody_and_nobody() -> None:
     assert not nobody and ip_address("::1") not in nobody
 
 
+def test_ipv4_within_ipv6_is_ipv4() -> None:
+    networks = parse_networks(["::ffff:10.0.0.0/104"], setting="exempt")
+    assert ip_address("10.1.2.3") in networks and ip_address("11.1.2.3") not in networks
+
+
 def test_what_is_no_network_is_told() -> None:
     with pytest.raises(SettingError, match=r"exempt: '10\.0\.0\.0/33' is not a network such as"):
         parse_networks(["10.0.0.0/33"], setting="exempt")

@@ -246,6 +246,14 @@ def test_networks_that_are_exempt_are_not_counted(worlds: list[LimitedWorld]) ->
     assert world.statuses(3, forwarded("198.51.100.200")) == [200, 429, 429]
 
 
+def test_networks_of_ipv6_exempt_no_client_of_ipv4(worlds: list[LimitedWorld]) -> None:
+    world = make(worlds, make_limit("api", rate="1/minute", exempt="::/0, ::ffff:203.0.113.0/120"), **TRUSTED)
+    assert world.statuses(2, forwarded("198.51.100.7")) == [200, 429]
+    assert world.statuses(2, forwarded("::ffff:198.51.100.7")) == [429, 429]
+    assert world.statuses(2, forwarded("2001:db8::7")) == [200, 200]
+    assert world.statuses(2, forwarded("203.0.113.7")) == [200, 200]
+
+
 def test_a_limit_of_a_path_is_about_every_way_to_write_it(worlds: list[LimitedWorld]) -> None:
     world = make(worlds, make_limit("login", rate="1/minute", path="/login, /admin/*"))
     assert world.ask(target="/login").status == 200

@@ -127,7 +127,13 @@ def test_workers_and_explain_find_the_same_level(
 
 @pytest.mark.parametrize(
     ("networks", "level"),
-    [("192.0.2.8/30", "critical"), ("10.0.0.0/8 2001:db8::/32", "normal"), ("0.0.0.0/0", "critical")],
+    [
+        ("192.0.2.8/30", "critical"),
+        ("10.0.0.0/8 2001:db8::/32", "normal"),
+        ("0.0.0.0/0", "critical"),
+        ("::/0", "normal"),
+        ("::ffff:192.0.2.0/120", "critical"),
+    ],
 )
 def test_a_network_marks_whoever_asks_from_there(
     worlds: list[LimitedWorld], networks: str, level: str

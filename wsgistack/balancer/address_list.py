@@ -9,13 +9,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from base64 import b64encode
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from wsgistack.http.forwarded import Address
+from wsgistack.http.networks import Network, parse_network
 
 __all__ = ["MOST_RANGES", "AddressList", "Problem", "parse_addresses", "read_list"]
 
@@ -60,7 +60,7 @@ def parse_addresses(text: str) -> tuple[tuple[Range, ...], list[Problem]]:
         if not word:
             continue
         try:
-            ranges += _ranges_of(ipaddress.ip_network(word, strict=False))
+            ranges += _ranges_of(parse_network(word))
         except ValueError:
             problems.append((number, f"'{word[:80]}' is not a network such as {EXAMPLES}"))
     merged = tuple(_merge(ranges))
@@ -75,13 +75,14 @@ def read_list(path: str, text: str) -> tuple[AddressList | None, list[Problem]]:
     return (None if problems else AddressList(path, ranges)), problems
 
 
-def _ranges_of(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> list[Range]:
+def _ranges_of(network: Network) -> list[Range]:
     first, last = int(network.network_address), int(network.broadcast_address)
     if network.version == 4:
         return [(first + V4, last + V4)]
-    if first < V4 and last > V4_LAST:  # ::/0 is every IPv6 address, and no IPv4
-        return [(first, V4 - 1), (V4_LAST + 1, last)]
-    return [(first, last)]
+    if last < V4 or first > V4_LAST:
+        return [(first, last)]
+    around = [(first, V4 - 1), (V4_LAST + 1, last)]  # ::/0 is every IPv6 address, and no IPv4
+    return [(low, high) for low, high in around if low <= high]
 
 
 def _merge(ranges: Iterable[Range]) -> Iterator[Range]:

@@ -21,6 +21,7 @@ from wsgistack.balancer.outside import Ledger
 from wsgistack.balancer.shedding import fits
 from wsgistack.balancer.throttle import BANNED, next_delay_s, throttle_as_wire
 from wsgistack.http.forwarded import Address, find_client
+from wsgistack.http.networks import parse_network
 from wsgistack.http.paths import normal_path
 from wsgistack.ratelimit.algorithms import NEVER
 from wsgistack.ratelimit.algorithms.concurrent import LEASE_US
@@ -81,9 +82,7 @@ class Foreseen:
 
 def find_address(service: Service, peer: str, field: Callable[[str], str | None]) -> Address | None:
     """Return the client's address, as its proxies tell it if they are trusted; *field* gives what a request says."""
-    networks = [
-        ipaddress.ip_network(str(word)) for word in _words(service.settings["trusted_upstream_proxies"])
-    ]
+    networks = [parse_network(word) for word in _words(service.settings["trusted_upstream_proxies"])]
     everybody = bool(service.settings["always_trusted"])
 
     def is_trusted(address: Address | None) -> bool:
@@ -150,7 +149,7 @@ def is_about(limit: Limit, method: str, target: str, address: Address | None) ->
     methods = _words(limit.settings["methods"])
     if methods and method not in methods and not (method == "HEAD" and "GET" in methods):
         return False
-    exempt = [ipaddress.ip_network(word) for word in _words(limit.settings["exempt"])]
+    exempt = [parse_network(word) for word in _words(limit.settings["exempt"])]
     return address is None or not any(address in network for network in exempt)
 
 

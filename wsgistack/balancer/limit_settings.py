@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 
 from wsgistack.balancer.shedding import parse_marks, parse_shares
 from wsgistack.errors import RateError, SettingError
+from wsgistack.http.networks import parse_network
 from wsgistack.ratelimit.algorithms.concurrent import MOST as MOST_PLACES
 from wsgistack.ratelimit.bans import parse_ban
 from wsgistack.ratelimit.rates import UNLIMITED, parse_rates
@@ -107,7 +107,7 @@ def _parse_exempt(text: str) -> tuple[str, ...]:
     networks = []
     for word in re.split(r"[,\s]+", text.strip(", ")):
         try:
-            networks.append(str(ipaddress.ip_network(word, strict=False)))
+            networks.append(str(parse_network(word)))
         except ValueError:
             example = "10.0.0.0/8 or 2001:db8::/32"
             raise SettingError(f"exempt: '{word}' is not a network such as {example}") from None

@@ -11,7 +11,6 @@ The words and the shares are those of ratelimit/load.py, whose rules are used; p
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -19,6 +18,7 @@ from urllib.parse import unquote
 
 from wsgistack.errors import SettingError
 from wsgistack.http.forwarded import Address
+from wsgistack.http.networks import parse_network
 from wsgistack.http.paths import normal_path
 from wsgistack.ratelimit.load import shedding
 from wsgistack.ratelimit.rates import parse_rates
@@ -88,7 +88,7 @@ def _normal(setting: str, word: str) -> str:
     if PATH.fullmatch(word) and "?" not in word:
         return word
     try:
-        return str(ipaddress.ip_network(word, strict=False))
+        return str(parse_network(word))
     except ValueError:
         forms = "a glob of a path (/pay/*), header:NAME, header:NAME=VALUE or a network (10.0.0.0/8)"
         raise SettingError(f"{setting}: '{word}' is not {forms}") from None
@@ -146,7 +146,7 @@ def find_level(
             elif mark.by == "path":
                 is_marked = fits(mark.text, path)
             else:
-                is_marked = address is not None and address in ipaddress.ip_network(mark.text)
+                is_marked = address is not None and address in parse_network(mark.text)
             if is_marked:
                 return level
     return "normal"

@@ -9,13 +9,13 @@ Whoever holds the connection counts, never what a field says of him.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from ipaddress import ip_network
 
 from wsgistack.cache.bans import Ban
 from wsgistack.cache.keys import Target
 from wsgistack.errors import ArgumentError, SettingError, StoreError
 from wsgistack.http.fields import split_list
 from wsgistack.http.forwarded import parse_hop
+from wsgistack.http.networks import parse_network
 from wsgistack.http.request import RequestView
 
 __all__ = ["METHOD", "Purgers", "bans_of", "find_answer", "read_tags"]
@@ -33,7 +33,7 @@ class Purgers:
         if isinstance(networks, str):
             raise SettingError(f"purge_from: {networks!r} is one text, expected a list of networks")
         try:
-            self._networks = [ip_network(network, strict=False) for network in networks]
+            self._networks = [parse_network(network) for network in networks]
         except ValueError as error:
             raise SettingError(f"purge_from: {error}") from None
 

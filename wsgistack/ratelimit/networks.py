@@ -16,12 +16,12 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Protocol
 
 from wsgistack.errors import SettingError
 from wsgistack.http.forwarded import Address
+from wsgistack.http.networks import Network, parse_network
 
 __all__ = ["NetworkFile", "NetworkSet", "Networks", "parse_networks"]
 
@@ -29,7 +29,6 @@ LOOK_S = 1.0
 LARGEST_BYTES = 64 * 1024 * 1024  # about three million lines
 MOST_REMEMBERED = 8192
 
-Network = IPv4Network | IPv6Network
 log = logging.getLogger(__name__)
 
 
@@ -79,7 +78,7 @@ def parse_networks(words: Iterable[str], *, setting: str) -> Networks:
 
 def _parse(word: str, where: str) -> Network:
     try:
-        return ip_network(word, strict=False)
+        return parse_network(word)
     except ValueError:
         text = f"{where}: {word!r} is not a network such as 10.0.0.0/8 or 2001:db8::/32"
         raise SettingError(text) from None

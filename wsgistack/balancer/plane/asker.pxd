@@ -18,7 +18,6 @@ cdef struct Asker:               # one request's client
 cdef void find_asker(Client* c, const Head* h, const char* p, Asker* who) noexcept nogil
 # Did the client come by https: on our socket, or as a trusted proxy says?
 cdef bint came_by_https(const Client* c, const Head* h, const char* p) noexcept nogil
-cdef int is_v4(const uint8_t* address) noexcept nogil
 # Write the keys of a request under a limit, and return how many there are: one or two.
 cdef int find_keys(const TableView* t, const Client* c, const GateLimit* limit, const Asker* who,
                    const Head* h, const char* p, AskerKey* keys) noexcept nogil

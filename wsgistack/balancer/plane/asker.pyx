@@ -36,7 +36,7 @@ from wsgistack.balancer.plane.gates cimport (
     LevelMark,
 )
 from wsgistack.balancer.plane.limit_table cimport TableView, table_hash
-from wsgistack.balancer.plane.networks cimport networks_hold
+from wsgistack.balancer.plane.networks cimport is_v4, networks_hold
 from wsgistack.balancer.plane.octets cimport same_word
 from wsgistack.balancer.plane.paths cimport path_fits, path_of_target
 from wsgistack.balancer.plane.wire cimport (
@@ -226,14 +226,6 @@ cdef bint came_by_https(const Client* c, const Head* h, const char* p) noexcept 
 
 
 # -- keys ----------------------------------------------------------------------------------
-
-cdef int is_v4(const uint8_t* address) noexcept nogil:
-    cdef int i
-    for i in range(10):
-        if address[i]:
-            return 0
-    return address[10] == 0xff and address[11] == 0xff
-
 
 cdef void key_of_address(const GateLimit* limit, const Asker* who, AskerKey* key) noexcept nogil:
     cdef uint32_t bits, whole

@@ -4,7 +4,6 @@ Everything is checked where it was set, by the settings tables; what does not fi
 bug of ours and raises, before anything of the snapshot took effect.
 """
 
-import ipaddress
 import math
 import socket
 import struct
@@ -36,6 +35,7 @@ from wsgistack.balancer.plane.keys cimport KEY_COOKIE, KEY_HEADER, KEY_IP, KEY_U
 from wsgistack.balancer.plane.networks cimport Cidr
 from wsgistack.balancer.plane.wire cimport F_FORWARDED, F_X_FORWARDED_FOR
 
+from wsgistack.http.networks import parse_network
 from wsgistack.settings import parse_statuses
 
 from wsgistack.balancer.retry import WORDS, parse_retry_on, parse_schedule
@@ -160,7 +160,7 @@ cdef char* own_text(bytes text) except NULL:
 
 cdef int fill_cidr(Cidr* cidr, str text) except -1:
     cdef bytes packed
-    net = ipaddress.ip_network(text, strict=False)
+    net = parse_network(text)
     packed = net.network_address.packed
     bits = net.prefixlen
     if net.version == 4:

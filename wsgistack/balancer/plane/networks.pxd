@@ -9,6 +9,15 @@ cdef struct Cidr:
     uint8_t net[16]
 
 
+cdef inline int is_v4(const uint8_t* address) noexcept nogil:
+    cdef int i
+    for i in range(10):
+        if address[i]:
+            return 0
+    return address[10] == 0xff and address[11] == 0xff
+
+
+# A network of IPv6 that is wider than ::ffff:0:0/96 holds no client of IPv4, see http/networks.py.
 cdef inline int networks_hold(const Cidr* networks, uint32_t n, const uint8_t* address) noexcept nogil:
     cdef uint32_t i
     cdef int whole, rest
@@ -16,7 +25,8 @@ cdef inline int networks_hold(const Cidr* networks, uint32_t n, const uint8_t* a
         whole = networks[i].bits // 8
         rest = networks[i].bits % 8
         if memcmp(address, networks[i].net, whole) == 0 and (
-                rest == 0 or (address[whole] ^ networks[i].net[whole]) >> (8 - rest) == 0):
+                rest == 0 or (address[whole] ^ networks[i].net[whole]) >> (8 - rest) == 0) and (
+                networks[i].bits >= 96 or not is_v4(address)):
             return 1
     return 0
 
