@@ -58,7 +58,7 @@ def test_many_values_are_asked_for_at_once() -> None:
 def test_each_line_of_many_has_a_number_of_its_own() -> None:
     call = requests.store_many([(b"a", b"1", 0), (b"b", b"", 2)], 60, is_quiet=False)
     first = call.opaque
-    assert call.payload == b"ms a 1 T60 F0 O%d\r\n1\r\nms b 0 T60 F2 O%d\r\n\r\n" % (first, first + 1)
+    assert call.payload == b"ms a 1 T60 O%d\r\n1\r\nms b 0 T60 F2 O%d\r\n\r\n" % (first, first + 1)
     assert (call.count, call.keys) == (2, [b"a", b"b"])
     removal = requests.delete_many([b"a", b"b"])
     assert removal.payload == b"md a O%d\r\nmd b O%d\r\n" % (removal.opaque, removal.opaque + 1)
@@ -68,11 +68,13 @@ def test_each_line_of_many_has_a_number_of_its_own() -> None:
 def test_quiet_stores_end_with_a_line_that_is_answered() -> None:
     call = requests.store_many([(b"a", b"1", 0), (b"b", b"", 2)], 60)
     first = call.opaque
-    assert call.payload == b"ms a 1 T60 F0 O%d q\r\n1\r\nms b 0 T60 F2 O%d q\r\n\r\nmn\r\n" % (
+    assert call.payload == b"ms a 1 T60 O%d q\r\n1\r\nms b 0 T60 F2 O%d q\r\n\r\nmn\r\n" % (
         first,
         first + 1,
     )
     assert (call.kind, call.count, call.is_fatal) == ("quiet", 2, True)
+    numbers = {requests.store_many([(b"a", b"1", 0)], 60).opaque for _ in range(200)}
+    assert numbers == set(range(1, 65))
 
 
 @pytest.mark.parametrize(

@@ -17,18 +17,21 @@ TWINS = [storing, storing_cy]
 def test_each_value_has_its_line_and_its_number(twin: ModuleType) -> None:
     items = [(b"a", b"hi", 5), (b"b", b"", 0), (b"k" * 250, b"\r\n", 2**32 - 1)]
     assert twin.write_stores(items, 60, 99, False) == (
-        b"ms a 2 T60 F5 O99\r\nhi\r\nms b 0 T60 F0 O100\r\n\r\nms %b 2 T60 F4294967295 O101\r\n\r\n\r\n"
+        b"ms a 2 T60 F5 O99\r\nhi\r\nms b 0 T60 O100\r\n\r\nms %b 2 T60 F4294967295 O101\r\n\r\n\r\n"
         % (b"k" * 250)
     )
     assert twin.write_stores([], 0, 1, False) == b""
-    assert twin.write_stores([(b"a", b"", 0)], -1, 10**6, False) == b"ms a 0 T-1 F0 O1000000\r\n\r\n"
+    assert twin.write_stores([(b"a", b"", 0)], -1, 10**6, False) == b"ms a 0 T-1 O1000000\r\n\r\n"
+    assert twin.write_stores([(b"a", b"b", 0), (b"c", b"", 3)], 0, 7, False) == (
+        b"ms a 1 O7\r\nb\r\nms c 0 F3 O8\r\n\r\n"
+    )
 
 
 @pytest.mark.parametrize("twin", TWINS, ids=["plain", "compiled"])
 def test_quiet_lines_end_with_one_that_is_answered(twin: ModuleType) -> None:
     items = [(b"a", b"hi", 5), (b"b", b"", 0)]
     assert twin.write_stores(items, 60, 99, True) == (
-        b"ms a 2 T60 F5 O99 q\r\nhi\r\nms b 0 T60 F0 O100 q\r\n\r\nmn\r\n"
+        b"ms a 2 T60 F5 O99 q\r\nhi\r\nms b 0 T60 O100 q\r\n\r\nmn\r\n"
     )
     assert twin.write_stores([], 0, 1, True) == b"mn\r\n"
 

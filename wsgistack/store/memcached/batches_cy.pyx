@@ -13,7 +13,7 @@ from wsgistack.store.memcached.calls_cy cimport Call, make_bare
 from wsgistack.store.memcached.storing_cy cimport write_lines
 from wsgistack.store.codec import NUMBER as _NUMBER, TEXT as _TEXT
 from wsgistack.store.memcached.calls import BULK_BYTES as _BULK_BYTES, QUIET as _QUIET
-from wsgistack.store.memcached.requests import next_opaque as _next_opaque
+from wsgistack.store.memcached.requests import next_brief as _next_brief
 
 __all__ = ["collect", "find_refused", "read_known", "sort_names", "store_known"]
 
@@ -24,7 +24,7 @@ cdef enum:
     SEEN = 64  # nodes that are found without a look into a dict
     MOST_DIGITS = 18  # of a number that is read here
 
-cdef object next_opaque = _next_opaque
+cdef object next_brief = _next_brief
 cdef bytes STORED = b"HD"
 cdef str QUIET = _QUIET
 cdef str STORE_MANY = "store_many"
@@ -257,7 +257,7 @@ cdef Call make_store(Group group, object ttl):
     # What `requests.store_many` gives.
     cdef Call call = Call.__new__(Call)
     cdef Py_ssize_t count = PyList_GET_SIZE(group.keys)
-    call.opaque = next_opaque(count)
+    call.opaque = next_brief()
     call.payload = write_lines(group.items, ttl, call.opaque, True)
     call.kind = QUIET
     call.verb = STORE_MANY

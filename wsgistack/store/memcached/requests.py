@@ -36,6 +36,7 @@ __all__ = [
     "is_unclear",
     "lease",
     "line",
+    "next_brief",
     "release",
     "stats",
     "store",
@@ -46,6 +47,7 @@ __all__ = [
 LONGEST_RELATIVE_S = 60 * 60 * 24 * 30  # above, memcached takes a number for a date
 EARLIEST_DATE = 1_000_000_000  # 2001: below, a number above 30 days is meant as a duration
 LATEST_DATE = 2**31 - 1
+MOST_BRIEF = 64
 MODES = {"set": b"", "add": b" ME", "replace": b" MR", "append": b" MA", "prepend": b" MP"}
 
 _opaque = 0
@@ -57,6 +59,14 @@ def next_opaque(count: int = 1) -> int:
     first = _opaque + 1
     _opaque = first + count - 1 if first < 1_000_000 else 0
     return first
+
+
+def next_brief() -> int:
+    """Return the first number of quiet requests: of few digits, which the server reads faster.
+
+    They need not differ from others on the connection: `MN` ends all that is said of them.
+    """
+    return next_opaque() % MOST_BRIEF + 1
 
 
 def expiry(ttl: float, name: str = "expire") -> int:
@@ -153,7 +163,7 @@ def store_many(items: list[tuple[bytes, bytes, int]], ttl: int, *, is_quiet: boo
     *is_quiet*: the server says only what it refused, which is a quarter less work for it; it does
     not say of which value it has no room for, so `is_unclear` tells to ask again, not quietly.
     """
-    opaque = next_opaque(len(items))
+    opaque = next_brief() if is_quiet else next_opaque(len(items))
     payload = write_stores(items, ttl, opaque, is_quiet)
     keys = [item[0] for item in items]
     kind = QUIET if is_quiet else LINES

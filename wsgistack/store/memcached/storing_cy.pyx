@@ -69,10 +69,13 @@ cdef bytes write_lines(list items, long long ttl, long long opaque, bint is_quie
         at = put(at, PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key))
         at = put(at, b" ", 1)
         at = put_number(at, PyBytes_GET_SIZE(value))
-        at = put(at, b" T", 2)
-        at = put_number(at, ttl)
-        at = put(at, b" F", 2)
-        at = put_number(at, <long long><object>PyTuple_GET_ITEM(item, 2))
+        if ttl:
+            at = put(at, b" T", 2)
+            at = put_number(at, ttl)
+        flags = <object>PyTuple_GET_ITEM(item, 2)
+        if flags:
+            at = put(at, b" F", 2)
+            at = put_number(at, flags)
         at = put(at, b" O", 2)
         at = put_number(at, opaque)
         at = put(at, b" q\r\n", 4) if is_quiet else put(at, b"\r\n", 2)
