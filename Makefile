@@ -49,7 +49,7 @@ bench-ratelimit: $(STAMPS)/dev build installed  ## the rate limiter beside limit
 race-limits: $(STAMPS)/dev build installed  ## how many a limit admits when 8 processes, or 64 threads, ask at once, 10^5 rounds (half an hour; ARGS='--rounds 1000')
 	@$(PY) -m bench.races $(ARGS)
 
-bench-ready: $(STAMPS)/dev build installed  ## a hit of the balancer's page cache beside HAProxy, nginx and Varnish, those that are here
+bench-ready: $(STAMPS)/dev build installed  ## a hit and a miss of the balancer's page cache beside HAProxy, nginx and Varnish, those that are here
 	@$(PY) -m bench.ready $(ARGS)
 
 bench-page-cache: $(STAMPS)/dev build installed  ## the page cache in process beside Django's, in memory and over memcached

@@ -24,20 +24,28 @@ uint64_t clock_ns(void) {
     return t.tv_sec * 1000000000ull + t.tv_nsec;
 }
 
-void make_request(struct request *r, const char *target, uint64_t body) {
+void make_request(struct request *r, const char *target, int distinct, uint64_t body) {
     r->body = body;
+    r->number_at = distinct ? strlen("GET ") + strlen(target) + 1 : 0;
     r->len = snprintf(r->text, sizeof r->text,
-        "GET %s HTTP/1.1\r\n"
+        "GET %s%s HTTP/1.1\r\n"
         "Host: shop.example\r\n"
         "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n"
         "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\n"
         "Accept-Language: en-GB,en;q=0.5\r\n"
         "Accept-Encoding: gzip, deflate\r\n"
         "Referer: http://shop.example/\r\n"
-        "Cookie: theme=dark\r\n\r\n", target);
+        "Cookie: theme=dark\r\n\r\n", target, distinct ? "/000000000" : "");
+}
+
+static void write_number(struct request *r, uint64_t number) {
+    for (char *at = r->text + r->number_at + DIGITS; at > r->text + r->number_at; number /= 10)
+        *--at = '0' + number % 10;
 }
 
 static void transmit(struct conn *c) {
+    if (client.asked->number_at)
+        write_number(client.asked, c->number);
     while (c->sent < client.asked->len) {
         ssize_t n = send(c->fd, client.asked->text + c->sent, client.asked->len - c->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n < 0) {
@@ -54,6 +62,7 @@ void issue(struct conn *c, uint64_t due) {
     c->due = due;
     c->wrong = c->close_after = 0;
     c->sent = c->have = 0;
+    c->number = client.issued++;
     client.may_issue--;
     client.busy++;
     transmit(c);

@@ -12,6 +12,7 @@
  *                    due (so a stalled server is not spared: no coordinated omission); 0: closed loop
  *   seed=1           of the Poisson process
  *   status=200       that every response must have
+ *   distinct=0       1: each request asks for TARGET/N, N the number of the request in nine digits
  *
  * Prints one JSON line when all is connected and at rest; then each line on standard input starts one
  * window and prints one JSON line when its last response is in.  Connections are held until the input
@@ -150,12 +151,12 @@ static void set_up(int argc, char **argv) {
     setrlimit(RLIMIT_NOFILE, &limit);
     client.peer = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(atoi(argv[2]))};
     inet_pton(AF_INET, argv[1], &client.peer.sin_addr);
-    make_request(&measured, argv[3], strtoull(argv[4], NULL, 10));
+    make_request(&measured, argv[3], option(argc, argv, "distinct", 0) > 0, strtoull(argv[4], NULL, 10));
     greeting = measured;
     client.asked = &greeting;
     for (int i = 5; i < argc; i++)
         if (!strncmp(argv[i], "greet=", 6))
-            make_request(&greeting, argv[i] + 6, option(argc, argv, "greet_length", 0));
+            make_request(&greeting, argv[i] + 6, 0, option(argc, argv, "greet_length", 0));
     snprintf(client.status, sizeof client.status, "%d", (int)option(argc, argv, "status", 200));
     client.conns_len = option(argc, argv, "connections", 32);
     client.conns = calloc(client.conns_len, sizeof *client.conns);

@@ -4,7 +4,7 @@
  *                       serves until its standard input ends.
  *
  * Targets: /small      130 bytes, head and body together (5 fields)
- *          /10k        10,000 bytes of body (7 fields)
+ *          /10k        10,000 bytes of body (7 fields); so /10k/ANYTHING, and /small for all else
  *          /big/BYTES  that many bytes of body (7 fields)
  *          /head       the head of the request, as it arrived, as the body
  *          /failing    status 500 with the body of /small
@@ -99,7 +99,7 @@ static void choose(struct conn *c, const char *head, size_t head_len) {
     const char *target = memchr(head, ' ', head_len);
     target = target ? target + 1 : "/";
     c->rest = small, c->rest_len = small_len;
-    if (!strncmp(target, "/10k ", 5)) {
+    if (!strncmp(target, "/10k ", 5) || !strncmp(target, "/10k/", 5)) {
         c->rest = ten_k, c->rest_len = ten_k_len;
     } else if (!strncmp(target, "/big/", 5)) {
         unsigned long long bytes = strtoull(target + 5, NULL, 10);

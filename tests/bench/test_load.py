@@ -1,6 +1,7 @@
 """bench/native: the load generator counts what the origin sent, and calls an error an error."""
 
 import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -24,7 +25,7 @@ def port(rig: Rig) -> int:
 
 @pytest.mark.parametrize(
     ("path", "length"),
-    [("/small", 7), ("/10k", 10_000), ("/big/3000000", 3_000_000), ("/big/1", 1)],
+    [("/small/1", 7), ("/10k", 10_000), ("/10k/1", 10_000), ("/big/3000000", 3_000_000), ("/big/1", 1)],
 )
 @pytest.mark.parametrize("connections", [1, 7])
 def test_every_response_is_counted_once(rig: Rig, path: str, length: int, connections: int) -> None:
@@ -46,6 +47,29 @@ def test_the_small_response_has_130_bytes_in_all(rig: Rig) -> None:
 def test_the_request_looks_like_a_browser_s(rig: Rig) -> None:
     with rig.load(port(rig), Target("/small", 7), {"connections": 1}) as load:
         assert 250 <= load.ready.request_bytes <= 300
+
+
+def test_each_request_has_a_url_of_its_own_when_they_are_distinct(rig: Rig) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        asked: list[bytes] = []
+        answering = threading.Thread(target=note_targets, args=(server, asked))
+        answering.start()
+        options = {"connections": 1, "requests": 3, "seconds": 20, "distinct": 1}
+        with rig.load(server.getsockname()[1], Target("/a", 7), options) as load:
+            assert [load.go().responses, load.go().responses] == [3, 3]
+        answering.join()
+    assert asked == [b"/a/00000000%d" % number for number in range(7)]  # the first one greets
+
+
+def note_targets(server: socket.socket, asked: list[bytes]) -> None:
+    """Answer one connection until it ends, and note what it asks for."""
+    connection, _ = server.accept()
+    with connection, connection.makefile("rb") as lines:
+        for line in lines:
+            if line.startswith(b"GET "):
+                asked.append(line.split()[1])
+            elif line == b"\r\n":
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nsmall.\n")
 
 
 def test_the_origin_echoes_the_head_that_it_received(rig: Rig) -> None:
