@@ -1,6 +1,6 @@
 """The cookbook's files of other programs, looked at by those programs; run by `make conformance-cookbook`.
 
-Outside of `make test`, because it needs systemd-analyze and nginx; it says which of them is not here,
+Outside of `make test`, because it needs systemd-analyze, nginx and keepalived; it says which of them is not here,
 and fails if none is.  Nothing is started or installed.
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-__all__ = ["blocks_of", "check_site", "check_units", "main"]
+__all__ = ["blocks_of", "check_pair", "check_site", "check_units", "main"]
 
 PAGE = Path(__file__).parent.parent / "docs" / "cookbook.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -22,6 +22,11 @@ UNITS = ("mysite@.service", "wsgistack.service")  # in the order of the page
 # What a unit names need not be on this machine: it is the unit that is looked at.
 PROGRAM = re.compile(r"^(Exec\w+=)\S+", re.MULTILINE)
 OF_HERE = re.compile(r"^(User|WorkingDirectory)=.*\n", re.MULTILINE)
+SCRIPT = re.compile(r'^(\s*script) "\S+', re.MULTILINE)
+# keepalived 2.2 with -t kills itself after it has looked at a script as another user.
+SCRIPT_USER = re.compile(r"^(\s*script_user) .*", re.MULTILINE)
+INTERFACE = re.compile(r"^(\s*interface) .*", re.MULTILINE)
+LOOPBACK, MULTICAST = 0x8, 0x1000  # linux/if.h
 SITE = "pid {folder}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\nserver {{\nlisten 127.0.0.1:8081;\n{block}}}\n}}\n"
 
 
@@ -47,13 +52,35 @@ def check_site(page: str, folder: Path, program: str) -> str:
     return _ask([program, "-t", "-q", "-p", str(folder), "-c", str(path)])
 
 
+def check_pair(page: str, folder: Path, program: str) -> str:
+    """Return what keepalived complains of in the file of *page*."""
+    (text,) = blocks_of(page, "text")
+    for pattern, value in ((SCRIPT, '"/usr/bin/true'), (SCRIPT_USER, "root"), (INTERFACE, _find_interface())):
+        text = pattern.sub(rf"\1 {value}", text)
+    path = folder / "keepalived.conf"
+    path.write_text(text)
+    return _ask([program, "-t", "-f", str(path)])
+
+
+def _find_interface() -> str:
+    """Return one that multicast can leave by, keepalived wants nothing else; that of the page if there is none."""
+    for flags in sorted(Path("/sys/class/net").glob("*/flags")):
+        if int(flags.read_text(), 16) & (LOOPBACK | MULTICAST) == MULTICAST:
+            return flags.parent.name
+    return "eth0"
+
+
 def _ask(command: list[str]) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     said = (done.stdout + done.stderr).strip()
     return said if said or done.returncode == 0 else f"exit status {done.returncode}"
 
 
-CHECKS: dict[str, Callable[[str, Path, str], str]] = {"systemd-analyze": check_units, "nginx": check_site}
+CHECKS: dict[str, Callable[[str, Path, str], str]] = {
+    "systemd-analyze": check_units,
+    "nginx": check_site,
+    "keepalived": check_pair,
+}
 
 
 def _look(page: str) -> Iterator[tuple[str, str | None]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.cookbook_conformance import PAGE, blocks_of, check_site, check_units
+from tools.cookbook_conformance import PAGE, blocks_of, check_pair, check_site, check_units
 
 page = PAGE.read_text()
 
@@ -19,6 +19,7 @@ def test_blocks_are_found_by_their_kind() -> None:
 def test_what_the_program_says_is_the_answer(program: str, said: str, tmp_path: Path) -> None:
     assert check_units(page, tmp_path, program) == said
     assert check_site(page, tmp_path, program) == said
+    assert check_pair(page, tmp_path, program) == said
 
 
 def test_units_name_no_program_that_is_not_here(tmp_path: Path) -> None:
@@ -32,3 +33,11 @@ def test_locations_stand_in_a_site(tmp_path: Path) -> None:
     check_site(page, tmp_path, "/bin/true")
     text = (tmp_path / "nginx.conf").read_text()
     assert text.index("server {\n") < text.index("proxy_pass http://127.0.0.1:8080;")
+
+
+def test_keepalived_is_shown_a_script_and_a_user_of_here(tmp_path: Path) -> None:
+    check_pair(page, tmp_path, "/bin/true")
+    text = (tmp_path / "keepalived.conf").read_text()
+    assert '    script "/usr/bin/true admin 127.0.0.1:60000 version"\n' in text
+    assert "    script_user root\n    enable_script_security\n" in text
+    assert "wsgistack admin" not in text
