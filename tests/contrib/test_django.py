@@ -124,6 +124,12 @@ def test_a_dead_server_is_a_miss_and_no_exception(servers: list[Memcached], cach
     cache.clear()
 
 
+def test_what_djangos_own_backend_was_told_may_stay() -> None:
+    options = {"no_delay": True, "ignore_exc": True, "max_pool_size": 4, "use_pooling": True}
+    cache = MemcacheRingCache("127.0.0.1:1", {"OPTIONS": options})
+    assert [node["node"] for node in cache._ring.nodes()] == ["127.0.0.1:1"]
+
+
 def test_a_process_has_one_ring_for_all_its_threads(servers: list[Memcached]) -> None:
     address = servers[0].address
     first, second = (MemcacheRingCache(address, {"OPTIONS": {"timeout": 0.5}}) for _ in range(2))

@@ -8,7 +8,7 @@ large) raises an error of `wsgistack.errors`, with nothing changed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 
 from wsgistack.errors import SettingError
 from wsgistack.store.codec import Codec
@@ -19,15 +19,16 @@ from wsgistack.store.memcached.cluster import Cluster
 from wsgistack.store.memcached.commands import Commands, Looked
 from wsgistack.store.memcached.fetch import Fetcher, Order
 from wsgistack.store.memcached.gauges import LEAST_PATIENCE_S
+from wsgistack.store.memcached.hashclient import HashClientArguments, find_server, read_arguments
 from wsgistack.store.memcached.membership import Membership, MovePlan
 from wsgistack.store.memcached.near import Near
 from wsgistack.store.memcached.operations import Operations
 from wsgistack.store.memcached.tags import Tags
-from wsgistack.store.memcached.values import Coding, Serde
 
 __all__ = ["Looked", "MemcacheRing"]
 
 T = TypeVar("T")
+LIMIT_S = 0.2  # of a call and of a connection, where nothing is said
 
 
 class MemcacheRing(Commands):
@@ -35,6 +36,7 @@ class MemcacheRing(Commands):
 
     Safe in threads and greenlets and across a fork.  Nothing is connected before it is needed,
     but where *servers* are endpoints that tell the nodes (*discover* seconds apart): they are asked here.
+    *of_hash_client*: what else a HashClient of pymemcache takes; see docs/memcached.md.
     """
 
     def __init__(
@@ -43,9 +45,9 @@ class MemcacheRing(Commands):
         *,
         ring: str = "ketama",
         on_down: str = "gutter",
-        timeout: float = 0.2,
+        timeout: float | None = LIMIT_S,
         least_timeout: float = LEAST_PATIENCE_S,
-        connect_timeout: float = 0.2,
+        connect_timeout: float | None = LIMIT_S,
         gutter_ttl: float = 10,
         discover: float = 0,
         near: int = 0,
@@ -54,21 +56,24 @@ class MemcacheRing(Commands):
         prefix: str | bytes = b"",
         codec: Codec | None = None,
         serde: Any = None,
+        **of_hash_client: Unpack[HashClientArguments],
     ) -> None:
+        prefix, coding = read_arguments(of_hash_client, prefix=prefix, codec=codec, serde=serde)
         self._cluster = Cluster(
             parse_servers(servers),
             layout=ring,
             on_down=on_down,
-            timeout_s=_seconds(timeout, "timeout"),
+            timeout_s=_seconds(LIMIT_S if timeout is None else timeout, "timeout"),
             least_timeout_s=_seconds(least_timeout, "least_timeout"),
-            connect_timeout_s=_seconds(connect_timeout, "connect_timeout"),
+            connect_timeout_s=_seconds(
+                LIMIT_S if connect_timeout is None else connect_timeout, "connect_timeout"
+            ),
             discover_s=_seconds(discover, "discover") if discover else 0.0,
         )
         self._near = _make_near(near, _seconds(near_ttl, "near_ttl"))
         do = Operations(
             self._cluster, gutter_ttl=requests.expiry(_seconds(gutter_ttl, "gutter_ttl")), near=self._near
         )
-        coding: Coding = Serde(serde) if serde is not None else codec or Codec()
         super().__init__(do, Keys(prefix), coding, default_noreply=default_noreply)
         self._members = Membership(self._cluster)
         self._tags = Tags(do, self._keys)
@@ -152,6 +157,14 @@ class MemcacheRing(Commands):
     def remove_node(self, server: Any) -> None:
         """Let *server* leave; its keys are not copied."""
         self._members.remove(server)
+
+    def add_server(self, server: Any, port: int | None = None) -> None:
+        """Do what `add_node` does, as a HashClient of pymemcache."""
+        self.add_node(find_server(server, port))
+
+    def remove_server(self, server: Any, port: int | None = None) -> None:
+        """Do what `remove_node` does, as a HashClient of pymemcache."""
+        self.remove_node(find_server(server, port))
 
     def set_weight(self, server: Any, weight: int) -> None:
         """Change the share of *server*."""

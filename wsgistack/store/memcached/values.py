@@ -35,19 +35,21 @@ class Coding(Protocol):
 class Serde:
     """The coding that an object with pymemcache's `serialize` and `deserialize` is."""
 
-    def __init__(self, serde: Any) -> None:
+    def __init__(self, serde: Any, *, encoding: str = "ascii") -> None:
         self._serde = serde
+        self._encoding = encoding
 
     def encode(self, key: WireKey, value: Any, flags_instead: int | None = None) -> tuple[bytes, int]:
-        """Return what `serialize` gives; text and numbers become ASCII, as in pymemcache."""
+        """Return what `serialize` gives; text and numbers become bytes of *encoding*, as in pymemcache."""
         data, flags = self._serde.serialize(key.full or key.wire, value)
         flags = check_flags(flags if flags_instead is None else flags_instead)
         if isinstance(data, bytes):
             return data, flags
         try:
-            return str(data).encode("ascii"), flags
+            return str(data).encode(self._encoding), flags
         except UnicodeEncodeError:
-            raise ArgumentError(f"value: {data!r:.80} is not ASCII; a serde may encode it") from None
+            encoding = self._encoding.upper()
+            raise ArgumentError(f"value: {data!r:.80} is not {encoding}; a serde may encode it") from None
 
     def decode(self, key: WireKey, body: bytes, flags: int) -> Any:
         """Return what `deserialize` gives."""
