@@ -126,6 +126,22 @@ def test_the_last_change_asked_for_stays() -> None:
     assert live.ring.members == (Member("z"),)
 
 
+def test_a_fork_between_making_a_ring_and_using_it_uses_it_again() -> None:
+    live = LiveRing("ketama", [Member("a")])
+    used: list[Ring] = []
+    is_over = threading.Event()
+
+    def use(ring: Ring) -> None:
+        used.append(ring)
+        if len(used) == 1:
+            live.forked()  # what a child does that was forked just now
+            is_over.set()
+
+    live.change([Member("b")], done=use)
+    assert is_over.wait(30)
+    assert [ring.members for ring in used] == [(Member("b"),), (Member("b"),)]
+
+
 def test_reading_never_fails_while_the_ring_changes() -> None:
     live = LiveRing("ketama", [Member(str(number)) for number in range(5)])
     stop = threading.Event()

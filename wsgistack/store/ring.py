@@ -138,9 +138,12 @@ class LiveRing:
             is_newest = asked == self._asked
             if is_newest:
                 self.ring = ring
+        if not is_newest:
+            return
+        done(ring)
+        with self._lock:
+            if asked == self._asked:
                 self._under_way = None
-        if is_newest:
-            done(ring)
 
     def forked(self) -> None:
         """In a forked child, to be called by its owner: make the ring that a thread of the parent is at."""

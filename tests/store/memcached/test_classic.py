@@ -5,8 +5,10 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
+from pymemcache.client.base import Client
 
 from tests.conftest import PATIENT
 from tests.store.memcached.stage import KINDS, Fake, run_as, wait_until
@@ -15,6 +17,7 @@ from wsgistack.store.memcached import requests
 from wsgistack.store.memcached.addresses import parse_address
 from wsgistack.store.memcached.calls import Call
 from wsgistack.store.memcached.classic import VERBS, Classic
+from wsgistack.store.memcached.envelope import ENVELOPE, open_envelope
 from wsgistack.store.memcached.nodes import Node
 from wsgistack.store.memcached.plain import Plain
 from wsgistack.store.memcached.replies import Item, Reply
@@ -143,6 +146,26 @@ def test_without_leases_callers_draw_lots_before_the_end(memcached: Memcached) -
     assert ring.fetch("page", build, 100, tags=["t"]) == 2
     assert [ring.fetch("short", build, 1) for _ in range(3)] == [3] * 3
     wait_until(lambda: ring.fetch("short", build, 1) == 4)
+    ring.close()
+
+
+@pytest.mark.parametrize(
+    ("ttl", "left_s"), [(100, 100), (2_592_000, 2_592_000), (3_456_000, 3_456_000), (0, None)]
+)
+def test_the_end_of_a_value_is_known_whatever_its_time_to_live(
+    ttl: float, left_s: int | None, memcached: Memcached
+) -> None:
+    ring = MemcacheRing([memcached.address], **PATIENT)
+    ring._cluster.nodes()[0].is_classic = True
+    began = time.time()
+    assert ring.fetch("page", lambda: b"built", ttl) == b"built"
+    ended = time.time()
+    with closing(Client(memcached.address)) as client:
+        ends_at = open_envelope(client.get("page"), ENVELOPE)[0].ends_at
+    if left_s is None:
+        assert ends_at == 0
+    else:
+        assert began + left_s - 1 <= ends_at <= ended + left_s + 1
     ring.close()
 
 

@@ -21,6 +21,12 @@ def test_an_envelope_keeps_the_flags_of_what_is_inside() -> None:
     assert open_envelope(body, flags) == (envelope, b"value", 16)
 
 
+def test_what_is_inside_may_have_the_flag_of_an_envelope_itself() -> None:
+    body, flags = Envelope({"post:5": 7}).close(b"value", ENVELOPE | 1)
+    assert flags == ENVELOPE | 1
+    assert open_envelope(body, flags) == (Envelope({"post:5": 7}), b"value", ENVELOPE | 1)
+
+
 @pytest.mark.parametrize("cut", [0, 10, 14, 20, 27])
 def test_half_an_envelope_is_unreadable(cut: int) -> None:
     body, flags = Envelope({"a tag": 5}).close(b"", 0)
@@ -34,6 +40,6 @@ def test_any_bytes_are_an_envelope_or_unreadable(body: bytes) -> None:
         envelope, inside, flags = open_envelope(body, ENVELOPE)
     except Unreadable:
         return
-    assert flags == 0
+    assert flags == (ENVELOPE if body[0] == 2 else 0)
     assert len(inside) <= len(body) - 15
     assert all(isinstance(name, str) for name in envelope.tags)

@@ -153,3 +153,18 @@ def test_requests_without_numbers() -> None:
     assert requests.stats().payload == b"stats\r\n"
     assert requests.flush().payload == b"flush_all 0\r\n"
     assert requests.flush(9).payload == b"flush_all 9\r\n"
+
+
+@pytest.mark.parametrize(
+    ("ttl", "end"),
+    [
+        (0, 0.0),
+        (10, 1_800_000_010.5),
+        (2_592_000, 1_802_592_000.5),
+        (1_803_456_000, 1_803_456_000.0),
+        (-1, 0.0),
+    ],
+    ids=["never", "seconds", "30 days", "a date", "at once"],
+)
+def test_the_end_of_a_value_is_told_of_seconds_and_of_dates(ttl: int, end: float) -> None:
+    assert requests.end_of(ttl, 1_800_000_000.5) == end

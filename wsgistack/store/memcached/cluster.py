@@ -92,7 +92,7 @@ class Cluster:
         self._change = threading.Lock()
         self._live = LiveRing(layout, [_member(address) for address in addresses])
         self._nodes = {address.name: self._make_node(address) for address in addresses}
-        self.snapshot = self._snapshot_of(self._live.ring, [address.name for address in addresses])
+        self.snapshot = Snapshot(self._live.ring, tuple(self._nodes.values()), {})
         forks.register(self)
 
     def find(self, name: str) -> Node | None:
@@ -177,16 +177,8 @@ class Cluster:
     def change(self, addresses: Iterable[Address]) -> None:
         """Make a ring of *addresses* off the loop and use it once it is made."""
         wanted = list(addresses)
-        with self._change:
-            for address in wanted:
-                known = self._nodes.get(address.name)
-                if known is None:
-                    self._nodes[address.name] = self._make_node(address)
-                else:
-                    known.weight = address.weight
-        names = [address.name for address in wanted]
         members = [_member(address) for address in wanted]
-        self._live.change(members, done=lambda ring: self._use(ring, names))
+        self._live.change(members, done=lambda ring: self._use(ring, wanted))
 
     def plan(self, address: Address, pause: Callable[[], None]) -> tuple[Ring, Ring]:
         """Return the ring of now and the one with *address* in it; *pause* lets others run meanwhile."""
@@ -201,20 +193,28 @@ class Cluster:
         for lane in self.lanes.all():
             lane.close()
 
-    def _use(self, ring: Ring, names: Iterable[str]) -> None:
-        self.snapshot = snapshot = self._snapshot_of(ring, names)
-        kept = set(snapshot.nodes)
+    def _use(self, ring: Ring, addresses: Sequence[Address]) -> None:
+        """Use *ring*, whose members *addresses* are, unless a newer one is made already.
+
+        Only here nodes are made and forgotten, so that no change loses what another one asked for.
+        """
         with self._change:
-            gone = [node for node in self._nodes.values() if node not in kept]
-            for node in gone:
-                del self._nodes[node.name]
+            if ring is not self._live.ring:
+                return
+            nodes = {address.name: self._find_or_make(address) for address in addresses}
+            gone = [node for name, node in self._nodes.items() if name not in nodes]
+            self._nodes = nodes
+            self.snapshot = Snapshot(ring, tuple(nodes.values()), {})
         for node in gone:
             for lane in self.lanes.all():
                 lane.forget(node)
 
-    def _snapshot_of(self, ring: Ring, names: Iterable[str]) -> Snapshot:
-        """Return the snapshot of a ring, of which *names* are those of the nodes, in its order."""
-        return Snapshot(ring, tuple([self._nodes[name] for name in names]), {})
+    def _find_or_make(self, address: Address) -> Node:
+        node = self._nodes.get(address.name)
+        if node is None:
+            return self._make_node(address)
+        node.weight = address.weight
+        return node
 
     def _make_node(self, address: Address) -> Node:
         node = Node(address, on_away=self._away, **self._limits)

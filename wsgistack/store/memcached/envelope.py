@@ -1,7 +1,7 @@
 """What `fetch` keeps beside a value: the versions of its tags, how long it took to make, when it ends; pure.
 
 Values without tags on servers with the meta protocol have no envelope, so that every client reads
-them.  The flag ENVELOPE tells; what is inside has the remaining flags.
+them.  The flag ENVELOPE tells; what is inside has the remaining flags, and that one too if it says so.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ ENVELOPE = 4096
 HEAD = Struct(">BdfH")  # version, end of life (seconds since 1970), seconds that it took, tags
 TAG = Struct(">QH")  # the tag's version, the length of its name
 VERSION = 1
+MARKED = 2  # the version of those around flags that have the bit ENVELOPE themselves: those of a serde
 
 
 class Envelope(NamedTuple):
@@ -29,7 +30,8 @@ class Envelope(NamedTuple):
 
     def close(self, body: bytes, flags: int) -> tuple[bytes, int]:
         """Return (bytes, flags) with this around *body*."""
-        parts = [HEAD.pack(VERSION, self.ends_at, self.took_s, len(self.tags))]
+        head = MARKED if flags & ENVELOPE else VERSION
+        parts = [HEAD.pack(head, self.ends_at, self.took_s, len(self.tags))]
         for name, version in self.tags.items():
             encoded = name.encode("utf-8", "surrogatepass")
             parts += [TAG.pack(version, len(encoded)), encoded]
@@ -54,6 +56,7 @@ def open_envelope(body: bytes, flags: int) -> tuple[Envelope, bytes, int]:
             at += length
     except (error, UnicodeDecodeError) as trouble:
         raise Unreadable(f"envelope: {trouble}") from None
-    if version != VERSION or at > len(body):
+    if version not in (VERSION, MARKED) or at > len(body):
         raise Unreadable(f"envelope: version {version}, {at} of {len(body)} bytes")
-    return Envelope(tags, ends_at, took_s), body[at:], flags & ~ENVELOPE
+    inside = flags if version == MARKED else flags & ~ENVELOPE
+    return Envelope(tags, ends_at, took_s), body[at:], inside

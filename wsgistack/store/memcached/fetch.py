@@ -91,7 +91,9 @@ class Fetcher:
         if self._do.near is not None:
             kept = self._do.near.find(_near_name(key), now, order.tags)
             value = (
-                MISSING if kept is None else self._values.load(key, kept.value or b"", kept.flags, MISSING)
+                MISSING
+                if kept is None
+                else self._values.load_opened(key, kept.value or b"", kept.flags, MISSING)
             )
             if value is not MISSING:
                 return value
@@ -193,7 +195,7 @@ class Fetcher:
             )
 
     def _load(self, key: WireKey, stored: Stored) -> Any:
-        return self._values.load(key, stored.body, stored.flags, MISSING)
+        return self._values.load_opened(key, stored.body, stored.flags, MISSING)
 
     # -- making -----------------------------------------------------------------------
 
@@ -242,17 +244,16 @@ class Fetcher:
         node = self._do.cluster.find_reader(key.wire)
         if tags is None or node is None:
             return False
-        ttl = order.ttl + math.ceil(order.grace) if order.ttl else 0
+        ttl = requests.expiry(order.ttl + math.ceil(order.grace)) if order.ttl else 0
         dumped = self._values.dump(key, value, ttl)
         if dumped is None:
             return False
         body, flags = dumped
         if node.is_classic:
-            ends_at = time.time() + order.ttl if order.ttl else 0.0
+            ends_at = requests.end_of(order.ttl, time.time())
             body, flags = Envelope(tags, ends_at, took_s).close(body, flags)
         elif tags:
             body, flags = Envelope(tags).close(body, flags)
-        ttl = requests.expiry(ttl)
         outcome = self._do.write(
             key.wire, lambda ttl: requests.store("set", key.wire, body, flags, ttl, cas=task.cas), ttl
         )

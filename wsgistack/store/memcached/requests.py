@@ -27,6 +27,7 @@ __all__ = [
     "arithmetic_many",
     "count_many",
     "delete_many",
+    "end_of",
     "expiry",
     "flush",
     "get",
@@ -90,6 +91,11 @@ def expiry(ttl: float, name: str = "expire") -> int:
     if seconds <= LONGEST_RELATIVE_S:
         return seconds
     return min(seconds if seconds >= EARLIEST_DATE else int(time.time()) + seconds, LATEST_DATE)
+
+
+def end_of(ttl: int, now: float) -> float:
+    """Return the time of day at which what gets *ttl* at *now* ends, 0 for never; *ttl* is of `expiry`."""
+    return now + ttl if 0 < ttl <= LONGEST_RELATIVE_S else float(max(ttl, 0))
 
 
 def get(key: bytes, *, ttl: int | None = None) -> Call:

@@ -104,6 +104,13 @@ class Values:
                 return default  # somebody has the right to make it
             if flags & ENVELOPE:
                 _, body, flags = self.open(body, flags)
+        except Unreadable:
+            return default
+        return self.load_opened(key, body, flags, default)
+
+    def load_opened(self, key: WireKey, body: bytes, flags: int, default: Any) -> Any:
+        """Return what `load` does, for what `open` gave: its flags may have the envelope's bit still."""
+        try:
             if flags == CHUNKED:
                 body, flags = self._gather(body, flags)
             return self._coding.decode(key, body, flags)
