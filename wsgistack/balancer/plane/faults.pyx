@@ -66,6 +66,8 @@ cdef const char* fault_name(int fault) noexcept nogil:
     return rows[fault if 0 <= fault < FAULT_COUNT else FAULT_NONE].name
 
 
+# -- the face for tests --------------------------------------------------------------------
+
 def faults():
     """Return {name: (number, status)} of every fault."""
     return {rows[i].name.decode(): (i, rows[i].status) for i in range(FAULT_NONE + 1, FAULT_COUNT)}

@@ -221,6 +221,8 @@ def count_places(table: LimitTable, key: bytes, rate: int, now: int) -> int:
     return held
 
 
+# -- the face for tests --------------------------------------------------------------------
+
 cdef class UnitsKernel:
     """One rate over one key of a table, driven from Python, for the tests; *numbers*: see LimitRate."""
 
