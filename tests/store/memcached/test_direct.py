@@ -235,11 +235,11 @@ def _closed(ring: MemcacheRing) -> None:
 
 
 def _full(ring: MemcacheRing) -> None:
-    """Let a request wait for the kernel that is more than may wait for it."""
+    """Let a request wait that is more than may wait: behind another, it is sent in the hub's next turn."""
     lane: Any = ring._cluster.lanes.current()
     (link,) = lane.links.values()
-    large = requests.store("set", b"other", bytes(links.MOST_UNSENT + 10_000_000), 0, 0)
-    link.channel.submit(large)
+    link.channel.submit(requests.get(b"other"))
+    link.channel.submit(requests.store("set", b"other", bytes(links.MOST_UNSENT), 0, 0))
     assert link.channel.is_full
 
 
