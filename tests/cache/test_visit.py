@@ -72,7 +72,7 @@ def test_a_stale_page_stands_in_for_an_application_that_fails(
 def test_what_stands_in_is_logged_with_its_reason(caplog: pytest.LogCaptureFixture) -> None:
     cache, _ = stale_then(raises)
     ask(cache)
-    assert [record.message for record in caplog.records] == ["origin_failed"]
+    assert [record.message.split()[0] for record in caplog.records] == ["origin_failed"]
     assert caplog.records[0].exc_info[0] is ConnectionError  # type: ignore[index]  # there is one
 
 
@@ -123,7 +123,7 @@ def test_a_refresh_that_fails_is_logged_and_leaves_the_page(caplog: pytest.LogCa
     headers = [("Cache-Control", "max-age=0, stale-while-revalidate=60")]
     cache = cached(Shop(page(b"old", headers=headers), raises))
     assert [ask(cache).body for _ in range(3)] == [b"old"] * 3
-    assert [record.message for record in caplog.records] == ["refresh_failed"] * 2
+    assert [record.message.split()[0] for record in caplog.records] == ["refresh_failed"] * 2
 
 
 def test_the_clients_environ_is_left_as_it_is() -> None:

@@ -7,13 +7,13 @@ takes note of what is read; what the key carries, or the response varies by, is 
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Collection, Iterator
 from typing import Any, NamedTuple
 
 from wsgistack import forks
 from wsgistack.cache.personal import parse_cookies
+from wsgistack.cache.telling import tell
 
 __all__ = ["Audit", "Reads", "Unkeyed"]
 
@@ -32,8 +32,6 @@ CARRIED = frozenset(
         "range",
     )
 )
-
-log = logging.getLogger("wsgistack.cache")
 
 
 class Reads(dict[str, Any]):
@@ -135,7 +133,7 @@ class Audit:
                     else met._replace(pages=met.pages + 1, cookies=_merge(met.cookies, cookies))
                 )
             if met is None:
-                log.warning("unkeyed-field-read", extra={"field": name, "url": url})
+                tell("unkeyed-field-read", field=name, url=url)
         if reads.walked:
             with self._lock:
                 if len(self._walks) < MOST_FIELDS:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -36,6 +35,7 @@ from wsgistack.cache.purge import Purges
 from wsgistack.cache.rules import Rule
 from wsgistack.cache.run import Captured, Chained, Run, Then, close_body, send_reply, to_nobody, why_only_pass
 from wsgistack.cache.shelf import Place, Shelf
+from wsgistack.cache.telling import tell
 from wsgistack.cache.together import REMEMBERED, may_share
 from wsgistack.cache.vary import vary_names
 from wsgistack.cache.verification import Verification
@@ -45,8 +45,6 @@ from wsgistack.http.request import RequestView
 from wsgistack.wsgi import Environ, EnvironRequest, StartResponse, WSGIApplication
 
 __all__ = ["Visit", "Works"]
-
-log = logging.getLogger("wsgistack.cache")
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
@@ -270,7 +268,7 @@ class Visit:
         serve = works.engine.on_failure(self.request, self._sent, works.now())
         if serve is None:
             return None
-        log.warning("origin_failed", extra={"url": self.place.target.url}, exc_info=sys.exc_info())
+        tell("origin_failed", url=self.place.target.url, exc_info=sys.exc_info())
         return serve.reply
 
     def passed(self, block: bytes) -> None:
@@ -327,7 +325,7 @@ class Visit:
             return True
         checked = verification.check(self.place.key.full, page.body)
         if checked.differs_at is not None:
-            log.warning("fills_differ", extra={"url": self.place.target.url, "offset": checked.differs_at})
+            tell("fills_differ", url=self.place.target.url, offset=checked.differs_at)
         return checked.may_share
 
     def _invalidate(self, worthless: Invalidation) -> None:
@@ -342,7 +340,7 @@ class Visit:
             try:
                 works.purges.add([Ban(tag=group, origin=origin) for group in worthless.groups])
             except StoreError:
-                log.warning("invalidation_failed", extra={"url": url}, exc_info=True)
+                tell("invalidation_failed", url=url, exc_info=True)
 
     def _refresh(self, sent: Fetch | Validate) -> None:
         """Fetch the page anew, for nobody; one at a time for each key."""
@@ -359,8 +357,8 @@ class Visit:
                     self._in_background().sendto_nobody(sent)
                 finally:
                     coalescer.give_lease_back(beside(text), refused=False)
-        except Exception:
-            log.warning("refresh_failed", extra={"url": self.place.target.url}, exc_info=True)
+        except Exception:  # noqa: BLE001 - the application's; it is told, and the old page stays
+            tell("refresh_failed", url=self.place.target.url, exc_info=True)
         finally:
             with works.lock:
                 works.refreshing.discard(text)

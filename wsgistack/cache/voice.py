@@ -13,9 +13,9 @@ block: a lifetime for a response that had none, and so is not held; the log tell
 
 from __future__ import annotations
 
-import logging
 import re
 
+from wsgistack.cache.telling import tell
 from wsgistack.errors import ArgumentError
 
 __all__ = ["ENVIRON_KEY", "LONGEST_TAG", "MOST_TAGS", "Voice"]
@@ -24,7 +24,6 @@ ENVIRON_KEY = "wsgistack.cache"
 LONGEST_S = 31_536_000.0  # a year
 LONGEST_TAG = 256
 MOST_TAGS = 128
-log = logging.getLogger("wsgistack.cache")
 
 WORD = re.compile(r"[A-Za-z][A-Za-z0-9:/._-]{0,63}")
 
@@ -72,6 +71,6 @@ class Voice:
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LONGEST_S:
                 raise ArgumentError(f"{name}: {value!r} is not a number of seconds from 0 to a year")
         if self.too_late_for:
-            log.warning("ttl_too_late", extra={"url": self.too_late_for})
+            tell("ttl_too_late", url=self.too_late_for)
         self.ttl_s = float(seconds)
         self.grace_s = None if grace is None else float(grace)
