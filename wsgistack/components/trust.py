@@ -97,8 +97,9 @@ class Trust:
             del environ[variable]
         if told is not None:
             environ.update(told)
-            environ.setdefault("HTTP_X_FORWARDED_PROTO", environ["wsgi.url_scheme"])
-            if environ["REMOTE_ADDR"] != peer:
+            if "HTTP_X_FORWARDED_PROTO" not in told:
+                environ["HTTP_X_FORWARDED_PROTO"] = environ["wsgi.url_scheme"]
+            if told["REMOTE_ADDR"] != peer:
                 environ.pop("REMOTE_HOST", None)
                 environ.pop("REMOTE_PORT", None)
 

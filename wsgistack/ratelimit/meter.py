@@ -49,6 +49,7 @@ class Meter:
         self.trouble = ""  # why rows are kept in memory alone, "" where they are not
         self._hours: dict[int, dict[Counted, Row]] = {}
         self._hour = -1
+        self._until_us = 0  # the end of that hour
         self._rows: dict[Counted, Row] = {}
         self._file: RowFile | None = None
         self._hitters: Hitters[Counted] = Hitters()
@@ -72,13 +73,13 @@ class Meter:
         by: int = 1,
     ) -> None:
         """Count a response of *status* under what it was *about*; *by* -1 takes that back."""
-        hour = now_us // HOUR_US
-        column = min(max(status // 100, 1), 5) - 1
+        column = status // 100 - 1 if 100 <= status < 600 else 0 if status < 100 else 4
         with self._lock:
-            if hour > self._hour:
-                self._begin(hour)
+            if now_us >= self._until_us:
+                self._begin(now_us // HOUR_US)
+            rows = self._rows
             for one in about:
-                row = self._rows.get(one)
+                row = rows.get(one)
                 if row is None:
                     row = self._add(one)
                 row[column] += by
@@ -139,6 +140,7 @@ class Meter:
 
     def _begin(self, hour: int) -> None:
         self._hour, self._rows, self._file, self.trouble = hour, {}, None, ""
+        self._until_us = (hour + 1) * HOUR_US
         self._hitters = Hitters()
         oldest = hour - self._keep_hours
         self._hours[hour] = self._rows
@@ -157,4 +159,5 @@ class Meter:
         """Begin anew: the rows are the parent's."""
         self._lock = threading.Lock()
         self._hours, self._hour, self._rows, self._file = {}, -1, {}, None
+        self._until_us = 0
         self._hitters = Hitters()
