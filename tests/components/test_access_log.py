@@ -93,6 +93,24 @@ def test_what_clients_write_is_cut(tmp_path: Path) -> None:
     assert len(line) < 4000
 
 
+@pytest.mark.parametrize(
+    ("user", "written"),
+    [
+        ("ann7", '"ann7"'),
+        ("a b", '"a b"'),
+        ('a"b\\', '"a\\"b\\\\"'),
+        ("a\nb", '"a\\nb"'),
+        ("\xe4\xb2", '"\\u00e4\\u00b2"'),
+        ("\u0663", '"\\u0663"'),
+        ("a" * 2000, f'"{"a" * 1500}"'),
+    ],
+    ids=["plain", "blank", "quoted", "newline", "latin-1", "digit of another script", "long"],
+)
+def test_names_are_written_as_json_has_them(tmp_path: Path, user: str, written: str) -> None:
+    (line,) = logged(tmp_path / "log", REMOTE_USER=user, HTTP_USER_AGENT=user)
+    assert f',"user_agent":{written},"user":{written},' in line
+
+
 def test_without_a_file_the_logger_has_the_lines(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="wsgistack.access")
     serve(AccessLog(Application(Shape())))

@@ -24,6 +24,9 @@ __all__ = ["FORMATS", "HELP", "MAIN", "NAME", "PLACE", "SETTINGS", "AccessLog", 
 
 LOGGER = "wsgistack.access"
 LONGEST = 1500  # characters of anything that a client wrote
+REMEMBERED = 512  # User-Agents, which are long and few: 5 MiB at most, where each character is escaped
+EMPTY = '""'
+MILLISECONDS = tuple([f".{number:03}+00:00" for number in range(1000)])
 UNSAFE = re.compile(r"[^ !#-\[\]-~]")  # for a quoted string of the combined format
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -34,6 +37,7 @@ OPTIONAL = (
     ("HTTP_TRACEPARENT", "traceparent"),
     ("wsgistack.bucket", "bucket"),
 )
+OPTIONAL_JSON = tuple([(variable, f',"{key}":') for variable, key in OPTIONAL])
 
 
 def _json(end: Passage) -> str:
@@ -42,20 +46,28 @@ def _json(end: Passage) -> str:
     environ = end.environ
     get, text, at = environ.get, encode_basestring_ascii, end.started_at
     second = int(at)
+    referer = get("HTTP_REFERER")
     line = (
-        f'{{"time":"{_second(second)}.{int((at - second) * 1000):03}+00:00",'
+        f'{{"time":"{_second(second)}{MILLISECONDS[int((at - second) * 1000)]}",'
         f'"client":{text(get("REMOTE_ADDR") or "unknown")},"method":{text(get("REQUEST_METHOD", ""))},'
         f'"target":{text(_target(environ))},"version":{text(get("SERVER_PROTOCOL", ""))},'
-        f'"status":{end.status},"bytes":{end.sent},"referer":{text(get("HTTP_REFERER", "")[:LONGEST])},'
-        f'"user_agent":{text(get("HTTP_USER_AGENT", "")[:LONGEST])}'
+        f'"status":{end.status},"bytes":{end.sent},"referer":{text(referer[:LONGEST]) if referer else EMPTY},'
+        f'"user_agent":{_agent(get("HTTP_USER_AGENT", "")[:LONGEST])}'
     )
-    for variable, key in OPTIONAL:
+    for variable, key in OPTIONAL_JSON:
         value = get(variable)
         if value:
-            line += f',"{key}":{text(str(value)[:LONGEST])}'
+            line += key + _text(value)
     if end.cache_status:
         line += f',"cache":{text(end.cache_status)}'
     return f'{line},"total_us":{end.took_us}}}'
+
+
+def _text(value: object) -> str:
+    """Return a value as JSON has it, cut; what is letters and digits, as most names are, needs no escape."""
+    if type(value) is str and value.isalnum() and value.isascii() and len(value) <= LONGEST:
+        return f'"{value}"'
+    return encode_basestring_ascii(str(value)[:LONGEST])
 
 
 def _combined(end: Passage) -> str:
@@ -84,6 +96,9 @@ def _target(environ: Environ) -> str:
         query = environ.get("QUERY_STRING", "")
         raw = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "") + (query and f"?{query}")
     return raw if len(raw) <= LONGEST else raw[:LONGEST] + "..."
+
+
+_agent = lru_cache(maxsize=REMEMBERED)(encode_basestring_ascii)
 
 
 @lru_cache(maxsize=4)
@@ -173,24 +188,24 @@ class _File:
         self._failed = False
 
     def write(self, line: str) -> None:
+        now = time.monotonic()
         try:
-            os.write(self._descriptor(), line.encode("latin-1", "replace") + b"\n")
+            if now >= self._looks_at or self._fd < 0:
+                self._look(now)
+            os.write(self._fd, f"{line}\n".encode("latin-1", "replace"))
             self._failed = False
         except OSError as error:
             if not self._failed:
                 logging.getLogger(LOGGER).error("access log %s: %s", self._path, error)
             self._failed = True
 
-    def _descriptor(self) -> int:
-        now = time.monotonic()
-        if self._fd >= 0 and now >= self._looks_at and not self._is_current():
+    def _look(self, now: float) -> None:
+        if self._fd >= 0 and not self._is_current():
             os.close(self._fd)
             self._fd = -1
         if self._fd < 0:
             self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        if now >= self._looks_at:
-            self._looks_at = now + 1.0
-        return self._fd
+        self._looks_at = now + 1.0
 
     def _is_current(self) -> bool:
         try:
