@@ -2,7 +2,8 @@
 
 A page is shared only between requests that cannot be told apart: what could tell them apart is either
 personal (the request goes past the cache), part of the key, or withheld from the application while
-the page is made.  There is no fourth way, and what is in doubt is personal.
+the page is made.  What is in doubt is personal.  Only fields that nobody listed, as User-Agent, are
+shown as they came: an application that answers by one of them says so by Vary.
 
 Cookies are read by one strict parser, and the application gets what that parser made of them, not
 what came: nobody can say one thing to the cache and another to the application (CVE-2016-7401).

@@ -101,7 +101,8 @@ class MemcacheRing(Commands):
         *wait*: seconds to wait for another process that builds, before building too.  *lease*:
         seconds for which the builder of another process is waited for if it died.
 
-        One round trip for a value that is there, tags included; one more when it was built.
+        One round trip for a value that is there, tags included; one more when it was built,
+        and a second where its tags were new or outdated.
         """
         names = tuple(dict.fromkeys([tags] if isinstance(tags, str) else tags)) if tags else ()
         order = Order(build, requests.expiry(ttl, "ttl"), early, grace, names, wait, lease).check()
