@@ -33,15 +33,15 @@ def scrape(balancer: Balancer) -> dict[str, dict[tuple[str, ...], float]]:
     return found
 
 
-LIMIT = "CREATE LIMIT api\n  SET rate = 1000000/minute\n"
+LIMIT = "CREATE LIMIT api\n  SET rate = 1000000/minute\nCREATE LIMIT crowd\n  SET rate = 1000 concurrent\n  SET sheddable = /feed\n"
 BETA = "CREATE POOL beta\n"
 
 
 @pytest.fixture
 def balancer(start_backend: StartBackend, start_balancer: StartBalancer) -> Balancer:
-    """A balancer with one node, two workers, a limit that nobody reaches, and a split that takes nobody."""
+    """A balancer with one node, two workers, two limits that nobody reaches, and a split that takes nobody."""
     return start_balancer(
-        LIMIT + BETA + site([start_backend("a")], service="SET limit = api\n  SET split = beta 0% ip")
+        LIMIT + BETA + site([start_backend("a")], service="SET limit = api, crowd\n  SET split = beta 0% ip")
     )
 
 
