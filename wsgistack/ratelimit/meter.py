@@ -14,7 +14,17 @@ from pathlib import Path
 
 from wsgistack import forks
 from wsgistack.ratelimit.hitters import Hitters
-from wsgistack.ratelimit.rows import COLUMNS, Row, RowFile, Usage, drop_old, make_folder, merge, read_folder
+from wsgistack.ratelimit.rows import (
+    COLUMNS,
+    Row,
+    RowFile,
+    Usage,
+    drop_old,
+    list_held,
+    make_folder,
+    merge,
+    read_folder,
+)
 from wsgistack.ratelimit.statistics import Statistics
 
 __all__ = ["HOUR_US", "OTHERS", "Counted", "Meter"]
@@ -92,13 +102,7 @@ class Meter:
         """Return what was counted from the hour *since* on, by all processes if there is a folder."""
         rows = [] if self._folder is None else list(read_folder(self._folder, since=since))
         with self._lock:
-            rows += [
-                Usage(hour, rule, key, tuple(row))
-                for hour, places in self._hours.items()
-                if hour >= since
-                for (rule, key), row in places.items()
-                if isinstance(row, list)  # what is in a file was read there
-            ]
+            rows += list_held(self._hours, since)
         return merge(rows)
 
     def top(self, count: int) -> list[tuple[str, bytes, int]]:

@@ -15,14 +15,24 @@ import mmap
 import os
 import re
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from wsgistack.errors import SettingError
 
-__all__ = ["COLUMNS", "Row", "RowFile", "Usage", "drop_old", "make_folder", "merge", "read_folder"]
+__all__ = [
+    "COLUMNS",
+    "Row",
+    "RowFile",
+    "Usage",
+    "drop_old",
+    "list_held",
+    "make_folder",
+    "merge",
+    "read_folder",
+]
 
 COLUMNS = ("1xx", "2xx", "3xx", "4xx", "5xx", "refused", "would_refuse")
 MAGIC = b"wsgistack usage 1\n"
@@ -127,6 +137,17 @@ def read_folder(folder: Path, *, since: int = 0, kind: str = "usage") -> Iterato
                 continue  # it was too old
             if data.startswith(MAGIC):
                 yield from _rows_of(data, int(found[1]))
+
+
+def list_held(hours: Mapping[int, Mapping[tuple[str, bytes], Row]], since: int) -> list[Usage]:
+    """Return what is held in memory alone of {hour: {(rule, key): row}}, from the hour *since* on."""
+    return [
+        Usage(hour, rule, key, tuple(row))
+        for hour, places in hours.items()
+        if hour >= since
+        for (rule, key), row in places.items()
+        if isinstance(row, list)  # what is in a file is read there
+    ]
 
 
 def merge(rows: Iterable[Usage]) -> list[Usage]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from wsgistack import forks
-from wsgistack.ratelimit.rows import COLUMNS, Row, RowFile, Usage, merge, read_folder
+from wsgistack.ratelimit.rows import COLUMNS, Row, RowFile, Usage, list_held, merge, read_folder
 
 __all__ = ["BOUNDS_US", "OUTCOMES", "TIMES", "Outcomes", "Statistics", "find_times", "near_ratio"]
 
@@ -58,13 +58,7 @@ class Statistics:
         """Return what was counted from the hour *since* on, by all processes if there is a folder."""
         rows = [] if self._folder is None else list(read_folder(self._folder, since=since, kind="limits"))
         with self._lock:
-            rows += [
-                Usage(hour, limit, key, tuple(row))
-                for hour, places in self._hours.items()
-                if hour >= since
-                for (limit, key), row in places.items()
-                if isinstance(row, list)  # what is in a file was read there
-            ]
+            rows += list_held(self._hours, since)
         return merge(rows)
 
     def _row(self, limit: str, key: bytes) -> Row:
