@@ -20,6 +20,7 @@ CHOOSERS = {
     "wsgistack.store.memcached.batches_cy": "from wsgistack.store.memcached.named import sort_names as chosen",
     "wsgistack.store.memcached.talks_cy": "from wsgistack.store.memcached.plain import talk as chosen",
     "wsgistack.clock_cy": "from wsgistack.clocks import SteadyClock as chosen",
+    "wsgistack.passage_cy": "from wsgistack.steps import Passage as chosen",
     "wsgistack.ratelimit.taking_cy": "from wsgistack.ratelimit.takers import Taker as chosen",
     "wsgistack.ratelimit.telling_cy": "from wsgistack.ratelimit.tellers import Teller as chosen",
     "wsgistack.store.continuum_cy": "from wsgistack.store.circle import Continuum as chosen",

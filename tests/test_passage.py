@@ -1,0 +1,189 @@
+"""What goes through steps to an application, plain and compiled: the same."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.conftest import examples
+from tests.wsgi_shapes import Application, Broken, Seen, Shape, serve, shapes
+from wsgistack import passage, passage_cy
+from wsgistack.components.compression import Compression
+from wsgistack.components.conditional import Conditional
+from wsgistack.passage import Instead, Passage
+
+TWINS = [passage, passage_cy]
+BOTH = pytest.mark.parametrize("twin", TWINS, ids=["plain", "compiled"])
+
+
+class Noted:
+    """A step that notes what happens to it; *refuses*: it answers itself; *fails*: at the end."""
+
+    def __init__(self, name: str, events: list[str], *, refuses: bool = False, fails: bool = False) -> None:
+        self.name = name
+        self.events = events
+        self.refuses = refuses
+        self.fails = fails
+
+    def enter(self, environ: dict[str, Any], passage: Passage, /) -> Instead | None:
+        self.events.append(f"{self.name} enters")
+        if self.refuses:
+            app = Application(Shape(status="429 No", blocks=(b"no",)))
+            return lambda start_response: app(environ, start_response)
+        passage.add([("X-Step", self.name)])
+        return None
+
+    def at_end(self, passage: Passage, /) -> None:
+        self.events.append(f"{self.name}: {passage.status}, {passage.sent} bytes")
+        if self.fails:
+            raise Broken(self.name)
+
+
+def around(twin: ModuleType, app: Any, *steps: Any) -> Any:
+    """Return the application that *steps* and *app* are."""
+    frame = twin.Steps(steps)
+    return lambda environ, start_response: frame.run(app, environ, start_response)
+
+
+def passed(twin: ModuleType, *steps: Noted, shape: Shape | None = None) -> Seen:
+    return serve(around(twin, Application(shape or Shape()), *steps))
+
+
+@BOTH
+def test_the_outermost_enters_first_and_ends_last(twin: ModuleType) -> None:
+    events: list[str] = []
+    seen = passed(twin, Noted("a", events), Noted("b", events))
+    assert events == ["a enters", "b enters", "b: 200, 5 bytes", "a: 200, 5 bytes"]
+    assert seen.headers == [("Content-Type", "text/plain"), ("X-Step", "b"), ("X-Step", "a")]
+
+
+@BOTH
+def test_who_answers_is_told_to_those_outside_of_it_alone(twin: ModuleType) -> None:
+    events: list[str] = []
+    seen = passed(twin, Noted("a", events), Noted("b", events, refuses=True), Noted("c", events))
+    assert (seen.status, seen.body) == ("429 No", b"no")
+    assert events == ["a enters", "b enters", "a: 429, 2 bytes"]
+    assert seen.headers == [("Content-Type", "text/plain"), ("X-Step", "a")]
+
+
+@BOTH
+def test_an_application_that_raises_is_told_as_500(twin: ModuleType) -> None:
+    def broken(environ: dict[str, Any], start_response: Any) -> Any:
+        raise Broken("at once")
+
+    events: list[str] = []
+    assert isinstance(serve(around(twin, broken, Noted("a", events), Noted("b", events))).error, Broken)
+    assert events[2:] == ["b: 500, 0 bytes", "a: 500, 0 bytes"]
+
+
+@BOTH
+def test_one_whose_end_fails_keeps_nothing_from_the_others(twin: ModuleType) -> None:
+    events: list[str] = []
+    with pytest.raises(Broken, match="b"):
+        app = around(twin, Application(Shape()), Noted("a", events), Noted("b", events, fails=True))
+        app({}, lambda *head: len).close()
+    assert events[2:] == ["b: 200, 0 bytes", "a: 200, 0 bytes"]
+
+
+@BOTH
+def test_a_body_is_closed_once_and_told_once(twin: ModuleType) -> None:
+    events: list[str] = []
+    app = Application(Shape(kind="iterator"))
+    body: Any = around(twin, app, Noted("a", events))({}, lambda *head: len)
+    assert list(body) == [b"hello"]
+    body.close()
+    body.close()
+    assert (app.closed, events) == (1, ["a enters", "a: 200, 5 bytes"])
+
+
+class Timed(Noted):
+    """A step that notes how long it took."""
+
+    def at_end(self, passage: Passage, /) -> None:
+        self.events.append(f"{passage.took_us} us")
+
+
+@BOTH
+def test_how_long_it_took_is_told_by_the_clock_that_was_given(twin: ModuleType) -> None:
+    events: list[str] = []
+    frame = twin.Steps((Timed("a", events),), clock=iter([1_000, 7_001_999]).__next__)
+    serve(lambda environ, start_response: frame.run(Application(Shape()), environ, start_response))
+    assert events == ["a enters", "7000 us"]
+
+
+class Settled(Noted):
+    """One that wants the whole response, and makes it a short one."""
+
+    def enter(self, environ: dict[str, Any], passage: Passage, /) -> Instead | None:
+        passage.settle = self.settle
+        passage.shape = lambda passage: passage.headers.append(("X-Head", passage.head))
+        return super().enter(environ, passage)
+
+    def settle(self, passage: Passage, rest: Any) -> Any:
+        self.events.append(f"held: {passage.is_held}")
+        passage.head = "203 Settled"
+        return [b"".join(rest)[:3]]
+
+
+@pytest.mark.parametrize("kind", ["list", "tuple", "generator", "late", "iterator", "restart"])
+@BOTH
+def test_what_is_settled_is_what_the_head_and_the_blocks_say(twin: ModuleType, kind: str) -> None:
+    events: list[str] = []
+    shape = Shape(kind=kind, blocks=(b"", b"hel", b"lo"))
+    seen = passed(twin, Noted("a", events), Settled("b", events), shape=shape)
+    assert (seen.status, seen.body) == ("203 Settled", b"hel")
+    assert seen.headers[1:] == [("X-Head", "203 Settled"), ("X-Step", "b"), ("X-Step", "a")]
+    assert events[2:] == ["held: True", "b: 203, 3 bytes", "a: 203, 3 bytes"]
+
+
+@BOTH
+def test_what_was_written_can_not_be_settled_any_more(twin: ModuleType) -> None:
+    events: list[str] = []
+    seen = passed(twin, Settled("a", events), shape=Shape(kind="write", blocks=(b"hel", b"lo")))
+    assert (seen.status, seen.body, events) == ("200 OK", b"hello", ["a enters", "a: 200, 5 bytes"])
+
+
+@BOTH
+def test_an_application_that_fails_while_it_is_settled_is_closed_and_told(twin: ModuleType) -> None:
+    events: list[str] = []
+    app = Application(Shape(kind="iterator", breaks_at=0))
+    seen = serve(around(twin, app, Settled("a", events)))
+    assert (str(seen.error), seen.status, app.closed) == ("before block 0", "", 1)
+    assert events == ["a enters", "held: True", "a: 500, 0 bytes"]
+
+
+@BOTH
+@given(shape=shapes())
+@settings(max_examples=examples(40), deadline=None)
+def test_in_one_frame_or_in_three_a_client_and_the_steps_see_the_same(twin: ModuleType, shape: Shape) -> None:
+    apart: list[str] = []
+    nested = Application(shape)
+    inner = around(twin, around(twin, nested, Noted("c", apart)), Noted("b", apart))
+    bare = serve(around(twin, inner, Noted("a", apart)))
+    together: list[str] = []
+    app = Application(shape)
+    seen = serve(around(twin, app, *[Noted(name, together) for name in "abc"]))
+    assert (seen.status, seen.headers, seen.body) == (bare.status, bare.headers, bare.body)
+    assert (str(seen.error), app.closed, together) == (str(bare.error), nested.closed, apart)
+
+
+@BOTH
+@given(shape=shapes(), leaves_after=st.integers(0, 3))
+@settings(max_examples=examples(40), deadline=None)
+def test_recoded_in_one_frame_or_in_three_a_client_sees_the_same(
+    twin: ModuleType, shape: Shape, leaves_after: int
+) -> None:
+    environ = {"HTTP_ACCEPT_ENCODING": "gzip"}
+    nested, app = Application(shape), Application(shape)
+    apart: list[str] = []
+    together: list[str] = []
+    inner = Compression(Conditional(nested), least_bytes=0, padding_bytes=0)
+    layers = (Compression(app, least_bytes=0, padding_bytes=0), Conditional(app))
+    bare = serve(around(twin, inner, Noted("a", apart)), dict(environ), leaves_after=leaves_after)
+    seen = serve(around(twin, app, Noted("a", together), *layers), dict(environ), leaves_after=leaves_after)
+    assert (seen.status, seen.headers, seen.body) == (bare.status, bare.headers, bare.body)
+    assert (str(seen.error), app.closed, together) == (str(bare.error), nested.closed, apart)

@@ -1,0 +1,2 @@
+from wsgistack.passage import Passage as Passage
+from wsgistack.passage import Steps as Steps
