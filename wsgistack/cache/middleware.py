@@ -41,8 +41,9 @@ from wsgistack.cache.together import COLLAPSED, send_together
 from wsgistack.cache.trace import trace_bypass, trace_decision
 from wsgistack.cache.vary import Selecting
 from wsgistack.cache.verification import Verification
-from wsgistack.cache.visit import Visit, Works
+from wsgistack.cache.visit import Visit
 from wsgistack.cache.voice import ENVIRON_KEY, Voice
+from wsgistack.cache.works import Works
 from wsgistack.errors import StoreError
 from wsgistack.http.request import RequestView
 from wsgistack.steps import Instead, Passage

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import io
 import sys
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from wsgistack import forks
 from wsgistack.cache.answers import (
     AfterResponse,
     Drop,
     Fetch,
-    Invalidation,
     Keep,
     Pass,
     Refetch,
@@ -23,57 +19,24 @@ from wsgistack.cache.answers import (
     Trip,
     Validate,
 )
-from wsgistack.cache.audit import Audit, Reads
-from wsgistack.cache.bans import Ban
-from wsgistack.cache.coalesce import Coalescer, Lease, Turn, beside
-from wsgistack.cache.engine import PageCacheEngine
+from wsgistack.cache.audit import Reads
+from wsgistack.cache.coalesce import Lease, Turn, beside
 from wsgistack.cache.filling import changed
 from wsgistack.cache.freshness import NOTHING_TOLD, Told
 from wsgistack.cache.head import ResponseHead
 from wsgistack.cache.page import Page, Reply, make_not_modified
-from wsgistack.cache.purge import Purges
 from wsgistack.cache.rules import Rule
 from wsgistack.cache.run import Captured, Chained, Run, Then, close_body, send_reply, to_nobody, why_only_pass
-from wsgistack.cache.shelf import Place, Shelf
+from wsgistack.cache.shelf import Place
 from wsgistack.cache.telling import tell
 from wsgistack.cache.together import REMEMBERED, may_share
 from wsgistack.cache.vary import vary_names
-from wsgistack.cache.verification import Verification
 from wsgistack.cache.voice import ENVIRON_KEY, Voice
-from wsgistack.errors import StoreError
+from wsgistack.cache.works import Works
 from wsgistack.http.request import RequestView
-from wsgistack.wsgi import Environ, EnvironRequest, StartResponse, WSGIApplication
+from wsgistack.wsgi import Environ, EnvironRequest, StartResponse
 
-__all__ = ["Visit", "Works"]
-
-
-@dataclass(slots=True, eq=False, weakref_slot=True)
-class Works:
-    """What all visits of one cache share.
-
-    *find_places*: where the pages of an absolute URL lie, for all kinds of visitors.
-    """
-
-    app: WSGIApplication
-    engine: PageCacheEngine
-    shelf: Shelf
-    now: Callable[[], float]
-    largest: int
-    find_places: Callable[[str], list[Place]]
-    purges: Purges
-    coalescer: Coalescer[Page] | None
-    verification: Verification | None = None
-    audit: Audit | None = None
-    refreshing: set[str] = field(default_factory=set)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def __post_init__(self) -> None:
-        forks.register(self)
-
-    def forked(self) -> None:
-        """Forget which pages are being refreshed: who is at it stays in the parent."""
-        self.refreshing = set()
-        self.lock = threading.Lock()
+__all__ = ["Visit"]
 
 
 class Visit:
@@ -211,7 +174,7 @@ class Visit:
             else:
                 self._put(answer.page)
         elif isinstance(answer, Keep | Drop) and answer.invalidates is not None:
-            self._invalidate(answer.invalidates)
+            works.invalidate(self.place, answer.invalidates)
             if isinstance(answer, Keep):  # what this very request brings is not worthless
                 self._moment, self._generation = works.shelf.moment, works.purges.read().serial
         if works.audit is not None and self._reads is not None:
@@ -327,20 +290,6 @@ class Visit:
         if checked.differs_at is not None:
             tell("fills_differ", url=self.place.target.url, offset=checked.differs_at)
         return checked.may_share
-
-    def _invalidate(self, worthless: Invalidation) -> None:
-        works, url = self.works, self.place.target.url
-        places = [place for one in worthless.urls for place in works.find_places(one)]
-        seen = self.place.target.seen
-        if seen is not None:  # what the application names lies behind the same mount point
-            places += [Place(place.target._replace(seen=seen), place.dimensions) for place in places]
-        works.shelf.forget([self.place, *places])
-        if worthless.groups:
-            origin = "/".join(url.split("/", 3)[:3])
-            try:
-                works.purges.add([Ban(tag=group, origin=origin) for group in worthless.groups])
-            except StoreError:
-                tell("invalidation_failed", url=url, exc_info=True)
 
     def _refresh(self, sent: Fetch | Validate) -> None:
         """Fetch the page anew, for nobody; one at a time for each key."""
