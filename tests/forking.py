@@ -19,6 +19,7 @@ from wsgiref.util import setup_testing_defaults
 
 from wsgistack.cache.audit import Audit, Reads
 from wsgistack.cache.coalesce import Coalescer
+from wsgistack.cache.head import ResponseHead
 from wsgistack.cache.middleware import PageCache
 from wsgistack.cache.verification import Verification
 from wsgistack.components.buckets import Buckets
@@ -215,8 +216,8 @@ def ask_and_purge(cache: PageCache) -> bytes:
 
 
 def fill_twice(verification: Verification) -> list[bool]:
-    key = os.urandom(8)
-    return [verification.check(key, b"page").may_share for _ in range(2)]
+    key, head = os.urandom(8), ResponseHead(200, "OK", [])
+    return [verification.check(key, head, b"page").may_share for _ in range(2)]
 
 
 def read_all(audit: Audit) -> list[str]:

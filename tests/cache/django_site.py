@@ -103,6 +103,21 @@ def stream(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse((b"%d," % number for number in range(5)), headers={"Cache-Control": FRESH})
 
 
+def stream_of(use: Callable[[Any], object]) -> Callable[[Any], StreamingHttpResponse]:
+    """Return a view whose body uses something of the visitor's when its head is long gone."""
+
+    def view(request: Any) -> StreamingHttpResponse:
+        def blocks() -> Iterator[bytes]:
+            Calls.count += 1
+            yield b"begun, "
+            yield f"{use(request)}, ".encode()
+            yield b"done"
+
+        return StreamingHttpResponse(blocks(), headers={"Cache-Control": FRESH})
+
+    return view
+
+
 def fails(request: HttpRequest) -> HttpResponse:
     raise ValueError("on purpose")
 
@@ -119,6 +134,9 @@ VIEWS: dict[str, Callable[..., Any]] = {
     "set-cookie": set_cookie,
     "says": says,
     "stream": stream,
+    "stream-token": stream_of(get_token),
+    "stream-user": stream_of(lambda request: request.user.is_authenticated),
+    "stream-session": stream_of(lambda request: request.session.setdefault("seen", True)),
     "fails": fails,
 }
 URLS = ModuleType("urls")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from flask import Flask, Response, flash, g, request, session
+from flask import Flask, Response, flash, g, request, session, stream_with_context
 
 from wsgistack.contrib.flask_pages import init_app
 
@@ -64,4 +65,19 @@ def make_site(*, adapter: bool = False, **config: Any) -> Flask:
         g.csrf_token = "of one visitor"  # what Flask-WTF does
         return answer("token")
 
+    site.get("/stream-<what>")(stream)
     return site
+
+
+def stream(what: str) -> Response:
+    """Use something of the visitor's when the head is long gone."""
+
+    def blocks() -> Iterator[bytes]:
+        yield b"begun, "
+        if what == "session":
+            session["seen"] = True
+        elif what == "token":
+            g.csrf_token = "of one visitor"
+        yield b"done"
+
+    return Response(stream_with_context(blocks()), headers={"Cache-Control": FRESH})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from tests.cache.shop import Shop, ask, cached, page
 from wsgistack.cache.middleware import PageCache
 from wsgistack.cache.rules import Rule, bypass
-from wsgistack.errors import ConfigurationError, StoreDown
+from wsgistack.errors import ConfigurationError, StoreDown, StoreError, TooLarge
 from wsgistack.store.memory import MemoryStore
 
 
@@ -40,6 +41,39 @@ def test_a_store_that_is_down_costs_a_miss() -> None:
     shop = Shop(page(b"hello"))
     cache = cached(shop, store=Down(1 << 20))
     assert [ask(cache).body, ask(cache, method="POST").body, ask(cache).body] == [b"hello"] * 3
+
+
+class Lonely:
+    """A ring without a living node: it finds nothing, and takes nothing but for *error*."""
+
+    shared = True
+
+    def __init__(self, error: StoreError | None) -> None:
+        self.error = error
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
+        return {}
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "within":
+            raise AttributeError(name)  # it cannot give up waiting
+
+        def call(*args: Any, **options: Any) -> None:
+            if self.error is not None:
+                raise self.error
+
+        return call
+
+
+def test_no_page_is_called_stored_while_the_store_takes_none() -> None:
+    store: Any = Lonely(None)
+    cache = cached(Shop(page(b"hello")), store=store, coalesce=False)
+    said = []
+    for error in (StoreDown("no node"), StoreDown("no node"), None, None, TooLarge("1 MiB"), None):
+        store.error = error
+        said.append(ask(cache).headers["Cache-Status"].removeprefix("wsgistack; fwd=uri-miss; ttl=60; "))
+    down = "detail=store-down"  # as the last page was not taken; who comes next finds out
+    assert said == ["stored", down, down, "stored", "stored", "stored"]
 
 
 @pytest.mark.parametrize(

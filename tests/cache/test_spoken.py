@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import gevent
 import pytest
 
 from tests.cache.shop import FRESH, NOW, Shop, ask, guest, page, pages_in
@@ -230,6 +231,46 @@ def test_a_page_with_a_token_is_never_shared_and_the_place_is_named(caplog: pyte
         assert [ask(cache).body for _ in range(4)] == [b"<input value=%d>" % number for number in range(4)]
     assert [record.offset for record in caplog.records] == [13, 13, 13]  # type: ignore[attr-defined]  # our field
     assert caplog.records[0].url == "http://localhost/"  # type: ignore[attr-defined]  # our field
+
+
+def test_each_variant_of_a_page_is_compared_with_itself() -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [*FRESH, ("Vary", "Accept-Language")])
+        return [environ["HTTP_ACCEPT_LANGUAGE"].encode()]
+
+    cache = guest(app, verify=2)
+    assert [told(cache, Accept_Language=one) for one in ("en", "de", "en", "de", "en", "de")] == [
+        "wsgistack; fwd=uri-miss; ttl=60; detail=unverified",
+        "wsgistack; fwd=uri-miss; ttl=60; detail=unverified",
+        "wsgistack; fwd=uri-miss; ttl=60; stored",
+        "wsgistack; fwd=vary-miss; ttl=60; stored",
+        HIT,
+        HIT,
+    ]
+
+
+def test_a_redirect_to_a_place_of_ones_own_is_never_shared(caplog: pytest.LogCaptureFixture) -> None:
+    places = [page(status="302 Found", headers=[*FRESH, ("Location", f"/of/{n}")]) for n in range(9)]
+    cache = guest(Shop(*places), verify=2)
+    with caplog.at_level(logging.WARNING):
+        assert [ask(cache).headers["Location"] for _ in range(3)] == ["/of/0", "/of/1", "/of/2"]
+    assert [record.field for record in caplog.records] == ["location"] * 2  # type: ignore[attr-defined]  # our field
+
+
+def test_who_waits_while_fills_are_compared_gets_the_page_that_was_equal() -> None:
+    shop = Shop(page(b"page"))
+    cache = guest(shop, verify=2)
+    ask(cache)
+
+    def slow(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        gevent.sleep(0.01)
+        return page(b"page")(environ, start_response)
+
+    shop.pages = (slow,)
+    clients = [gevent.spawn(told, cache) for _ in range(3)]
+    gevent.joinall(clients, raise_error=True, timeout=60)
+    collapsed = "wsgistack; fwd=uri-miss; stored; collapsed"
+    assert [client.value for client in clients] == [STORED, collapsed, collapsed]
 
 
 @pytest.mark.parametrize("verify", [1, 101, True], ids=repr)

@@ -71,3 +71,18 @@ def test_a_time_that_cannot_be_meant_is_refused(seconds: Any) -> None:
     with pytest.raises(ArgumentError, match="ttl: "):
         voice.ttl(seconds)
     assert voice.ttl_s is None
+
+
+def test_a_witness_is_asked_each_time_until_it_says_why() -> None:
+    voice, reasons = Voice(), ["", "user", ""]
+    voice.ask(lambda: reasons.pop(0))
+    assert [voice.is_private for _ in range(3)] == [False, True, True]
+    assert (voice.why, reasons) == ("user", [""])
+
+
+def test_a_witness_that_fails_makes_the_response_private(caplog: pytest.LogCaptureFixture) -> None:
+    voice = Voice()
+    voice.ask(lambda: str(1 / 0))
+    assert voice.is_private
+    assert voice.why == "witness-failed"
+    assert [record.message for record in caplog.records] == ["witness_failed"]

@@ -64,3 +64,18 @@ def test_somebody_elses_variable_is_left_alone(client: Client) -> None:
     other: Any = {"wsgistack": "cache"}
     assert client.get("/token", environ_overrides={ENVIRON_KEY: other}).status_code == 200
     assert other == {"wsgistack": "cache"}
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("/stream", ""),
+        ("/stream-token", "csrf-token"),
+        ("/stream-user", "user"),
+        ("/stream-session", "session"),
+    ],
+)
+def test_what_is_used_while_a_body_is_sent_counts_too(client: Client, path: str, why: str) -> None:
+    voice = Voice()
+    client.get(path, environ_overrides={ENVIRON_KEY: voice}, buffered=True)
+    assert (voice.is_private, voice.why) == (bool(why), why)

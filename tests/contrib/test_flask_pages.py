@@ -50,3 +50,17 @@ def test_looking_at_a_response_adds_no_vary(client: Client) -> None:
 
 def test_without_a_cache_nothing_is_said(client: Client) -> None:
     assert client.get("/touched").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("/stream-nothing", ""),
+        ("/stream-token", "csrf-token"),
+        ("/stream-session", "session"),
+    ],
+)
+def test_what_is_used_while_a_body_is_sent_counts_too(client: Client, path: str, why: str) -> None:
+    voice = Voice()
+    client.get(path, environ_overrides={ENVIRON_KEY: voice}, buffered=True)
+    assert (voice.is_private, voice.why) == (bool(why), why)

@@ -110,6 +110,17 @@ def test_each_failure_is_told_with_its_operation() -> None:
     assert guarded.errors == {"get": 1, "set": 1}
 
 
+def test_what_the_last_call_of_an_operation_failed_with_is_known() -> None:
+    error = StoreDown("gone")
+    guarded, failing, _ = make(error)
+    guarded.set("key", b"value", 60)
+    failing.error = None
+    guarded.get("key")
+    assert (guarded.trouble("set"), guarded.trouble("get")) == (error, None)
+    guarded.set("key", b"value", 60)
+    assert guarded.trouble("set") is None
+
+
 def test_after_three_failures_the_store_is_left_alone_for_a_while() -> None:
     guarded, failing, clock = make(StoreDown("gone"))
     for _ in range(10):

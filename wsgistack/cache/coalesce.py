@@ -311,8 +311,10 @@ class Turn(Generic[Head]):
         return self._is_open and self._flight.followers > 0
 
     def share(self, head: Head) -> None:
-        """Let the others have what comes."""
-        if self._is_open:
+        """Let the others have what comes; a second head is for none of them: they may have sent the first."""
+        if self._is_open and self._flight.head is not None:
+            self.refuse(remember=False)
+        elif self._is_open:
             self._flight.share(head)
 
     def add(self, block: bytes) -> None:

@@ -23,6 +23,7 @@ __all__ = [
     "Run",
     "Then",
     "close_body",
+    "not_stored",
     "send_reply",
     "to_nobody",
     "why_only_pass",
@@ -130,11 +131,7 @@ class Run:
     def refuse_to_keep(self, why: str) -> None:
         """Turn Keep into Drop, for a reason that shows only now."""
         assert isinstance(self.answer, Keep)
-        fields = [
-            (n, v.replace("; stored", f"; detail={why}")) if n == "Cache-Status" else (n, v)
-            for n, v in self.answer.head.fields
-        ]
-        self.answer = Drop(why, self.answer.head.with_fields(fields), self.answer.invalidates)
+        self.answer = Drop(why, not_stored(self.answer.head, why), self.answer.invalidates)
 
     def add(self, block: bytes) -> None:
         """Keep a block, as long as there is room."""
@@ -308,6 +305,12 @@ class Then:
         afterwards, self._afterwards = self._afterwards, None
         if afterwards is not None:
             afterwards()
+
+
+def not_stored(head: ResponseHead, why: str) -> ResponseHead:
+    """Return *head* whose last field, our Cache-Status, says *why* it is not stored instead of that it is."""
+    *others, (name, value) = head.fields
+    return head.with_fields((*others, (name, value.replace("; stored", f"; detail={why}"))))
 
 
 def close_body(body: Iterable[bytes]) -> None:

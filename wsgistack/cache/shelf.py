@@ -23,8 +23,9 @@ from wsgistack.cache.page import Page
 from wsgistack.cache.purge import Purges
 from wsgistack.cache.search import Variance, parse_variance, read_words
 from wsgistack.cache.vary import Selecting, selecting_of
-from wsgistack.errors import StoreError
+from wsgistack.errors import StoreError, TooLarge
 from wsgistack.store.base import Store
+from wsgistack.store.guarded import Guarded
 
 __all__ = ["Found", "Place", "Shelf"]
 
@@ -128,6 +129,14 @@ class Shelf:
         )
         self._lock = threading.Lock()
         forks.register(self)
+
+    @property
+    def is_down(self) -> bool:
+        """True while the store is known to be in trouble: it is not tried, or did not take the last page."""
+        store = self._store
+        if not isinstance(store, Guarded):
+            return False
+        return store.is_down or not isinstance(store.trouble("set"), TooLarge | None)
 
     def find(self, place: Place, said: Callable[[str], str | None]) -> Found:
         """Return what is stored for *place* and fits the request whose fields *said* gives.
@@ -302,7 +311,7 @@ class Shelf:
             self._store.set(key.text, raw, min(max(ttl_s, 1.0), LONGEST_S))
         except StoreError:
             return False
-        return True
+        return not isinstance(self._store, Guarded) or self._store.trouble("set") is None
 
     def _fetch(self, texts: Iterable[str]) -> dict[str, bytes]:
         try:

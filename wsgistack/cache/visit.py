@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import chain
 
 from wsgistack.cache.answers import (
@@ -24,9 +25,20 @@ from wsgistack.cache.coalesce import Lease, Turn, beside
 from wsgistack.cache.filling import changed
 from wsgistack.cache.freshness import NOTHING_TOLD, Told
 from wsgistack.cache.head import ResponseHead
+from wsgistack.cache.keys import make_key
 from wsgistack.cache.page import Page, Reply, make_not_modified
 from wsgistack.cache.rules import Rule
-from wsgistack.cache.run import Captured, Chained, Run, Then, close_body, send_reply, to_nobody, why_only_pass
+from wsgistack.cache.run import (
+    Captured,
+    Chained,
+    Run,
+    Then,
+    close_body,
+    not_stored,
+    send_reply,
+    to_nobody,
+    why_only_pass,
+)
 from wsgistack.cache.shelf import Place
 from wsgistack.cache.telling import tell
 from wsgistack.cache.together import REMEMBERED, may_share
@@ -166,6 +178,8 @@ class Visit:
         works, trip, now = self.works, self._trip(), self.works.now()
         answer = works.engine.on_response(trip, head, now)
         self._judged = trip, head, now
+        if isinstance(answer, Keep) and (why := self._why_not_stored(answer.page)):
+            answer = replace(answer, head=not_stored(answer.head, why))
         if isinstance(answer, Drop) and not isinstance(self._sent, Pass):
             self._voice.too_late_for = trip.target
         if isinstance(answer, Refresh):
@@ -181,6 +195,13 @@ class Visit:
             works.audit.take(self._reads, url=trip.target, varies_by=vary_names(head) or ())
         self._settle(answer)
         return answer
+
+    def _why_not_stored(self, page: Page) -> str:
+        """Return why a page that may be stored will not be, as far as that is known before its body."""
+        verification = self.works.verification
+        if verification is not None and not verification.may_be_enough(self._frame_of(page)):
+            return "unverified"
+        return "store-down" if self.works.shelf.is_down else ""
 
     def _trip(self) -> Trip:
         voice, rule = self._voice, self._rule
@@ -209,11 +230,10 @@ class Visit:
         if turn is None or isinstance(answer, Refetch):
             return
         if isinstance(answer, Keep):
-            page, verification = answer.page, self.works.verification
-            if not may_share(page, self.works.now()):
+            if not may_share(answer.page, self.works.now()):
                 turn.refuse(remember=True)
-            elif verification is None or verification.is_verified(self.place.key.full):
-                turn.share(page)
+            elif self.works.verification is None:  # else who waits gets what was compared, and all of it
+                turn.share(answer.page)
         elif isinstance(answer, Refresh) and isinstance(answer.reply, Reply) and answer.page is not None:
             turn.share(answer.page)
             turn.add(answer.page.body)
@@ -235,9 +255,14 @@ class Visit:
         return serve.reply
 
     def passed(self, block: bytes) -> None:
-        """Give a block of a page that is kept to those who wait for it."""
-        if self.turn is not None:
-            self.turn.add(block)
+        """Give a block of a page that is kept to those who wait for it, unless it is for one visitor by now."""
+        turn = self.turn
+        if turn is None:
+            return
+        if self._voice.is_private:
+            turn.refuse(remember=True)
+        else:
+            turn.add(block)
 
     def too_large(self) -> None:
         """Let those who wait go alone: nothing of such a page is held."""
@@ -261,6 +286,8 @@ class Visit:
         if turn is not None:
             if is_stored and page.head.field("no-vary-search") is None:  # else it lies elsewhere
                 turn.stored()
+            if self.works.verification is not None:
+                turn.share(page)
             turn.complete()
 
     def over(self) -> None:
@@ -286,10 +313,16 @@ class Visit:
         verification = self.works.verification
         if verification is None:
             return True
-        checked = verification.check(self.place.key.full, page.body)
+        checked = verification.check(self._frame_of(page), page.head, page.body)
         if checked.differs_at is not None:
             tell("fills_differ", url=self.place.target.url, offset=checked.differs_at)
+        elif checked.differs_in:
+            tell("fills_differ", url=self.place.target.url, field=checked.differs_in)
         return checked.may_share
+
+    def _frame_of(self, page: Page) -> bytes:
+        """Return what tells *page* apart from others that are compared: its URL, visitors and variant."""
+        return make_key(self.place.target, self.place.dimensions, page.selecting).full
 
     def _refresh(self, sent: Fetch | Validate) -> None:
         """Fetch the page anew, for nobody; one at a time for each key."""

@@ -14,6 +14,7 @@ block: a lifetime for a response that had none, and so is not held; the log tell
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from wsgistack.cache.telling import tell
 from wsgistack.errors import ArgumentError
@@ -42,11 +43,27 @@ class Voice:
     grace_s: float | None = None
     has_made_tag: bool = False
     too_late_for: str = ""
+    _witness: Callable[[], str] | None = None
 
     @property
     def is_private(self) -> bool:
-        """True if the response is for this visitor alone."""
+        """True if the response is for this visitor alone, as far as anything of it was made."""
+        if not self.why and self._witness is not None:
+            try:
+                why = self._witness()
+            except Exception:  # noqa: BLE001 - of a framework; fails closed
+                tell("witness_failed", exc_info=True)
+                why = "witness-failed"
+            if why:
+                self.private(why)
         return bool(self.why)
+
+    def ask(self, witness: Callable[[], str]) -> None:
+        """Let *witness* be asked whenever it matters whether the response is private, up to its last byte.
+
+        It gives the reason, "" while there is none; for adapters, where a body is made while it is sent.
+        """
+        self._witness = witness
 
     def private(self, why: str = "application") -> None:
         """Say that the response is for this visitor alone; *why* (a token) is told in Cache-Status."""

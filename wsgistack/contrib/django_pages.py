@@ -38,6 +38,8 @@ class PageCacheMiddleware:
             why = self._why_private(request)
             if why:
                 voice.private(why)
+            elif getattr(response, "streaming", False):  # what it is made of is used later
+                voice.ask(lambda: self._why_private(request))
         return response
 
     def _why_private(self, request: Any) -> str:

@@ -35,21 +35,24 @@ def init_app(app: Flask) -> None:
 def _speak(response: Response) -> Response:
     voice = request.environ.get(ENVIRON_KEY)
     if isinstance(voice, Voice):
-        why = _why_private()
+        # Not by flask.session: whoever touches that makes Flask add Vary: Cookie (CVE-2026-27205).
+        session: Any = getattr(request_ctx, "_session", None)
+        if session is None:
+            session = request_ctx.session
+        traces: Any = g._get_current_object()
+        why = _why_private(session, traces)
         if why:
             voice.private(why)
+        elif response.is_streamed:  # what it is made of is used later, when no context may be there
+            voice.ask(lambda: _why_private(session, traces))
     return response
 
 
-def _why_private() -> str:
-    # Not by flask.session: whoever touches that makes Flask add Vary: Cookie (CVE-2026-27205).
-    session: Any = getattr(request_ctx, "_session", None)
-    if session is None:
-        session = request_ctx.session
+def _why_private(session: Any, traces: Any) -> str:
     # A session that was merely looked at is somebody's only if it holds something.
     if session.modified or len(session):
         return "session"
     for name, why in TRACES.items():
-        if name in g:
+        if name in traces:
             return why
     return ""

@@ -102,6 +102,7 @@ class Guarded:
         self._on_error = on_error
         self._clock = clock
         self._breaker = Breaker(failures=failures, rest_s=rest_s)
+        self._trouble: dict[str, Exception] = {}
         self._lock = threading.Lock()
         forks.register(self)
 
@@ -117,6 +118,13 @@ class Guarded:
     def is_down(self) -> bool:
         """True while calls are answered without asking the store."""
         return self._breaker.is_open
+
+    def trouble(self, operation: str) -> Exception | None:
+        """Return what the last call of *operation* failed with, None if it did not.
+
+        A store may fail at one operation and not at another: a ring without a living node finds nothing.
+        """
+        return self._trouble.get(operation)
 
     def get(self, key: str) -> bytes | None:
         return self._ask("get", lambda: self.store.get(key), None)
@@ -234,6 +242,9 @@ class Guarded:
         with self._lock:
             if error is not None:
                 self.errors[operation] = self.errors.get(operation, 0) + 1
+                self._trouble[operation] = error
+            elif operation in self._trouble:
+                del self._trouble[operation]
             if (error is None or isinstance(error, TooLarge)) and not is_slow:
                 self._breaker.succeeded()
             else:
