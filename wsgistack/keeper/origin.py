@@ -19,7 +19,8 @@ from gevent import socket
 from wsgistack.cache.head import ResponseHead
 from wsgistack.cache.purging import read_tags
 from wsgistack.cache.voice import ENVIRON_KEY, LONGEST_TAG, MOST_TAGS, Voice
-from wsgistack.keeper.replies import BLOCK_BYTES, Head, Malformed, Reply, Stream, read_reply
+from wsgistack.keeper.replies import Head, Malformed, Reply, Stream, read_reply
+from wsgistack.keeper.wire import Wire
 from wsgistack.wsgi import Environ, StartResponse
 
 __all__ = ["INTERIM", "WAY", "Origin", "OriginFailed", "Way"]
@@ -118,7 +119,6 @@ class Origin:
         """Keep a connection for the next request."""
         idle = self._idle.setdefault(link.path, [])
         if len(idle) < MOST_IDLE:
-            link.is_used = True
             idle.append(link)
         else:
             link.close()
@@ -151,23 +151,22 @@ def _tell_cache(environ: Environ, head: Head) -> None:
 class _Link:
     """One connection to an inner listener."""
 
-    __slots__ = ("is_used", "path", "socket", "stream")
+    __slots__ = ("path", "stream", "wire")
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.is_used = False
-        self.socket: Any = socket.socket(plain_socket.AF_UNIX, plain_socket.SOCK_STREAM)
+        sock = socket.socket(plain_socket.AF_UNIX, plain_socket.SOCK_STREAM)
         try:
-            self.socket.settimeout(CONNECT_TIMEOUT_S)
-            self.socket.connect(path)
-            self.socket.settimeout(None)
+            sock.settimeout(CONNECT_TIMEOUT_S)
+            sock.connect(path)
         except BaseException:
-            self.socket.close()
+            sock.close()
             raise
-        self.stream = Stream(self.socket.recv)
+        self.wire = Wire(plain_socket.socket(fileno=sock.detach()))
+        self.stream = Stream(self.wire.receive)
 
     def close(self) -> None:
-        self.socket.close()
+        self.wire.close()
 
 
 class _Exchange:
@@ -200,7 +199,7 @@ class _Exchange:
         return self._try(link, head, framing)
 
     def _try(self, link: _Link, head: bytes, framing: str) -> Reply:
-        link.socket.sendall(head)
+        link.wire.send(head)
         if framing:
             self._sender = gevent.spawn(_send_body, link, self._environ["wsgi.input"], framing)
         return read_reply(link.stream, self._method, self._environ.get(INTERIM))
@@ -310,19 +309,19 @@ def _send_body(link: _Link, source: Any, framing: str) -> bool:
     left = -1 if framing == "chunked" else int(framing)
     while left:
         try:
-            block = source.read(BLOCK_BYTES if left < 0 else min(left, BLOCK_BYTES))
+            block = source.read()
             if not block and left > 0:
                 raise EOFError
         except Exception:  # noqa: BLE001 - whatever it is, the rest will not come
             with suppress(OSError):
-                link.socket.shutdown(plain_socket.SHUT_RDWR)
+                link.wire.shut_down()
             return False
         try:
             if left > 0:
-                link.socket.sendall(block)
+                link.wire.send(block)
                 left -= len(block)
             else:
-                link.socket.sendall(b"%x\r\n%b\r\n" % (len(block), block) if block else b"0\r\n\r\n")
+                link.wire.send(b"%x\r\n%b\r\n" % (len(block), block) if block else b"0\r\n\r\n")
                 left = -1 if block else 0
         except OSError:
             return False

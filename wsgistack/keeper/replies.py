@@ -7,17 +7,29 @@ same is a Malformed, and the connection is done for.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
-__all__ = ["BLOCK_BYTES", "Head", "Malformed", "Reply", "Stream", "read_reply"]
+__all__ = [
+    "BLOCK_BYTES",
+    "CUT",
+    "LONGEST_HEAD",
+    "Head",
+    "Malformed",
+    "Reply",
+    "Stream",
+    "read_body",
+    "read_reply",
+]
 
 BLOCK_BYTES = 65_536
 LONGEST_HEAD = 262_144
 LONGEST_SIZE_LINE = 4096
 BODYLESS = frozenset((204, 304))
-HOPS = frozenset(
-    ("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade")
+OWN = "wsgistack-own"
+LEFT_OUT = frozenset(
+    ("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", OWN)
 )
+TELLING = LEFT_OUT | {"content-length"}
 CUT = "cut-short"  # of a body that ends too soon
 
 
@@ -25,8 +37,7 @@ class Malformed(Exception):
     """What came is no response, or it ended too soon."""
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """Status line and fields as a WSGI application tells them: latin-1, without those of the hop.
 
     *length*: bytes of the body that follows, None for one in chunks, -1 for one that the end of the
@@ -45,46 +56,52 @@ class Head:
 class Stream:
     """Bytes of one connection, in order; *receive(n)* returns up to n of them, b"" at the end."""
 
+    __slots__ = ("_at", "_held", "_receive", "has_begun")
+
     def __init__(self, receive: Callable[[int], bytes]) -> None:
         self._receive = receive
-        self._held = bytearray()
+        self._held = b""
+        self._at = 0  # what stands before it was taken
         self.has_begun = False  # something came since it was last set
 
     def line_block(self, end: bytes, longest: int) -> bytes:
         """Return what stands before *end*, which is taken too."""
-        held, seen = self._held, 0
+        held, start = self._held, self._at
+        seen = start
         while (at := held.find(end, seen)) < 0:
-            seen = max(len(held) - len(end) + 1, 0)
-            if len(held) > longest:
+            if len(held) - start > longest:
                 raise Malformed("too-long")
-            self._more()
-        block = bytes(held[:at])
-        del held[: at + len(end)]
-        return block
+            data = self._receive(BLOCK_BYTES)
+            if not data:
+                raise Malformed(CUT)
+            self.has_begun = True
+            held, seen = held[start:] + data, max(len(held) - start - len(end) + 1, 0)
+            self._held, self._at, start = held, 0, 0
+        self._take(at + len(end))
+        return held[start:at]
 
     def some(self, most: int) -> bytes:
-        """Return from one byte to *most*, b"" at the end."""
-        if self._held:
-            block = bytes(self._held[:most])
-            del self._held[:most]
-            return block
-        return self._receive(min(most, BLOCK_BYTES))
+        """Return from one byte to *most* and BLOCK_BYTES, b"" at the end."""
+        most = min(most, BLOCK_BYTES)
+        start = self._at
+        if start == len(self._held):
+            return self._receive(most)
+        block = self._held[start : start + most]
+        self._take(start + len(block))
+        return block
 
-    def _more(self) -> None:
-        data = self._receive(BLOCK_BYTES)
-        if not data:
-            raise Malformed(CUT)
-        self.has_begun = True
-        self._held += data
+    def _take(self, up_to: int) -> None:
+        if up_to == len(self._held):  # connections that rest hold nothing
+            self._held, up_to = b"", 0
+        self._at = up_to
 
     @property
     def is_clean(self) -> bool:
         """Tell whether nothing lies here that nobody asked for."""
-        return not self._held
+        return self._at == len(self._held)
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """A head, and the blocks that follow it."""
 
     head: Head
@@ -100,7 +117,7 @@ def read_reply(stream: Stream, method: str, pass_on: Callable[[bytes], object] |
         raw = stream.line_block(b"\r\n\r\n", LONGEST_HEAD)
         head = _read_head(raw, method)
         if head.status >= 200:
-            return Reply(head, _read_body(stream, head.length))
+            return Reply(head, read_body(stream, head.length))
         if pass_on is not None and head.status != 100:
             pass_on(raw + b"\r\n\r\n")
 
@@ -111,40 +128,51 @@ def _read_head(raw: bytes, method: str) -> Head:
     code, _, reason = rest.partition(" ")
     if version not in ("HTTP/1.1", "HTTP/1.0") or len(code) != 3 or not code.isdecimal():
         raise Malformed("status-line")
-    fields: list[tuple[str, str]] = []
-    for line in lines[1:]:
+    del lines[0]
+    fields, told = [], []
+    for line in lines:
         name, colon, value = line.partition(":")
         if not colon or not name:
             raise Malformed("field-line")
-        fields.append((name, value.strip(" \t")))
-    return _make_head(int(code), reason, fields, version, method)
-
-
-def _make_head(status: int, reason: str, fields: list[tuple[str, str]], version: str, method: str) -> Head:
-    length: int | None = -1
-    keeps, own, named = version == "HTTP/1.1", "", set(HOPS)
-    for name, value in fields:
         lower = name.lower()
-        if lower == "content-length" and length is not None:
+        if lower in TELLING:
+            told.append((lower, value.strip(" \t")))
+            if lower in LEFT_OUT:
+                continue
+        fields.append((name, value.strip(" \t")))
+    return _make_head(Head(int(code), reason, fields, -1, version == "HTTP/1.1"), told, method)
+
+
+def _make_head(head: Head, told: list[tuple[str, str]], method: str) -> Head:
+    """Return *head* with what the fields *told*, which are about this connection, say of it."""
+    status, reason, fields, _, keeps, own = head
+    length: int | None = -1
+    named: set[str] = set()
+    for name, value in told:
+        if name == "content-length" and length is not None:
             if not value.isascii() or not value.isdecimal():
                 raise Malformed("content-length")
             length = int(value)
-        elif lower == "transfer-encoding":
+        elif name == "transfer-encoding":
             length = None
-        elif lower == "connection":
+        elif name == "connection":
             words = [word.strip().lower() for word in value.split(",")]
             keeps = keeps and "close" not in words
             named.update(words)
-        elif lower == "wsgistack-own":
+        elif name == OWN:
             own = value
-            named.add(lower)
     if method == "HEAD" or status < 200 or status in BODYLESS:
         length = 0
-    kept = [(name, value) for name, value in fields if name.lower() not in named]
-    return Head(status, reason, kept, length, keeps and length != -1, own)
+    if named:
+        fields = [(name, value) for name, value in fields if name.lower() not in named]
+    return Head(status, reason, fields, length, keeps and length != -1, own)
 
 
-def _read_body(stream: Stream, length: int | None) -> Iterator[bytes]:
+def read_body(stream: Stream, length: int | None) -> Iterator[bytes]:
+    """Return the blocks of a body of *length* bytes; None: it is in chunks, -1: it ends with the connection.
+
+    None is larger than BLOCK_BYTES.  Malformed when it ends too soon.
+    """
     if length is None:
         return _read_chunks(stream)
     return _read_to_the_end(stream) if length < 0 else _read_counted(stream, length)
