@@ -90,7 +90,7 @@ class Closing:
 
 
 def guest(app: Any, **options: Any) -> PageCache:
-    return PageCache(app, now=lambda: NOW, **options)
+    return PageCache(app, **{"now": lambda: NOW, **options})
 
 
 def pages_in(store: MemoryStore) -> int:

@@ -20,6 +20,9 @@ from wsgistack.errors import ConfigurationError, SettingError
         ("purge_from", "10.0.0.1/8", "10.0.0.0/8"),
         ("profile", "RFC9111", "rfc9111"),
         ("max_bytes", "10m", "10m"),
+        ("codings", "BR gzip", "br, gzip"),
+        ("codings", "none", "none"),
+        ("codings", '""', "none"),
     ],
 )
 def test_a_value_is_read_and_shown_so_that_it_is_read_again(name: str, text: str, shown: str) -> None:
@@ -40,6 +43,8 @@ def test_a_value_is_read_and_shown_so_that_it_is_read_again(name: str, text: str
         ("key_cookies", "b=1, b=2", "key_cookies: 'b' is listed twice"),
         ("key_cookies", "b a=1", "key_cookies: 'b' is not like beta=on|off"),
         ("key_cookies", "b=a\\c", "key_cookies: 'b' can not have the value"),
+        ("codings", "gzip, brr", "codings: 'brr' is not one of br, deflate, gzip, zstd (did you mean 'br'?)"),
+        ("codings", "gzip gzip", "codings: 'gzip' is listed twice"),
         ("profile", "anonymos", "profile: 'anonymos' is no profile (did you mean 'anonymous'?)"),
     ],
 )  # fmt: skip

@@ -67,6 +67,15 @@ def test_a_page_is_ready_for_each_spelling_of_what_is_accepted(stage: Stage) -> 
     assert sorted(stage.table.pages) == [KEY + b"br", KEY + b"gzip"]
 
 
+def test_one_stored_form_is_ready_under_each_spelling(stage: Stage) -> None:
+    stage.apply(codings="br, gzip")
+    stage.answer(Cache_Control="max-age=60", Vary="Accept-Encoding")
+    for encoding in ("gzip", "gzip, deflate", "gzip;q=0") * 2:
+        stage.say(Accept_Encoding=encoding)
+    assert [seen["HTTP_ACCEPT_ENCODING"] for seen in stage.asked] == ["gzip", "identity"]
+    assert sorted(stage.table.pages) == [KEY + b"gzip", KEY + b"gzip, deflate", KEY + b"gzip;q=0"]
+
+
 @pytest.mark.parametrize(
     "fields",
     [

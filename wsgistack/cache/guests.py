@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
+from wsgistack.cache.codings import FIELD, Codings
 from wsgistack.cache.filling import Filling, variable_of
 from wsgistack.cache.keys import Target
 from wsgistack.cache.personal import Anonymous, Personal, Visitors
@@ -23,11 +24,12 @@ class Guest(EnvironRequest):
     A cookie that is ignored is as none, for the application and for Vary alike.
     """
 
-    __slots__ = ("_visitors", "anonymous")
+    __slots__ = ("_codings", "_visitors", "anonymous")
 
-    def __init__(self, environ: Environ, visitors: Visitors, anonymous: Anonymous) -> None:
+    def __init__(self, environ: Environ, visitors: Visitors, anonymous: Anonymous, codings: Codings) -> None:
         super().__init__(environ)
         self._visitors = visitors
+        self._codings = codings
         self.anonymous = anonymous
 
     def field(self, name: str) -> str | None:
@@ -35,14 +37,17 @@ class Guest(EnvironRequest):
         if name == "cookie":
             return self.anonymous.cookie
         value = super().field(name)
+        if name == FIELD and self._codings:
+            return self._codings.choose(value)
         return None if value is None else self._visitors.shown(name, value)
 
 
 class Guests:
     """Says who is a guest, and makes what the application sees of one."""
 
-    def __init__(self, visitors: Visitors) -> None:
+    def __init__(self, visitors: Visitors, codings: Codings) -> None:
         self._visitors = visitors
+        self._codings = codings
         self._filling = Filling(visitors)
         self.judge = visitors.judge_cookies
         self.owners = {variable_of(name): owner for name, owner in visitors.owners.items()}
@@ -62,7 +67,7 @@ class Guests:
 
     def plain(self, environ: Environ) -> Guest:
         """Return the request of a guest who is known to tell nothing."""
-        return Guest(environ, self._visitors, self.anonymous)
+        return Guest(environ, self._visitors, self.anonymous, self._codings)
 
     def admit(self, request: EnvironRequest) -> Guest | Personal:
         """Return the request of a guest, or why it is somebody's own."""
@@ -71,8 +76,8 @@ class Guests:
         found = self._visitors.decide(request, tells_nothing=not tells, tells_kind=is_of_kind)
         if isinstance(found, Personal):
             return found
-        return Guest(request.environ, self._visitors, found)
+        return Guest(request.environ, self._visitors, found, self._codings)
 
     def environ(self, environ: Environ, target: Target, guest: Guest) -> Environ:
         """Return the environ for the application."""
-        return self._filling.environ(environ, target, guest.anonymous)
+        return self._codings.show(self._filling.environ(environ, target, guest.anonymous))

@@ -22,6 +22,7 @@ from wsgistack.cache.answers import Pass, Serve
 from wsgistack.cache.audit import Audit
 from wsgistack.cache.bans import Ban
 from wsgistack.cache.coalesce import Coalescer
+from wsgistack.cache.codings import Codings
 from wsgistack.cache.engine import ASKING_FIELDS, PageCacheEngine
 from wsgistack.cache.filling import variable_of
 from wsgistack.cache.guests import EVERYBODY, Guest, Guests
@@ -73,6 +74,7 @@ class PageCache:
     *profile*: `anonymous` or `rfc9111`.  *rules*: the first that is about a request counts.
     *max_object*: bytes of the largest body that is kept.  *keep*, *stale_if_down*, *stale_if_error*:
     seconds, see settings.  *hosts*: those that are cached, patterns such as `*.example.org`; all by default.
+    *codings*: those that pages are made in, the preferred first, see codings.
     *ignored_parameters*: of the query, neither keyed nor shown to the application while a page is made.
     *strict*, *identity_cookies*, *ignored_cookies*, *key_cookies*, *keyed_fields*, *is_personal*: who is
     anonymous, see personal.Visitors.  The profile `rfc9111` looks at none of these, nor at *ignored_parameters*.
@@ -98,6 +100,7 @@ class PageCache:
         stale_if_down: float = 3600.0,
         stale_if_error: float = 0.0,
         hosts: Iterable[str] | None = None,
+        codings: Iterable[str] = (),
         ignored_parameters: Iterable[str] = IGNORED_PARAMETERS,
         strict: bool = True,
         identity_cookies: Iterable[str] = IDENTITY_COOKIES,
@@ -115,9 +118,7 @@ class PageCache:
     ) -> None:
         check_number("max_object", max_object, least=1)
         check_number("coalesce_wait", coalesce_wait, least=0)
-        policy = _make_policy(
-            profile, keep_s=keep, failure_grace_s=stale_if_down, error_grace_s=stale_if_error
-        )
+        policy = _make_policy(profile, keep, stale_if_down, stale_if_error)
         made = _make_store(store, max_bytes)
         visitors = Visitors(
             strict=strict,
@@ -136,7 +137,8 @@ class PageCache:
         self._now = now
         self._rules = RuleBook(rules)
         self._hosts = None if hosts is None else Names(hosts, setting="hosts")
-        self._guests = Guests(visitors) if policy.is_for_guests else None
+        self.codings = Codings(codings)
+        self._guests = Guests(visitors, self.codings) if policy.is_for_guests else None
         self._ignored = Names(ignored_parameters if self._guests else (), setting="ignored_parameters")
         self._kinds: list[Selecting] | None = [EVERYBODY] if self._guests is None else self._guests.kinds()
         guarded = made if isinstance(made, MemoryStore | Guarded) else Guarded(made)
@@ -218,7 +220,7 @@ class PageCache:
             return self._answer(environ, start_response, None, None)
         guests, witness, ended = self._guests, self.witness, self._fills_ended()
         mark = 0 if witness is None else witness.mark
-        seen = EnvironRequest(environ) if guests is None else guests.plain(environ)
+        seen = self.codings.see(environ) if guests is None else guests.plain(environ)
         found = self.shelf.find(verdict, seen.field)
         reply = self.engine.on_plain_request(found.pages, self._now())
         if reply is None:
@@ -238,7 +240,7 @@ class PageCache:
         request = EnvironRequest(environ)
         rule = self._rules.find(request) if self._rules else None
         guests, reads = self._guests, request.method in READS
-        seen: RequestView = request
+        seen: RequestView = self.codings.see(environ)
         dimensions: Selecting = EVERYBODY if guests is None else guests.nobody
         if guests is not None and reads:
             guest = guests.admit(request)
@@ -266,6 +268,8 @@ class PageCache:
             return send_reply(decision.reply, start_response)
         if guests is not None and isinstance(seen, Guest):
             environ = guests.environ(environ, target, seen)
+        else:
+            environ = self.codings.show(environ)
         visit = Visit(self._works, environ, seen, place, rule, generation=found.generation)
         if isinstance(decision, Serve):
             return visit.serve(decision, start_response)
@@ -342,7 +346,7 @@ class PageCache:
         target = find_target(request, hosts=self._hosts, ignored=self._ignored)
         if isinstance(target, str):
             return trace_bypass(target)
-        seen: RequestView = request
+        seen: RequestView = self.codings.see(request.environ)
         place = Place(target, EVERYBODY)
         if self._guests is not None:
             guest = self._guests.admit(request)
@@ -387,8 +391,10 @@ def _make_store(store: Store | str | None, max_bytes: int) -> Store:
     return make_store(store) if isinstance(store, str) else store or MemoryStore(max_bytes)
 
 
-def _make_policy(profile: str, **seconds: float) -> Policy:
-    names = {"keep_s": "keep", "failure_grace_s": "stale_if_down", "error_grace_s": "stale_if_error"}
-    for name, value in seconds.items():
-        check_number(names[name], value, least=0)
-    return replace(find_policy(profile), **seconds)  # type: ignore[arg-type]  # all of them are seconds
+def _make_policy(profile: str, keep: float, stale_if_down: float, stale_if_error: float) -> Policy:
+    check_number("keep", keep, least=0)
+    check_number("stale_if_down", stale_if_down, least=0)
+    check_number("stale_if_error", stale_if_error, least=0)
+    return replace(
+        find_policy(profile), keep_s=keep, failure_grace_s=stale_if_down, error_grace_s=stale_if_error
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wsgistack.cache.policy import PROFILES
 from wsgistack.errors import SettingError
+from wsgistack.http.codings import CODING_WORDS
 from wsgistack.settings import BOOL, DURATION, INT, SIZE, TEXT, Setting, Table, make_choice
 from wsgistack.store.memory import LEAST_BYTES
 
@@ -56,6 +57,12 @@ SETTINGS = Table(
             BOOL,
             True,
             "a cookie that is neither ignored nor a key cookie is personal; off: only identity cookies are",
+        ),
+        Setting(
+            "codings",
+            CODING_WORDS,
+            (),
+            "content codings that pages are made in, the preferred first, such as `br, gzip`: what a client accepts becomes one of these, so that each form of a page is made and kept once; none: it stays as it came",
         ),
         Setting("coalesce", BOOL, True, "requests for a page that nobody has yet wait for the first of them"),
         Setting("coalesce_wait", DURATION, 10.0, "how long they wait at most, before they go on alone"),
