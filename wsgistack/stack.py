@@ -123,9 +123,9 @@ def wrap(
     chosen = list(_choose(listed, errors))
     if store is not None:
         _share(store, chosen)
-    _tell_others(chosen, errors)
     if not ordered:
         chosen.sort(key=lambda one: one[0].place)
+    _tell_others(chosen, errors)
     errors += _find_disorder([component.name for component, _ in chosen])
     # From the inside out; where something is wrong the others are made all the same, to hear of it.
     layers: list[tuple[str, WSGIApplication]] = []
@@ -204,22 +204,38 @@ def _take_store(listed: Parts, errors: list[str]) -> tuple[Store | None, Parts]:
 
 
 def _tell_others(chosen: list[tuple[Component, dict[str, object]]], errors: list[str]) -> None:
-    """Add to each component's settings what others of the stack want it to know."""
+    """Add to each component's settings what others of the stack want it to know; *chosen*: outermost first."""
     wanted = {component.name: settings for component, settings in chosen}
+    outside: set[str] = set()
     for component, settings in chosen:
         try:
             told = component.for_others(settings)
         except ConfigurationError:
-            continue  # `make` says it, in its own words
+            told = {}  # `make` says it, in its own words
         for name, additions in told.items():
-            if name not in wanted:
-                continue
-            if name == "page_cache" and wanted[name].get("profile") == "rfc9111":
-                errors.append(
-                    f"{component.name} needs the page cache's profile anonymous: rfc9111 has no key cookies"
-                )
-            for setting, added in additions.items():
-                wanted[name][setting] = {**(wanted[name].get(setting) or {}), **added}  # type: ignore[dict-item]
+            if name in wanted:
+                _tell(component.name, additions, wanted[name], errors, is_inside=name in outside)
+        outside.add(component.name)
+
+
+def _tell(
+    teller: str,
+    additions: Mapping[str, object],
+    settings: dict[str, object],
+    errors: list[str],
+    *,
+    is_inside: bool,
+) -> None:
+    """Add to *settings* what *teller*, which is inside of whose they are or not, wants to be known."""
+    is_plain = settings.get("profile") == "rfc9111"  # a page cache: the standard and nothing else
+    for setting, value in additions.items():
+        if not isinstance(value, Mapping):
+            if is_inside and not is_plain:
+                settings.setdefault(setting, value)
+            continue
+        if is_plain:
+            errors.append(f"{teller} needs the page cache's profile anonymous: rfc9111 has no key cookies")
+        settings[setting] = {**(settings.get(setting) or {}), **value}  # type: ignore[dict-item]
 
 
 def _share(store: Store, chosen: Iterable[tuple[Component, dict[str, object]]]) -> None:

@@ -6,6 +6,7 @@ import gzip
 import zlib
 from typing import Any
 
+import brotli
 import pytest
 
 from tests.wsgi_shapes import Application, Shape, serve
@@ -13,6 +14,7 @@ from wsgistack.components.compression import Compression
 from wsgistack.errors import SettingError
 
 LONG = b"hello " * 200
+READERS = {"gzip": gzip.decompress, "br": brotli.decompress}
 
 
 def answered(
@@ -31,33 +33,50 @@ def answered(
     fields = dict(seen.headers)
     if "Content-Encoding" in fields and "Content-Encoding" not in dict(headers):
         assert len(seen.body) < len(LONG)
-        assert gzip.decompress(seen.body) == LONG
+        assert READERS[fields["Content-Encoding"]](seen.body) == LONG
     return fields
 
 
 @pytest.mark.parametrize(
-    ("accept", "compressed"),
+    ("accept", "coding"),
     [
-        ("gzip", True),
-        ("GZIP", True),
-        ("br, gzip;q=0.5", True),
-        ("*", True),
-        ("deflate, gzip;q=1.0, *;q=0.5", True),
-        ("gzip;q=0", False),
-        ("gzip;q=0.5, identity", False),
-        ("*;q=0", False),
-        ("br", False),
-        ("identity", False),
-        ("", False),
-        (None, False),
-        ("gzip;q=banana", False),
+        ("gzip", "gzip"),
+        ("GZIP", "gzip"),
+        ("gzip, deflate, br, zstd", "br"),
+        ("br, gzip;q=0.5", "br"),
+        ("br;q=0.5, gzip", "gzip"),
+        ("*", "br"),
+        ("deflate, gzip;q=1.0, *;q=0.5", "gzip"),
+        ("gzip;q=0", None),
+        ("gzip;q=0.5, identity", None),
+        ("*;q=0", None),
+        ("br", "br"),
+        ("deflate", None),
+        ("identity", None),
+        ("", None),
+        (None, None),
+        ("gzip;q=banana", None),
     ],
 )
-def test_only_who_accepts_gzip_gets_it(accept: str | None, compressed: bool) -> None:
+def test_a_client_gets_the_coding_that_it_wants_most(accept: str | None, coding: str | None) -> None:
     fields = answered(accept)
-    assert (fields.get("Content-Encoding") == "gzip") is compressed
-    assert ("Content-Length" in fields) is not compressed
+    assert fields.get("Content-Encoding") == coding
+    assert ("Content-Length" in fields) is (coding is None)
     assert fields["Vary"] == "Accept-Encoding"
+
+
+@pytest.mark.parametrize(
+    ("accept", "coding"), [("gzip, deflate, br", "gzip"), ("br", None), ("br, gzip;q=0.5", "gzip")]
+)
+def test_only_the_codings_of_the_setting_are_made(accept: str, coding: str | None) -> None:
+    assert answered(accept, codings=["gzip"]).get("Content-Encoding") == coding
+
+
+def test_of_codings_that_a_client_likes_as_well_the_first_is_made() -> None:
+    assert answered("gzip, br", codings=["gzip", "br"])["Content-Encoding"] == "gzip"
+    assert Compression(Application(Shape())).codings == ("br", "gzip")
+    with pytest.raises(SettingError, match=r"^codings: 'deflate' is not made here, only br, gzip$"):
+        Compression(Application(Shape()), codings=["deflate"])
 
 
 @pytest.mark.parametrize(
@@ -112,34 +131,43 @@ def test_ranges_of_a_compressed_form_are_not_offered() -> None:
     assert "Accept-Ranges" not in answered("gzip", ("Accept-Ranges", "bytes"))
 
 
-def test_a_stream_stays_one() -> None:
+@pytest.mark.parametrize("coding", ["gzip", "br"])
+def test_a_stream_stays_one(coding: str) -> None:
     app = Compression(
         Application(
             Shape(kind="generator", blocks=(b"one", b"two"), headers=(("Content-Type", "text/plain"),))
         )
     )
     body = iter(
-        app({"REQUEST_METHOD": "GET", "HTTP_ACCEPT_ENCODING": "gzip"}, lambda *arguments: lambda data: None)
+        app({"REQUEST_METHOD": "GET", "HTTP_ACCEPT_ENCODING": coding}, lambda *arguments: lambda data: None)
     )
-    inflate = zlib.decompressobj(31)
-    assert inflate.decompress(next(body)) == b"one"
-    assert inflate.decompress(next(body)) == b"two"
-    assert inflate.decompress(next(body)) == b""
-    assert inflate.eof
+    inflate: Any = zlib.decompressobj(31) if coding == "gzip" else brotli.Decompressor()
+    read = inflate.decompress if coding == "gzip" else inflate.process
+    assert [read(next(body)) for _ in range(3)] == [b"one", b"two", b""]
+    assert inflate.eof if coding == "gzip" else inflate.is_finished()
 
 
-def test_lengths_of_the_same_body_differ() -> None:
+@pytest.mark.parametrize("coding", ["gzip", "br"])
+def test_lengths_of_the_same_body_differ(coding: str) -> None:
     shape = Shape(blocks=(LONG,), tells_length=True)
     lengths = {
-        len(serve(Compression(Application(shape)), {"HTTP_ACCEPT_ENCODING": "gzip"}).body) for _ in range(50)
+        len(serve(Compression(Application(shape)), {"HTTP_ACCEPT_ENCODING": coding}).body) for _ in range(50)
     }
     assert len(lengths) > 10
     bare = Compression(Application(shape), padding_bytes=0)
-    assert len({serve(bare, {"HTTP_ACCEPT_ENCODING": "gzip"}).body for _ in range(5)}) == 1
+    assert len({serve(bare, {"HTTP_ACCEPT_ENCODING": coding}).body for _ in range(5)}) == 1
 
 
 @pytest.mark.parametrize(
-    "options", [{"level": 0}, {"level": 10}, {"padding_bytes": -1}, {"padding_bytes": 5000}]
+    "options",
+    [
+        {"level": 0},
+        {"level": 10},
+        {"quality": -1},
+        {"quality": 12},
+        {"padding_bytes": -1},
+        {"padding_bytes": 5000},
+    ],
 )
 def test_numbers_out_of_range_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(SettingError, match=r"is not a number from"):

@@ -10,8 +10,8 @@ it has it, names further ones (and some of the table) that take Python objects a
 ConfigurationError for settings that cannot be meant together.  It opens no socket and starts no
 thread: what it makes may be forked before the first request.
 
-`for_others(settings)`, where it has it, tells {component: {setting: mapping}} to be added to those of
-others in the same stack.
+`for_others(settings)`, where it has it, tells {component: {setting: value}} to others in the same
+stack: a mapping is added to theirs, anything else holds for one further outside that says nothing itself.
 
 Each is a plain WSGI middleware, and can stand alone.
 """

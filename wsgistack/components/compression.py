@@ -1,27 +1,28 @@
-"""`compression`: gzip for responses that are worth it.  RFC 9110 §8.4, §12.5.3; RFC 1952.
+"""`compression`: gzip, and br where it is installed, for responses that are worth it.  RFC 9110 §8.4, §12.5.3.
 
 What is compressed gets `Vary: Accept-Encoding` and a weak ETag; a response that must not be changed
 (no-transform, a range, an encoding of its own) is left alone, and so is one that a page cache already
 holds compressed.  A stream stays one: each block that the application gives is sent at once.
+
+A client gets the coding that it gives the highest weight, of several the first of `codings`.  `br`
+needs the package Brotli: `pip install wsgistack[brotli]`.  A page cache outside of it, as in a stack,
+makes of what browsers accept one of `codings`, so that a page is compressed once for each of them.
 """
 
 from __future__ import annotations
 
-import os
-import struct
-import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from typing import Any
 
-from werkzeug.datastructures import Accept
-from werkzeug.http import parse_accept_header
-
+from wsgistack.coders import MOST_PADDING, Strength, find_coders
 from wsgistack.errors import SettingError
+from wsgistack.http.codings import CODING_WORDS, IDENTITY, find_coding
 from wsgistack.settings import INT, SIZE, WORDS, Setting, Table
 from wsgistack.steps import Passage, Steps
 from wsgistack.wsgi import Environ, Headers, StartResponse, WSGIApplication
 
-__all__ = ["HELP", "MAIN", "NAME", "PLACE", "SETTINGS", "Compression", "make"]
+__all__ = ["HELP", "MAIN", "NAME", "PLACE", "SETTINGS", "Compression", "for_others", "make"]
 
 TYPES = (
     "text/*",
@@ -35,25 +36,33 @@ TYPES = (
     "application/wasm",
     "image/svg+xml",
 )
-MOST_PADDING = 1024
 UNCHANGED = frozenset(("204", "205", "206", "304"))
 VARY = ("Vary", "Accept-Encoding")
 
 NAME = "compression"
 PLACE = 60
-HELP = "gzip for text-like responses whose client takes it"
+HELP = "gzip and br for text-like responses whose client takes it"
 MAIN = "level"
 SETTINGS = Table(
     "compression",
     [
-        Setting("level", INT, 6, "of zlib; 1 is quick, 9 is small", least=1, most=9),
+        Setting("level", INT, 6, "of gzip; 1 is quick, 9 is small", least=1, most=9),
+        Setting(
+            "quality", INT, 5, "of br; at 5 it is as quick as gzip at 6; 11 is for what is kept long", most=11
+        ),
+        Setting(
+            "codings",
+            CODING_WORDS,
+            (),
+            "content codings, the preferred first; none: `br` where its package is installed, then `gzip`",
+        ),
         Setting("least_bytes", SIZE, 500, "a shorter response of known length is not worth it"),
         Setting("types", WORDS, TYPES, "media types; `text/*` stands for all of its kind"),
         Setting(
             "padding_bytes",
             INT,
             100,
-            "up to so many random bytes are put into the gzip header, so that a length tells no secret of the body (BREACH)",
+            "up to so many random bytes are put before the body, where no reader sees them, so that a length tells no secret of it (BREACH)",
             most=MOST_PADDING,
         ),
     ],
@@ -63,7 +72,7 @@ SETTINGS = Table(
 class Compression:
     """A WSGI application that compresses what *app* answers.
 
-    Compressed with gzip is a 2xx, 4xx or 5xx response to a request that accepts gzip, of one of
+    Compressed is a 2xx, 4xx or 5xx response to a request that accepts one of *codings*, of one of
     *types*, without Content-Encoding, Content-Range or `no-transform`, not shorter than *least_bytes*
     where its length is known.  text/event-stream is left alone.  The body is never held back: a block
     in, a block out.  Safe for threads and greenlets.
@@ -77,23 +86,33 @@ class Compression:
         app: WSGIApplication,
         *,
         level: int = 6,
+        quality: int = 5,
+        codings: Iterable[str] = (),
         least_bytes: int = 500,
         types: Iterable[str] = TYPES,
         padding_bytes: int = 100,
     ) -> None:
         if not 1 <= level <= 9:
             raise SettingError(f"level: {level!r} is not a number from 1 to 9")
+        if not 0 <= quality <= 11:
+            raise SettingError(f"quality: {quality!r} is not a number from 0 to 11")
         if not 0 <= padding_bytes <= MOST_PADDING:
             raise SettingError(f"padding_bytes: {padding_bytes!r} is not a number from 0 to {MOST_PADDING}")
         self.app = app
-        self._level = level
+        self._coders = find_coders(codings, setting="codings")
+        self._strength = Strength(level, quality, padding_bytes)
         self._least_bytes = least_bytes
-        self._padding = padding_bytes
         words = {word.lower() for word in types}
         self._kinds = tuple(word[:-1] for word in words if word.endswith("/*"))
         self._types = frozenset(words)
         self._steps = Steps((self,))
         self._is_text = lru_cache(maxsize=256)(self._is_of_types)
+        self._choose = lru_cache(maxsize=512)(self._find_coding)
+
+    @property
+    def codings(self) -> tuple[str, ...]:
+        """The codings that it makes, the preferred first."""
+        return tuple(self._coders)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, compressed where that may and should be."""
@@ -113,9 +132,15 @@ class Compression:
         if "vary" not in fields or not _varies(headers):
             headers.append(VARY)
         get = passage.environ.get
-        if get("REQUEST_METHOD") != "HEAD" and _takes_gzip(get("HTTP_ACCEPT_ENCODING", "")):
-            passage.headers = _as_gzip(headers)
-            passage.recoding = _Gzip(self._level, self._padding)
+        if get("REQUEST_METHOD") == "HEAD":
+            return
+        coding = self._choose(get("HTTP_ACCEPT_ENCODING"))
+        if coding != IDENTITY:
+            passage.headers = _as_coded(headers, coding)
+            passage.recoding = self._coders[coding](self._strength)
+
+    def _find_coding(self, accepted: str | None) -> str:
+        return find_coding(accepted, self.codings)
 
     def _wants(self, status: str, fields: dict[str, str], headers: Headers) -> bool:
         """Tell whether a response of that head, of one of the types, is compressed at all."""
@@ -135,40 +160,7 @@ class Compression:
         return media in self._types or media.startswith(self._kinds or "\0")
 
 
-class _Gzip:
-    """One body that is compressed block by block.  RFC 1952"""
-
-    def __init__(self, level: int, padding: int) -> None:
-        name = os.urandom(padding).hex()[: int.from_bytes(os.urandom(2), "big") % (padding + 1)]
-        # §2.3: FLG.FNAME; no time; the system is unknown.
-        self._first = b"\x1f\x8b\x08\x08\0\0\0\0\0\xff" + name.encode() + b"\0"
-        self._deflate = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
-        self._crc = self._size = 0
-
-    def take(self, data: bytes) -> bytes:
-        """Return what is to be sent for a block."""
-        first, self._first = self._first, b""
-        self._crc, self._size = zlib.crc32(data, self._crc), self._size + len(data)
-        return first + self._deflate.compress(data) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
-
-    def last(self) -> bytes:
-        """Return what ends the body."""
-        first, self._first = self._first, b""
-        return first + self._deflate.flush() + struct.pack("<II", self._crc, self._size & 0xFFFFFFFF)
-
-
-@lru_cache(maxsize=512)
-def _takes_gzip(accept_encoding: str) -> bool:
-    accepted: Accept = parse_accept_header(accept_encoding)
-    # RFC 9110 §12.5.3: q=0 refuses; identity is preferred by who says so.
-    return accepted.quality("gzip") > 0 and accepted.quality("gzip") >= _quality_of_identity(accepted)
-
-
-def _quality_of_identity(accepted: Accept) -> float:
-    return next((float(quality) for value, quality in accepted if value.lower() == "identity"), 0.0)
-
-
-def _as_gzip(headers: Headers) -> Headers:
+def _as_coded(headers: Headers, coding: str) -> Headers:
     """Return the fields of the compressed form.  RFC 9110 §8.8.3.3: its ETag is another's, or weak."""
     kept = []
     for name, value in headers:
@@ -177,7 +169,7 @@ def _as_gzip(headers: Headers) -> Headers:
             kept.append((name, "W/" + value))
         elif low not in ("content-length", "accept-ranges"):
             kept.append((name, value))
-    return [*kept, ("Content-Encoding", "gzip")]
+    return [*kept, ("Content-Encoding", coding)]
 
 
 def _varies(headers: Headers) -> bool:
@@ -187,6 +179,14 @@ def _varies(headers: Headers) -> bool:
 
 def _combined(headers: Headers, name: str) -> str:
     return ",".join([value for key, value in headers if key.lower() == name]).lower()
+
+
+def for_others(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what other components of a stack have to know: the page cache, which forms a page has.
+
+    Raises SettingError for codings that cannot be made.
+    """
+    return {"page_cache": {"codings": tuple(find_coders(settings.get("codings", ()), setting="codings"))}}
 
 
 make = Compression
