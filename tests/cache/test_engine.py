@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsgistack.cache.answers import Drop, Fetch, Keep, Pass, Refetch, Serve, Trip, Validate
+from wsgistack.cache.answers import Drop, Fetch, Keep, Pass, Refetch, Refresh, Serve, Trip, Validate
 from wsgistack.cache.engine import ASKING_FIELDS, PageCacheEngine
 from wsgistack.cache.freshness import Terms, make_terms
 from wsgistack.cache.head import ResponseHead
@@ -146,6 +147,45 @@ def test_a_client_that_wants_no_stored_page_gets_none_when_the_origin_fails() ->
     sent = ENGINE.on_request(request(CACHE_CONTROL="no-cache"), [page("max-age=60, stale-if-error=60")], NOW)
     assert isinstance(sent, Fetch)
     assert ENGINE.on_failure(request(), sent, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "fields"),
+    [
+        ({}, [("Cache-Control", "private, max-age=60")]),
+        ({}, [("Cache-Control", "no-store")]),
+        ({"AUTHORIZATION": "x"}, [("Cache-Control", "max-age=60")]),
+        ({"CACHE_CONTROL": "no-store"}, [("Cache-Control", "max-age=60")]),
+    ],
+    ids=["private", "no-store", "authorization", "request no-store"],
+)
+def test_what_a_head_says_to_one_client_is_told_to_nobody(
+    asked: dict[str, str], fields: list[tuple[str, str]]
+) -> None:
+    sent = Fetch("stale", {}, page("max-age=10"))
+    head = ResponseHead(200, "OK", [*fields, ("X-User", "joe")])
+    answer = ENGINE.on_response(Trip(request("HEAD", **asked), sent, TARGET, NOW), head, NOW + 20)
+    assert isinstance(answer, Drop)
+
+
+@pytest.mark.parametrize("said", [{"is_private": True}, {}], ids=["private", "cookie"])
+def test_what_a_head_sets_or_an_application_calls_private_is_told_to_no_guest(said: dict[str, bool]) -> None:
+    sent = Fetch("stale", {}, page("max-age=10"))
+    fields = [("X-User", "joe")] if said else [("Set-Cookie", "id=1")]
+    one = Trip(request("HEAD"), sent, TARGET, NOW, **said)  # type: ignore[arg-type]  # a table of keyword arguments
+    assert isinstance(GUESTS.on_response(one, ResponseHead(200, "OK", fields), NOW + 20), Drop)
+
+
+def test_a_head_freshens_what_is_stored() -> None:
+    sent = Fetch("stale", {}, page("max-age=10"))
+    head = ResponseHead(200, "OK", [("Cache-Control", "max-age=60"), ("X-New", "1")])
+    answer = ENGINE.on_response(trip(sent, "HEAD"), head, NOW + 20)
+    assert isinstance(answer, Refresh)
+    assert answer.page is not None
+    assert (answer.page.head.field("x-new"), answer.page.terms.freshness(NOW + 20)) == (
+        "1",
+        40,
+    )  # it took 20 s
 
 
 def test_nothing_stands_in_for_what_was_never_stored() -> None:

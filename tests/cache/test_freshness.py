@@ -165,6 +165,14 @@ def test_an_error_lives_ten_seconds_at_most_for_guests() -> None:
     assert make_terms(gone, ANONYMOUS, asked_at=NOW, received_at=NOW).lifetime_s == 600
 
 
+@pytest.mark.parametrize("status", [400, 401, 403, 406, 429, 431, 500])
+def test_no_rule_makes_an_error_that_a_client_provokes_last(status: int) -> None:
+    said = make_terms(head(status), ANONYMOUS, asked_at=NOW, received_at=NOW, told=Told(ttl_s=300))
+    assert said.lifetime_s is None
+    own = make_terms(head(status, Cache_Control="max-age=600"), ANONYMOUS, asked_at=NOW, received_at=NOW)
+    assert own.lifetime_s == 10
+
+
 def test_what_must_not_be_used_stale_is_not_kept_for_that() -> None:
     response = head(Cache_Control="max-age=60, must-revalidate, stale-if-error=600")
     assert make_terms(response, RFC9111, asked_at=NOW, received_at=NOW).longest_s == 60

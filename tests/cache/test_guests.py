@@ -86,6 +86,12 @@ def test_a_change_by_somebody_makes_the_guests_page_worthless() -> None:
     assert ask(cache).headers["Cache-Status"] == "wsgistack; fwd=uri-miss; ttl=60; stored"
 
 
+def test_hosts_are_named_in_any_case() -> None:
+    cache = guest(Shop(page(b"page")), hosts=["LocalHost", "*.Example.COM"])
+    assert ask(cache).headers["Cache-Status"].endswith("stored")
+    assert ask(cache, Host="WWW.example.com").headers["Cache-Status"].endswith("stored")
+
+
 def test_only_the_hosts_that_are_named_are_cached() -> None:
     cache = guest(page(b"hello"), hosts=["*.example.org"])
     assert ask(cache).headers["Cache-Status"] == "wsgistack; fwd=bypass; detail=host"

@@ -122,6 +122,22 @@ def test_when_not_strict_only_identity_is_personal_and_others_are_withheld() -> 
     assert decide("theme=dark; sessionid=x", visitors) == Personal("cookie:sessionid")
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "__Host-sessionid",
+        "__Secure-session",
+        "__host-session_id",
+        "__Secure-authjs.session-token",
+        "next-auth.session-token",
+        "_mastodon_session",
+        "connect.sid",
+    ],
+)
+def test_a_session_under_a_prefix_or_of_another_house_is_personal_also_when_not_strict(name: str) -> None:
+    assert decide(f"{name}=x", Visitors(strict=False)) == Personal(f"cookie:{name}")
+
+
 def test_an_ignored_name_does_not_make_a_session_anonymous() -> None:
     assert decide("sessionid=1", Visitors(ignored_cookies=["*"])) == Personal("cookie:sessionid")
 
@@ -146,6 +162,13 @@ def test_an_ignored_name_does_not_make_a_session_anonymous() -> None:
         ({"SSL_CLIENT_VERIFY": "FAILED:expired"}, "variable:SSL_CLIENT_VERIFY"),
         ({"CONTENT_LENGTH": "5"}, "body"),
         ({"HTTP_TRANSFER_ENCODING": "chunked"}, "body"),
+        ({"HTTP_UPGRADE": "websocket"}, "upgrade"),
+        ({"HTTP_X_FORWARDED_TLS_CLIENT_CERT": "x"}, "field:x-forwarded-tls-client-cert"),
+        ({"HTTP_X_AMZN_MTLS_CLIENTCERT_SUBJECT": "CN=joe"}, "field:x-amzn-mtls-clientcert-subject"),
+        ({"HTTP_SSL_CLIENT_SUBJECT_DN": "CN=joe"}, "field:ssl-client-subject-dn"),
+        ({"HTTP_X_SSL_CLIENT_S_DN": "CN=joe"}, "field:x-ssl-client-s-dn"),
+        ({"HTTP_X_ARR_CLIENTCERT": "x"}, "field:x-arr-clientcert"),
+        ({"HTTP_X_POMERIUM_JWT_ASSERTION": "x"}, "field:x-pomerium-jwt-assertion"),
     ],
     ids=lambda value: value if isinstance(value, str) else next(iter(value)),
 )

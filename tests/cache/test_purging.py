@@ -36,6 +36,7 @@ def test_who_may_purges_a_page(peer: str) -> None:
     cache, shop = cached()
     reply = purge(cache, peer=peer)
     assert (reply.status_int, reply.text) == (200, "purged\n")
+    assert reply.headers["Cache-Status"] == "wsgistack; detail=purge"
     ask(cache)
     assert len(shop.asked) == 2
 

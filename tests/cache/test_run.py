@@ -10,6 +10,7 @@ from typing import Any
 from wsgiref.util import FileWrapper
 from wsgiref.validate import validator
 
+import gevent
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -130,6 +131,46 @@ def test_a_body_is_closed_exactly_once() -> None:
     body.close()  # type: ignore[attr-defined]  # a client that left
     body.close()  # type: ignore[attr-defined]
     assert bodies[-1].closed == 1
+
+
+def test_a_body_is_closed_also_when_a_greenlet_ends_before_its_first_block() -> None:
+    """Gevent's Timeout and GreenletExit are no Exceptions."""
+    bodies: list[Closing] = []
+
+    def blocks(start_response: Any) -> Iterable[bytes]:
+        raise KeyboardInterrupt
+        yield b""
+
+    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        bodies.append(Closing(blocks(start_response)))
+        return bodies[-1]
+
+    with pytest.raises(KeyboardInterrupt):
+        ask(cached(app))
+    assert bodies[0].closed == 1
+
+
+def test_a_second_head_reaches_nobody_who_has_the_first_one() -> None:
+    """A follower takes its head when the leader's is judged, and its first block later."""
+
+    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        gevent.sleep(0.01)  # until the other one waits
+        start_response("200 OK", [*FRESH, ("Content-Length", "4")])
+
+        def blocks() -> Iterable[bytes]:
+            gevent.sleep(0.01)  # until the other one has the head
+            try:
+                raise LookupError
+            except LookupError:
+                start_response("404 Not Found", [*FRESH, ("Content-Length", "4")], sys.exc_info())
+            yield b"gone"
+
+        return blocks()
+
+    cache = cached(app)
+    clients = [gevent.spawn(ask, cache) for _ in range(2)]
+    gevent.joinall(clients, timeout=60, raise_error=True)
+    assert [client.value.status_int for client in clients] == [404, 404]
 
 
 def test_what_a_client_did_not_wait_for_is_not_stored() -> None:

@@ -6,14 +6,13 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import gevent
 import pytest
 
-from tests.cache.shop import FRESH, NOW, Shop, ask, guest, page, pages_in
+from tests.cache.shop import FRESH, NOW, TEXT, Shop, ask, guest, page, pages_in
 from tests.contracts.stores import Clock
 from wsgistack.cache.middleware import PageCache
 from wsgistack.cache.rules import Rule
-from wsgistack.errors import ArgumentError, SettingError, StoreDown
+from wsgistack.errors import ArgumentError, StoreDown
 from wsgistack.store.memory import MemoryStore
 
 Speak = Callable[[Any], None]
@@ -42,6 +41,7 @@ HIT = "wsgistack; hit; ttl=60"
         {"url": "http://localhost/a?b=1"},
         {"url": "HTTP://LOCALHOST:80/a?utm_source=x&b=1"},
         {"prefix": "http://localhost/"},
+        {"prefix": "HTTP://LocalHost:80/a"},
         {"tag": "news"},
         {"host": "local*"},
         {"path": "/a"},
@@ -67,6 +67,26 @@ def test_a_purge_of_others_leaves_a_page_alone(about: dict[str, Any]) -> None:
     told(cache, "/a?b=1")
     cache.purge(**about)
     assert told(cache, "/a?b=1") == HIT
+
+
+@pytest.mark.parametrize("purged", ["/a?x=1", "/a?x=2", "/a?x=3"], ids=["filled by", "asked for", "another"])
+def test_a_page_of_queries_that_mean_the_same_can_be_purged_by_any_that_is_asked_for(purged: str) -> None:
+    cache = guest(Shop(page(b"page", headers=[*FRESH, ("No-Vary-Search", 'params=("x")')])))
+    assert [told(cache, path) for path in ("/a?x=1", "/a?x=2")] == [STORED, HIT]
+    cache.purge(url=f"http://localhost{purged}")
+    assert told(cache, "/a?x=2") == (HIT if purged == "/a?x=3" else STORED)
+
+
+def test_a_soft_purge_of_another_query_makes_a_page_old_for_that() -> None:
+    fields = [
+        TEXT,
+        ("Cache-Control", "max-age=60, stale-while-revalidate=9"),
+        ("No-Vary-Search", 'params=("x")'),
+    ]
+    cache = guest(Shop(page(b"page", headers=fields)))
+    assert [told(cache, path) for path in ("/a?x=1", "/a?x=2")] == [STORED, HIT]
+    cache.purge(url="http://localhost/a?x=2", soft=True)
+    assert [told(cache, path) for path in ("/a?x=1", "/a?x=2")] == [HIT, "wsgistack; hit; ttl=0"]
 
 
 def test_a_purge_is_about_all_variants_and_all_kinds_of_visitors() -> None:
@@ -214,90 +234,6 @@ def test_the_application_may_always_speak(headers: dict[str, str]) -> None:
     for method in ("GET", "POST"):
         ask(guest(speaking(heard.append)), method=method, **headers)
     assert [type(voice).__name__ for voice in heard] == ["Voice", "Voice"]
-
-
-def test_a_page_is_shared_after_so_many_equal_fills() -> None:
-    shop = Shop(page(b"page"))
-    cache = guest(shop, verify=3)
-    bodies = [ask(cache).body for _ in range(5)]
-    assert bodies == [b"page"] * 5
-    assert len(shop.asked) == 3
-
-
-def test_a_page_with_a_token_is_never_shared_and_the_place_is_named(caplog: pytest.LogCaptureFixture) -> None:
-    shop = Shop(*[page(b"<input value=%d>" % number) for number in range(9)])
-    cache = guest(shop, verify=2)
-    with caplog.at_level(logging.WARNING):
-        assert [ask(cache).body for _ in range(4)] == [b"<input value=%d>" % number for number in range(4)]
-    assert [record.offset for record in caplog.records] == [13, 13, 13]  # type: ignore[attr-defined]  # our field
-    assert caplog.records[0].url == "http://localhost/"  # type: ignore[attr-defined]  # our field
-
-
-def test_each_variant_of_a_page_is_compared_with_itself() -> None:
-    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        start_response("200 OK", [*FRESH, ("Vary", "Accept-Language")])
-        return [environ["HTTP_ACCEPT_LANGUAGE"].encode()]
-
-    cache = guest(app, verify=2)
-    assert [told(cache, Accept_Language=one) for one in ("en", "de", "en", "de", "en", "de")] == [
-        "wsgistack; fwd=uri-miss; ttl=60; detail=unverified",
-        "wsgistack; fwd=uri-miss; ttl=60; detail=unverified",
-        "wsgistack; fwd=uri-miss; ttl=60; stored",
-        "wsgistack; fwd=vary-miss; ttl=60; stored",
-        HIT,
-        HIT,
-    ]
-
-
-def test_a_redirect_to_a_place_of_ones_own_is_never_shared(caplog: pytest.LogCaptureFixture) -> None:
-    places = [page(status="302 Found", headers=[*FRESH, ("Location", f"/of/{n}")]) for n in range(9)]
-    cache = guest(Shop(*places), verify=2)
-    with caplog.at_level(logging.WARNING):
-        assert [ask(cache).headers["Location"] for _ in range(3)] == ["/of/0", "/of/1", "/of/2"]
-    assert [record.field for record in caplog.records] == ["location"] * 2  # type: ignore[attr-defined]  # our field
-
-
-def test_who_waits_while_fills_are_compared_gets_the_page_that_was_equal() -> None:
-    shop = Shop(page(b"page"))
-    cache = guest(shop, verify=2)
-    ask(cache)
-
-    def slow(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        gevent.sleep(0.01)
-        return page(b"page")(environ, start_response)
-
-    shop.pages = (slow,)
-    clients = [gevent.spawn(told, cache) for _ in range(3)]
-    gevent.joinall(clients, raise_error=True, timeout=60)
-    collapsed = "wsgistack; fwd=uri-miss; stored; collapsed"
-    assert [client.value for client in clients] == [STORED, collapsed, collapsed]
-
-
-@pytest.mark.parametrize("verify", [1, 101, True], ids=repr)
-def test_a_number_of_fills_that_cannot_be_meant_is_refused(verify: Any) -> None:
-    with pytest.raises(SettingError, match="verify: "):
-        guest(Shop(), verify=verify)
-
-
-def test_an_audit_lists_what_was_read_and_is_in_no_key() -> None:
-    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        for name in ("USER_AGENT", "ACCEPT_LANGUAGE", "X_FORWARDED_HOST", "X_FORWARDED_PROTO", "HOST"):
-            environ.get(f"HTTP_{name}")
-        start_response("200 OK", [*FRESH, ("Vary", "Accept-Language")])
-        return [b"page"]
-
-    cache = guest(app, audit=True)
-    assert told(cache) == STORED
-    assert cache.audit is not None
-    assert [(found.name, found.url) for found in cache.audit.report()] == [
-        ("user-agent", "http://localhost/")
-    ]
-
-
-def test_without_audit_the_environ_is_a_plain_dict() -> None:
-    shop = Shop(page(b"page"))
-    ask(guest(shop))
-    assert type(shop.asked[0]) is dict
 
 
 PLAIN = [("Content-Type", "text/plain"), ("Content-Length", "4")]

@@ -79,6 +79,11 @@ def refusal(
         ),
         ({"Cache_Control": FRESH, "Set_Cookie": "a=b"}, None),
         ({"Cache_Control": FRESH, "Set_Cookie": "a=b", "profile": "anonymous"}, "set-cookie"),
+        ({"Cache_Control": FRESH, "SET_COOKIE": "a=b", "profile": "anonymous"}, "set-cookie"),
+        ({"Cache_Control": FRESH, "Set_Cookie ": "a=b", "profile": "anonymous"}, "set-cookie"),
+        ({"Cache_Control": FRESH, "Set_Cookie2": "a=b", "profile": "anonymous"}, "set-cookie"),
+        ({"Cache_Control": "private; max-age=60"}, "private"),
+        ({"Cache_Control": "max-age=60;no-store"}, "no-store"),
     ],
     ids=str,
 )

@@ -74,3 +74,24 @@ def test_a_directive_may_stand_alone() -> None:
 @given(st.text(alphabet='abcmax-ge=0123456789," \t\\;\x00\xff', max_size=60))
 def test_any_text_can_be_read(text: str) -> None:
     assert isinstance(parse_cache_control(text).seconds("max-age"), int | None)
+
+
+@pytest.mark.parametrize(
+    ("value", "forbids"),
+    [
+        ("private; max-age=60", {"private"}),
+        ("max-age=60; Private", {"private"}),
+        ("max-age=60 private", {"private"}),
+        ("no-store;max-age=60, public", {"no-store"}),
+        ("no-cache must-revalidate", {"no-cache", "must-revalidate"}),
+        ("max-age=60;proxy-revalidate", {"proxy-revalidate"}),
+        ('max-age=60, x="a; no-store"', set()),
+        ("not-private; x", set()),
+        ("private-ish; x", set()),
+        ("max-age=60;", set()),
+    ],
+)
+def test_what_forbids_is_obeyed_also_in_a_list_that_is_none(value: str, forbids: set[str]) -> None:
+    directives = parse_cache_control(value)
+    words = ("no-store", "no-cache", "private", "must-revalidate", "proxy-revalidate")
+    assert {word for word in words if directives.stands_alone(word)} == forbids

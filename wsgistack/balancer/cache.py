@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wsgistack.cache.engine import ASKING_FIELDS
-from wsgistack.cache.personal import IDENTITY_FIELDS
+from wsgistack.cache.signs import IDENTITY_FIELDS
 from wsgistack.cache.texts import find_visitors
 from wsgistack.settings import Value
 
@@ -20,7 +20,7 @@ Wire = dict[str, Any]  # JSON
 
 # By these a balancer itself tells a node how a request came: see keeper/server.py.
 TOLD_BY_US = ("x-forwarded-proto",)
-FRAMES = ("content-length", "transfer-encoding", "cookie")  # the plane looks at these by itself
+FRAMES = ("content-length", "transfer-encoding", "upgrade", "cookie")  # the plane looks at these by itself
 
 
 @dataclass(frozen=True, slots=True)

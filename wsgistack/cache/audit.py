@@ -43,6 +43,7 @@ class Reads(dict[str, Any]):
     def __init__(self, environ: dict[str, Any]) -> None:
         super().__init__(environ)
         self.names: set[str] = set()
+        self.taken: set[str] = set()  # of them, see Audit.take
         self.walked = False
 
     def __getitem__(self, name: str) -> Any:
@@ -119,8 +120,9 @@ class Audit:
         forks.register(self)
 
     def take(self, reads: Reads, *, url: str, varies_by: Collection[str]) -> None:
-        """Take note of the reads of one fill, and warn of a field that was not met before."""
-        names = reads.names - self._carried - frozenset(varies_by)
+        """Take note of the reads of one fill since the last time, and warn of a field that was not met before."""
+        names = reads.names - reads.taken - self._carried - frozenset(varies_by)
+        reads.taken |= reads.names
         for name in sorted(name for name in names if self._shown(name)):
             cookies = _names_of(dict.get(reads, "HTTP_COOKIE")) if name == "cookie" else ()
             with self._lock:

@@ -14,7 +14,7 @@ from wsgistack.http.dates import parse_date
 __all__ = ["Terms", "Told", "age_value", "lifetime_of", "make_terms"]
 
 # What a client can bring about by how it asks, and what the origin's trouble does.
-PROVOKED = frozenset((400, 408, 411, 413, 414, 415, 417, 421, 422, 426, 428, 429, 431))
+PROVOKED = frozenset((400, 401, 403, 406, 408, 411, 413, 414, 415, 417, 421, 422, 426, 428, 429, 431))
 HEURISTIC_FRACTION = 0.1  # RFC 9111 §4.2.2
 AGE = re.compile(r"[ \t]*([0-9]+)[ \t]*(?:,.*)?", re.DOTALL | re.ASCII)
 

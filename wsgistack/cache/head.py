@@ -32,7 +32,7 @@ class ResponseHead:
         if combined is None:
             combined = {}
             for key, value in self.fields:
-                key = key.lower()
+                key = key.strip().lower()
                 combined[key] = f"{combined[key]}, {value}" if key in combined else value
             self._combined = combined
         return combined.get(name)

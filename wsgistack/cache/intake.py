@@ -29,7 +29,7 @@ from wsgistack.cache.invalidation import (
 from wsgistack.cache.page import Page, make_reply
 from wsgistack.cache.policy import Policy
 from wsgistack.cache.status import Forwarded
-from wsgistack.cache.storing import fields_to_store, find_refusal
+from wsgistack.cache.storing import fields_to_store, find_refusal, is_for_one
 from wsgistack.cache.validation import is_about, merge_fields, same_representation
 from wsgistack.cache.vary import selecting_of, vary_names
 from wsgistack.http.conditional import same_strong
@@ -143,6 +143,10 @@ def _after_head(
     marked = _marked(head, status.forwarded(sent.why))
     page = sent.page
     if page is None or head.status != 200 or page.head.status != 200:
+        return Drop("method", marked)
+    if trip.is_private or is_for_one(
+        trip.request, head, policy
+    ):  # what is said to one is not to be told to all
         return Drop("method", marked)
     if not same_representation(page.head, head):
         return Refresh(replace(page, terms=replace(page.terms, asks_always=True, never_stale=True)), marked)

@@ -21,7 +21,16 @@ from urllib.parse import quote, unquote_to_bytes
 from wsgistack.errors import ConfigurationError
 from wsgistack.http.request import RequestView
 
-__all__ = ["IGNORED_PARAMETERS", "REFUSALS", "Key", "Names", "Target", "find_target", "make_key"]
+__all__ = [
+    "IGNORED_PARAMETERS",
+    "REFUSALS",
+    "Key",
+    "Names",
+    "Target",
+    "find_target",
+    "make_key",
+    "normalise_prefix",
+]
 
 VERSION = "1"
 DIGEST_BYTES = 20
@@ -59,17 +68,22 @@ RAW = ("RAW_URI", "REQUEST_URI")  # gunicorn's and our own name, uWSGI's and Wer
 
 
 class Names:
-    """Names and patterns (`utm_*`, case counts) as one question; exact names cost a look in a set."""
+    """Names and patterns (`utm_*`) as one question; exact names cost a look in a set.
+
+    Case counts; *caseless*: not theirs, and who asks gives lower-case names.
+    """
 
     __slots__ = ("_exact", "_find", "patterns")
 
-    def __init__(self, patterns: Iterable[str], *, setting: str) -> None:
+    def __init__(self, patterns: Iterable[str], *, setting: str, caseless: bool = False) -> None:
         if isinstance(patterns, str):
             raise ConfigurationError(f"{setting}: {patterns!r} is one text, expected a list of names")
         self.patterns = tuple(patterns)
         for pattern in self.patterns:
             if not isinstance(pattern, str) or not pattern:
                 raise ConfigurationError(f"{setting}: {pattern!r} is not a name or a pattern such as 'utm_*'")
+        if caseless:
+            self.patterns = tuple([pattern.lower() for pattern in self.patterns])
         wild = [pattern for pattern in self.patterns if any(mark in pattern for mark in "*?[")]
         self._exact = frozenset(self.patterns) - frozenset(wild)
         self._find = re.compile("|".join(map(translate, wild))).match if wild else None
@@ -148,6 +162,18 @@ def normalise_host(scheme: str, host: str) -> str | None:
     if not port or int(port) == DEFAULT_PORTS.get(scheme):
         return name
     return f"{name}:{int(port)}" if 0 < int(port) < 65_536 else None
+
+
+def normalise_prefix(prefix: str) -> str:
+    """Return a prefix of absolute URLs as targets have it, if it has a whole authority; else as it is.
+
+    >>> normalise_prefix("HTTPS://Example.com:443/News/"), normalise_prefix("https://exam")
+    ('https://example.com/News/', 'https://exam')
+    """
+    scheme, mark, rest = prefix.partition("://")
+    host, slash, path = rest.partition("/")
+    found = normalise_host(scheme.lower(), host) if mark and slash else None
+    return prefix if found is None else f"{scheme.lower()}://{found}/{path}"
 
 
 def _raw_path(request: RequestView) -> tuple[str, str | None]:

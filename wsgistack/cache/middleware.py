@@ -15,21 +15,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from wsgistack.cache.answers import Pass, Serve
-from wsgistack.cache.audit import Audit
 from wsgistack.cache.bans import Ban
 from wsgistack.cache.coalesce import Coalescer
 from wsgistack.cache.codings import Codings
 from wsgistack.cache.engine import ASKING_FIELDS, PageCacheEngine
 from wsgistack.cache.filling import variable_of
 from wsgistack.cache.guests import EVERYBODY, Guest, Guests
-from wsgistack.cache.keys import IGNORED_PARAMETERS, Names, Target, find_target
+from wsgistack.cache.keys import IGNORED_PARAMETERS, Names, Target, find_target, normalise_prefix
+from wsgistack.cache.making import make_audit, make_policy, make_store_of
 from wsgistack.cache.page import Page
-from wsgistack.cache.personal import IDENTITY_COOKIES, IGNORED_COOKIES, KEYED_FIELDS, Personal, Visitors
-from wsgistack.cache.policy import Policy, find_policy
+from wsgistack.cache.personal import Personal, Visitors
 from wsgistack.cache.purge import Purges
 from wsgistack.cache.purging import METHOD, Purgers, bans_of, find_answer
 from wsgistack.cache.rules import Rule, RuleBook, bypass
@@ -37,7 +35,8 @@ from wsgistack.cache.run import send_reply
 from wsgistack.cache.settings import MEMORY_BYTES, check_number
 from wsgistack.cache.shelf import Found, Place, Shelf
 from wsgistack.cache.shortcut import READS, Asked, Shortcut, Verdict, Witness
-from wsgistack.cache.status import bypassed
+from wsgistack.cache.signs import IDENTITY_COOKIES, IGNORED_COOKIES, KEYED_FIELDS
+from wsgistack.cache.status import PURGED, bypassed
 from wsgistack.cache.together import COLLAPSED, send_together
 from wsgistack.cache.trace import trace_bypass, trace_decision
 from wsgistack.cache.vary import Selecting
@@ -50,8 +49,7 @@ from wsgistack.http.request import RequestView
 from wsgistack.steps import Instead, Passage
 from wsgistack.store.base import Store
 from wsgistack.store.guarded import Guarded
-from wsgistack.store.memory import LEAST_BYTES, MemoryStore
-from wsgistack.store.url import make_store
+from wsgistack.store.memory import MemoryStore
 from wsgistack.wsgi import (
     Environ,
     EnvironRequest,
@@ -118,8 +116,8 @@ class PageCache:
     ) -> None:
         check_number("max_object", max_object, least=1)
         check_number("coalesce_wait", coalesce_wait, least=0)
-        policy = _make_policy(profile, keep, stale_if_down, stale_if_error)
-        made = _make_store(store, max_bytes)
+        policy = make_policy(profile, keep, stale_if_down, stale_if_error)
+        made = make_store_of(store, max_bytes)
         visitors = Visitors(
             strict=strict,
             identity_cookies=identity_cookies,
@@ -132,11 +130,11 @@ class PageCache:
         self.engine = PageCacheEngine(policy)
         # Not the guarded store: who purges must hear that it was not taken.
         self.purges = Purges(made.store if isinstance(made, Guarded) else made, now=now)
-        self.audit = Audit(keyed_fields, shown=lambda name: not visitors.withholds(name)) if audit else None
+        self.audit = make_audit(policy, visitors, keyed_fields) if audit else None
         self._purgers = Purgers(purge_from)
         self._now = now
         self._rules = RuleBook(rules)
-        self._hosts = None if hosts is None else Names(hosts, setting="hosts")
+        self._hosts = None if hosts is None else Names(hosts, setting="hosts", caseless=True)
         self.codings = Codings(codings)
         self._guests = Guests(visitors, self.codings) if policy.is_for_guests else None
         self._ignored = Names(ignored_parameters if self._guests else (), setting="ignored_parameters")
@@ -303,10 +301,12 @@ class PageCache:
         TypeError for an unknown argument, ArgumentError for what cannot be meant, StoreError when the
         store did not take it.
         """
-        url = about.get("url")
+        url, prefix = about.get("url"), about.get("prefix")
         if isinstance(url, str) and url:
             target = self._find_target(url)
             about["url"] = target.url if isinstance(target, Target) else url
+        if isinstance(prefix, str):
+            about["prefix"] = normalise_prefix(prefix)
         self.purges.add([Ban(**about)])
 
     def _pass(self, environ: Environ, start_response: StartResponse, why: str) -> Iterable[bytes]:
@@ -368,7 +368,8 @@ class PageCache:
             failed = error
         status, text = find_answer(failed)
         body = text.encode("latin-1", "replace")
-        start_response(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+        fields = [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))]
+        start_response(status, [*fields, ("Cache-Status", PURGED)])
         return [body]
 
     def _find_places(self, url: str) -> list[Place]:
@@ -384,17 +385,3 @@ class PageCache:
 
     def _find_target(self, url: str) -> Target | str:
         return find_target(EnvironRequest(environ_of(url)), ignored=self._ignored)
-
-
-def _make_store(store: Store | str | None, max_bytes: int) -> Store:
-    check_number("max_bytes", max_bytes, least=LEAST_BYTES)
-    return make_store(store) if isinstance(store, str) else store or MemoryStore(max_bytes)
-
-
-def _make_policy(profile: str, keep: float, stale_if_down: float, stale_if_error: float) -> Policy:
-    check_number("keep", keep, least=0)
-    check_number("stale_if_down", stale_if_down, least=0)
-    check_number("stale_if_error", stale_if_error, least=0)
-    return replace(
-        find_policy(profile), keep_s=keep, failure_grace_s=stale_if_down, error_grace_s=stale_if_error
-    )

@@ -19,128 +19,24 @@ from itertools import product
 from typing import NamedTuple
 
 from wsgistack.cache.keys import Names
+from wsgistack.cache.signs import (
+    IDENTITY_COOKIES,
+    IDENTITY_FIELDS,
+    IDENTITY_VARIABLES,
+    IGNORED_COOKIES,
+    KEYED_FIELDS,
+    NO_CERTIFICATE,
+    WITHHELD_FIELDS,
+)
 from wsgistack.errors import ConfigurationError
 from wsgistack.http.request import RequestView
 
 __all__ = [
-    "IDENTITY_COOKIES",
-    "IDENTITY_FIELDS",
-    "IDENTITY_VARIABLES",
-    "IGNORED_COOKIES",
-    "KEYED_FIELDS",
-    "WITHHELD_FIELDS",
     "Anonymous",
     "Personal",
     "Visitors",
     "parse_cookies",
 ]
-
-# Lower-case: their case does not count.
-IDENTITY_COOKIES = (
-    "sessionid",
-    "session",
-    "_session*",
-    "*sessid",
-    "jsessionid",
-    "remember_token",
-    "auth*",
-    "jwt*",
-    "wordpress_logged_in*",
-)
-# Analytics, advertising, consent banners and bot detection: no application makes a page by them.
-IGNORED_COOKIES = (
-    "_ga*",
-    "_gid",
-    "_gat*",
-    "_gcl*",
-    "__utm*",
-    "_fbp",
-    "_fbc",
-    "_hj*",
-    "_pk_*",
-    "_clck",
-    "_clsk",
-    "OptanonConsent",
-    "cookieconsent*",
-    "__cf_bm",
-)
-IDENTITY_FIELDS = (
-    "authorization",
-    "client-cert",  # RFC 9440
-    "x-forwarded-client-cert",
-    "x-client-cert",
-    "x-ssl-client-cert",
-    "ssl-client-cert",
-    "remote-user",
-    "remote-email",
-    "x-remote-user",
-    "x-forwarded-user",
-    "x-forwarded-email",
-    "x-forwarded-preferred-username",
-    "x-forwarded-access-token",
-    "x-auth-request-user",
-    "x-auth-request-email",
-    "x-auth-request-access-token",
-    "x-authentik-username",
-    "x-goog-iap-jwt-assertion",
-    "x-goog-authenticated-user-email",
-    "x-amzn-oidc-identity",
-    "x-amzn-oidc-data",
-    "x-ms-client-principal",
-    "x-ms-client-principal-id",
-    "cf-access-jwt-assertion",
-    "cf-access-authenticated-user-email",
-    "tailscale-user-login",
-    "x-webauth-user",
-    "x-api-key",
-    "x-auth-token",
-    "x-access-token",
-    "x-session-id",
-    "x-session-token",
-    "x-user-id",
-)
-IDENTITY_VARIABLES = (
-    "REMOTE_USER",
-    "SSL_CLIENT_CERT",
-    "SSL_CLIENT_S_DN",
-    "SSL_CLIENT_VERIFY",
-    "HTTPS_DN",  # uWSGI's
-    "HTTPS_CC",
-)
-NO_CERTIFICATE = ("", "NONE")  # what Apache and nginx put into SSL_CLIENT_VERIFY
-# Fields by which pages are made without a Vary, and the values that count; others are withheld.
-KEYED_FIELDS = {"x-forwarded-proto": ("http", "https"), "x-requested-with": ("XMLHttpRequest",)}
-# Fields by which a request can be made to mean another one (cache poisoning by unkeyed input).
-WITHHELD_FIELDS = (
-    "forwarded",
-    "cloudfront-forwarded-proto",
-    "front-end-https",
-    "proxy*",
-    "x-arr-ssl",
-    "x-envoy-original-host",
-    "x-envoy-original-path",
-    "x-forwarded-host",
-    "x-forwarded-path",
-    "x-forwarded-port",
-    "x-forwarded-prefix",
-    "x-forwarded-protocol",
-    "x-forwarded-scheme",
-    "x-forwarded-server",
-    "x-forwarded-ssl",
-    "x-forwarded-uri",
-    "x-host",
-    "x-http-host-override",
-    "x-http-method",
-    "x-http-method-override",
-    "x-method-override",
-    "x-original-host",
-    "x-original-uri",
-    "x-original-url",
-    "x-rewrite-url",
-    "x-scheme",
-    "x-script-name",
-    "x-url-scheme",
-)
 
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # Several Cookie lines that a server joined by commas: RFC 9110 §5.3 does not allow it, some do it.
@@ -149,6 +45,7 @@ COOKIE_OCTETS = re.compile(r"[!#-+\x2d-:<-\[\]-~]*")  # RFC 6265 §4.1.1
 LONGEST_DETAIL = 64
 MOST_KINDS = 1024
 KEY, IGNORED = "key", "ignored"
+FRAMES = ("content-length", "transfer-encoding", "upgrade")  # fields by which a request is more than its head
 
 log = logging.getLogger("wsgistack.cache")
 
@@ -258,8 +155,7 @@ class Visitors:
 
         A request that has none of them is anonymous, so that an edge can ask for all at once.
         """
-        fields = (*self.owners, *self._keyed_fields, "cookie", "content-length", "transfer-encoding")
-        return fields, IDENTITY_VARIABLES
+        return (*self.owners, *self._keyed_fields, "cookie", *FRAMES), IDENTITY_VARIABLES
 
     def all_dimensions(self) -> Iterator[tuple[tuple[str, str | None], ...]]:
         """Yield the dimensions of every kind of anonymous visitor there can be."""
@@ -331,6 +227,8 @@ class Visitors:
                 return Personal(_detail("variable", name))
         if request.field("content-length") not in (None, "", "0") or request.field("transfer-encoding"):
             return Personal("body")
+        if request.field("upgrade") is not None:  # what comes may be a tunnel, which nobody waits for
+            return Personal("upgrade")
         return found
 
     def _judge(self, value: str, dimensions: list[tuple[str, str | None]]) -> Anonymous | Personal:

@@ -15,13 +15,12 @@ from typing import NamedTuple
 
 from wsgistack import forks
 from wsgistack.cache.bans import Ledger
-from wsgistack.cache.entry import Entry, Variants, open_entry, open_variants, pack
-from wsgistack.cache.freshness import Terms
-from wsgistack.cache.head import ResponseHead
+from wsgistack.cache.entry import Entry, Variants, pack
 from wsgistack.cache.keys import Key, Target, make_key
 from wsgistack.cache.page import Page
 from wsgistack.cache.purge import Purges
 from wsgistack.cache.search import Variance, parse_variance, read_words
+from wsgistack.cache.stored import Stored, open_stored
 from wsgistack.cache.vary import Selecting, selecting_of
 from wsgistack.errors import StoreError, TooLarge
 from wsgistack.store.base import Store
@@ -60,49 +59,6 @@ class Found(NamedTuple):
     has_variants: bool = False
     generation: int = 0
     sets: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What the store has, read: a page (None: purged, softly purged ones are old), or names of fields.
-
-    *generation*: of the page.  *serial*: of the purges by which *met* was judged.
-    """
-
-    raw: bytes
-    opened: Page | Variants
-    url: str
-    generation: int
-    serial: int
-    met: Page | Variants | None
-
-    @property
-    def tags(self) -> tuple[str, ...]:
-        """See bans.Subject."""
-        return self.opened.tags if isinstance(self.opened, Page) else ()
-
-    @property
-    def received_at(self) -> float:
-        """See bans.Subject."""
-        return self.opened.terms.received_at if isinstance(self.opened, Page) else 0.0
-
-    def field(self, name: str) -> str | None:
-        """See bans.Subject."""
-        return self.opened.head.field(name) if isinstance(self.opened, Page) else None
-
-    def judged(self, ledger: Ledger) -> Stored:
-        """Return the same as it is by what *ledger* says."""
-        if not isinstance(self.opened, Page):
-            return replace(self, serial=ledger.serial)
-        verdict = ledger.judge(self, self.generation)
-        met: Page | None = self.opened
-        if verdict is not None and verdict.is_gone:
-            met = None
-        elif verdict is not None and verdict.old_at is not None:
-            terms = self.opened.terms
-            age = terms.age(verdict.old_at)
-            met = replace(self.opened, terms=replace(terms, lifetime_s=min(terms.lifetime_s or 0.0, age)))
-        return replace(self, serial=ledger.serial, met=met)
 
 
 class Shelf:
@@ -158,16 +114,25 @@ class Shelf:
             raws = self._fetch((search.text,))
         for general in self._general_places(place, search, raws.get(search.text)):
             raws = self._fetch((general.key.text,))
-            other = self._look(general, raws.get(general.key.text), said, ledger)
+            other = self._look(general, raws.get(general.key.text), said, ledger, url=place.target.url)
             if other.pages or other.has_variants:
                 return other
         return found
 
     def _look(
-        self, place: Place, raw: bytes | None, said: Callable[[str], str | None], ledger: Ledger
+        self,
+        place: Place,
+        raw: bytes | None,
+        said: Callable[[str], str | None],
+        ledger: Ledger,
+        *,
+        url: str = "",
     ) -> Found:
-        """Return what fits of what the store has for *place*, which is *raw* or lies under what *raw* names."""
-        met = self._read(place.key, raw, ledger)
+        """Return what fits of what the store has for *place*, which is *raw* or lies under what *raw* names.
+
+        *url*: what is asked for where a page may be another URL's; it can be purged by either.
+        """
+        met = self._read(place.key, raw, ledger, url)
         if met is None:
             return Found((), generation=ledger.serial)
         if isinstance(met, Page):
@@ -177,7 +142,7 @@ class Shelf:
         keys = [self._variant_key(place, met, selecting) for selecting in sets]
         raws = self._fetch([key.text for key in keys])
         for selecting, key in zip(sets, keys, strict=True):
-            page = self._read(key, raws.get(key.text), ledger)
+            page = self._read(key, raws.get(key.text), ledger, url)
             if isinstance(page, Page) and page.selecting == selecting:
                 pages.append(page)
         return Found(pages, has_variants=True, generation=ledger.serial, sets=len(sets))
@@ -319,32 +284,27 @@ class Shelf:
         except StoreError:
             return {}
 
-    def _read(self, key: Key, raw: bytes | None, ledger: Ledger) -> Page | Variants | None:
-        if raw is None:
+    def _read(self, key: Key, raw: bytes | None, ledger: Ledger, url: str = "") -> Page | Variants | None:
+        stored = None if raw is None else self._judge(key, raw, ledger)
+        if stored is None:
             return None
+        met = stored.met
+        if url and isinstance(met, Page) and url != stored.url:
+            return replace(stored, url=url, opened=met).judged(ledger).met
+        return met
+
+    def _judge(self, key: Key, raw: bytes, ledger: Ledger) -> Stored | None:
         stored = self._memo.get(key.text)
         if stored is None or (stored.raw is not raw and stored.raw != raw):
-            stored = self._open(raw, key)
+            stored = open_stored(raw, key, secret=self._secret)
             if stored is None:
                 return None
         elif stored.serial == ledger.serial:
-            return stored.met
+            return stored
         stored = stored.judged(ledger)
         if len(raw) <= MEMO_LARGEST:
             self._remember(key.text, stored)
-        return stored.met
-
-    def _open(self, raw: bytes, key: Key) -> Stored | None:
-        entry = open_entry(raw, key.full, secret=self._secret)
-        if entry is None:
-            variants = open_variants(raw, key.full, secret=self._secret)
-            return None if variants is None else Stored(raw, variants, "", 0, 0, variants)
-        terms = _terms(entry.terms)
-        if terms is None:
-            return None
-        head = ResponseHead(entry.status, entry.reason, entry.fields)
-        page = Page(head, terms, entry.selecting, entry.tags, entry.body)
-        return Stored(raw, page, entry.url, entry.generation, 0, page)
+        return stored
 
     def _remember(self, text: str, stored: Stored) -> None:
         with self._lock:
@@ -367,21 +327,3 @@ def _general(place: Place, variance: Variance) -> Place | None:
         return None
     dimensions = (*place.dimensions, ("search", ",".join(variance.words())))
     return Place(place.target._replace(query=query), dimensions)
-
-
-def _terms(numbers: tuple[float | None, ...]) -> Terms | None:
-    received_at, initial_age, lifetime, asks_always, never_stale, *graces = numbers
-    others = (received_at, initial_age, asks_always, never_stale, *graces)
-    if any(number is None for number in others):
-        return None
-    revalidate, error, down = graces
-    return Terms(
-        received_at=received_at or 0.0,
-        initial_age_s=initial_age or 0.0,
-        lifetime_s=lifetime,
-        asks_always=bool(asks_always),
-        never_stale=bool(never_stale),
-        while_revalidate_s=revalidate or 0.0,
-        if_error_s=error or 0.0,
-        if_down_s=down or 0.0,
-    )

@@ -6,9 +6,10 @@ from functools import lru_cache
 from math import floor
 from typing import Literal
 
-__all__ = ["CACHE_NAME", "Forwarded", "bypassed", "forwarded", "hit"]
+__all__ = ["CACHE_NAME", "PURGED", "Forwarded", "bypassed", "forwarded", "hit"]
 
 CACHE_NAME = "wsgistack"
+PURGED = f"{CACHE_NAME}; detail=purge"  # answered by the cache itself, by nothing that is stored
 
 # §2.2
 Forwarded = Literal["bypass", "method", "uri-miss", "vary-miss", "miss", "request", "stale", "partial"]

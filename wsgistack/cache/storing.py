@@ -19,7 +19,7 @@ from wsgistack.http.fields import Fields, hop_names
 from wsgistack.http.ranges import parse_content_range
 from wsgistack.http.request import RequestView
 
-__all__ = ["REASONS", "fields_to_store", "find_refusal"]
+__all__ = ["REASONS", "fields_to_store", "find_refusal", "is_for_one"]
 
 REASONS = {
     "method": "RFC 9111 §3: the method's responses are not stored",
@@ -86,13 +86,27 @@ def find_refusal(
     ):
         if found is not None:
             return found
-    if policy.stores_cookies is False and head.field("set-cookie") is not None:
+    if not policy.stores_cookies and _sets_cookie(head):
         return "set-cookie"
     if vary_names(head) is None:
         return "vary-star"
     if terms.lifetime_s is None and not _has_validator(head, has_made_tag):
         return "no-lifetime"
     return None
+
+
+def is_for_one(request: RequestView, head: ResponseHead, policy: Policy) -> bool:
+    """Tell whether nothing of a response may be kept for others, not even fields, whatever its method."""
+    if "no-store" in parse_cache_control(request.field("cache-control")):
+        return True
+    directives = control_of(head, policy.targets).directives
+    return _by_directives(request, head, directives, policy) is not None or (
+        not policy.stores_cookies and _sets_cookie(head)
+    )
+
+
+def _sets_cookie(head: ResponseHead) -> bool:
+    return head.field("set-cookie") is not None or head.field("set-cookie2") is not None
 
 
 def _by_method(

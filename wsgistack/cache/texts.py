@@ -14,9 +14,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from wsgistack.cache.keys import IGNORED_PARAMETERS
-from wsgistack.cache.personal import IDENTITY_COOKIES, IGNORED_COOKIES, Visitors
+from wsgistack.cache.personal import Visitors
 from wsgistack.cache.rules import ACTIONS, Rule
 from wsgistack.cache.settings import SETTINGS
+from wsgistack.cache.signs import IDENTITY_COOKIES, IGNORED_COOKIES
 from wsgistack.errors import ConfigurationError, SettingError, UnknownName
 from wsgistack.registry import find_nearest
 from wsgistack.settings import DURATION, NETWORKS, WORDS, Kind, Setting, Table, Value

@@ -131,10 +131,11 @@ class Visit:
                 first = next(iterator, None)
                 blocks = iterator if first is None else chain((first,), iterator)
             run.decide()
-        except Exception:
+        except BaseException as error:
             close_body(body)
             self._settle(None)
-            reply = run.stand_in()
+            # What ends a greenlet or a program (gevent's Timeout too) is nothing to stand in for.
+            reply = run.stand_in() if isinstance(error, Exception) else None
             if reply is None:
                 raise
             return send_reply(reply, start_response)
@@ -191,10 +192,16 @@ class Visit:
             works.invalidate(self.place, answer.invalidates)
             if isinstance(answer, Keep):  # what this very request brings is not worthless
                 self._moment, self._generation = works.shelf.moment, works.purges.read().serial
-        if works.audit is not None and self._reads is not None:
-            works.audit.take(self._reads, url=trip.target, varies_by=vary_names(head) or ())
+        self._audit()
         self._settle(answer)
         return answer
+
+    def _audit(self) -> None:
+        """Take note of what the application read till now."""
+        audit = self.works.audit
+        if audit is not None and self._reads is not None and self._judged is not None:
+            trip, head, _ = self._judged
+            audit.take(self._reads, url=trip.target, varies_by=vary_names(head) or ())
 
     def _why_not_stored(self, page: Page) -> str:
         """Return why a page that may be stored will not be, as far as that is known before its body."""
@@ -292,6 +299,7 @@ class Visit:
 
     def over(self) -> None:
         """Take note that nothing more comes."""
+        self._audit()
         if self.turn is not None:
             self.turn.over()
 

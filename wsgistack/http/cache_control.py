@@ -3,6 +3,7 @@
 The list is read as written by people: what is no directive is stepped over and the others count.
 A time that is not one, or that is said twice with two meanings, counts as 0: a cache is to take a
 response whose freshness is unclear for stale.  RFC 9111 §4.2.1
+What forbids is obeyed also where it is no member of the list, as in `private; max-age=60`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ MOST_DIGITS = 10
 TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 DIRECTIVE = re.compile(rf'({TOKEN})(?:=(?:({TOKEN})|"((?:[^"\\]|\\.)*)"|(.*)))?', re.DOTALL)
 SECONDS = re.compile(r"[0-9]+", re.ASCII)
+FORBIDDING = re.compile(
+    r"(?<![^\s;])(no-store|no-cache|private|must-revalidate|proxy-revalidate)(?![^\s;])", re.IGNORECASE
+)
 
 
 class Directives:
@@ -93,6 +97,8 @@ def parse_cache_control(value: str | None) -> Directives:
     unclear = set()
     for member in split_list(value):
         found = DIRECTIVE.fullmatch(member)
+        if found is None or found[4]:
+            values.update({word.lower(): None for word in FORBIDDING.findall(member)})
         if found is None:
             continue
         name = found[1].lower()

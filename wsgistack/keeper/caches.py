@@ -12,7 +12,7 @@ from typing import Any
 
 from wsgistack.balancer.split import FIELD
 from wsgistack.cache.middleware import PageCache
-from wsgistack.cache.personal import KEYED_FIELDS
+from wsgistack.cache.signs import KEYED_FIELDS
 from wsgistack.cache.texts import TEXTS, arguments
 from wsgistack.keeper.edge import Edge
 from wsgistack.keeper.origin import Origin
