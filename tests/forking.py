@@ -17,12 +17,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from wsgiref.util import setup_testing_defaults
 
+from wsgistack import chore
 from wsgistack.cache.audit import Audit, Reads
 from wsgistack.cache.coalesce import Coalescer
 from wsgistack.cache.head import ResponseHead
 from wsgistack.cache.middleware import PageCache
 from wsgistack.cache.verification import Verification
-from wsgistack.components.buckets import Buckets
+from wsgistack.passage import Passage
 from wsgistack.ratelimit.limits import Limit
 from wsgistack.ratelimit.meter import Meter
 from wsgistack.ratelimit.middleware import RateLimit
@@ -132,8 +133,16 @@ def limits(folder: Path) -> Parts:
     limited_site = RateLimit(hello, "1000000/second")
     yield "rate limit", Part(lambda: [limited_site._placing], lambda: ask_anew(limited_site), b"hello")
 
-    buckets = Buckets(hello, split="beta 50%", secret="0123456789abcdef")
-    yield "buckets", Part(lambda: [buckets._lock], lambda: ask(buckets), b"hello")
+    shares = chore.Shares(
+        lambda cookies: ("ann", ""), lambda visitor: ((("beta", "b"),), "b=b"), "", lambda *asked: ""
+    )
+
+    def enter() -> str:
+        environ: dict[str, Any] = {}
+        shares.enter(environ, Passage(environ, lambda *head: len, (), lambda: 0))
+        return str(environ["wsgistack.bucket"])
+
+    yield "buckets", Part(lambda: [shares._lock], enter, "b")
 
 
 def pages() -> Parts:

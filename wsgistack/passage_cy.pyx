@@ -21,16 +21,6 @@ cdef dict _lower = {}   # of names of fields, which are few
 cdef class Passage:
     """One request on its way through steps, and the body of its response; see passage."""
 
-    cdef public object environ, head, status, cache_status, request_id, settle, shape, recoding, clock
-    cdef public list headers
-    cdef public dict fields
-    cdef public long long sent, began_ns, took_us
-    cdef public double started_at
-    cdef object _start_response, _write, _body, _rest, _blocks, _cached
-    cdef tuple _ends
-    cdef list _added
-    cdef bint _is_held, _is_sent, _is_open, _is_late
-
     def __init__(self, environ, start_response, tuple ends, clock):
         self._begin(environ, start_response, ends, clock, clock is time.perf_counter_ns)
 
@@ -55,12 +45,16 @@ cdef class Passage:
 
     def add(self, list fields):
         """Let the response have *fields* too, before those of steps further outside."""
+        self.more(fields)
+
+    cdef int more(self, list fields) except -1:
         self._added = fields if self._added is None else fields + self._added
+        return 0
 
     def mark(self, tuple field):
         """Let it have *field*, its Cache-Status, too."""
         self._cached = field[1]
-        self.add([field])
+        self.more([field])
 
     def start_response(self, status, headers, exc_info=None, /):
         """Take what the application says; see passage."""

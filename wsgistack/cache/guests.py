@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import islice
 
 from wsgistack.cache.codings import FIELD, Codings
 from wsgistack.cache.filling import Filling, variable_of
 from wsgistack.cache.keys import Target
 from wsgistack.cache.personal import Anonymous, Personal, Visitors
+from wsgistack.cache.status import bypassed
 from wsgistack.cache.vary import Selecting
+from wsgistack.cache.voice import Voice
+from wsgistack.chores import Owners
+from wsgistack.steps import Instead, Passage
 from wsgistack.wsgi import Environ, EnvironRequest
 
 __all__ = ["EVERYBODY", "Guest", "Guests"]
 
+Enter = Callable[[Environ, Passage], Instead | None]
 MOST_KINDS = 64
 # What pages that are nobody's guests' are kept for: no guest is of this kind, whatever the rules are.
 EVERYBODY: Selecting = (("profile:rfc9111", None),)
@@ -64,6 +70,10 @@ class Guests:
     def telling(self) -> frozenset[str]:
         """The variables of which a request that has none is anybody's."""
         return self._filling.telling
+
+    def passing(self, otherwise: Enter) -> Enter:
+        """Return what lets a request pass that is somebody's own by a cookie, and else does *otherwise*."""
+        return Owners(self._visitors.kinds, Personal, Voice, bypassed, otherwise).enter
 
     def plain(self, environ: Environ) -> Guest:
         """Return the request of a guest who is known to tell nothing."""

@@ -156,6 +156,7 @@ class PageCache:
         """
         self._shortcut = self._make_shortcut(field and variable_of(field))
         self.verdict = self._shortcut.read
+        self.enter = self._enter if self._guests is None else self._guests.passing(self._enter)
 
     def _make_shortcut(self, keyed: str) -> Shortcut:
         asking, guests = [variable_of(name) for name in ASKING_FIELDS], self._guests
@@ -197,10 +198,9 @@ class PageCache:
             return self._pass(environ, start_response, verdict.why)
         return self.answer(environ, start_response, verdict)
 
-    is_step = True
-    at_end = None
+    is_step, at_end = True, None
 
-    def enter(self, environ: Environ, passage: Passage, /) -> Instead | None:
+    def _enter(self, environ: Environ, passage: Passage) -> Instead | None:
         """Let a request pass that is somebody's own; answer any other one instead of what is further inside."""
         verdict = self.verdict(environ)
         if type(verdict) is Personal:

@@ -147,7 +147,7 @@ class Visitors:
         self._unkeyed = tuple([(name, None) for name in self._keyed_fields])
         self.kind_fields = (*self._keyed_fields, "cookie")  # see decide
         self.nobody = Anonymous((*self._unkeyed, *self._nobody), None)
-        self._kinds: dict[str, str | Personal] = {}  # of cookies, by name
+        self.kinds: dict[str, str | Personal] = {}  # of cookies, by name
 
     @property
     def telling(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -180,7 +180,7 @@ class Visitors:
 
     def judge_cookies(self, value: str) -> Anonymous | Personal:
         """Return whether a request that has these cookies, and nothing else that tells, is anybody's."""
-        get, left = self._kinds.get, value
+        get, left = self.kinds.get, value
         while "," not in value:
             name, equals, left = left.partition("=")
             kind = get(name)
@@ -237,7 +237,7 @@ class Visitors:
             if pair is None:
                 return Personal("cookie:malformed")
             name, text = pair
-            kind = self._kinds.get(name) or self._kind(name)
+            kind = self.kinds.get(name) or self._kind(name)
             if isinstance(kind, Personal):
                 return kind
             if kind == KEY:
@@ -259,9 +259,9 @@ class Visitors:
                 kind = KEY
             elif not self._strict or name in self._ignored:
                 kind = IGNORED
-        if len(self._kinds) >= MOST_KINDS:  # names come from clients
-            self._kinds.clear()
-        self._kinds[name] = kind
+        if len(self.kinds) >= MOST_KINDS:  # names come from clients
+            self.kinds.clear()
+        self.kinds[name] = kind
         return kind
 
     def _ask(self, request: RequestView) -> Personal | None:

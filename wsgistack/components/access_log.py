@@ -13,9 +13,10 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
-from json.encoder import encode_basestring_ascii
 
+from wsgistack.chores import json_line
 from wsgistack.errors import SettingError
+from wsgistack.line import LONGEST, OPTIONAL, target_of
 from wsgistack.settings import TEXT, Setting, Table, make_choice
 from wsgistack.steps import Passage, Steps
 from wsgistack.wsgi import Environ, StartResponse, WSGIApplication
@@ -23,57 +24,14 @@ from wsgistack.wsgi import Environ, StartResponse, WSGIApplication
 __all__ = ["FORMATS", "HELP", "MAIN", "NAME", "PLACE", "SETTINGS", "AccessLog", "make"]
 
 LOGGER = "wsgistack.access"
-LONGEST = 1500  # characters of anything that a client wrote
-REMEMBERED = 512  # User-Agents, which are long and few: 5 MiB at most, where each character is escaped
-EMPTY = '""'
-MILLISECONDS = tuple([f".{number:03}+00:00" for number in range(1000)])
 UNSAFE = re.compile(r"[^ !#-\[\]-~]")  # for a quoted string of the combined format
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-# environ variable: the key under which it is logged, where it is there
-OPTIONAL = (
-    ("REMOTE_USER", "user"),
-    ("wsgistack.request_id", "request_id"),
-    ("HTTP_TRACEPARENT", "traceparent"),
-    ("wsgistack.bucket", "bucket"),
-)
-OPTIONAL_JSON = tuple([(variable, f',"{key}":') for variable, key in OPTIONAL])
-
-
-def _json(end: Passage) -> str:
-    # By hand, as it is on everybody's way: a fifth of what json.dumps of a mapping takes.  ASCII, so
-    # that nothing in a value can end the line.
-    environ = end.environ
-    get, text, at = environ.get, encode_basestring_ascii, end.started_at
-    second = int(at)
-    referer = get("HTTP_REFERER")
-    line = (
-        f'{{"time":"{_second(second)}{MILLISECONDS[int((at - second) * 1000)]}",'
-        f'"client":{text(get("REMOTE_ADDR") or "unknown")},"method":{text(get("REQUEST_METHOD", ""))},'
-        f'"target":{text(_target(environ))},"version":{text(get("SERVER_PROTOCOL", ""))},'
-        f'"status":{end.status},"bytes":{end.sent},"referer":{text(referer[:LONGEST]) if referer else EMPTY},'
-        f'"user_agent":{_agent(get("HTTP_USER_AGENT", "")[:LONGEST])}'
-    )
-    for variable, key in OPTIONAL_JSON:
-        value = get(variable)
-        if value:
-            line += key + _text(value)
-    if end.cache_status:
-        line += f',"cache":{text(end.cache_status)}'
-    return f'{line},"total_us":{end.took_us}}}'
-
-
-def _text(value: object) -> str:
-    """Return a value as JSON has it, cut; what is letters and digits, as most names are, needs no escape."""
-    if type(value) is str and value.isalnum() and value.isascii() and len(value) <= LONGEST:
-        return f'"{value}"'
-    return encode_basestring_ascii(str(value)[:LONGEST])
 
 
 def _combined(end: Passage) -> str:
     environ = end.environ
     get = environ.get
-    asked = f"{get('REQUEST_METHOD', '')} {_target(environ)} {get('SERVER_PROTOCOL', '')}"
+    asked = f"{get('REQUEST_METHOD', '')} {target_of(environ)} {get('SERVER_PROTOCOL', '')}"
     rest = "".join(
         f" {key}={_quote(str(environ[variable])[:LONGEST])}"
         for variable, key in OPTIONAL[1:]
@@ -89,23 +47,6 @@ def _combined(end: Passage) -> str:
     )
 
 
-def _target(environ: Environ) -> str:
-    """Return the target as it came, where the server tells it, else as PATH_INFO has it."""
-    raw: str = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
-    if not raw:
-        query = environ.get("QUERY_STRING", "")
-        raw = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "") + (query and f"?{query}")
-    return raw if len(raw) <= LONGEST else raw[:LONGEST] + "..."
-
-
-_agent = lru_cache(maxsize=REMEMBERED)(encode_basestring_ascii)
-
-
-@lru_cache(maxsize=4)
-def _second(at: int) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-
-
 @lru_cache(maxsize=4)
 def _apache(at: int) -> str:
     day = datetime.fromtimestamp(at, UTC)
@@ -116,7 +57,7 @@ def _quote(text: str) -> str:
     return '"' + UNSAFE.sub(lambda found: f"\\x{ord(found[0]) & 0xFF:02x}", text) + '"'
 
 
-FORMATS: dict[str, Callable[[Passage], str]] = {"combined": _combined, "json": _json}
+FORMATS: dict[str, Callable[[Passage], str]] = {"combined": _combined, "json": json_line}
 
 NAME = "access_log"
 PLACE = 25

@@ -22,10 +22,9 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from itertools import product
-from threading import Lock
 from typing import Any
 
-from wsgistack import forks
+from wsgistack.chores import Shares
 from wsgistack.errors import SettingError
 from wsgistack.settings import DURATION, TEXT, Setting, Table
 from wsgistack.splits import LEAST_SECRET, TOKEN_BYTES, Split, make_key, mark_of, parse_splits
@@ -43,8 +42,6 @@ __all__ = [
     "make",
 ]
 
-BUCKET = "wsgistack.bucket"
-ALL = "wsgistack.buckets"
 COOKIE = "wsgistack_bucket"
 COOKIE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 BETWEEN, NONE = "~", "-"
@@ -121,17 +118,15 @@ class Buckets:
         self.app = app
         self.splits = parse_splits(split)
         self.labels = _labels_of(self.splits)
-        self.counts: dict[tuple[str, str], int] = {}
         self._key = make_key(secret)
         self._cookie = cookie
         self._read = re.compile(rf"(?:^|;)\s*{re.escape(cookie)}=([A-Za-z0-9_-]+)\.([0-9a-f]+)\s*(?:;|$)")
         self._own = re.compile(rf"(?:^|;)\s*{re.escape(cookie)}\s*(?:=[^;]*)?(?=;|$)")
-        self._by = by
         self._max_age = int(max_age)
-        self._lock = Lock()
-        forks.register(self)
-        self._find = lru_cache(maxsize=REMEMBERED)(self._find_buckets)
+        find = lru_cache(maxsize=REMEMBERED)(self._find_buckets)
         self._read_short = lru_cache(maxsize=REMEMBERED)(self._read_cookies)
+        self._shares = Shares(self._read_any, find, by, self._greet)
+        self.enter = self._shares.enter
         self._steps = Steps((self,))
 
     def _find_buckets(self, visitor: str) -> tuple[tuple[tuple[str, str], ...], str]:
@@ -144,30 +139,19 @@ class Buckets:
         """Find the visitor's buckets and pass the request on."""
         return self._steps.run(self.app, environ, start_response)
 
-    def enter(self, environ: Environ, passage: Passage, /) -> None:
-        """Find the visitor's buckets."""
-        cookies = environ.get("HTTP_COOKIE", "")
-        read = self._read_short if len(cookies) <= LONGEST_REMEMBERED else self._read_cookies
-        visitor, shown = read(cookies)
-        named = environ.get(self._by) if self._by else None
-        if named:
-            visitor = f"by {named}"
-        elif not visitor:
-            visitor = os.urandom(TOKEN_BYTES).hex()
-            passage.add([("Set-Cookie", self._cookie_of(environ, visitor))])
-        buckets, label = self._find(visitor)
-        environ[ALL] = dict(buckets)
-        environ[BUCKET] = buckets[0][1]
-        environ["HTTP_COOKIE"] = shown + label
-        with self._lock:
-            counts = self.counts
-            for pair in buckets:
-                counts[pair] = counts.get(pair, 0) + 1
+    @property
+    def counts(self) -> dict[tuple[str, str], int]:
+        """The requests of this process by (split, bucket)."""
+        return self._shares.counts
 
-    def forked(self) -> None:
-        """Count anew: what was counted so far are the parent's requests."""
-        self.counts = {}
-        self._lock = Lock()
+    def _greet(self, environ: Environ, passage: Passage) -> str:
+        """Return a new visitor, who is told by a cookie."""
+        visitor = os.urandom(TOKEN_BYTES).hex()
+        passage.add([("Set-Cookie", self._cookie_of(environ, visitor))])
+        return visitor
+
+    def _read_any(self, cookies: str) -> tuple[str, str]:
+        return (self._read_short if len(cookies) <= LONGEST_REMEMBERED else self._read_cookies)(cookies)
 
     def _read_cookies(self, cookies: str) -> tuple[str, str]:
         """Return the visitor whom the cookies name, "" for nobody, and what is shown before the label."""

@@ -15,9 +15,10 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from wsgistack.chores import Encodings
 from wsgistack.coders import MOST_PADDING, Strength, find_coders
 from wsgistack.errors import SettingError
-from wsgistack.http.codings import CODING_WORDS, IDENTITY, find_coding
+from wsgistack.http.codings import CODING_WORDS, find_coding
 from wsgistack.settings import INT, SIZE, WORDS, Setting, Table
 from wsgistack.steps import Passage, Steps
 from wsgistack.wsgi import Environ, Headers, StartResponse, WSGIApplication
@@ -36,8 +37,6 @@ TYPES = (
     "application/wasm",
     "image/svg+xml",
 )
-UNCHANGED = frozenset(("204", "205", "206", "304"))
-VARY = ("Vary", "Accept-Encoding")
 
 NAME = "compression"
 PLACE = 60
@@ -101,13 +100,14 @@ class Compression:
         self.app = app
         self._coders = find_coders(codings, setting="codings")
         self._strength = Strength(level, quality, padding_bytes)
-        self._least_bytes = least_bytes
         words = {word.lower() for word in types}
         self._kinds = tuple(word[:-1] for word in words if word.endswith("/*"))
         self._types = frozenset(words)
         self._steps = Steps((self,))
-        self._is_text = lru_cache(maxsize=256)(self._is_of_types)
-        self._choose = lru_cache(maxsize=512)(self._find_coding)
+        is_text = lru_cache(maxsize=256)(self._is_of_types)
+        choose = lru_cache(maxsize=512)(self._find_coding)
+        encodings = Encodings(least_bytes, is_text=is_text, choose=choose, compress=self._compress)
+        self._shape = encodings.shape
 
     @property
     def codings(self) -> tuple[str, ...]:
@@ -122,36 +122,12 @@ class Compression:
         """Ask for the head."""
         passage.shape = self._shape
 
-    def _shape(self, passage: Passage) -> None:
-        """Decide, now that the head is known."""
-        fields, headers = passage.fields, passage.headers
-        if not self._is_text(fields.get("content-type", "")) or not self._wants(
-            passage.head, fields, headers
-        ):
-            return
-        if "vary" not in fields or not _varies(headers):
-            headers.append(VARY)
-        get = passage.environ.get
-        if get("REQUEST_METHOD") == "HEAD":
-            return
-        coding = self._choose(get("HTTP_ACCEPT_ENCODING"))
-        if coding != IDENTITY:
-            passage.headers = _as_coded(headers, coding)
-            passage.recoding = self._coders[coding](self._strength)
+    def _compress(self, passage: Passage, coding: str) -> None:
+        passage.headers = _as_coded(passage.headers, coding)
+        passage.recoding = self._coders[coding](self._strength)
 
     def _find_coding(self, accepted: str | None) -> str:
         return find_coding(accepted, self.codings)
-
-    def _wants(self, status: str, fields: dict[str, str], headers: Headers) -> bool:
-        """Tell whether a response of that head, of one of the types, is compressed at all."""
-        if status[:3] in UNCHANGED or status[:1] in "13":
-            return False
-        if "content-encoding" in fields or "content-range" in fields:
-            return False
-        length = fields.get("content-length", "")
-        if length.isdigit() and int(length) < self._least_bytes:
-            return False
-        return "cache-control" not in fields or "no-transform" not in _combined(headers, "cache-control")
 
     def _is_of_types(self, content_type: str) -> bool:
         media = content_type.partition(";")[0].strip().lower()
@@ -170,15 +146,6 @@ def _as_coded(headers: Headers, coding: str) -> Headers:
         elif low not in ("content-length", "accept-ranges"):
             kept.append((name, value))
     return [*kept, ("Content-Encoding", coding)]
-
-
-def _varies(headers: Headers) -> bool:
-    told = [word.strip() for word in _combined(headers, "vary").split(",")]
-    return "accept-encoding" in told or "*" in told
-
-
-def _combined(headers: Headers, name: str) -> str:
-    return ",".join([value for key, value in headers if key.lower() == name]).lower()
 
 
 def for_others(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -7,17 +7,15 @@ If-None-Match and If-Modified-Since are answered.  Streams pass as they are.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from hashlib import sha1
 
-from wsgistack.cache.voice import ENVIRON_KEY, Voice
+from wsgistack.cache.voice import Voice
+from wsgistack.chores import Tags
 from wsgistack.http.conditional import OF_CONTENT, evaluate
 from wsgistack.settings import SIZE, Setting, Table
 from wsgistack.steps import Passage, Steps
 from wsgistack.wsgi import Environ, StartResponse, WSGIApplication
 
 __all__ = ["HELP", "MAIN", "NAME", "PLACE", "SETTINGS", "Conditional", "make"]
-
-TAG_DIGITS = 32  # a client has little to win by two bodies of one tag, and processors have this hash built in
 
 NAME = "conditional"
 PLACE = 70
@@ -49,7 +47,8 @@ class Conditional:
 
     def __init__(self, app: WSGIApplication, *, most_bytes: int = 1024 * 1024) -> None:
         self.app = app
-        self._most_bytes = most_bytes
+        tags = Tags(most_bytes, is_known=_is_known, is_file=_is_file, voice=Voice, of_content=OF_CONTENT)
+        self._settle = tags.settle
         self._steps = Steps((self,))
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -60,37 +59,6 @@ class Conditional:
         """Ask for the whole response, where conditions may be about it."""
         if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
             passage.settle = self._settle
-
-    def _settle(self, passage: Passage, rest: Iterable[bytes]) -> Iterable[bytes]:
-        """Make an ETag of a body that is known to be short; let the head be that of a 304 where that is due."""
-        if passage.head[:3] != "200":
-            return rest
-        environ, fields = passage.environ, passage.fields
-        if "etag" not in fields and environ["REQUEST_METHOD"] == "GET" and self._is_short(passage, rest):
-            rest = rest if isinstance(rest, list | tuple) else [*rest]
-            if not passage.is_held:  # written through meanwhile
-                return rest
-            tag = fields["etag"] = f'"{sha1(b"".join(rest), usedforsecurity=False).hexdigest()[:TAG_DIGITS]}"'
-            passage.headers.append(("ETag", tag))
-            voice = environ.get(ENVIRON_KEY)
-            if (
-                type(voice) is Voice
-            ):  # a page cache around: to ask for the tag again would spare the application nothing
-                voice.has_made_tag = True
-        if ("HTTP_IF_NONE_MATCH" in environ or "HTTP_IF_MODIFIED_SINCE" in environ) and _is_known(passage):
-            passage.head = "304 Not Modified"
-            passage.headers = [(n, v) for n, v in passage.headers if n.lower() not in OF_CONTENT]
-            return []
-        return rest
-
-    def _is_short(self, passage: Passage, rest: Iterable[bytes]) -> bool:
-        fields = passage.fields
-        if "content-range" in fields or "no-store" in fields.get("cache-control", "").lower():
-            return False
-        if isinstance(rest, list | tuple):
-            return sum(map(len, rest)) <= self._most_bytes
-        length = fields.get("content-length", "")
-        return length.isdigit() and int(length) <= self._most_bytes and not _is_file(passage.environ, rest)
 
 
 def _is_known(passage: Passage) -> bool:

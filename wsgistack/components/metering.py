@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
 
+from wsgistack.chores import Bills, Door
 from wsgistack.errors import SettingError
 from wsgistack.http.forwarded import parse_hop
 from wsgistack.ratelimit.clients import Asker, Key, Trust, client_ip, environ_key, header_key
@@ -116,13 +117,16 @@ class Metering:
         self._now = now
         self._is_shared = bool(folder)
         self._find = lru_cache(maxsize=REMEMBERED)(self._about)
+        self.enter = Door(path, self._enter).enter
+        bills = Bills(self.meter, self._find, self._count, now)
+        self.at_end: Callable[[Passage], object] = bills.at_end if self._key is client_ip else self._count
         self._steps = Steps((self,))
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer with the page, or pass the request on and count it at its end."""
         return self._steps.run(self.app, environ, start_response)
 
-    def enter(self, environ: Environ, passage: Passage, /) -> Instead | None:
+    def _enter(self, environ: Environ, passage: Passage, /) -> Instead | None:
         """Return the page for who asks for it and may have it."""
         if not self._is_shared and environ.get("wsgi.multiprocess"):
             self._is_shared = True
@@ -134,7 +138,7 @@ class Metering:
     def _may_read(self, environ: Environ) -> bool:
         return parse_hop(environ.get("REMOTE_ADDR") or "") in self._allow
 
-    def at_end(self, passage: Passage, /) -> None:
+    def _count(self, passage: Passage) -> None:
         """Count the request."""
         environ = passage.environ
         now_us, status = int(self._now() * 1_000_000), int(passage.status)

@@ -19,6 +19,7 @@ from functools import lru_cache, partial
 from hashlib import blake2b
 from typing import Any
 
+from wsgistack.chores import Door
 from wsgistack.errors import ConfigurationError, SettingError, StoreError
 from wsgistack.http.forwarded import parse_hop
 from wsgistack.ratelimit.networks import parse_networks
@@ -103,13 +104,14 @@ class Metrics:
         self._knows_place = bool(store)
         self._path = path
         self._allow = parse_networks(allow, setting="allow")
+        self.enter = Door(path, self._enter).enter
         self._steps = Steps((self,), clock=monotonic_ns)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer with the page, or pass the request on and count it at its end."""
         return self._steps.run(self.app, environ, start_response)
 
-    def enter(self, environ: Environ, passage: Passage, /) -> Instead | None:
+    def _enter(self, environ: Environ, passage: Passage, /) -> Instead | None:
         """Return the page for who asks for it and may have it."""
         if not self._knows_place:
             self._find_place(environ)

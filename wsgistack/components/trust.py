@@ -17,6 +17,7 @@ import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 
+from wsgistack.chores import Belief
 from wsgistack.errors import SettingError
 from wsgistack.http.forwarded import (
     elements_of_forwarded,
@@ -27,7 +28,6 @@ from wsgistack.http.forwarded import (
 from wsgistack.http.identity import tells_identity
 from wsgistack.ratelimit.networks import parse_networks
 from wsgistack.settings import BOOL, WORDS, Setting, Table, make_choice
-from wsgistack.steps import Passage
 from wsgistack.wsgi import Environ, StartResponse, WSGIApplication
 
 __all__ = ["HELP", "MAIN", "NAME", "PLACE", "SETTINGS", "Trust", "make"]
@@ -79,29 +79,15 @@ class Trust:
         self.app = app
         self._unix = "unix" in words
         self._networks = parse_networks([word for word in words if word != "unix"], setting="trusted")
-        self._fields, self._read = READERS[forwarded]
-        self._learn = lru_cache(maxsize=REMEMBERED)(self._believe)
+        fields, self._read = READERS[forwarded]
+        learn = lru_cache(maxsize=REMEMBERED)(self._believe)
+        self.enter: Callable[..., None] = Belief(fields, learn, _identity_of).enter
         self._host = host
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Correct the environ and pass it on."""
         self.enter(environ)
         return self.app(environ, start_response)
-
-    def enter(self, environ: Environ, passage: Passage | None = None, /) -> None:
-        """Correct the environ."""
-        peer = environ.get("REMOTE_ADDR") or ""
-        environ["wsgistack.peer"] = peer
-        told = self._learn(peer, *map(environ.get, self._fields))
-        for variable in _identity_of(tuple(environ)):
-            del environ[variable]
-        if told is not None:
-            environ.update(told)
-            if "HTTP_X_FORWARDED_PROTO" not in told:
-                environ["HTTP_X_FORWARDED_PROTO"] = environ["wsgi.url_scheme"]
-            if told["REMOTE_ADDR"] != peer:
-                environ.pop("REMOTE_HOST", None)
-                environ.pop("REMOTE_PORT", None)
 
     def _believe(self, peer: str, *values: str | None) -> dict[str, str] | None:
         """Return what becomes of the environ by the word of *peer*, None if it has none."""

@@ -11,7 +11,7 @@ from functools import lru_cache, partial
 
 from wsgistack.errors import SettingError
 from wsgistack.http.request import RequestView
-from wsgistack.ratelimit.algorithms import NEVER
+from wsgistack.ratelimit.algorithms import NEVER, State
 from wsgistack.ratelimit.bans import parse_ban
 from wsgistack.ratelimit.clients import EVERYBODY, Asker, Key, Trust, client_ip, everybody
 from wsgistack.ratelimit.decision import Decision
@@ -135,7 +135,7 @@ class Limiter:
         # each client instead of once for each request, which takes longer than the decision.
         steps = _same_for_all(self._compiled)
         self._claims_of_ip: Callable[[bytes], Sequence[Claim]] | None = None
-        self._claims_of_peer: Callable[[str], Sequence[Claim]] | None = None
+        self.claims_of_peer: Callable[[str], Sequence[Claim]] | None = None
         self.find_teller: Callable[[tuple[int, ...]], Teller] = lru_cache(TELLERS_REMEMBERED)(
             self._make_teller
         )
@@ -144,7 +144,7 @@ class Limiter:
             self.teller = self._make_teller(tuple([number for number, _, _ in steps]))
             self._claims_of_ip = lru_cache(CLIENTS_REMEMBERED)(partial(_claims_of_ip, steps))
             if not trust.believes:
-                self._claims_of_peer = lru_cache(CLIENTS_REMEMBERED)(
+                self.claims_of_peer = lru_cache(CLIENTS_REMEMBERED)(
                     lambda peer: _claims_of_ip(steps, trust.key_of_peer(peer))
                 )
         self._on_store_error = on_store_error
@@ -161,12 +161,12 @@ class Limiter:
     @property
     def asks_who_only(self) -> bool:
         """Whether decisions need nothing of a request but who holds the connection: see hit_from."""
-        return self._claims_of_peer is not None
+        return self.claims_of_peer is not None
 
     def hit_from(self, peer: str) -> Decision:
         """Do what hit does, for a request of *peer*, where `asks_who_only`."""
-        assert self._claims_of_peer is not None
-        return self.decide(self._claims_of_peer(peer))
+        assert self.claims_of_peer is not None
+        return self.decide(self.claims_of_peer(peer))
 
     def hit(self, request: RequestView) -> Decision:
         """Count one request and decide whether it may pass."""
@@ -222,6 +222,12 @@ class Limiter:
         index, wait, states = self.table.decide(claims, now)
         if index < 0:
             return Decision(self, claims, now, states)
+        return self.refuse(claims, now, index, wait, states)
+
+    def refuse(
+        self, claims: Sequence[Claim], now: int, index: int, wait: int, states: Sequence[State | None]
+    ) -> Decision:
+        """Return the refusal that the table's outcome about *claims* is, noted where the rules say so."""
         refused = self.limits[claims[index][0]]
         if refused.ban is None:
             self._note(refused, claims, index, wait, now)

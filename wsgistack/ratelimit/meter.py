@@ -42,6 +42,7 @@ class Meter:
 
     *max_keys*: rows of this process in one hour; further keys are counted together in a row OTHERS of
     their rule, and the heaviest of them are known by estimate.  *keep_hours*: older ones are dropped.
+    *rows*: those of the hour that ends at *until_us*, counts by class of status first.
     *statistics*: how the decisions of who counts here turn out.
     Exact, for threads and greenlets; a fork has rows of its own.
     """
@@ -59,8 +60,8 @@ class Meter:
         self.trouble = ""  # why rows are kept in memory alone, "" where they are not
         self._hours: dict[int, dict[Counted, Row]] = {}
         self._hour = -1
-        self._until_us = 0  # the end of that hour
-        self._rows: dict[Counted, Row] = {}
+        self.until_us = 0  # the end of that hour
+        self.rows: dict[Counted, Row] = {}
         self._file: RowFile | None = None
         self._hitters: Hitters[Counted] = Hitters()
         self._lock = threading.Lock()
@@ -85,9 +86,9 @@ class Meter:
         """Count a response of *status* under what it was *about*; *by* -1 takes that back."""
         column = status // 100 - 1 if 100 <= status < 600 else 0 if status < 100 else 4
         with self._lock:
-            if now_us >= self._until_us:
+            if now_us >= self.until_us:
                 self._begin(now_us // HOUR_US)
-            rows = self._rows
+            rows = self.rows
             for one in about:
                 row = rows.get(one)
                 if row is None:
@@ -122,13 +123,13 @@ class Meter:
         return [(rule, key, total) for (rule, key), total in heaviest]
 
     def _row(self, one: Counted) -> Row:
-        return self._rows.get(one) or self._add(one)
+        return self.rows.get(one) or self._add(one)
 
     def _add(self, one: Counted) -> Row:
-        if len(self._rows) >= self._max_keys and one[1] != OTHERS:
+        if len(self.rows) >= self._max_keys and one[1] != OTHERS:
             self._hitters.add(one)
             return self._row((one[0], OTHERS))
-        row = self._rows[one] = self._make(one)
+        row = self.rows[one] = self._make(one)
         return row
 
     def _make(self, one: Counted) -> Row:
@@ -143,11 +144,11 @@ class Meter:
         return [0] * len(COLUMNS)
 
     def _begin(self, hour: int) -> None:
-        self._hour, self._rows, self._file, self.trouble = hour, {}, None, ""
-        self._until_us = (hour + 1) * HOUR_US
+        self._hour, self.rows, self._file, self.trouble = hour, {}, None, ""
+        self.until_us = (hour + 1) * HOUR_US
         self._hitters = Hitters()
         oldest = hour - self._keep_hours
-        self._hours[hour] = self._rows
+        self._hours[hour] = self.rows
         self._hours = {one: rows for one, rows in self._hours.items() if one > oldest}
         if self._folder is not None:
             # What is in files needs no place here.
@@ -162,6 +163,6 @@ class Meter:
     def forked(self) -> None:
         """Begin anew: the rows are the parent's."""
         self._lock = threading.Lock()
-        self._hours, self._hour, self._rows, self._file = {}, -1, {}, None
-        self._until_us = 0
+        self._hours, self._hour, self.rows, self._file = {}, -1, {}, None
+        self.until_us = 0
         self._hitters = Hitters()

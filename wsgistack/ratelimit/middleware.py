@@ -21,13 +21,14 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from wsgistack import forks
+from wsgistack.chores import Quotas
 from wsgistack.clocks import SteadyClock
 from wsgistack.errors import ConfigurationError, SettingError, StoreError
 from wsgistack.ratelimit.algorithms import NEVER
 from wsgistack.ratelimit.answers import make_answer, make_denial
 from wsgistack.ratelimit.clients import Key, Trust, client_ip
 from wsgistack.ratelimit.decision import Decision
-from wsgistack.ratelimit.fields import find_form
+from wsgistack.ratelimit.fields import Form, draft10, find_form
 from wsgistack.ratelimit.limiter import Limiter
 from wsgistack.ratelimit.meter import Meter
 from wsgistack.ratelimit.networks import NetworkFile, NetworkSet, parse_networks
@@ -128,8 +129,7 @@ class RateLimit:
         self._exempt, self._denied = _find_exempt(exempt, allow_file), _find_denied(deny_file)
         self._has_lists = bool(self._exempt) or self._denied is not None
         self._form = find_form(headers)
-        self._jitter = _check_share(jitter)
-        self._draw = draw
+        self._jitter, self._draw = _check_share(jitter), draw
         self._dry_run = dry_run
         self.meter = _make_meter(meter)
         self._waiting = None if dry_run else make_waiting(self.limiter.delays, most_waiting)
@@ -140,6 +140,7 @@ class RateLimit:
             and self.meter is None
             and self._waiting is None
         )
+        self._quotas = _make_quotas(self.limiter, self._form) if self._is_simple else None
         self.usage_page = None if self.meter is None else UsagePage(self.meter)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -198,16 +199,17 @@ class RateLimit:
         """Count a request where `is_step`; return the refusal, if it is one."""
         if not self._is_placed:
             self._settle_place(environ)
-        if self._is_simple:
-            decision = self.limiter.hit_from(environ.get("REMOTE_ADDR") or "")
+        if self._quotas is not None:
+            decision = self._quotas.hit(environ, passage)
         else:
             decision = self.limiter.hit(EnvironRequest(environ))
-        environ[ENVIRON_KEY] = decision
-        if self._dry_run:
-            return None
+            environ[ENVIRON_KEY] = decision
+            if self._dry_run:
+                return None
+            if decision.refused is None:
+                passage.add(self._form(decision))
         if decision.refused is not None:
             return partial(self._refuse, EnvironRequest(environ), decision)
-        passage.add(self._form(decision))
         return None
 
     def forked(self) -> None:
@@ -259,6 +261,13 @@ class RateLimit:
             passage.at_end(0)
             raise
         return Watched(body, passage.at_end)
+
+
+def _make_quotas(limiter: Limiter, form: Form) -> Quotas:
+    assert limiter.claims_of_peer is not None
+    return Quotas(
+        limiter, limiter.claims_of_peer, Decision, limiter.teller if form is draft10 else None, form
+    )
 
 
 def _with_fields(start_response: StartResponse, added: Headers) -> StartResponse:

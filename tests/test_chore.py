@@ -1,0 +1,351 @@
+"""What components do for every request, plain and compiled: the same."""
+
+from __future__ import annotations
+
+import os
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.conftest import examples
+from wsgistack import chore, chore_cy, passage, passage_cy
+from wsgistack.cache.personal import Personal, Visitors
+from wsgistack.cache.voice import Voice
+from wsgistack.ratelimit.clients import Trust
+from wsgistack.ratelimit.decision import Decision
+from wsgistack.ratelimit.fields import legacy
+from wsgistack.ratelimit.limiter import Limiter
+from wsgistack.ratelimit.meter import Meter
+from wsgistack.ratelimit.rules import Rule
+
+TWINS = [chore, chore_cy]
+BOTH = pytest.mark.parametrize("twin", TWINS, ids=["plain", "compiled"])
+NOW_US = 1_795_000_000_000_000
+
+
+def passage_of(twin: ModuleType, environ: dict[str, Any] | None = None) -> Any:
+    """Return a request on its way, as the chores of *twin* get it."""
+    module = passage if twin is chore else passage_cy
+    return module.Passage(environ or {}, lambda *head: len, (), lambda: 0)
+
+
+def said(twin: ModuleType, headers: list[tuple[str, str]], environ: dict[str, Any], **chores: Any) -> Any:
+    """Return a passage whose application said 200 and *headers*; *chores*: settle, shape."""
+    found = passage_of(twin, environ)
+    found.settle, found.shape = chores.get("settle"), chores.get("shape")
+    found.start_response("200 OK", headers)
+    return found
+
+
+@BOTH
+@pytest.mark.parametrize("fields", [("HTTP_FORWARDED",), ("HTTP_X_A", "HTTP_X_B", "HTTP_X_C")])
+def test_what_is_believed_is_all_that_is_left(twin: ModuleType, fields: tuple[str, ...]) -> None:
+    asked: list[tuple[str | None, ...]] = []
+
+    def learn(*values: str | None) -> dict[str, str]:
+        asked.append(values)
+        return {"REMOTE_ADDR": "192.0.2.1"}
+
+    belief = twin.Belief(fields, learn, lambda variables: tuple(set(variables) & set(fields)))
+    environ = {
+        "REMOTE_ADDR": "10.0.0.1",
+        "REMOTE_HOST": "proxy",
+        "wsgi.url_scheme": "http",
+        **dict.fromkeys(fields, "1"),
+    }
+    belief.enter(environ)
+    assert asked == [("10.0.0.1", *["1" for _ in fields])]
+    assert environ == {
+        "REMOTE_ADDR": "192.0.2.1",
+        "wsgistack.peer": "10.0.0.1",
+        "wsgi.url_scheme": "http",
+        "HTTP_X_FORWARDED_PROTO": "http",
+    }
+
+
+@BOTH
+def test_of_whom_nothing_is_believed_the_address_stays(twin: ModuleType) -> None:
+    environ = {"REMOTE_ADDR": "10.0.0.1", "REMOTE_HOST": "a", "HTTP_X_REAL_IP": "1"}
+    twin.Belief(("HTTP_FORWARDED",), lambda *values: None, lambda names: ("HTTP_X_REAL_IP",)).enter(environ)
+    assert environ == {"REMOTE_ADDR": "10.0.0.1", "REMOTE_HOST": "a", "wsgistack.peer": "10.0.0.1"}
+
+
+def tags(twin: ModuleType, *, is_known: bool = False) -> Any:
+    return twin.Tags(
+        5,
+        is_known=lambda passage: is_known,
+        is_file=lambda environ, body: False,
+        voice=Voice,
+        of_content=("content-type",),
+    )
+
+
+HELLO = '"aaf4c61ddcc5e8a2dabede0f3b482cd9"'  # of its SHA-1
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("headers", "method", "kind", "blocks", "tag"),
+    [
+        ([], "GET", list, (b"hello",), HELLO),
+        ([], "GET", tuple, (b"hel", b"", b"lo"), HELLO),
+        ([("Content-Length", "5")], "GET", iter, (b"hel", b"lo"), HELLO),
+        ([], "GET", iter, (b"hello",), None),
+        ([("Content-Length", "6")], "GET", iter, (b"hello!",), None),
+        ([("Content-Length", "five")], "GET", iter, (b"hello",), None),
+        ([], "GET", list, (b"hello", b"!"), None),
+        ([], "HEAD", list, (b"hello",), None),
+        ([("Cache-Control", "No-Store")], "GET", list, (b"hello",), None),
+        ([("Content-Range", "bytes 0-4/9")], "GET", list, (b"hello",), None),
+        ([("ETag", '"own"')], "GET", list, (b"hello",), '"own"'),
+    ],
+    ids=[
+        *("list", "tuple", "told", "not told", "told long", "told ill", "long", "head", "no-store", "range"),
+        "own",
+    ],
+)
+def test_a_tag_is_made_of_a_short_whole_body(
+    twin: ModuleType, headers: list[tuple[str, str]], method: str, kind: Any, blocks: Any, tag: str | None
+) -> None:
+    chores, voice = tags(twin), Voice()
+    environ = {"REQUEST_METHOD": method, "wsgistack.cache": voice}
+    found = said(twin, headers, environ, settle=chores.settle)
+    rest = chores.settle(found, kind(blocks))
+    assert dict(found.headers).get("ETag") == tag
+    assert voice.has_made_tag == (tag == HELLO)
+    assert b"".join(rest) == b"".join(blocks)
+
+
+@BOTH
+def test_no_tag_is_made_where_another_status_was_said(twin: ModuleType) -> None:
+    chores = tags(twin, is_known=True)
+    found = said(twin, [], {"REQUEST_METHOD": "GET", "HTTP_IF_NONE_MATCH": "*"}, settle=chores.settle)
+    found.head = "404 Not Found"
+    body = [b"hello"]
+    assert chores.settle(found, body) is body
+    assert found.headers == []
+
+
+@BOTH
+def test_who_has_it_is_told_so(twin: ModuleType) -> None:
+    chores = tags(twin, is_known=True)
+    environ = {"REQUEST_METHOD": "GET", "HTTP_IF_NONE_MATCH": "*"}
+    found = said(twin, [("Content-Type", "a/b"), ("X-Own", "1")], environ, settle=chores.settle)
+    assert chores.settle(found, [b"hello"]) == []
+    assert (found.head, found.headers) == ("304 Not Modified", [("X-Own", "1"), ("ETag", HELLO)])
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("headers", "added", "is_compressed"),
+    [
+        ([("Content-Type", "text/a")], [("Vary", "Accept-Encoding")], True),
+        ([("Content-Type", "text/a"), ("Content-Length", "9")], [], False),
+        ([("Content-Type", "text/a"), ("Content-Length", "10")], [("Vary", "Accept-Encoding")], True),
+        ([("Content-Type", "text/a"), ("Vary", "Cookie, accept-encoding")], [], True),
+        ([("Content-Type", "text/a"), ("Vary", "*")], [], True),
+        ([("Content-Type", "text/a"), ("Vary", "Cookie")], [("Vary", "Accept-Encoding")], True),
+        ([("Content-Type", "text/a"), ("Cache-Control", "No-Transform")], [], False),
+        ([("Content-Type", "text/a"), ("Content-Encoding", "br")], [], False),
+        ([("Content-Type", "image/a")], [], False),
+    ],
+    ids=["text", "short", "long enough", "varies", "by all", "by other", "no-transform", "coded", "image"],
+)
+def test_what_is_worth_it_is_compressed_and_varies(
+    twin: ModuleType, headers: list[tuple[str, str]], added: list[tuple[str, str]], is_compressed: bool
+) -> None:
+    compressed: list[Any] = []
+    chores = twin.Encodings(
+        10,
+        is_text=lambda kind: kind.startswith("text"),
+        choose=lambda accepted: accepted or "identity",
+        compress=lambda passage, coding: compressed.append(coding),
+    )
+    for method, accepted in (("GET", "gzip"), ("HEAD", "gzip"), ("GET", None)):
+        environ = {"REQUEST_METHOD": method} | ({"HTTP_ACCEPT_ENCODING": accepted} if accepted else {})
+        found = said(twin, headers, environ, shape=chores.shape)
+        assert found.headers == headers + added
+    assert compressed == ["gzip"] * is_compressed
+
+
+@BOTH
+@pytest.mark.parametrize("status", ["101 a", "204 a", "206 a", "304 a", "302 a"])
+def test_what_has_no_text_of_its_own_is_not_compressed(twin: ModuleType, status: str) -> None:
+    chores = twin.Encodings(0, is_text=bool, choose=lambda accepted: "gzip", compress=pytest.fail)
+    found = passage_of(twin)
+    found.shape = chores.shape
+    found.start_response(status, [("Content-Type", "text/html")])
+    assert found.headers == [("Content-Type", "text/html")]
+
+
+@BOTH
+def test_a_door_asks_about_the_first_and_about_its_own_path(twin: ModuleType) -> None:
+    asked: list[str] = []
+
+    def ask(environ: dict[str, str], passage: Any) -> None:
+        asked.append(environ["PATH_INFO"])
+
+    door = twin.Door("/own", ask)
+    for path in ("/first", "/second", "/own", "/own/too"):
+        door.enter({"PATH_INFO": path}, passage_of(twin))
+    assert asked == ["/first", "/own"]
+
+
+@BOTH
+def test_responses_are_billed_to_the_address(twin: ModuleType, tmp_path: Any) -> None:
+    told: list[Any] = []
+    for folder in (None, tmp_path):
+        meter = Meter(folder)
+        bills = twin.Bills(
+            meter, lambda peer: (("all", peer.encode()),), told.append, lambda: 1_795_000_000.0
+        )
+        for status in ("200", "204", "404", "503", "999"):
+            end = passage_of(twin, {"REMOTE_ADDR": "192.0.2.1"})
+            end.status = status
+            bills.at_end(end)
+        ((_, rule, key, counts),) = meter.usage()
+        assert (rule, key, counts[:5]) == ("all", b"192.0.2.1", (0, 2, 0, 1, 2))
+    assert told == []
+
+
+@BOTH
+@pytest.mark.parametrize(("refused", "would"), [("a limit", ()), (None, ("a limit",))])
+def test_what_a_limit_refused_is_counted_otherwise(twin: ModuleType, refused: Any, would: Any) -> None:
+    told: list[Any] = []
+    decision = SimpleNamespace(refused=refused, would_refuse=would)
+    end = passage_of(twin, {"wsgistack.ratelimit": decision})
+    twin.Bills(None, None, told.append, None).at_end(end)
+    assert told == [end]
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("form", "told"),
+    [
+        (None, [("RateLimit-Policy", '"a";q=2;w=60'), ("RateLimit", '"a";r=1;t=30')]),
+        (legacy, [("X-RateLimit-Limit", "2"), ("X-RateLimit-Remaining", "1"), ("X-RateLimit-Reset", "30")]),
+    ],
+    ids=["draft 10", "another form"],
+)
+def test_who_passes_is_told_what_is_left_and_who_does_not_is_refused(
+    twin: ModuleType, form: Any, told: list[tuple[str, str]]
+) -> None:
+    limiter = Limiter([Rule("a", "2/minute")], trust=Trust(), now=lambda: NOW_US)
+    teller = limiter.teller if form is None else None
+    quotas = twin.Quotas(limiter, limiter.claims_of_peer, Decision, teller, form)
+    decided = []
+    for _ in range(3):
+        found = passage_of(twin, {"REMOTE_ADDR": "192.0.2.1"})
+        decided.append(quotas.hit(found.environ, found))
+        assert found.environ["wsgistack.ratelimit"] is decided[-1]
+        found.start_response("200 OK", [])
+        if len(decided) == 1:
+            assert found.headers == told
+    assert found.headers == []
+    assert [decision.ok for decision in decided] == [True, True, False]
+    assert decided[2].wait_us == 30_000_000
+
+
+def shares(twin: ModuleType, by: str = "") -> Any:
+    return twin.Shares(
+        lambda cookies: (cookies.partition("v=")[2], "a=1; "),
+        lambda visitor: ((("beta", visitor[:1]), ("color", "red")), f"b={visitor[:1]}~red"),
+        by,
+        lambda environ, passage: "new",
+    )
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("environ", "bucket"),
+    [
+        ({"HTTP_COOKIE": "v=ann"}, "a"),
+        ({}, "n"),
+        ({"HTTP_COOKIE": "v=ann", "REMOTE_USER": "carl"}, "b"),
+        ({"HTTP_COOKIE": "v=ann", "REMOTE_USER": ""}, "a"),
+    ],
+    ids=["cookie", "nobody", "by a variable", "by an empty one"],
+)
+def test_the_application_is_told_the_buckets(twin: ModuleType, environ: dict[str, Any], bucket: str) -> None:
+    found = shares(twin, "REMOTE_USER")
+    for _ in range(2):
+        asked = dict(environ)
+        found.enter(asked, passage_of(twin))
+    assert asked["wsgistack.buckets"] == {"beta": bucket, "color": "red"}
+    assert (asked["wsgistack.bucket"], asked["HTTP_COOKIE"]) == (bucket, f"a=1; b={bucket}~red")
+    assert found.counts == {("beta", bucket): 2, ("color", "red"): 2}
+
+
+@BOTH
+def test_a_fork_counts_its_own_visitors(twin: ModuleType) -> None:
+    found = shares(twin)
+    found.enter({}, passage_of(twin))
+    pid = os.fork()
+    if pid == 0:
+        os._exit(len(found.counts))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert len(found.counts) == 2
+
+
+def owners(twin: ModuleType, visitors: Visitors, otherwise: Any = None) -> Any:
+    return twin.Owners(
+        visitors.kinds, Personal, Voice, lambda why: f"for {why}", otherwise or (lambda *asked: "closer")
+    )
+
+
+@BOTH
+def test_who_brings_a_session_passes(twin: ModuleType) -> None:
+    visitors = Visitors()
+    visitors.judge_cookies("sessionid=1; _ga=1")
+    visitors.judge_cookies("_ga=1")
+    found = passage_of(twin, {"REQUEST_METHOD": "GET", "HTTP_COOKIE": "_ga=1; sessionid=1"})
+    assert owners(twin, visitors).enter(found.environ, found) is None
+    assert type(found.environ["wsgistack.cache"]) is Voice
+    found.start_response("200 OK", [])
+    assert found.headers == [("Cache-Status", "for cookie:sessionid")]
+    assert found.cache_status == "for cookie:sessionid"
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("method", "cookies"),
+    [
+        ("POST", "sessionid=1"),
+        ("GET", None),
+        ("GET", "_ga=1"),
+        ("GET", "unknown=1; sessionid=1"),
+        ("GET", "_ga=1;sessionid=1"),
+        ("GET", "_ga=1;\tsessionid=1"),
+        ("GET", "_ga=1; sessionid"),
+        ("GET", "_ga=1, sessionid=1"),
+        ("GET", "_ga=1;"),
+    ],
+)
+def test_what_is_not_clear_is_looked_at_closer(twin: ModuleType, method: str, cookies: str | None) -> None:
+    visitors = Visitors()
+    visitors.judge_cookies("_ga=1; sessionid=1")
+    environ = {"REQUEST_METHOD": method} | ({} if cookies is None else {"HTTP_COOKIE": cookies})
+    assert owners(twin, visitors).enter(environ, passage_of(twin)) == "closer"
+    assert "wsgistack.cache" not in environ
+
+
+@BOTH
+@given(
+    cookies=st.lists(
+        st.sampled_from(["_ga", "sessionid", "lang", "=", "1", "; ", ";", " ", ",", "_ga=1; "]), max_size=8
+    ).map("".join)
+)
+@settings(max_examples=examples(100), deadline=None)
+def test_whoever_passes_is_somebody_by_the_full_rules_too(twin: ModuleType, cookies: str) -> None:
+    visitors = Visitors(key_cookies={"lang": ["1"]})
+    for one in ("_ga=1", "sessionid=1", "lang=1"):
+        visitors.judge_cookies(one)
+    found = passage_of(twin, {"REQUEST_METHOD": "GET", "HTTP_COOKIE": cookies})
+    if owners(twin, visitors).enter(found.environ, found) is None:
+        found.start_response("200 OK", [])
+        judged = Visitors(key_cookies={"lang": ["1"]}).judge_cookies(cookies)
+        assert isinstance(judged, Personal)
+        assert found.cache_status == f"for {judged.why}"

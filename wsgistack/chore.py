@@ -1,0 +1,382 @@
+"""What components of a stack do for every request; what they do for some is in `components`.
+
+`wsgistack.chore_cy` is the compiled twin of this module; `chores` picks one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from hashlib import sha1
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from wsgistack import forks
+from wsgistack.line import json_line
+from wsgistack.passage import Instead, Passage
+from wsgistack.wsgi import Environ, Headers
+
+if TYPE_CHECKING:
+    from wsgistack.ratelimit.decision import Decision
+    from wsgistack.ratelimit.fields import Form
+    from wsgistack.ratelimit.limiter import Limiter
+    from wsgistack.ratelimit.meter import Counted, Meter
+    from wsgistack.ratelimit.table import Claim
+    from wsgistack.ratelimit.tellers import Teller
+
+__all__ = [
+    "Belief",
+    "Bills",
+    "Door",
+    "Encodings",
+    "Owners",
+    "Quotas",
+    "Shares",
+    "Tags",
+    "json_line",
+]
+
+TAG_DIGITS = 32  # a client has little to win by two bodies of one tag, and processors have this hash built in
+VARY = ("Vary", "Accept-Encoding")
+UNCHANGED = frozenset(("204", "205", "206", "304"))
+
+
+class Belief:
+    """Corrects who asks, for `trust`.
+
+    *learn(peer, value of each of *fields*)*: what becomes of an environ by the word of that peer, None
+    if it has none.  *identity_of(variables)*: those by which proxies tell who asks.
+    """
+
+    __slots__ = ("_fields", "_identity_of", "_learn")
+
+    def __init__(
+        self,
+        fields: Sequence[str],
+        learn: Callable[..., dict[str, str] | None],
+        identity_of: Callable[[tuple[str, ...]], tuple[str, ...]],
+    ) -> None:
+        self._fields = fields
+        self._learn = learn
+        self._identity_of = identity_of
+
+    def enter(self, environ: Environ, passage: Passage | None = None, /) -> None:
+        """Correct the environ."""
+        peer = environ.get("REMOTE_ADDR") or ""
+        environ["wsgistack.peer"] = peer
+        told = self._learn(peer, *map(environ.get, self._fields))
+        for variable in self._identity_of(tuple(environ)):
+            del environ[variable]
+        if told is not None:
+            environ.update(told)
+            if "HTTP_X_FORWARDED_PROTO" not in told:
+                environ["HTTP_X_FORWARDED_PROTO"] = environ["wsgi.url_scheme"]
+            if told["REMOTE_ADDR"] != peer:
+                environ.pop("REMOTE_HOST", None)
+                environ.pop("REMOTE_PORT", None)
+
+
+class Tags:
+    """Makes ETags of short bodies, and tells who has the current one already, for `conditional`.
+
+    *is_known(passage)*: whether the request says that it has it.  *is_file(environ, body)*: whether a
+    server sends that better by itself.  *voice*: the type of what stands at environ["wsgistack.cache"]
+    where a page cache is around.  *of_content*: fields that a 304 does without.
+    """
+
+    __slots__ = ("_is_file", "_is_known", "_most_bytes", "_of_content", "_voice")
+
+    def __init__(
+        self,
+        most_bytes: int,
+        *,
+        is_known: Callable[[Passage], bool],
+        is_file: Callable[[Environ, Iterable[bytes]], bool],
+        voice: type[Any],
+        of_content: Sequence[str],
+    ) -> None:
+        self._most_bytes = most_bytes
+        self._is_known = is_known
+        self._is_file = is_file
+        self._voice = voice
+        self._of_content = of_content
+
+    def settle(self, passage: Passage, rest: Iterable[bytes], /) -> Iterable[bytes]:
+        """Make an ETag of a body that is known to be short; let the head be that of a 304 where that is due."""
+        if passage.head[:3] != "200":
+            return rest
+        environ, fields = passage.environ, passage.fields
+        if "etag" not in fields and environ["REQUEST_METHOD"] == "GET" and self._is_short(passage, rest):
+            rest = rest if isinstance(rest, list | tuple) else [*rest]
+            if not passage.is_held:  # written through meanwhile
+                return rest
+            tag = fields["etag"] = f'"{sha1(b"".join(rest), usedforsecurity=False).hexdigest()[:TAG_DIGITS]}"'
+            passage.headers.append(("ETag", tag))
+            voice: Any = environ.get("wsgistack.cache")
+            if type(voice) is self._voice:  # to ask for the tag again would spare the application nothing
+                voice.has_made_tag = True
+        if ("HTTP_IF_NONE_MATCH" in environ or "HTTP_IF_MODIFIED_SINCE" in environ) and self._is_known(
+            passage
+        ):
+            passage.head = "304 Not Modified"
+            passage.headers = [(n, v) for n, v in passage.headers if n.lower() not in self._of_content]
+            return []
+        return rest
+
+    def _is_short(self, passage: Passage, rest: Iterable[bytes]) -> bool:
+        fields = passage.fields
+        if "content-range" in fields or "no-store" in fields.get("cache-control", "").lower():
+            return False
+        if isinstance(rest, list | tuple):
+            return sum(map(len, rest)) <= self._most_bytes
+        length = fields.get("content-length", "")
+        return (
+            length.isdigit() and int(length) <= self._most_bytes and not self._is_file(passage.environ, rest)
+        )
+
+
+class Encodings:
+    """Decides whether a response is compressed, for `compression`.
+
+    *is_text(content type)*: whether it is one of the types.  *choose(accept-encoding)*: the coding that the
+    client takes, "identity" for none.  *compress(passage, coding)*: lets the response be compressed.
+    """
+
+    __slots__ = ("_choose", "_compress", "_is_text", "_least_bytes")
+
+    def __init__(
+        self,
+        least_bytes: int,
+        *,
+        is_text: Callable[[str], bool],
+        choose: Callable[[str | None], str],
+        compress: Callable[[Passage, str], object],
+    ) -> None:
+        self._least_bytes = least_bytes
+        self._is_text = is_text
+        self._choose = choose
+        self._compress = compress
+
+    def shape(self, passage: Passage, /) -> None:
+        """Decide, now that the head is known."""
+        fields, headers = passage.fields, passage.headers
+        if not self._is_text(fields.get("content-type", "")) or not self._wants(
+            passage.head, fields, headers
+        ):
+            return
+        if "vary" not in fields or not _varies(headers):
+            headers.append(VARY)
+        get = passage.environ.get
+        if get("REQUEST_METHOD") != "HEAD":
+            coding = self._choose(get("HTTP_ACCEPT_ENCODING"))
+            if coding != "identity":
+                self._compress(passage, coding)
+
+    def _wants(self, status: str, fields: dict[str, str], headers: Headers) -> bool:
+        """Tell whether a response of that head, of one of the types, is compressed at all."""
+        if status[:3] in UNCHANGED or status[:1] in "13":
+            return False
+        if "content-encoding" in fields or "content-range" in fields:
+            return False
+        length = fields.get("content-length", "")
+        if length.isdigit() and int(length) < self._least_bytes:
+            return False
+        return "cache-control" not in fields or "no-transform" not in _combined(headers, "cache-control")
+
+
+def _varies(headers: Headers) -> bool:
+    told = [word.strip() for word in _combined(headers, "vary").split(",")]
+    return "accept-encoding" in told or "*" in told
+
+
+def _combined(headers: Headers, name: str) -> str:
+    return ",".join([value for key, value in headers if key.lower() == name]).lower()
+
+
+class Door:
+    """Lets requests pass but those for a page of one's own, for `metrics` and `metering`.
+
+    *ask(environ, passage)*: answers for the page; the very first request is asked about in any case.
+    """
+
+    __slots__ = ("_ask", "_is_known", "_path")
+
+    def __init__(self, path: str, ask: Callable[[Environ, Passage], Instead | None]) -> None:
+        self._path = path
+        self._ask = ask
+        self._is_known = False
+
+    def enter(self, environ: Environ, passage: Passage, /) -> Instead | None:
+        """Return the page for who asks for it and may have it."""
+        if self._is_known and environ.get("PATH_INFO") != self._path:
+            return None
+        self._is_known = True
+        return self._ask(environ, passage)
+
+
+class Bills:
+    """Counts responses by the client's address, for `metering`.
+
+    *find(address)*: what such a request counts under.  *otherwise(passage)*: counts one that a limit
+    refused, or would have.  *now*: seconds since the epoch.
+    """
+
+    __slots__ = ("_find", "_meter", "_now", "_otherwise")
+
+    def __init__(
+        self,
+        meter: Meter,
+        find: Callable[[str], tuple[Counted, ...]],
+        otherwise: Callable[[Passage], object],
+        now: Callable[[], float],
+    ) -> None:
+        self._meter = meter
+        self._find = find
+        self._otherwise = otherwise
+        self._now = now
+
+    def at_end(self, passage: Passage, /) -> None:
+        """Count a response."""
+        environ = passage.environ
+        decision = environ.get("wsgistack.ratelimit")
+        if decision is not None and (decision.refused is not None or decision.would_refuse):
+            self._otherwise(passage)
+            return
+        about = self._find(environ.get("REMOTE_ADDR") or "")
+        self._meter.count(int(self._now() * 1_000_000), about, int(passage.status))
+
+
+class Quotas:
+    """Counts requests by who holds the connection, and tells what is left, for `rate_limit`.
+
+    *claims_of(address)*: what such a request counts under.  *decided*: the type of decisions.  *teller*:
+    tells of all of them, None where *form(decision)* does.
+    """
+
+    __slots__ = ("_claims_of", "_decided", "_form", "_limiter", "_teller")
+
+    def __init__(
+        self,
+        limiter: Limiter,
+        claims_of: Callable[[str], Sequence[Claim]],
+        decided: type[Decision],
+        teller: Teller | None,
+        form: Form,
+    ) -> None:
+        self._limiter = limiter
+        self._claims_of = claims_of
+        self._decided = decided
+        self._teller = teller
+        self._form = form
+
+    def hit(self, environ: Environ, passage: Passage, /) -> Decision:
+        """Count one request; return what was decided, which the environ has too."""
+        limiter = self._limiter
+        claims, now = self._claims_of(environ.get("REMOTE_ADDR") or ""), limiter.now()
+        index, wait, states = limiter.table.decide(claims, now)
+        if index >= 0:
+            decision = limiter.refuse(claims, now, index, wait, states)
+        else:
+            decision = self._decided(limiter, claims, now, states)
+            teller = self._teller
+            passage.add(self._form(decision) if teller is None else teller.fields(states, now))
+        environ["wsgistack.ratelimit"] = decision
+        return decision
+
+
+class Shares:
+    """Finds the buckets of visitors, for `buckets`, and counts them in *counts*.
+
+    *read(cookies)*: the visitor whom they name, "" for nobody, and what is shown of them before the
+    label.  *find(visitor)*: the (split, bucket) pairs, and the label.  *by*: a variable that names the
+    visitor, "" for none.  *greet(environ, passage)*: returns a new visitor, who is told.
+    """
+
+    __slots__ = ("__weakref__", "_by", "_find", "_greet", "_lock", "_read", "counts")
+
+    def __init__(
+        self,
+        read: Callable[[str], tuple[str, str]],
+        find: Callable[[str], tuple[tuple[tuple[str, str], ...], str]],
+        by: str,
+        greet: Callable[[Environ, Passage], str],
+    ) -> None:
+        self.counts: dict[tuple[str, str], int] = {}
+        self._read = read
+        self._find = find
+        self._by = by
+        self._greet = greet
+        self._lock = Lock()
+        forks.register(self)
+
+    def enter(self, environ: Environ, passage: Passage, /) -> None:
+        """Find the visitor's buckets."""
+        visitor, shown = self._read(environ.get("HTTP_COOKIE", ""))
+        named = environ.get(self._by) if self._by else None
+        if named:
+            visitor = f"by {named}"
+        elif not visitor:
+            visitor = self._greet(environ, passage)
+        buckets, label = self._find(visitor)
+        environ["wsgistack.buckets"] = dict(buckets)
+        environ["wsgistack.bucket"] = buckets[0][1]
+        environ["HTTP_COOKIE"] = shown + label
+        with self._lock:
+            counts = self.counts
+            for pair in buckets:
+                counts[pair] = counts.get(pair, 0) + 1
+
+    def forked(self) -> None:
+        """Count anew: what was counted so far are the parent's requests."""
+        self.counts = {}
+        self._lock = Lock()
+
+
+class Owners:
+    """Lets requests pass that are somebody's own by a cookie, for `page_cache`.
+
+    *kinds*: what cookies mean by name, of those that make a request somebody's a *personal*, of others
+    a text.  *voice*: makes what stands at environ["wsgistack.cache"].  *told(why)*: what Cache-Status says.
+    *otherwise(environ, passage)*: looks closer.
+    """
+
+    __slots__ = ("_kinds", "_otherwise", "_personal", "_told", "_voice")
+
+    def __init__(
+        self,
+        kinds: Mapping[str, Any],
+        personal: type[Any],
+        voice: Callable[[], object],
+        told: Callable[[str], str],
+        otherwise: Callable[[Environ, Passage], Instead | None],
+    ) -> None:
+        self._kinds = kinds
+        self._personal = personal
+        self._voice = voice
+        self._told = told
+        self._otherwise = otherwise
+
+    def enter(self, environ: Environ, passage: Passage, /) -> Instead | None:
+        """Let a request pass, or look closer."""
+        why = self._owner_of(environ.get("HTTP_COOKIE", ""))
+        if why is None or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            return self._otherwise(environ, passage)
+        environ["wsgistack.cache"] = self._voice()
+        passage.mark(("Cache-Status", self._told(why)))
+        return None
+
+    def _owner_of(self, cookies: str) -> str | None:
+        """Return why cookies that are written as browsers do are somebody's, None where that is not clear."""
+        if "," in cookies:
+            return None
+        left = cookies
+        while left:
+            name, equals, left = left.partition("=")
+            kind = self._kinds.get(name)
+            if kind is None or not equals:
+                return None
+            if type(kind) is self._personal:
+                return str(kind.why)
+            text, _, left = left.partition("; ")
+            if kind != "ignored" or ";" in text:
+                return None
+        return None

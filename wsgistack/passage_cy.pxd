@@ -1,0 +1,18 @@
+cdef class Passage:
+    cdef public object environ, head, status, cache_status, request_id, settle, shape, recoding, clock
+    cdef public list headers
+    cdef public dict fields
+    cdef public long long sent, began_ns, took_us
+    cdef public double started_at
+    cdef object _start_response, _write, _body, _rest, _blocks, _cached
+    cdef tuple _ends
+    cdef list _added
+    cdef bint _is_held, _is_sent, _is_open, _is_late
+
+    cdef int _begin(self, environ, start_response, tuple ends, clock, bint is_own) except -1
+    cdef long long _now_ns(self) except? -1
+    cdef int _send(self, exc_info) except -1
+    cdef object _settle(self, rest)
+    cdef object _begin_late(self, blocks)
+    cdef int _tell(self, tuple ends) except -1
+    cdef int more(self, list fields) except -1
