@@ -54,8 +54,8 @@ def find(module: str) -> Any | None:
 
 def decisions() -> dict[str, Operation]:
     """Return what decides once for a key that is asked for all the time."""
-    table, now = Table([make_counter(parse_rates(ONE)[0])]), SteadyClock().read
-    found: dict[str, Operation] = {"wsgistack gcra": lambda: table.decide_one(0, b"\xc0\0\2\1", 1, now())}
+    decide, now = Table([make_counter(parse_rates(ONE)[0])]).bind([(0, 1)]), SteadyClock().read
+    found: dict[str, Operation] = {"wsgistack gcra": lambda: decide(b"\xc0\0\2\1", now())}
     limits = find("limits")
     if limits:
         rate = limits.parse(ONE.replace("/", " per "))
@@ -70,10 +70,10 @@ def decisions() -> dict[str, Operation]:
 
 def many_keys() -> dict[str, Operation]:
     """Return what decides for a thousand keys in turn."""
-    table, now = Table([make_counter(parse_rates(ONE)[0])]), SteadyClock().read
+    decide, now = Table([make_counter(parse_rates(ONE)[0])]).bind([(0, 1)]), SteadyClock().read
     keys = [number.to_bytes(4, "big") for number in range(1000)]
     turn = iter(keys * 10_000)
-    found: dict[str, Operation] = {"wsgistack gcra": lambda: table.decide_one(0, next(turn), 1, now())}
+    found: dict[str, Operation] = {"wsgistack gcra": lambda: decide(next(turn), now())}
     limits = find("limits")
     if limits:
         rate = limits.parse(ONE.replace("/", " per "))

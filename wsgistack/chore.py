@@ -271,8 +271,11 @@ class Quotas:
     def hit(self, environ: Environ, passage: Passage, /) -> Decision:
         """Count one request; return what was decided, which the environ has too."""
         limiter = self._limiter
-        claims, now = self._claims_of(environ.get("REMOTE_ADDR") or ""), limiter.now()
-        index, wait, states = limiter.table.decide(claims, now)
+        claims, now, bound = self._claims_of(environ.get("REMOTE_ADDR") or ""), limiter.now(), limiter.bound
+        if bound is None:
+            index, wait, states = limiter.table.decide(claims, now)
+        else:
+            index, wait, states = bound(claims[0][1], now)
         if index >= 0:
             decision = limiter.refuse(claims, now, index, wait, states)
         else:

@@ -302,7 +302,11 @@ cdef class Quotas:
         limiter = self._limiter
         claims = self._claims_of(get(environ, "REMOTE_ADDR") or "")
         now = limiter.now()
-        index, wait, states = limiter.table.decide(claims, now)
+        bound = limiter.bound
+        if bound is None:
+            index, wait, states = limiter.table.decide(claims, now)
+        else:
+            index, wait, states = bound(claims[0][1], now)
         if index >= 0:
             decision = limiter.refuse(claims, now, index, wait, states)
         else:

@@ -10,7 +10,7 @@ LOCKS = {"Lock", "RLock", "Condition", "Semaphore", "BoundedSemaphore", "Barrier
 # Locks whose owner is told by somebody else.
 TOLD = {
     "wsgistack.store.ring": "LiveRing: by its cluster, after the nodes began anew",
-    "wsgistack.ratelimit.taking": "Taker: by its table, which makes another one",
+    "wsgistack.ratelimit.taking": "Taker: by its table",
     "wsgistack.store.memcached.nodes": "Node: by its cluster",
 }
 

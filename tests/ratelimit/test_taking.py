@@ -45,6 +45,7 @@ class Stage:
         self.lock: Any = self.taker.lock
         self.decide: Callable[..., Any] = self.taker.decide
         self.decide_one: Callable[..., Any] = self.taker.decide_one
+        self.bind: Callable[..., Any] = self.taker.bind
 
     def place(self, number: int, mark: int, now: int) -> tuple[dict[int, Any], int]:
         assert self.lock.locked()
@@ -91,6 +92,57 @@ def test_all_claims_pass_or_none_does(twin: ModuleType) -> None:
 
 
 @BOTH
+def test_what_is_bound_to_steps_decides_like_their_claims(twin: ModuleType) -> None:
+    stage, other = Stage(twin, *RATES), Stage(twin, *RATES)
+    for steps in [
+        [(0, 1)],
+        [(1, 2)],
+        [(0, 1), (1, 3), (2, 1)],
+        [(0, 6)],
+        [(2, 4)],
+        [(0, 1), (3, 1)],
+        [(4, 1)],
+    ]:
+        bound = stage.bind(steps)
+        for at in range(0, 7 * SECOND, SECOND // 3):
+            claims = [(number, b"k", cost) for number, cost in steps]
+            assert bound(b"k", NOW + at) == other.decide(claims, NOW + at)
+    assert stage.shards == other.shards
+
+
+@BOTH
+def test_who_is_refused_by_one_of_several_consumes_nothing(twin: ModuleType) -> None:
+    stage = Stage(twin, "5/minute", "1/hour", "9/hour")
+    bound = stage.bind([(0, 1), (1, 1), (2, 1)])
+    assert bound(b"k", NOW)[:2] == (-1, 0)
+    before = [dict(shard) for shards in stage.shards for shard in shards]
+    assert [bound(b"k", NOW)[:2] for _ in range(3)] == [(1, 3600 * SECOND)] * 3
+    assert [dict(shard) for shards in stage.shards for shard in shards] == before
+
+
+@BOTH
+def test_who_was_inside_in_the_parent_of_a_fork_is_not_waited_for(twin: ModuleType) -> None:
+    stage = Stage(twin, "2/hour", "1/hour")
+    bound = stage.bind([(0, 1)])
+    assert bound(b"k", NOW)[0] == -1
+    stage.lock.__enter__()
+    stage.taker.renew()
+    stage.lock = stage.taker.lock
+    assert not stage.lock.locked()
+    assert [bound(b"k", NOW)[:2], bound(b"k", NOW)[:2]] == [(-1, 0), (0, 1800 * SECOND)]
+    assert stage.decide([(1, b"k", 1)], NOW)[:2] == (-1, 0)
+
+
+def test_more_keys_than_are_remembered_are_counted_each_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(taking, "KEYS_REMEMBERED", 3)
+    stage = Stage(taking, "2/hour")
+    bound = stage.bind([(0, 1)])
+    found = [bound(b"%d" % (i % 5), NOW)[0] for i in range(15)]
+    assert found == [-1] * 10 + [0] * 5
+    assert len(stage.taker._marks) <= 3
+
+
+@BOTH
 def test_a_shard_that_is_full_is_asked_for_a_place(twin: ModuleType) -> None:
     stage = Stage(twin, "5/minute", sweep_at=0)
     stage.decide_one(0, b"k", 1, NOW)
@@ -119,20 +171,22 @@ def test_whoever_is_inside_is_waited_for(twin: ModuleType) -> None:
     assert done == [2, 3]
 
 
-def test_what_is_one_step_has_no_call_and_no_jump_back() -> None:
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_what_is_one_step_has_no_call_and_no_jump_back(count: int) -> None:
     """Python looks whether another thread is to run at these, and nowhere else."""
-    code = Stage(taking, "5/minute").decide_one.__code__
-    lines = inspect.getsource(code).splitlines()
+    quick: Any = Stage(taking, *RATES[:3]).taker.bind([(number, 1) for number in range(count)])
+    lines = inspect.getsource(quick.__code__).splitlines()
+    first = quick.__code__.co_firstlineno
     begin, end = (
-        [code.co_firstlineno + at for at, line in enumerate(lines) if line.strip() == text]
-        for text in ("state = shard[mark]", "shard[mark] = tat")
+        [first + at for at, line in enumerate(lines) if line.strip() == text]
+        for text in ("was0 = shard0[mark]", f"shard{count - 1}[mark] = tat{count - 1}")
     )
     between = [
         one.opname
-        for one in dis.get_instructions(code)
+        for one in dis.get_instructions(quick)
         if one.positions is not None and begin[0] <= (one.positions.lineno or 0) <= end[0]
     ]
-    assert "STORE_SUBSCR" in between and len(between) > 8
+    assert between.count("STORE_SUBSCR") == count and len(between) > 8 * count
     assert not [name for name in between if "CALL" in name or "BACKWARD" in name or name == "RESUME"]
 
 
@@ -191,15 +245,21 @@ def test_threads_never_admit_too_many_nor_too_few(twin: ModuleType, request: pyt
     sys.setswitchinterval(1e-6)
     for round_ in range(30):
         stage = Stage(twin, "10/hour", "1000000/hour", "1000/hour exact")
+        all_of_it = stage.bind([(1, 1), (0, 1)])
         admitted: list[int] = []
         barrier = threading.Barrier(8)
 
         def race(
-            stage: Stage = stage, admitted: list[int] = admitted, barrier: threading.Barrier = barrier
+            stage: Stage = stage,
+            admitted: list[int] = admitted,
+            barrier: threading.Barrier = barrier,
+            all_of_it: Callable[..., Any] = all_of_it,
         ) -> None:
             barrier.wait()
             for i in range(12):
-                if i % 3 == 0:
+                if i % 4 == 3:
+                    wait = all_of_it(b"k", NOW)[1]
+                elif i % 3 == 0:
                     wait = stage.decide_one(0, b"k", 1, NOW)[0]
                 elif i % 3 == 1:
                     wait = stage.decide([(1, b"k", 1), (0, b"k", 1)], NOW)[1]

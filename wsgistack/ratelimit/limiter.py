@@ -19,8 +19,9 @@ from wsgistack.ratelimit.fields import make_teller
 from wsgistack.ratelimit.limits import Limit
 from wsgistack.ratelimit.rates import UNLIMITED, Rate
 from wsgistack.ratelimit.rules import Rule, policy_names
-from wsgistack.ratelimit.table import Claim
-from wsgistack.ratelimit.tables import make_table, make_workers_table
+from wsgistack.ratelimit.table import Claim, Table
+from wsgistack.ratelimit.tables import States, make_table, make_workers_table
+from wsgistack.ratelimit.taking import Bound
 from wsgistack.ratelimit.tellers import Teller
 from wsgistack.registry import find_nearest
 from wsgistack.store.base import Store
@@ -133,7 +134,7 @@ class Limiter:
         self.delays = [limit for limit in self.limits if limit.delay is not None]
         # What a client's requests count under, where that is the same for all of them: made once for
         # each client instead of once for each request, which takes longer than the decision.
-        steps = _same_for_all(self._compiled)
+        self._steps = steps = _same_for_all(self._compiled)
         self._claims_of_ip: Callable[[bytes], Sequence[Claim]] | None = None
         self.claims_of_peer: Callable[[str], Sequence[Claim]] | None = None
         self.find_teller: Callable[[tuple[int, ...]], Teller] = lru_cache(TELLERS_REMEMBERED)(
@@ -149,14 +150,23 @@ class Limiter:
                 )
         self._on_store_error = on_store_error
         self._max_keys = max_keys
-        self.table = make_table(self.limits, store, on_store_error, max_keys)
+        self.bound: Bound | None = None  # what decides for a key that all claims of a request have
+        self._keep_in(make_table(self.limits, store, on_store_error, max_keys))
+
+    def _keep_in(self, table: States) -> None:
+        self.table = table
+        steps = self._steps
+        if isinstance(table, Table) and steps and not any(is_shared for _, _, is_shared in steps):
+            self.bound = table.bind([(number, cost) for number, cost, _ in steps])
+        else:
+            self.bound = None
 
     def share(self, place: str) -> None:
         """Keep states from now on where the worker processes of this server share them, as *place*.
 
         Raises StoreDown or ConfigurationError, with nothing changed, where that cannot be.
         """
-        self.table = make_workers_table(self.limits, place, self._on_store_error, self._max_keys)
+        self._keep_in(make_workers_table(self.limits, place, self._on_store_error, self._max_keys))
 
     @property
     def asks_who_only(self) -> bool:
@@ -166,7 +176,14 @@ class Limiter:
     def hit_from(self, peer: str) -> Decision:
         """Do what hit does, for a request of *peer*, where `asks_who_only`."""
         assert self.claims_of_peer is not None
-        return self.decide(self.claims_of_peer(peer))
+        claims, bound = self.claims_of_peer(peer), self.bound
+        if bound is None:
+            return self.decide(claims)
+        now = self.now()
+        index, wait, states = bound(claims[0][1], now)
+        if index < 0:
+            return Decision(self, claims, now, states)
+        return self.refuse(claims, now, index, wait, states)
 
     def hit(self, request: RequestView) -> Decision:
         """Count one request and decide whether it may pass."""

@@ -13,7 +13,7 @@ from wsgistack import forks
 from wsgistack.ratelimit.algorithms import Counter, State
 from wsgistack.ratelimit.algorithms.gcra import Gcra
 from wsgistack.ratelimit.takers import Taker
-from wsgistack.ratelimit.taking import HASH_BITS, Claim, Outcome, Shard
+from wsgistack.ratelimit.taking import HASH_BITS, Bound, Claim, Outcome, Shard, Step
 
 __all__ = ["Claim", "Outcome", "Table"]
 
@@ -29,7 +29,7 @@ class Table:
 
     Keys are known by 60 bits of their hash, which is keyed anew in each process (PEP 456).
 
-    *decide* and *decide_one* are those of taking.Taker.
+    *decide*, *decide_one* and *bind* are those of taking.Taker.
     """
 
     trouble = 0  # there is no store that could fail
@@ -39,14 +39,7 @@ class Table:
         self._count = max(-(-max_keys // USUAL_KEYS), 1)
         self._shards = [[Shard(FIRST_SWEEP) for _ in range(self._count)] for _ in self._counters]
         self._shared: list[dict[int, State]] = [{} for _ in self._counters]
-        self.decide: Callable[[Sequence[Claim], int], Outcome]
-        self.decide_one: Callable[[int, bytes, int, int], tuple[int, State | None]]
-        self.forked()
-        forks.register(self)
-
-    def forked(self) -> None:
-        """Make the lock anew; states stay: each is changed in one step, and nobody is forgiven by a fork."""
-        taker = Taker(
+        self._taker = taker = Taker(
             self._shards,
             [counter.decide for counter in self._counters],
             [counter.numbers if isinstance(counter, Gcra) else None for counter in self._counters],
@@ -54,7 +47,15 @@ class Table:
             self._get,
         )
         self._lock = taker.lock
-        self.decide, self.decide_one = taker.decide, taker.decide_one
+        self.decide: Callable[[Sequence[Claim], int], Outcome] = taker.decide
+        self.decide_one: Callable[[int, bytes, int, int], tuple[int, State | None]] = taker.decide_one
+        self.bind: Callable[[Sequence[Step]], Bound] = taker.bind
+        forks.register(self)
+
+    def forked(self) -> None:
+        """Make the lock anew; states stay: each is changed in one step, and nobody is forgiven by a fork."""
+        self._taker.renew()
+        self._lock = self._taker.lock
 
     def charge(self, claims: Sequence[Claim], now: int) -> None:
         """Count the costs of *claims* whatever the limits say."""

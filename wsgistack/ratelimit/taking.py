@@ -5,18 +5,23 @@
 
 from __future__ import annotations
 
+import linecache
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from types import TracebackType
+from typing import Any
 
 from wsgistack.ratelimit.algorithms import State
 
-__all__ = ["HASH_BITS", "Claim", "Door", "Outcome", "Shard", "Taker"]
+__all__ = ["HASH_BITS", "Bound", "Claim", "Door", "Outcome", "Shard", "Step", "Taker"]
 
 Claim = tuple[int, bytes, int]  # (number of the limit, key, cost)
+Step = tuple[int, int]  # (number of the limit, cost)
 Outcome = tuple[int, int, list[State | None]]  # (index of the claim that refused or -1, wait, states)
 Bucket = tuple[int, int, int]  # Gcra.numbers
+Bound = Callable[[bytes, int], Outcome]  # of a key, now
 Decide = Callable[[State | None, int, int], tuple[int, State | None]]
 
 # CPython with its global lock takes a thread off, runs a handler of a signal or collects garbage only at
@@ -26,6 +31,10 @@ HAS_STEPS = sys.implementation.name == "cpython" and getattr(sys, "_is_gil_enabl
 
 # An int of 60 bits takes 32 bytes; at a million keys two are alike once in 2 million.
 HASH_BITS = (1 << 60) - 1
+
+# Of so many keys it is remembered where they stand, which takes longer to find than the rest of a decision.
+# To forget them all pauses for 0.1 ms.
+KEYS_REMEMBERED = 2048
 
 
 class Shard(dict[int, State]):
@@ -44,6 +53,10 @@ class Door:
     __slots__ = ("_acquire", "_release", "inside", "locked")
 
     def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Be open, whoever was inside: another process has its own."""
         lock = threading.Lock()
         self._acquire, self._release, self.locked = lock.acquire, lock.release, lock.locked
         self.inside = not HAS_STEPS
@@ -68,7 +81,7 @@ class Taker:
     for whoever else changes states.
     """
 
-    __slots__ = ("_count", "_decides", "_get", "_place", "_shards", "decide_one", "lock")
+    __slots__ = ("_buckets", "_count", "_decides", "_get", "_marks", "_ones", "_place", "_shards", "lock")
 
     def __init__(
         self,
@@ -81,10 +94,16 @@ class Taker:
         self._shards = shards
         self._count = len(shards[0]) if shards else 1
         self._decides = list(decides)
+        self._buckets = list(buckets)
         self.lock = Door()
         self._place = place
         self._get = get
-        self.decide_one = self._make_decide_one(buckets)
+        self._marks: dict[bytes, tuple[int, int]] = {}
+        self._ones = [self.bind([(number, 1)]) for number in range(len(shards))]
+
+    def renew(self) -> None:
+        """Make the lock anew, in a process that was forked while somebody may have been inside."""
+        self.lock.renew()
 
     def decide(self, claims: Sequence[Claim], now: int) -> Outcome:
         """Let all *claims* pass, or none: a refused request consumes nothing.
@@ -93,15 +112,43 @@ class Taker:
         (algorithms.NEVER: for ever), and the state of each claim after it.
         """
         if len(claims) == 1:
-            wait, state = self.decide_one(*claims[0], now)
-            return (0 if wait else -1), wait, [state]
-        count = self._count
+            number, key, cost = claims[0]
+            if cost == 1:
+                return self._ones[number](key, now)
+        return self._decide_slowly(claims, now)
+
+    def decide_one(self, number: int, key: bytes, cost: int, now: int) -> tuple[int, State | None]:
+        """Do the same for a single claim; return the wait and the state."""
+        _, wait, (state,) = self.decide([(number, key, cost)], now)
+        return wait, state
+
+    def bind(self, steps: Sequence[Step]) -> Bound:
+        """Return what decides for a key about *steps* as `decide` does about claims, at a third of the price.
+
+        What a request needs is in the function's own variables, and Gcra.decide written out: buckets are
+        what nearly every request asks.
+        """
+
+        def slowly(key: bytes, now: int) -> Outcome:
+            return self._decide_slowly([(number, key, cost) for number, cost in steps], now)
+
+        rows: list[Any] = []
+        for number, cost in steps:
+            parts, step, full = self._buckets[number] or (1, 0, -1)
+            if full < step * cost:
+                return slowly  # it is no bucket, or never has room
+            rows += [self._shards[number], parts, step * cost, full - step * cost]
+        make = _make_quick(tuple([parts != 1 for parts in rows[1::4]]))
+        quick: Bound = make(self._marks, self.lock, slowly, *rows)
+        return quick
+
+    def _decide_slowly(self, claims: Sequence[Claim], now: int) -> Outcome:
         with self.lock:
             places = []
             states = []
             for index, (number, key, cost) in enumerate(claims):
-                mark = hash(key) & HASH_BITS
-                shard: dict[int, State] = self._shards[number][mark % count]
+                mark, at = self._mark(key)
+                shard: dict[int, State] = self._shards[number][at]
                 state = shard.get(mark)
                 if state is None:
                     shard, mark = self._place(number, mark, now)
@@ -116,43 +163,45 @@ class Taker:
                     shard[mark] = state
         return -1, 0, states
 
-    def _make_decide_one(
-        self, buckets: Sequence[Bucket | None]
-    ) -> Callable[[int, bytes, int, int], tuple[int, State | None]]:
-        door, count, decide_slowly = self.lock, self._count, self._decide_slowly
-        # What a claim needs, in one place: each look-up is 3 % of a decision.
-        ones = [(own, *(one or (0, 0, 0))) for own, one in zip(self._shards, buckets, strict=True)]
-
-        def decide_one(number: int, key: bytes, cost: int, now: int) -> tuple[int, State | None]:
-            """Do the same for a single claim, at a third of the price; return the wait and the state."""
-            shards, parts, step, full = ones[number]
+    def _mark(self, key: bytes) -> tuple[int, int]:
+        """Return under which mark, and in which shard, a key is counted."""
+        marks = self._marks
+        found = marks.get(key)
+        if found is None:
             mark = hash(key) & HASH_BITS
-            if parts:
-                # What Gcra.decide does, written out: it is what nearly every request asks.
-                shard: dict[int, State] = shards[mark % count]
-                scaled = now * parts
-                step *= cost
-                try:
-                    # One step from here to the write: no call, and no jump back; see HAS_STEPS.
-                    state = shard[mark]
-                    tat = (scaled if state < scaled else state) + step  # noqa: FURB136 - max() is a call
-                    if tat - scaled <= full and not door.inside:
-                        shard[mark] = tat
-                        return 0, tat
-                except KeyError:
-                    pass
-            return decide_slowly(number, mark, cost, now)
+            if len(marks) >= KEYS_REMEMBERED:
+                marks.clear()
+            found = marks[key] = mark, mark % self._count
+        return found
 
-        return decide_one
 
-    def _decide_slowly(self, number: int, mark: int, cost: int, now: int) -> tuple[int, State | None]:
-        shard: dict[int, State] = self._shards[number][mark % self._count]
-        with self.lock:
-            state = shard.get(mark)
-            if state is None:
-                shard, mark = self._place(number, mark, now)
-                state = shard.get(mark)
-            wait, state = self._decides[number](state, now, cost)
-            if not wait and state is not None:
-                shard[mark] = state
-        return wait, state
+@lru_cache(maxsize=256)
+def _make_quick(scaled: tuple[bool, ...]) -> Callable[..., Bound]:
+    """Return what makes the function of Taker.bind for so many buckets; *scaled*: which have parts."""
+    numbers = range(len(scaled))
+    names = "".join([f", own{i}, parts{i}, step{i}, slack{i}" for i in numbers])
+    lines = [
+        f"def make(marks, door, slowly{names}):",
+        "    def quick(key, now):",
+        "        try:",
+        "            mark, at = marks[key]",
+        *[f"            shard{i} = own{i}[at]" for i in numbers],
+        *[f"            now{i} = now{f' * parts{i}' * scaled[i]}" for i in numbers],
+        "            # One step from here to the last write: no call, and no jump back; see HAS_STEPS.",
+        *[f"            was{i} = shard{i}[mark]" for i in numbers],
+        *[f"            ahead{i} = was{i} - now{i}" for i in numbers],
+        f"            if {' and '.join([f'ahead{i} <= slack{i}' for i in numbers])} and not door.inside:",
+        *[f"                tat{i} = (was{i} if ahead{i} > 0 else now{i}) + step{i}" for i in numbers],
+        *[f"                shard{i}[mark] = tat{i}" for i in numbers],
+        f"                return -1, 0, [{', '.join([f'tat{i}' for i in numbers])}]",
+        "        except KeyError:",
+        "            pass",
+        "        return slowly(key, now)",
+        "    return quick",
+    ]
+    name = f"<a decision about {len(scaled)} buckets, {scaled}>"
+    linecache.cache[name] = (0, None, [f"{line}\n" for line in lines], name)  # for who reads a traceback
+    space: dict[str, Any] = {}
+    exec(compile("\n".join(lines), name, "exec"), space)  # noqa: S102 - of nothing that is given
+    make: Callable[..., Bound] = space["make"]
+    return make

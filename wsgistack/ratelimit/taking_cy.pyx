@@ -76,10 +76,14 @@ cdef class Taker:
         self._count = len(shards[0]) if shards else 1
         self._decides = list(decides)
         self._buckets = [None if numbers is None else Bucket(numbers) for numbers in buckets]
-        lock = self.lock = threading.Lock()
-        self._is_held, self._acquire, self._release = lock.locked, lock.acquire, lock.release
+        self.renew()
         self._place = place
         self._get = get
+
+    def renew(self):
+        """Make the lock anew; see taking."""
+        lock = self.lock = threading.Lock()
+        self._is_held, self._acquire, self._release = lock.locked, lock.acquire, lock.release
 
     def decide(self, claims, now):
         """Let all *claims* pass, or none; see taking."""
@@ -121,6 +125,10 @@ cdef class Taker:
     def decide_one(self, Py_ssize_t number, bytes key, cost, now):
         """Do the same for a single claim; see taking."""
         return self._one(number, key, cost, now)
+
+    def bind(self, steps):
+        """Return what decides for a key about *steps*; see taking."""
+        return Steps(self, steps).decide
 
     cdef tuple _one(self, Py_ssize_t number, bytes key, cost, now):
         cdef object mark = hash_of(key)
@@ -179,6 +187,39 @@ cdef class Taker:
     cdef inline object _shard(self, Py_ssize_t number, mark):
         cdef unsigned long long code = mark
         return (<list>self._shards[number])[<Py_ssize_t>(code % <unsigned long long>self._count)]
+
+
+cdef class Steps:
+    """What Taker.bind gives."""
+
+    cdef Taker taker
+    cdef list steps
+    cdef Py_ssize_t number          # of a single one, else -1
+    cdef object cost
+    cdef Bucket bucket
+
+    def __init__(self, Taker taker, steps):
+        self.taker = taker
+        self.steps = list(steps)
+        self.number = -1
+        if len(self.steps) == 1:
+            self.number, self.cost = self.steps[0]
+            self.bucket = taker._buckets[self.number]
+
+    def decide(self, bytes key, now):
+        cdef PyObject* found
+        if self.bucket is not None and not self.taker._is_held():
+            mark = hash_of(key)
+            shard = self.taker._shard(self.number, mark)
+            found = PyDict_GetItemWithError(shard, mark)
+            tat = None if found == NULL else self.bucket.arrival(found, self.cost, now)
+            if tat is not None:
+                PyDict_SetItem(shard, mark, tat)
+                return -1, 0, [tat]
+        if self.number >= 0:
+            wait, state = self.taker._one(self.number, key, self.cost, now)
+            return (0 if wait else -1), wait, [state]
+        return self.taker.decide([(number, key, cost) for number, cost in self.steps], now)
 
 
 cdef inline object hash_of(key):

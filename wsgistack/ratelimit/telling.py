@@ -23,7 +23,11 @@ class Teller:
 
     def __init__(self, policies: str, items: Sequence[Item | None]) -> None:
         self._policies = ("RateLimit-Policy", policies)
-        self._quotas = [(place, *item[:2]) for place, item in enumerate(items) if item is not None]
+        self._rows = [
+            (place, *item[:2], *(item[2] or (0, 0, 0)))
+            for place, item in enumerate(items)
+            if item is not None
+        ]
 
     def fields(self, states: Sequence[State | None], now: int) -> list[tuple[str, str]]:
         """Return both fields, none where nothing is told.
@@ -31,8 +35,19 @@ class Teller:
         `t` is rounded up: what comes back then is there.
         """
         items = []
-        for place, prefix, quota in self._quotas:
-            left, more_us = quota(states[place], now)
+        for place, prefix, quota, parts, step, full in self._rows:
+            state = states[place]
+            if parts and state is not None:
+                # What Gcra.quota does, written out: where a token takes a second at most, there is one in it.
+                room: int = full - (state - now if parts == 1 else state - now * parts)
+                if 0 <= room < full:
+                    left, second = room // step, parts * 1_000_000
+                    if step <= second:
+                        items.append(f"{prefix}{left};t=1")
+                    else:
+                        items.append(f"{prefix}{left};t={(left * step + step - room + second - 1) // second}")
+                    continue
+            left, more_us = quota(state, now)
             if more_us:
                 items.append(f"{prefix}{left};t={(more_us + 999_999) // 1_000_000}")
             else:
