@@ -77,6 +77,21 @@ def test_a_naive_application_does_not_give_what_was_refused(made: Any) -> None:
     assert ask(made(coding_app), Accept_Encoding="gzip;q=0").headers["Content-Encoding"] == "gzip"
 
 
+@EDGES
+def test_what_is_coded_is_not_for_everybody_where_vary_is_forgotten(made: Any) -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        takes = environ["HTTP_ACCEPT_ENCODING"] == "gzip"  # nginx without gzip_vary
+        start_response("200 OK", [*FRESH, *([("Content-Encoding", "gzip")] if takes else [])])
+        return [b"packed" if takes else b"plain"]
+
+    shop = Shop(app)
+    cache = made(shop, codings=["gzip"])
+    asked = ("gzip", "gzip, br", None, "gzip", "")
+    bodies = [ask(cache, **({} if one is None else {"Accept-Encoding": one})).body for one in asked]
+    assert bodies == [b"packed", b"packed", b"plain", b"plain", b"plain"]  # the plain form does for all
+    assert len(shop.asked) == 2
+
+
 def test_what_goes_past_the_cache_is_as_it_came() -> None:
     shop = Shop(page(b"hello", headers=VARIES))
     cache = guest(shop, codings=["gzip"])

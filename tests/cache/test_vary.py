@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from wsgistack.cache.head import ResponseHead
-from wsgistack.cache.vary import selecting_of, vary_names
+from wsgistack.cache.vary import names_of, selecting_of, vary_names
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,28 @@ def test_names_are_in_one_order_and_a_star_fits_nothing(
     lines: list[str], names: tuple[str, ...] | None
 ) -> None:
     assert vary_names(ResponseHead(200, "OK", [("Vary", line) for line in lines])) == names
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_coded", "names"),
+    [
+        ([("Content-Encoding", "br")], True, ("accept-encoding",)),
+        ([("Content-Encoding", "br")], False, ()),
+        (
+            [("Content-Encoding", "br"), ("Vary", "Accept, Accept-Encoding")],
+            True,
+            ("accept", "accept-encoding"),
+        ),
+        ([("Content-Encoding", "br"), ("Vary", "Cookie, A")], True, ("a", "accept-encoding", "cookie")),
+        ([("Vary", "Cookie")], True, ("cookie",)),
+        ([], True, ()),
+    ],
+    ids=str,
+)
+def test_what_is_coded_is_chosen_by_the_codings_that_are_accepted(
+    fields: list[tuple[str, str]], is_coded: bool, names: tuple[str, ...]
+) -> None:
+    assert names_of(ResponseHead(200, "OK", fields), is_coded=is_coded) == names
 
 
 @pytest.mark.parametrize(

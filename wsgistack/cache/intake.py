@@ -31,7 +31,7 @@ from wsgistack.cache.policy import Policy
 from wsgistack.cache.status import Forwarded
 from wsgistack.cache.storing import fields_to_store, find_refusal, is_for_one
 from wsgistack.cache.validation import is_about, merge_fields, same_representation
-from wsgistack.cache.vary import selecting_of, vary_names
+from wsgistack.cache.vary import names_of, selecting_of
 from wsgistack.http.conditional import same_strong
 from wsgistack.http.fields import without
 from wsgistack.http.ranges import parse_content_range
@@ -81,7 +81,9 @@ def _kept(trip: Trip, why: Forwarded, head: ResponseHead, now: float, policy: Po
     page = Page(
         head.with_fields(fields_to_store(head, policy)),
         terms,
-        selecting_of(vary_names(head) or (), trip.request.field, reorders=policy.reorders_lists),
+        selecting_of(
+            names_of(head, is_coded=policy.is_coded), trip.request.field, reorders=policy.reorders_lists
+        ),
         tuple(dict.fromkeys((*groups_of(head), *trip.tags))),
     )
     return Keep(page, _marked(head, status.forwarded(why, stored=True, ttl_s=terms.freshness(now))))
@@ -128,7 +130,7 @@ def _merged(
     """Return the page with what *answer* says of it, and why it may be stored no longer (None: it may).  §3.2"""
     head = page.head.with_fields(merge_fields(without(page.head.fields, ("age", "date")), answer.fields))
     terms = _terms(trip, head, now, policy)
-    names = vary_names(head) or ()
+    names = names_of(head, is_coded=policy.is_coded)
     selecting = page.selecting
     if names != tuple([name for name, _ in selecting]):
         selecting = selecting_of(names, trip.request.field, reorders=policy.reorders_lists)

@@ -30,11 +30,17 @@ def make_audit(policy: Policy, visitors: Visitors, keyed_fields: Iterable[str]) 
     return Audit((*keyed_fields, "cookie"), shown=lambda name: not visitors.withholds(name))
 
 
-def make_policy(profile: str, keep: float, stale_if_down: float, stale_if_error: float) -> Policy:
-    """Return the profile of that name with seconds of its own."""
+def make_policy(
+    profile: str, keep: float, stale_if_down: float, stale_if_error: float, *, is_coded: bool
+) -> Policy:
+    """Return the profile of that name with seconds of its own; *is_coded*: see Policy."""
     check_number("keep", keep, least=0)
     check_number("stale_if_down", stale_if_down, least=0)
     check_number("stale_if_error", stale_if_error, least=0)
     return replace(
-        find_policy(profile), keep_s=keep, failure_grace_s=stale_if_down, error_grace_s=stale_if_error
+        find_policy(profile),
+        keep_s=keep,
+        failure_grace_s=stale_if_down,
+        error_grace_s=stale_if_error,
+        is_coded=is_coded,
     )

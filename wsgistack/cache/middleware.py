@@ -116,7 +116,8 @@ class PageCache:
     ) -> None:
         check_number("max_object", max_object, least=1)
         check_number("coalesce_wait", coalesce_wait, least=0)
-        policy = make_policy(profile, keep, stale_if_down, stale_if_error)
+        self.codings = Codings(codings)
+        policy = make_policy(profile, keep, stale_if_down, stale_if_error, is_coded=bool(self.codings))
         made = make_store_of(store, max_bytes)
         visitors = Visitors(
             strict=strict,
@@ -135,7 +136,6 @@ class PageCache:
         self._now = now
         self._rules = RuleBook(rules)
         self._hosts = None if hosts is None else Names(hosts, setting="hosts", caseless=True)
-        self.codings = Codings(codings)
         self._guests = Guests(visitors, self.codings) if policy.is_for_guests else None
         self._ignored = Names(ignored_parameters if self._guests else (), setting="ignored_parameters")
         self._kinds: list[Selecting] | None = [EVERYBODY] if self._guests is None else self._guests.kinds()

@@ -36,6 +36,7 @@ class Policy:
     error that a client can provoke (400, 413, 431, 5xx, …) counts up to that; who makes the origin
     refuse once must not have a page replaced by that for long (cache-poisoned denial of service).
     *shares_authorized*: a response to Authorization may be stored where §3.5 allows it.
+    *is_coded*: it is known in which content codings pages are made, see codings.
     *failure_grace_s*: how long past its lifetime a page stands in for an origin that cannot be
     reached, when the page itself says nothing (§4.2.4); *error_grace_s*: for one that answers 5xx.
     *keep_s*: how long past all that a page with a validator is kept, to be validated.
@@ -49,6 +50,7 @@ class Policy:
     stores_cookies: bool
     longest_error_s: float
     shares_authorized: bool
+    is_coded: bool = False
     targets: tuple[str, ...] = TARGETS
     heuristic_most_s: float = 86_400.0
     failure_grace_s: float = 3600.0

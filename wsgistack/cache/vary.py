@@ -9,7 +9,7 @@ from functools import lru_cache
 from wsgistack.cache.head import ResponseHead
 from wsgistack.http.fields import split_list, token_list
 
-__all__ = ["Selecting", "selecting_of", "vary_names"]
+__all__ = ["Selecting", "names_of", "selecting_of", "vary_names"]
 
 # What a request says in the fields that a response varies by; None: it lacks the field, which is not
 # the same as an empty one (CVE-2026-113593).
@@ -30,6 +30,18 @@ def vary_names(head: ResponseHead) -> tuple[str, ...] | None:
         return ()
     names = token_list(value)
     return None if "*" in names else tuple(sorted(names))
+
+
+def names_of(head: ResponseHead, *, is_coded: bool) -> tuple[str, ...]:
+    """Return the names of the fields that a page of *head*, whose Vary has no `*`, is chosen by.
+
+    *is_coded*: its codings are known to follow Accept-Encoding.  Then one with a coding is chosen by that field
+    also where Vary is silent, as nginx is without `gzip_vary`: it is for nobody who did not ask for it.
+    """
+    names = vary_names(head) or ()
+    if is_coded and "accept-encoding" not in names and head.field("content-encoding") is not None:
+        return tuple(sorted((*names, "accept-encoding")))
+    return names
 
 
 def selecting_of(
