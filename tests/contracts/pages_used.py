@@ -156,10 +156,58 @@ STORIES = [
             ),
             Step(None, {"Range": "bytes=-3"}, status=206, body=b"789"),
             Step(None, {"Range": "bytes=10-"}, status=416, body=b"", has={"Content-Range": "bytes */10"}),
-            Step(None, {"Range": "bytes=0-1,4-5"}, body=b"0123456789"),
+            Step(
+                None,
+                {"Range": "bytes=0-1,4-5"},  # nearer each other than what would stand between them
+                status=206,
+                body=b"012345",
+                has={"Content-Range": "bytes 0-5/10"},
+            ),
             Step(None, {"Range": "bytes=2-4", "If-Range": '"a"'}, status=206, body=b"234"),
             Step(None, {"Range": "bytes=2-4", "If-Range": '"b"'}, body=b"0123456789"),
             Step(None, {"Range": "bytes=2-4"}, method="HEAD", body=b""),
+        ),
+    ),
+    Story(
+        "several ranges are parts of one answer",
+        "RFC 9110 §15.3.7.2",
+        (
+            Step(
+                cc("max-age=60", b"0123456789" * 40, Content_Type="text/x", ETag='"a"'),
+                body=b"0123456789" * 40,
+            ),
+            Step(
+                None,
+                {"Range": "bytes=0-1, -6"},
+                status=206,
+                body=(
+                    b"--36c1e1dee303b64073a67f083ba1ab72\r\nContent-Type: text/x\r\nContent-Range: bytes 0-1/400\r\n\r\n01\r\n"
+                    b"--36c1e1dee303b64073a67f083ba1ab72\r\nContent-Type: text/x\r\nContent-Range: bytes 394-399/400\r\n\r\n456789\r\n"
+                    b"--36c1e1dee303b64073a67f083ba1ab72--\r\n"
+                ),
+                has={
+                    "Content-Type": "multipart/byteranges; boundary=36c1e1dee303b64073a67f083ba1ab72",
+                    "Content-Length": "234",
+                    "ETag": '"a"',
+                },
+                lacks=("Content-Range",),
+            ),
+            Step(None, {"Range": "bytes=0-1, -6", "If-Range": '"b"'}, body=b"0123456789" * 40),
+            Step(None, {"Range": "bytes=0-1, 500-, -6"}, method="HEAD", body=b""),
+            Step(
+                cc("max-age=60", b"0123456789" * 40, Content_Type="text/" + "x" * 100),
+                {"Range": "bytes=0-1, -6"},
+                path="/long",
+                body=b"0123456789" * 40,
+            ),
+            Step(None, {"Range": "bytes=0-1, -6"}, path="/long", body=b"0123456789" * 40),
+            Step(
+                None,
+                {"Range": "bytes=400-, 500-"},
+                status=416,
+                has={"Content-Range": "bytes */400"},
+                body=b"",
+            ),
         ),
     ),
     Story(

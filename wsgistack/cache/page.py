@@ -13,7 +13,14 @@ from wsgistack.cache.vary import Selecting
 from wsgistack.http.conditional import OF_CONTENT, evaluate, range_applies
 from wsgistack.http.dates import format_date, parse_date
 from wsgistack.http.fields import Fields, without
-from wsgistack.http.ranges import ContentRange, Span, parse_content_range, resolve_range
+from wsgistack.http.ranges import (
+    ContentRange,
+    Span,
+    make_multipart,
+    parse_content_range,
+    resolve_range,
+    resolve_ranges,
+)
 from wsgistack.http.request import RequestView
 
 __all__ = ["Page", "Reply", "make_hit", "make_not_modified", "make_reply"]
@@ -110,12 +117,13 @@ def make_reply(page: Page, request: RequestView, *, age: float, cache_status: st
     if page.head.status == 206:
         return _from_part(page, request, asked, added)
     if asked is not None and page.head.status == 200 and _range_applies(page, request):
-        span = resolve_range(asked, len(page.body))
-        if isinstance(span, Span):
-            return _slice(page, page.body[span.first : span.last + 1], span, len(page.body), added)
-        if span is False:
+        spans = resolve_ranges(asked, len(page.body))
+        if spans is False:
             length = [("Content-Range", f"bytes */{len(page.body)}"), ("Content-Length", "0")]
             return Reply(416, "Range Not Satisfiable", [*length, EMPTY_TYPE, *added], b"")
+        reply = _parts(page, spans, added) if isinstance(spans, list) else None
+        if reply is not None:
+            return reply
     body = page.body if request.method == "GET" else b""
     return Reply(page.head.status, page.head.reason, [*page.ready, *added], body)
 
@@ -179,6 +187,23 @@ def _from_part(
         return None
     start = span.first - part.span.first
     return _slice(page, page.body[start : start + span.length], span, part.complete, added)
+
+
+def _parts(page: Page, spans: list[Span], added: list[tuple[str, str]]) -> Reply | None:
+    """Return one part of a whole page, or several with a head for each; None where that is longer.  RFC 9110 §15.3.7"""
+    if len(spans) == 1:
+        (span,) = spans
+        return _slice(page, page.body[span.first : span.last + 1], span, len(page.body), added)
+    content_type, body = make_multipart(page.body, spans, page.head.field("content-type"))
+    if len(body) >= len(page.body):  # its type is a long one
+        return None
+    fields = [
+        *without(page.ready, ("content-length", "content-type")),
+        ("Content-Type", content_type),
+        ("Content-Length", str(len(body))),
+        *added,
+    ]
+    return Reply(206, "Partial Content", fields, body)
 
 
 def _slice(page: Page, body: bytes, span: Span, complete: int, added: list[tuple[str, str]]) -> Reply:

@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from hashlib import blake2b
 from typing import NamedTuple
 
-__all__ = ["ContentRange", "Span", "parse_content_range", "resolve_range"]
+__all__ = [
+    "ContentRange",
+    "Span",
+    "make_multipart",
+    "parse_content_range",
+    "resolve_range",
+    "resolve_ranges",
+]
+
+# More than a reader of PDF asks for at once; §14.2 lets a server ignore many small ranges.
+MOST_RANGES = 32
+# About what stands before each part, so that gaps below that are better filled: §14.6.
+PART_BYTES = 100
 
 RANGE = re.compile(
     r"[ \t]*bytes[ \t]*=[ \t]*(?:([0-9]{1,18})-([0-9]{1,18})?|-([0-9]{1,18}))[ \t]*", re.IGNORECASE
@@ -52,6 +66,62 @@ def resolve_range(value: str, length: int) -> Span | bool | None:
     if found[2] is not None and int(found[2]) < first:
         return None  # invalid, §14.1.1
     return Span(first, last) if first < length else False
+
+
+def resolve_ranges(value: str, length: int) -> list[Span] | bool:
+    """Return the spans of a representation of *length* bytes that a Range field means, in its order.
+
+    They do not overlap, and together with what stands between them are shorter than the whole: who asks
+    for the same bytes many times over (CVE-2011-3192) gets them once.  Those that are near each other
+    are one.  True: the field is to be ignored (see `resolve_range`, or more than MOST_RANGES), so that
+    the whole is the answer.  False: nothing of it can be satisfied, 416.
+
+    >>> resolve_ranges("bytes=0-9, -10", 1000), resolve_ranges("bytes=5-,2-8", 1000)
+    ([Span(first=0, last=9), Span(first=990, last=999)], [Span(first=2, last=999)])
+    """
+    unit, equals, texts = value.partition("=")
+    members = [text for text in texts.split(",", MOST_RANGES - 1) if text.strip(" \t")]
+    if len(members) < 2:
+        found = resolve_range(unit + equals + "".join(members), length)
+        return [found] if isinstance(found, Span) else found is None
+    spans: list[Span] = []
+    for member in members:  # the last one has the rest where there are too many
+        span = resolve_range(f"{unit}={member}", length)
+        if span is None:
+            return True
+        if isinstance(span, Span):
+            _add(spans, span)
+    needed = sum([span.length + PART_BYTES for span in spans])
+    if len(spans) > 1 and needed >= length:
+        return True
+    return spans or False
+
+
+def _add(spans: list[Span], span: Span) -> None:
+    """Put *span* to *spans*, one with those that it touches; in the place of the first of these."""
+    near = [
+        one for one in spans if one.first - PART_BYTES <= span.last and span.first - PART_BYTES <= one.last
+    ]
+    place = spans.index(near[0]) if near else len(spans)
+    together = [span, *near]
+    spans[:] = [one for one in spans if one not in near]
+    spans.insert(place, Span(min(one.first for one in together), max(one.last for one in together)))
+
+
+def make_multipart(body: bytes, spans: Sequence[Span], content_type: str | None) -> tuple[str, bytes]:
+    """Return the Content-Type and the content of a 206 that holds several parts of *body*.  §14.6
+
+    What separates them is a hash of what is sent, which nobody can put into it.
+    """
+    parts = [body[span.first : span.last + 1] for span in spans]
+    boundary = blake2b(b"".join(parts), digest_size=16).hexdigest()
+    kind = "" if content_type is None else f"Content-Type: {content_type}\r\n"
+    blocks = []
+    for span, part in zip(spans, parts, strict=True):
+        head = f"--{boundary}\r\n{kind}Content-Range: bytes {span.first}-{span.last}/{len(body)}\r\n\r\n"
+        blocks += [head.encode("latin-1"), part, b"\r\n"]
+    blocks.append(f"--{boundary}--\r\n".encode())
+    return f"multipart/byteranges; boundary={boundary}", b"".join(blocks)
 
 
 def parse_content_range(value: str) -> ContentRange | None:
