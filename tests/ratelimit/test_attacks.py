@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from webob import Request
 
 from wsgistack.clock import SteadyClock
+from wsgistack.http.paths import normal_path
 from wsgistack.ratelimit import (
     RateLimit,
     Rule,
@@ -70,6 +72,29 @@ def test_other_spellings_of_a_path(path: str) -> None:
 def test_head_in_the_place_of_get() -> None:
     site = Site(rules=[Rule("page", "1/minute", path="/page", methods="GET")])
     assert (site.ask("/page"), site.ask("/page", method="HEAD")) == (200, 429)
+
+
+@pytest.mark.parametrize("method", ["post", "Post", "pOST"])
+def test_a_method_in_small_letters(method: str) -> None:
+    """Applications that know a Request object take it for POST (Werkzeug), and some servers pass it on."""
+    site = Site(rules=[Rule("login", "1/minute", path="/login", methods="post")])
+    assert (site.ask("/login", method="POST"), site.ask("/login", method=method)) == (200, 429)
+
+
+def test_long_paths_and_credentials_fill_no_memory() -> None:
+    """What anybody may send is remembered only while it is short: caches count entries, not bytes."""
+    key = header_key("X-Api-Key")
+    site = Site("100/minute", key=key)
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for i in range(200):
+            normal_path(f"/{i}/" + "x" * 50_000)
+            site.ask(HTTP_X_API_KEY=f"{i}" + "k" * 50_000)
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 2_000_000, "of 20 MB that were sent"
 
 
 def test_a_method_override() -> None:

@@ -33,7 +33,7 @@ def is_about(rule: Rule, asked: EnvironRequest) -> bool:
         (Rule("r", "1/s", path="*.pdf"), request("/x/y.pdf"), True),
         (Rule("r", "1/s", path="/x*"), request("/x\ny"), True),
         (Rule("r", "1/s", methods="POST PUT"), request(method="PUT"), True),
-        (Rule("r", "1/s", methods="POST"), request(method="post"), False),
+        (Rule("r", "1/s", methods="POST"), request(method="post"), True),
         (Rule("r", "1/s", methods="GET"), request(method="HEAD"), True),
         (Rule("r", "1/s", methods="HEAD"), request(method="GET"), False),
         (Rule("r", "1/s", host="*.example.org"), request(host="API.Example.org:8080"), True),
@@ -62,6 +62,8 @@ def test_a_rule_is_about_what_it_says(rule: Rule, asked: EnvironRequest, expecte
         ({"charge": {"6xx": 1}}, SettingError, "charge: '6xx': 1 is not a status"),
         ({"charge": {"404": "2"}}, SettingError, "charge: '404': '2' is not a status"),
         ({"status": 200}, SettingError, "status: 200 is no error"),
+        ({"tiers": {"gold": "9/s"}}, SettingError, "tiers without tier, which names one of them"),
+        ({"tier": lambda request: "gold"}, SettingError, "tier without tiers, which say the rate of each"),
     ],
 )
 def test_a_rule_that_cannot_be_meant_is_refused(

@@ -74,6 +74,19 @@ def test_another_way_to_ask(method: str, fields: Fields, minor: str, worlds: lis
     assert world.ask(*fields, method=method, minor=minor, target="/login").status == 429
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH"])
+def test_a_method_in_small_letters(method: str, worlds: list[LimitedWorld]) -> None:
+    """Applications that know a Request object take it for the other one (Werkzeug); nodes get it as it came."""
+    world = make(worlds, make_limit("login", rate="1/minute", methods=method))
+    line = method.lower().encode() + head()[3:]
+    assert say(world, line + line.replace(method.lower().encode(), method.title().encode(), 1)) == [200, 429]
+
+
+def test_a_method_that_is_like_none_is_no_method_of_a_limit(worlds: list[LimitedWorld]) -> None:
+    world = make(worlds, make_limit("login", rate="1/minute", methods="GET"))
+    assert say(world, (b"GETS" + head()[3:]) * 2) == [200, 200]
+
+
 def test_another_host_another_connection_and_many_requests_in_one_packet(worlds: list[LimitedWorld]) -> None:
     world = make(worlds, make_limit("api", rate="3/minute"))
     assert say(world, head() * 5) == [200, 200, 200, 429, 429]

@@ -147,6 +147,7 @@ def is_about(limit: Limit, method: str, target: str, address: Address | None) ->
     if globs and not any(fits(glob, path) for glob in globs):
         return False
     methods = _words(limit.settings["methods"])
+    method = method.upper()
     if methods and method not in methods and not (method == "HEAD" and "GET" in methods):
         return False
     exempt = [parse_network(word) for word in _words(limit.settings["exempt"])]

@@ -39,6 +39,7 @@ __all__ = [
 ]
 
 KEY_BYTES = 16  # of a hash: 2**64 keys before two are alike by chance
+LONGEST_REMEMBERED = 256  # characters of a credential whose hash is remembered
 EVERYBODY = b"*"
 NOBODY = b"-"  # clients whose address is unknown share one bucket
 
@@ -220,14 +221,15 @@ def _credential(
     if len(secret) > 64:
         raise SettingError(f"secret: {len(secret)} bytes, at most 64 fit")
 
-    hashed = lru_cache(maxsize=8192)(partial(hash_credential, secret=secret))
+    hash_one = partial(hash_credential, secret=secret)
+    hash_known = lru_cache(maxsize=8192)(hash_one)
 
     def key(asker: Asker) -> tuple[bytes, ...]:
         credential = read(asker)
         if not credential or not credential.strip() or (known is not None and not known(credential)):
             return else_(asker)
-        if known is None:
-            return (hashed(credential), *else_(asker))
-        return (hashed(credential),)
+        # Anybody can send long ones: they take no place in memory.
+        mark = (hash_known if len(credential) <= LONGEST_REMEMBERED else hash_one)(credential)
+        return (mark, *else_(asker)) if known is None else (mark,)
 
     return key

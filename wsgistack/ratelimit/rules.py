@@ -76,6 +76,8 @@ class Rule:
             if not STATUSES.fullmatch(status) or not isinstance(units, int):
                 text = f"charge: {status!r}: {units!r} is not a status such as '404' or '5xx' and a number"
                 raise SettingError(f"rule {self.name}: {text}")
+        if self.tiers and self.tier is None:
+            raise SettingError(f"rule {self.name}: tiers without tier, which names one of them for a request")
         if self.tier is not None and not self.tiers:
             raise SettingError(f"rule {self.name}: tier without tiers, which say the rate of each")
         if self.status and not 400 <= self.status <= 599:
@@ -95,11 +97,12 @@ class Rule:
     def is_about(self) -> Callable[[RequestView], bool] | None:
         """What tells whether the rule is about a request, None if it is about all."""
         tests = [*_path_test(_words(self.path)), *_host_test(_words(self.host))]
-        methods = frozenset(_words(self.methods))
+        methods = frozenset(method.upper() for method in _words(self.methods))
         if methods:
-            # HEAD is GET without a body (RFC 9110 §9.3.2): it must not be a way around.
+            # HEAD is GET without a body (RFC 9110 §9.3.2): it must not be a way around.  Nor must `post`,
+            # which some servers let pass and applications take for POST.
             also = methods | {"HEAD"} if "GET" in methods else methods
-            tests.append(lambda request: request.method in also)
+            tests.append(lambda request: request.method.upper() in also)
         if self.exempt is not None:
             exempt = self.exempt
             tests.append(lambda request: not exempt(request))

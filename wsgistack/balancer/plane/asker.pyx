@@ -39,12 +39,14 @@ from wsgistack.balancer.plane.limit_table cimport TableView, table_hash
 from wsgistack.balancer.plane.networks cimport is_v4, networks_hold
 from wsgistack.balancer.plane.octets cimport same_word
 from wsgistack.balancer.plane.paths cimport path_fits, path_of_target
+from wsgistack.balancer.plane.request_head cimport method_in_capitals
 from wsgistack.balancer.plane.wire cimport (
     F_FORWARDED,
     F_X_FORWARDED_FOR,
     F_X_FORWARDED_PROTO,
     M_GET,
     M_HEAD,
+    M_OTHER,
     Field,
     Head,
     parse_request_head,
@@ -306,7 +308,10 @@ cdef int is_on_path(const GateLimit* limit, const Head* h, const char* p, Buf* p
 
 cdef int is_within(const GateLimit* limit, const Head* h, const char* p, const Asker* who, Buf* path) noexcept nogil:
     # HEAD is GET without a body (RFC 9110 9.3.2): it must not be a way around.
-    cdef int method = M_GET if h.method_id == M_HEAD and limit.methods >> M_GET & 1 else h.method_id
+    # Nor must `post`, which applications take for POST.
+    cdef int method = method_in_capitals(h, p) if limit.methods else M_OTHER
+    if method == M_HEAD and limit.methods >> M_GET & 1:
+        method = M_GET
     if limit.methods and not limit.methods >> method & 1:
         return 0
     if limit.n_paths and not is_on_path(limit, h, p, path):

@@ -91,6 +91,19 @@ cdef inline uint8_t method_id(const uint8_t* m, uint32_t n) noexcept nogil:
     return M_OTHER
 
 
+cdef int method_in_capitals(const Head* h, const char* p) noexcept nogil:
+    # The id that a method has for who knows no small letters.
+    cdef uint8_t capitals[7]
+    cdef uint32_t i
+    cdef uint8_t c
+    if h.method_id != M_OTHER or h.method_len > 7:
+        return h.method_id
+    for i in range(h.method_len):
+        c = <uint8_t>p[h.method + i]
+        capitals[i] = c & 0xdf if b"a" <= c <= b"z" else c
+    return method_id(capitals, h.method_len)
+
+
 cdef int absolute_target(const uint8_t* p, Head* h, uint32_t skip) noexcept nogil:
     # RFC 9112 3.2.2: the authority takes Host's place, the rest goes on in origin-form.
     cdef uint32_t i = h.target + skip, end = h.target + h.target_len, start = i
