@@ -273,6 +273,11 @@ class Quotas:
         limiter = self._limiter
         claims, now, bound = self._claims_of(environ.get("REMOTE_ADDR") or ""), limiter.now(), limiter.bound
         if bound is None:
+            if now >= limiter.shut.look_at:
+                shut = limiter.find_shut(claims, now)
+                if shut is not None:
+                    environ["wsgistack.ratelimit"] = shut
+                    return shut
             index, wait, states = limiter.table.decide(claims, now)
         else:
             index, wait, states = bound(claims[0][1], now)

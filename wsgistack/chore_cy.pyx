@@ -304,6 +304,11 @@ cdef class Quotas:
         now = limiter.now()
         bound = limiter.bound
         if bound is None:
+            if now >= limiter.shut.look_at:
+                decision = limiter.find_shut(claims, now)
+                if decision is not None:
+                    environ["wsgistack.ratelimit"] = decision
+                    return decision
             index, wait, states = limiter.table.decide(claims, now)
         else:
             index, wait, states = bound(claims[0][1], now)

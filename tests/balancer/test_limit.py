@@ -23,6 +23,11 @@ def test_workers_are_told_the_ban_first_and_then_each_rate() -> None:
     assert rates[2]["status"] == "HTTP/1.1 429 Too Many Requests\r\n"
 
 
+def test_a_status_that_has_no_name_is_told_as_its_class() -> None:
+    rates = make_limit("api", rate="1/minute", status="499").as_wire()["rates"]
+    assert [rate["status"] for rate in rates] == ["HTTP/1.1 499 Client Error\r\n"] * 2
+
+
 def test_the_page_is_cut_where_the_wait_is_told() -> None:
     rate = make_limit("api", rate="1/minute").as_wire()["rates"][1]
     assert rate["page"].endswith("<p>Request cannot be satisfied as assigned quota has been exceeded.")

@@ -75,6 +75,27 @@ def test_a_rule_says_its_own_status() -> None:
     assert status_of(refusal(Rule("slots", "1 concurrent", status=429))) == 429
 
 
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (Rule("api", "1/minute"), "quota-exceeded"),
+        (Rule("api", "1/minute", status=403), "quota-exceeded"),
+        (Rule("api", "1/minute", status=503), "temporary-reduced-capacity"),
+        (Rule("api", "1 concurrent"), "temporary-reduced-capacity"),
+        (Rule("api", "1 concurrent", status=429), "quota-exceeded"),
+    ],
+)
+def test_a_problem_is_of_the_type_that_its_status_stands_for(rule: Rule, expected: str) -> None:
+    _, _, body = make_answer(refusal(rule), "", [])
+    assert json.loads(body)["type"] == f"https://iana.org/assignments/http-problem-types#{expected}"
+
+
+@pytest.mark.parametrize(("status", "line"), [(499, "499 Client Error"), (599, "599 Server Error")])
+def test_a_status_that_has_no_name_is_answered_too(status: int, line: str) -> None:
+    rule = Rule("api", "1/minute", status=status)
+    assert [make_answer(refusal(rule), accept, [])[0] for accept in ("", "text/html")] == [line, line]
+
+
 def test_a_page_says_when_to_come_back() -> None:
     _, fields, body = make_answer(refusal(Rule("api", "1/minute")), "text/html", [])
     assert dict(fields)["Content-Type"] == "text/html; charset=utf-8"

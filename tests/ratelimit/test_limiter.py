@@ -248,3 +248,59 @@ def test_a_place_is_free_when_it_is_released() -> None:
 def test_two_rules_have_two_names() -> None:
     with pytest.raises(SettingError, match="rule r: two rules have this name"):
         Stage(Rule("r", "1/s"), Rule("r", "2/s"))
+
+
+@pytest.mark.parametrize("keys", [(), None, [], b""])
+def test_a_key_of_ones_own_that_gives_none_counts_by_the_address(keys: Any) -> None:
+    site = Limiter(
+        [Rule("api", "1/minute", key=lambda asker: keys)], trust=Trust(), now=lambda: 1_795_000_000_000_000
+    )
+    found = [site.hit(EnvironRequest({"REMOTE_ADDR": f"192.0.2.{i}"})).ok for i in (1, 1, 2)]
+    assert found == [True, False, True]
+
+
+@pytest.mark.parametrize("keys", [b"ann", "ann", ("ann",), [b"ann"], 7])
+def test_a_key_of_ones_own_that_is_no_tuple_of_bytes_is_told(keys: Any) -> None:
+    site = Limiter(
+        [Rule("api", "1/minute", key=lambda asker: keys)], trust=Trust(), now=lambda: 1_795_000_000_000_000
+    )
+    with pytest.raises(
+        SettingError, match=r"rule api: key gave .*, not a tuple of bytes such as \(b'ann',\)"
+    ):
+        site.hit(EnvironRequest({"REMOTE_ADDR": "192.0.2.1"}))
+
+
+def test_a_key_that_is_too_long_for_stores_is_counted_by_its_hash() -> None:
+    asked: list[bytes] = [b"a" * 100_000, b"a" * 100_000, b"a" * 99_999, b"b" * 64]
+    site = Limiter(
+        [Rule("api", "1/minute", key=lambda asker: (asked.pop(0),))],
+        trust=Trust(),
+        now=lambda: 1_795_000_000_000_000,
+    )
+    decisions = [site.hit(EnvironRequest({"REMOTE_ADDR": "192.0.2.1"})) for _ in range(4)]
+    assert [one.ok for one in decisions] == [True, False, True, True]
+    assert [len(key) for one in decisions for _, key in one.about()] == [16, 16, 16, 64]
+
+
+def test_what_is_unlimited_in_a_dry_run_lets_nobody_pass_the_rules_behind_it() -> None:
+    rules = [Rule("static", "unlimited", dry_run=True), Rule("all", "1/minute")]
+    site = Limiter(rules, trust=Trust(), now=lambda: 1_795_000_000_000_000)
+    assert [site.hit(EnvironRequest({"REMOTE_ADDR": "192.0.2.1"})).ok for _ in range(2)] == [True, False]
+
+
+@pytest.mark.parametrize("cost", [-1, True, 1.5, None])
+def test_what_is_limited_by_name_costs_a_number(cost: Any) -> None:
+    site = Limiter([Rule("mail", "2/minute")], trust=Trust(), now=lambda: 1_795_000_000_000_000)
+    with pytest.raises(SettingError, match=r"rule mail: cost is .*, not a number from 0 on"):
+        site.hit_rule("mail", b"ann", cost=cost)
+
+
+def test_who_is_refused_takes_no_place_of_a_dry_run() -> None:
+    rules = [Rule("planned", "2 concurrent", dry_run=True), Rule("api", "1/minute")]
+    site = Limiter(rules, trust=Trust(), now=lambda: 1_795_000_000_000_000)
+    first = site.hit(EnvironRequest({"REMOTE_ADDR": "192.0.2.1"}))
+    refused = [site.hit(EnvironRequest({"REMOTE_ADDR": "192.0.2.1"})) for _ in range(5)]
+    assert [(one.ok, list(one.would_refuse)) for one in refused] == [(False, [])] * 5
+    assert {rule for rule, _ in refused[0].about()} == {"planned", "api"}, "it is metered under both"
+    first.release()
+    assert site.table.get(0, b"\xc0\x00\x02\x01") is None

@@ -171,6 +171,13 @@ def test_what_is_given_back_whole_leaves_nothing(place: Path) -> None:
     assert (ours.get(0, b"k"), ours.get(0, b"other")) == (None, None)
 
 
+def test_a_debt_that_no_number_holds_is_as_long_as_one_can_be(place: Path) -> None:
+    """A charge is what an operation cost, whatever that was: it is no reason to fail."""
+    ours = slots(place, "1/year")
+    ours.charge([(0, b"k", 10**9)], NOW)
+    assert ours.decide_one(0, b"k", 1, NOW)[0] > 500_000 * 365 * 86_400 * SECOND
+
+
 def test_what_does_not_fit_into_two_numbers_is_told_apart() -> None:
     assert may_be_packed(limits(*RATES))
     for rate in ("5/hour exact", "5 concurrent", "5000000000/hour sliding"):

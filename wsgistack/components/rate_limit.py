@@ -14,7 +14,7 @@ from wsgistack.ratelimit.fallback import ON_STORE_ERROR
 from wsgistack.ratelimit.fields import FORMS
 from wsgistack.ratelimit.middleware import RateLimit
 from wsgistack.ratelimit.rules import Rule
-from wsgistack.settings import BOOL, INT, NETWORKS, NUMBER, TEXT, Setting, Table, make_choice
+from wsgistack.settings import BOOL, DURATION, INT, NETWORKS, NUMBER, TEXT, Setting, Table, make_choice
 from wsgistack.wsgi import WSGIApplication
 
 __all__ = ["HELP", "MAIN", "NAME", "OBJECTS", "PLACE", "SETTINGS", "make"]
@@ -23,7 +23,7 @@ NAME = "rate_limit"
 PLACE = 40
 HELP = "429 for a client that asks too often, before anything else is done for it"
 MAIN = "rate"
-OBJECTS = ("rules", "key", "store", "now")
+OBJECTS = ("rules", "key", "store", "now", "page", "problem")
 SETTINGS = Table(
     "rate_limit",
     [
@@ -40,6 +40,30 @@ SETTINGS = Table(
             make_choice(lambda: ON_STORE_ERROR, "on_store_error: '{text}' is not known"),
             "local",
             "`local` counts in this process meanwhile, `open` lets pass, `closed` refuses",
+        ),
+        Setting(
+            "store_deadline",
+            DURATION,
+            0.02,
+            "how long a memcached server is waited for, where the store's URL has no `timeout`",
+            least=0.001,
+            most=60,
+        ),
+        Setting(
+            "processes",
+            INT,
+            1,
+            "how many use the store: while it is in trouble, `local` lets each pass its share only",
+            least=1,
+            most=100_000,
+        ),
+        Setting(
+            "bans_every",
+            DURATION,
+            0.0,
+            "how often a process asks the store whom operators shut out, from 0.1 seconds on; 0: never",
+            least=0,
+            most=3600,
         ),
         Setting(
             "headers",
@@ -74,6 +98,8 @@ SETTINGS = Table(
         Setting(
             "ipv4_prefix", INT, 32, "leading bits of an IPv4 address that are one client", least=1, most=32
         ),
+        Setting("page", TEXT, "", "a file with a page of your own for who is refused; see ratelimit.md"),
+        Setting("problem", TEXT, "", "the same for programs, as `application/problem+json`"),
         Setting("max_keys", INT, 100_000, "clients that each limit remembers", least=1, most=10**8),
         Setting("dry_run", BOOL, False, "refuse nobody, only count"),
     ],

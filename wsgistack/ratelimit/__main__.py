@@ -1,4 +1,4 @@
-"""python -m wsgistack.ratelimit: try limits on real traffic, and see what was metered."""
+"""python -m wsgistack.ratelimit: try limits on real traffic, see what was metered, shut clients out."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from wsgistack.errors import ConfigurationError
+from wsgistack.errors import ConfigurationError, StoreError
 from wsgistack.ratelimit.clients import Trust
+from wsgistack.ratelimit.desk import add_commands
 from wsgistack.ratelimit.replay import replay, show
 from wsgistack.ratelimit.rows import merge, read_folder
 from wsgistack.ratelimit.rules import Rule
@@ -23,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         text: str = options.run(options)
-    except (ConfigurationError, OSError) as error:
+    except (ConfigurationError, StoreError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     sys.stdout.write(text)
@@ -66,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--format", choices=list(FORMATS), default="csv")
     command.add_argument("--hours", type=int, default=24, help="how many, this one included (24)")
     command.set_defaults(run=_usage)
+    add_commands(commands)
     return parser
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import html
-import json
 from http import HTTPStatus
 
 from wsgistack.ratelimit.algorithms import NEVER
+from wsgistack.ratelimit.bodies import Bodies, Refusal, make_bodies
 from wsgistack.ratelimit.decision import Decision
 from wsgistack.ratelimit.fields import Fields, retry_after
 
@@ -23,14 +22,36 @@ REDUCED_CAPACITY = (
     "Request cannot be satisfied due to temporary server capacity constraints",
 )
 
+DENIAL = Refusal(403, "Forbidden", "about:blank", "Forbidden", "", None)
+BODIES = make_bodies()
+CLASSES = {4: "Client Error", 5: "Server Error"}
+
 
 def status_of(decision: Decision) -> int:
-    """Return the status of a refusal: the rule's own, else 503 for concurrency and 429 for the rest."""
+    """Return the status of a refusal: the rule's own, else 503 for concurrency and where nobody could count
+    the request, and 429 for the rest.
+    """
     assert decision.refused is not None
+    if decision.is_blind:
+        return 503
     return decision.refused.rule.status or (503 if decision.refused.rate.algorithm == "concurrent" else 429)
 
 
-def make_answer(decision: Decision, accept: str, fields: Fields) -> tuple[str, Fields, bytes]:
+def phrase_of(status: int) -> str:
+    """Return the reason phrase of a status, its class where it has none.
+
+    >>> phrase_of(429), phrase_of(499)
+    ('Too Many Requests', 'Client Error')
+    """
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return CLASSES[status // 100]
+
+
+def make_answer(
+    decision: Decision, accept: str, fields: Fields, bodies: Bodies = BODIES
+) -> tuple[str, Fields, bytes]:
     """Return status line, fields and body for a refused *decision*.
 
     *accept* is the request's Accept field, *fields* those that tell the quotas.  A request whose cost
@@ -38,35 +59,34 @@ def make_answer(decision: Decision, accept: str, fields: Fields) -> tuple[str, F
     """
     assert decision.refused is not None
     status = status_of(decision)
-    code, title = QUOTA_EXCEEDED if status == 429 else REDUCED_CAPACITY
+    code, title = QUOTA_EXCEEDED if status < 500 else REDUCED_CAPACITY
     if decision.refused.ban is not None:
         code, title = ABNORMAL_USAGE
+    wait_s = None if decision.wait_us == NEVER else int(retry_after(decision.wait_us))
+    refusal = Refusal(status, phrase_of(status), TYPES + code, title, decision.refused.policy, wait_s)
+    line, answer, body = _answer(refusal, accept, bodies)
+    if wait_s is not None:
+        answer.append(("Retry-After", str(wait_s)))
+    return line, answer + fields, body
+
+
+def make_denial(accept: str, bodies: Bodies = BODIES) -> tuple[str, Fields, bytes]:
+    """Return status line, fields and body for who is on a list of those that are denied: 403."""
+    return _answer(DENIAL, accept, bodies)
+
+
+def _answer(refusal: Refusal, accept: str, bodies: Bodies) -> tuple[str, Fields, bytes]:
     if prefers_html(accept):
-        kind, body = "text/html; charset=utf-8", _page(status, title, decision)
+        kind, body = "text/html; charset=utf-8", bodies.page(refusal)
     else:
-        kind, body = "application/problem+json", _problem(status, code, title, decision)
-    answer = [
+        kind, body = "application/problem+json", bodies.problem(refusal)
+    fields = [
         ("Content-Type", kind),
         ("Content-Length", str(len(body))),
         ("Cache-Control", "no-store"),  # MUST NOT be stored: RFC 6585 §4
         ("Vary", "Accept"),
     ]
-    if decision.wait_us != NEVER:
-        answer.append(("Retry-After", retry_after(decision.wait_us)))
-    return f"{status} {HTTPStatus(status).phrase}", answer + fields, body
-
-
-def make_denial(accept: str) -> tuple[str, Fields, bytes]:
-    """Return status line, fields and body for who is on a list of those that are denied: 403."""
-    if prefers_html(accept):
-        kind, body = "text/html; charset=utf-8", _html("Forbidden", "This address is not served here.")
-    else:
-        kind, body = (
-            "application/problem+json",
-            b'{"type": "about:blank", "title": "Forbidden", "status": 403}',
-        )
-    fields = [("Content-Type", kind), ("Content-Length", str(len(body)))]
-    return "403 Forbidden", [*fields, ("Cache-Control", "no-store"), ("Vary", "Accept")], body
+    return f"{refusal.status} {refusal.phrase}", fields, body
 
 
 def prefers_html(accept: str) -> bool:
@@ -93,26 +113,3 @@ def _weight(parameters: list[str]) -> float:
             except ValueError:
                 return 0.0
     return 1.0
-
-
-def _problem(status: int, code: str, title: str, decision: Decision) -> bytes:
-    assert decision.refused is not None
-    problem = {
-        "type": TYPES + code,
-        "title": title,
-        "status": status,
-        "violated-policies": [decision.refused.policy],
-    }
-    return json.dumps(problem).encode()
-
-
-def _page(status: int, title: str, decision: Decision) -> bytes:
-    again = "" if decision.wait_us == NEVER else f" Please try again in {retry_after(decision.wait_us)} s."
-    return _html(HTTPStatus(status).phrase, f"{title}.{again}")
-
-
-def _html(phrase: str, text: str) -> bytes:
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{phrase}</title>'
-        f"<h1>{phrase}</h1><p>{html.escape(text)}</p></html>"
-    ).encode()

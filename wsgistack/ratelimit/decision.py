@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from wsgistack.ratelimit.algorithms import State
+from wsgistack.ratelimit.algorithms import NEVER, State
 from wsgistack.ratelimit.fields import Quota
 from wsgistack.ratelimit.limits import Limit
 from wsgistack.ratelimit.table import Claim
@@ -68,6 +68,14 @@ class Decision:
     def ok(self) -> bool:
         """Whether the request may pass."""
         return self.refused is None
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether it was refused without a look: the store is in trouble, and on_store_error is `closed`."""
+        if self.refused is None or self.refused.ban is not None or self.wait_us == NEVER:
+            return False
+        # A limit that refused for a while has a state.
+        return not any(state is not None for state in self._states)
 
     @property
     def decided_at(self) -> int:
@@ -239,6 +247,8 @@ class Decision:
             self.would_refuse = [*self.would_refuse, watched.refused]
             self._missed = [*self._missed, *watched._claims]
         else:
+            if self.refused is not None:
+                watched._settle(lambda limit: -HUGE)  # who is refused takes nothing there either
             self._claims = [*self._claims, *watched._claims]
             self._states = [*self._states, *watched._states]
 

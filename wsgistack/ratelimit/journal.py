@@ -97,8 +97,9 @@ class JournalTable:
         prefix: str = "rl:",
         on_store_error: str = "local",
         max_keys: int = 100_000,
+        processes: int = 1,
     ) -> None:
-        self._fallback = Fallback(limits, on_store_error, max_keys=max_keys)
+        self._fallback = Fallback(limits, on_store_error, max_keys=max_keys, processes=processes)
         self._store = store
         rules: dict[Rule, list[Limit]] = {}
         for limit in limits:
@@ -140,15 +141,13 @@ class JournalTable:
             records = [group.ledger.record("c", now, self._nonce(), group.parts) for group in groups]
             self._append(groups, records, now)
 
-        self._fallback.settle(now, ask, lambda: self._fallback.table.charge(claims, now))
+        self._fallback.charge(claims, now, ask)
 
     def give_back(self, claims: Sequence[tuple[Claim, State]], now: int) -> None:
         """Give back the costs of claims, each with the state that its decision gave.  1 RT."""
         for (number, key, _), _ in claims:
             self._denied.pop((number, key), None)
-        self._fallback.settle(
-            now, lambda: self._give_back(claims, now), lambda: self._fallback.table.give_back(claims, now)
-        )
+        self._fallback.give_back(claims, now, lambda granted: self._give_back(granted, now))
 
     def get(self, number: int, key: bytes) -> State | None:
         """Return the state of a key, None if there is none; raises StoreError."""

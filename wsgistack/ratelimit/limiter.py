@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
+from hashlib import blake2b
 
 from wsgistack.errors import SettingError
 from wsgistack.http.request import RequestView
 from wsgistack.ratelimit.algorithms import NEVER, State
 from wsgistack.ratelimit.bans import parse_ban
-from wsgistack.ratelimit.clients import EVERYBODY, Asker, Key, Trust, client_ip, everybody
+from wsgistack.ratelimit.clients import EVERYBODY, KEY_BYTES, Asker, Key, Trust, client_ip, everybody
 from wsgistack.ratelimit.decision import Decision
 from wsgistack.ratelimit.fields import make_teller
 from wsgistack.ratelimit.limits import Limit
+from wsgistack.ratelimit.notes import MemoryNote, NoNote, Note, StoreNote
 from wsgistack.ratelimit.rates import UNLIMITED, Rate
 from wsgistack.ratelimit.rules import Rule, policy_names
+from wsgistack.ratelimit.shut import NEVER_US, ShutList, ShutOut
 from wsgistack.ratelimit.table import Claim, Table
-from wsgistack.ratelimit.tables import States, make_table, make_workers_table
+from wsgistack.ratelimit.tables import Options, make_table, make_workers_table
 from wsgistack.ratelimit.taking import Bound
 from wsgistack.ratelimit.tellers import Teller
 from wsgistack.registry import find_nearest
@@ -29,6 +32,8 @@ from wsgistack.store.base import Store
 __all__ = ["Limiter"]
 
 CLIENTS_REMEMBERED = 8192
+BANS = "rl:bans"  # what operators said, in a store
+LONGEST_KEY = 64  # bytes that are kept as they are
 TELLERS_REMEMBERED = 512  # one for each set of limits under which requests may count
 
 
@@ -47,7 +52,7 @@ class _Compiled:
         self.ban = ban
         self.dry_run = rule.dry_run
         self.is_about = rule.is_about
-        self.key: Key = rule.key
+        self.key: Key = rule.key if rule.key in (client_ip, everybody) else partial(_find_keys, rule)
         self.limits = limits
         self.tiers = tiers
         self.steps = (
@@ -97,10 +102,32 @@ def _claims_of_ip(steps: Sequence[tuple[int, int, bool]], ip: bytes) -> Sequence
 
 def _find_cost(rule: Rule, request: RequestView) -> int:
     assert not isinstance(rule.cost, int)
-    cost = rule.cost(request)
+    return _check_cost(rule.cost(request), f"rule {rule.name}: cost gave")
+
+
+def _check_cost(cost: int, what: str) -> int:
     if isinstance(cost, bool) or not isinstance(cost, int) or cost < 0:
-        raise SettingError(f"rule {rule.name}: cost gave {cost!r}, not a number from 0 on")
+        raise SettingError(f"{what} {cost!r}, not a number from 0 on")
     return cost
+
+
+def _find_keys(rule: Rule, asker: Asker) -> tuple[bytes, ...]:
+    """Return the keys of a rule whose key is a function of somebody's own; never none, and none too long."""
+    keys = rule.key(asker)
+    if not keys:
+        return client_ip(asker)  # no key is no way around a limit
+    if not isinstance(keys, tuple) or not all(isinstance(key, bytes) for key in keys):
+        raise SettingError(f"rule {rule.name}: key gave {keys!r:.80}, not a tuple of bytes such as (b'ann',)")
+    # A store refuses keys that are too long, which would be its trouble for everybody.
+    return tuple(
+        [key if len(key) <= LONGEST_KEY else blake2b(key, digest_size=KEY_BYTES).digest() for key in keys]
+    )
+
+
+def _make_note(store: Store | None, every_us: int) -> Note:
+    if store is None:
+        return MemoryNote()
+    return StoreNote(store, BANS) if every_us else NoNote()
 
 
 class Limiter:
@@ -119,6 +146,8 @@ class Limiter:
         max_keys: int = 100_000,
         store: Store | None = None,
         on_store_error: str = "local",
+        processes: int = 1,
+        bans_every_us: int = 0,
     ) -> None:
         names = [rule.name for rule in rules]
         for name in names:
@@ -148,25 +177,35 @@ class Limiter:
                 self.claims_of_peer = lru_cache(CLIENTS_REMEMBERED)(
                     lambda peer: _claims_of_ip(steps, trust.key_of_peer(peer))
                 )
-        self._on_store_error = on_store_error
-        self._max_keys = max_keys
-        self.bound: Bound | None = None  # what decides for a key that all claims of a request have
-        self._keep_in(make_table(self.limits, store, on_store_error, max_keys))
+        self._options = Options(on_store_error, max_keys, processes)
+        self.table = make_table(self.limits, store, self._options)
+        # What decides for a key that all claims of a request have; None where somebody may be shut out.
+        self.bound: Bound | None = None
+        self.shut = ShutList(rules, _make_note(store, bans_every_us), bans_every_us if store else 0)
+        self.shut.tell = self._bind
+        self._bind()
 
-    def _keep_in(self, table: States) -> None:
-        self.table = table
-        steps = self._steps
-        if isinstance(table, Table) and steps and not any(is_shared for _, _, is_shared in steps):
+    def _bind(self) -> None:
+        table, steps = self.table, self._steps
+        if (
+            isinstance(table, Table)
+            and self.shut.look_at == NEVER_US
+            and steps
+            and not any(is_shared for _, _, is_shared in steps)
+        ):
             self.bound = table.bind([(number, cost) for number, cost, _ in steps])
         else:
             self.bound = None
 
-    def share(self, place: str) -> None:
+    def share(self, place: str, master: int | None = None) -> None:
         """Keep states from now on where the worker processes of this server share them, as *place*.
 
+        *master*: whose children they are; without it they are this process and its siblings.
         Raises StoreDown or ConfigurationError, with nothing changed, where that cannot be.
         """
-        self._keep_in(make_workers_table(self.limits, place, self._on_store_error, self._max_keys))
+        table, note = make_workers_table(self.limits, place, self._options, master)
+        self.table, self.bound = table, None
+        self.shut.move(note, self.now())
 
     @property
     def asks_who_only(self) -> bool:
@@ -200,6 +239,8 @@ class Limiter:
             if steps is None:
                 steps = compiled.steps_for(request)
             if not steps:
+                if compiled.dry_run:
+                    continue  # it only watches: the rules behind it hold
                 break  # unlimited: the rules behind it do not matter
             found = [(number, key, cost) for key in compiled.key(asker) for number, cost in steps]
             if compiled.dry_run:
@@ -222,7 +263,7 @@ class Limiter:
         """
         for compiled in self._compiled:
             if compiled.rule.name == name:
-                steps = _steps(compiled.limits, cost, compiled.ban)
+                steps = _steps(compiled.limits, _check_cost(cost, f"rule {name}: cost is"), compiled.ban)
                 found = self.decide([(number, key, units) for number, units in steps])
                 if not compiled.dry_run:
                     return found
@@ -236,10 +277,21 @@ class Limiter:
     def decide(self, claims: Sequence[Claim]) -> Decision:
         """Decide about *claims* of (number of a limit, key, cost)."""
         now = self.now()
+        if now >= self.shut.look_at:
+            shut = self.find_shut(claims, now)
+            if shut is not None:
+                return shut
         index, wait, states = self.table.decide(claims, now)
         if index < 0:
             return Decision(self, claims, now, states)
         return self.refuse(claims, now, index, wait, states)
+
+    def find_shut(self, claims: Sequence[Claim], now: int) -> Decision | None:
+        """Return the refusal of who is shut out, None for who is not; before each decision, from
+        `shut.look_at` on.
+        """
+        found = self.shut.find(claims, self.limits, now)
+        return None if found is None else ShutOut(self, claims, now, *found)
 
     def refuse(
         self, claims: Sequence[Claim], now: int, index: int, wait: int, states: Sequence[State | None]

@@ -26,23 +26,34 @@ from wsgistack.clocks import SteadyClock
 from wsgistack.errors import ConfigurationError, SettingError, StoreError
 from wsgistack.ratelimit.algorithms import NEVER
 from wsgistack.ratelimit.answers import make_answer, make_denial
+from wsgistack.ratelimit.arguments import (
+    PROCESS,
+    WORKERS,
+    check_every,
+    check_keys,
+    check_processes,
+    check_share,
+    find_denied,
+    find_exempt,
+    find_store,
+    make_meter,
+)
+from wsgistack.ratelimit.bodies import Text, make_bodies
 from wsgistack.ratelimit.clients import Key, Trust, client_ip
 from wsgistack.ratelimit.decision import Decision
 from wsgistack.ratelimit.fields import Form, draft10, find_form
 from wsgistack.ratelimit.limiter import Limiter
 from wsgistack.ratelimit.meter import Meter
-from wsgistack.ratelimit.networks import NetworkFile, NetworkSet, parse_networks
+from wsgistack.ratelimit.operator import Operator
+from wsgistack.ratelimit.responses import Counted, Settled, with_fields
 from wsgistack.ratelimit.rules import Rule
 from wsgistack.ratelimit.usage_page import UsagePage
 from wsgistack.ratelimit.waiting import make_waiting
-from wsgistack.registry import find_nearest
 from wsgistack.steps import Instead, Passage
 from wsgistack.store.base import Store
-from wsgistack.store.url import make_store
 from wsgistack.wsgi import (
     Environ,
     EnvironRequest,
-    ExcInfo,
     Headers,
     StartResponse,
     Watched,
@@ -52,7 +63,6 @@ from wsgistack.wsgi import (
 __all__ = ["ENVIRON_KEY", "RateLimit"]
 
 ENVIRON_KEY = "wsgistack.ratelimit"
-WORKERS, PROCESS = "workers", "process"
 log = logging.getLogger(__name__)
 _made = itertools.count()
 
@@ -73,10 +83,15 @@ class RateLimit:
     server do; `process`: nobody does.  By default `workers` where the server says that there are several
     processes (wsgi.multiprocess, PEP 3333), which the first request tells.
     *on_store_error*: `local` (count in this process), `open` (let pass) or `closed` (refuse).
+    *store_deadline*: how many seconds a memcached server is waited for, where the URL says nothing.
+    *bans_every*: after how many seconds a process asks the store again whom operators shut out (0: never);
+    without a store they are found every second.
+    *processes*: how many use the store, so that `local` lets each pass its share only.
     *meter*: count requests by rule, key, status and hour: True in this process, or the path of a folder
     that all processes share, or a Meter; `usage_page` is the application that shows them.
     *most_waiting*: how many requests of this process may wait at once for their turn under a rate with
     `delay`, each in its thread or greenlet; further ones are refused.
+    *page*, *problem*: what those who are refused read, people and programs; see bodies.
 
     Raises SettingError and RateError at once for what cannot be meant.
     Safe for threads and greenlets; starts none.
@@ -102,10 +117,15 @@ class RateLimit:
         max_keys: int = 100_000,
         store: Store | str | None = None,
         on_store_error: str = "local",
+        store_deadline: float = 0.02,
+        processes: int = 1,
+        bans_every: float = 0,
         meter: Meter | str | os.PathLike[str] | bool = False,
         now: Callable[[], int] | None = None,
         draw: Callable[[], float] = random.random,
         most_waiting: int = 0,
+        page: Text = "",
+        problem: Text = "",
     ) -> None:
         own = [] if rate is None else [Rule("default", rate, key=key)]
         if not own and not rules:
@@ -116,32 +136,45 @@ class RateLimit:
             [*own, *rules],
             trust=trust,
             now=now or SteadyClock().read,
-            max_keys=_check_keys(max_keys),
-            store=_find_store(store),
+            max_keys=check_keys(max_keys),
+            store=find_store(store, store_deadline),
             on_store_error=on_store_error,
+            processes=check_processes(processes),
+            bans_every_us=check_every(bans_every),
         )
+        self.operator = Operator(self.limiter)
+        self._begin_place(store)
+        self._exempt, self._denied = find_exempt(exempt, allow_file), find_denied(deny_file)
+        self._has_lists = bool(self._exempt) or self._denied is not None
+        self._form = find_form(headers)
+        self._bodies = make_bodies(page, problem)
+        self._jitter, self._draw = check_share(jitter), draw
+        self._dry_run = dry_run
+        self.meter = make_meter(meter)
+        self._waiting = None if dry_run else make_waiting(self.limiter.delays, most_waiting)
+        self._is_simple = self._asks_who_only()
+        self._quotas = _make_quotas(self.limiter, self._form) if self._is_simple else None
+        self.usage_page = None if self.meter is None else UsagePage(self.meter)
+
+    def _begin_place(self, store: Store | str | None) -> None:
         # Processes that are made alike make their limiters in the same order.
-        self._place = f"{next(_made)} {getattr(app, '__module__', '')} {getattr(app, '__qualname__', '')}"
+        self._place = (
+            f"{next(_made)} {getattr(self.app, '__module__', '')} {getattr(self.app, '__qualname__', '')}"
+        )
         self._is_placed = store not in (None, WORKERS)
+        self.is_shared = store not in (None, WORKERS, PROCESS)  # with whoever uses the store
         self._wants_workers = store == WORKERS
         self._placing = threading.Lock()
         forks.register(self)
-        self._exempt, self._denied = _find_exempt(exempt, allow_file), _find_denied(deny_file)
-        self._has_lists = bool(self._exempt) or self._denied is not None
-        self._form = find_form(headers)
-        self._jitter, self._draw = _check_share(jitter), draw
-        self._dry_run = dry_run
-        self.meter = _make_meter(meter)
-        self._waiting = None if dry_run else make_waiting(self.limiter.delays, most_waiting)
-        # Nothing of a request matters but who asks, nor anything after it: what most sites have.
-        self._is_simple = (
+
+    def _asks_who_only(self) -> bool:
+        """Tell whether nothing of a request matters but who asks, nor anything after it: what most sites have."""
+        return (
             self.limiter.asks_who_only
-            and not (self._has_lists or dry_run or self.limiter.settles)
+            and not (self._has_lists or self._dry_run or self.limiter.settles)
             and self.meter is None
             and self._waiting is None
         )
-        self._quotas = _make_quotas(self.limiter, self._form) if self._is_simple else None
-        self.usage_page = None if self.meter is None else UsagePage(self.meter)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, or let the application do so."""
@@ -151,7 +184,7 @@ class RateLimit:
             decision = self.limiter.hit_from(environ.get("REMOTE_ADDR") or "")
             environ[ENVIRON_KEY] = decision
             if decision.refused is None:
-                return self.app(environ, _with_fields(start_response, self._form(decision)))
+                return self.app(environ, with_fields(start_response, self._form(decision)))
             return self._refuse(EnvironRequest(environ), decision, start_response)
         return self._serve(environ, start_response)
 
@@ -162,14 +195,15 @@ class RateLimit:
             if any(address in networks for networks in self._exempt):
                 return self.app(environ, start_response)
             if self._denied is not None and address in self._denied and not self._dry_run:
-                return self._answer(request, start_response, *make_denial(request.field("accept") or ""))
+                denial = make_denial(request.field("accept") or "", self._bodies)
+                return self._answer(request, start_response, *denial)
         decision = self.limiter.hit(request) if self.meter is None else self._watch(request, self.meter)
         environ[ENVIRON_KEY] = decision
         if self._waiting is not None:
             self._waiting.hold(decision)
         counted = None
         if self.meter is not None:
-            counted = _Counted(self.meter, decision, start_response, dry_run=self._dry_run)
+            counted = Counted(self.meter, decision, start_response, dry_run=self._dry_run)
             start_response = counted.start_response
         if decision.refused is not None and not self._dry_run:
             return self._refuse(request, decision, start_response)
@@ -212,6 +246,16 @@ class RateLimit:
             return partial(self._refuse, EnvironRequest(environ), decision)
         return None
 
+    def join_workers(self, master: int) -> None:
+        """Share the limits of the workers whose parent is *master*, as an operator does from outside.
+
+        Nothing where the limits have a store; StoreDown where no worker has such limits.
+        """
+        with self._placing:
+            if not self._is_placed:
+                self.limiter.share(self._place, master)
+                self._is_placed = True
+
     def forked(self) -> None:
         """Make the lock anew; a place that was not settled yet is settled by the first request here."""
         self._placing = threading.Lock()
@@ -235,7 +279,7 @@ class RateLimit:
         if self._jitter and decision.wait_us != NEVER:
             # Later, never earlier than `t` of RateLimit: draft 10 §6.
             decision.wait_us += round(decision.wait_us * self._jitter * self._draw())
-        answer = make_answer(decision, accept, self._form(decision))
+        answer = make_answer(decision, accept, self._form(decision), self._bodies)
         return self._answer(request, start_response, *answer)
 
     def _answer(
@@ -253,8 +297,8 @@ class RateLimit:
         added = [] if self._dry_run else self._form(decision)
         if not (self.limiter.settles and decision.has_an_end):
             # The body is the application's own: a server recognises its file_wrapper.
-            return self.app(environ, _with_fields(start_response, added))
-        passage = _Passage(decision, start_response, added)
+            return self.app(environ, with_fields(start_response, added))
+        passage = Settled(decision, start_response, added)
         try:
             body = self.app(environ, passage.start_response)
         except BaseException:
@@ -268,126 +312,3 @@ def _make_quotas(limiter: Limiter, form: Form) -> Quotas:
     return Quotas(
         limiter, limiter.claims_of_peer, Decision, limiter.teller if form is draft10 else None, form
     )
-
-
-def _with_fields(start_response: StartResponse, added: Headers) -> StartResponse:
-    def start(status: str, headers: Headers, exc_info: ExcInfo | None = None, /) -> Callable[[bytes], object]:
-        if exc_info is None:
-            return start_response(status, headers + added)
-        return start_response(status, headers + added, exc_info)
-
-    return start
-
-
-def _find_exempt(exempt: Iterable[str], allow_file: str | os.PathLike[str]) -> list[NetworkSet]:
-    passes: list[NetworkSet] = [parse_networks(exempt, setting="exempt")]
-    if allow_file:
-        passes.append(NetworkFile(allow_file, setting="allow_file"))
-    return [networks for networks in passes if networks]
-
-
-def _find_denied(deny_file: str | os.PathLike[str]) -> NetworkFile | None:
-    return NetworkFile(deny_file, setting="deny_file") if deny_file else None
-
-
-def _check_keys(max_keys: int) -> int:
-    if isinstance(max_keys, bool) or not isinstance(max_keys, int) or not 1 <= max_keys <= 10**8:
-        raise SettingError(f"max_keys: {max_keys!r} is not a number from 1 to 10**8")
-    return max_keys
-
-
-def _check_share(jitter: float) -> float:
-    if isinstance(jitter, bool) or not isinstance(jitter, int | float) or not 0 <= jitter <= 1:
-        raise SettingError(f"jitter: {jitter!r} is not a share from 0 to 1")
-    return jitter
-
-
-def _find_store(store: Store | str | None) -> Store | None:
-    if not isinstance(store, str):
-        return store
-    if store in (WORKERS, PROCESS):
-        return None
-    if "://" not in store:
-        nearest = find_nearest(store, (WORKERS, PROCESS))
-        hint = f" (did you mean '{nearest}'?)" if nearest else ""
-        raise SettingError(f"store: {store!r} is neither a URL nor {WORKERS} or {PROCESS}{hint}")
-    return make_store(store)
-
-
-def _make_meter(meter: Meter | str | os.PathLike[str] | bool) -> Meter | None:
-    if isinstance(meter, bool):
-        return Meter() if meter else None
-    return meter if isinstance(meter, Meter) else Meter(meter)
-
-
-class _Counted:
-    """One request that is metered when its response begins; a later word about its status corrects it."""
-
-    __slots__ = ("_about", "_at", "_meter", "_refused", "_start_response", "_status", "_would_refuse")
-
-    def __init__(
-        self, meter: Meter, decision: Decision, start_response: StartResponse, *, dry_run: bool
-    ) -> None:
-        self._meter = meter
-        self._start_response = start_response
-        self._at = decision.decided_at
-        self._about = decision.about()
-        refused = decision.refused_by()
-        self._refused = [] if dry_run else refused
-        self._would_refuse = decision.would_be_refused_by() + (refused if dry_run else [])
-        self._status = 0
-
-    def start_response(
-        self, status: str, headers: Headers, exc_info: ExcInfo | None = None, /
-    ) -> Callable[[bytes], object]:
-        """Count, and pass on what the application says."""
-        self._count(int(status[:3]))
-        if exc_info is None:
-            return self._start_response(status, headers)
-        return self._start_response(status, headers, exc_info)
-
-    def failed(self) -> None:
-        """Count an application that failed before it said anything."""
-        if not self._status:
-            self._count(500)
-
-    def _count(self, status: int) -> None:
-        if self._status:
-            self._meter.count(self._at, self._about, self._status, by=-1)
-            self._meter.count(self._at, self._about, status)
-        else:
-            self._meter.count(
-                self._at, self._about, status, refused=self._refused, would_refuse=self._would_refuse
-            )
-        self._status = status
-
-
-class _Passage:
-    """One request on its way through whose end matters: settles what it really took."""
-
-    __slots__ = ("_decision", "_start_response", "_status", "_written")
-
-    def __init__(self, decision: Decision, start_response: StartResponse, added: Headers) -> None:
-        self._decision = decision
-        self._start_response = _with_fields(start_response, added)
-        self._status = 0
-        self._written = 0
-
-    def start_response(
-        self, status: str, headers: Headers, exc_info: ExcInfo | None = None, /
-    ) -> Callable[[bytes], object]:
-        """Pass on what the application says, and remember it."""
-        self._status = int(status[:3])
-        write = self._start_response(status, headers, exc_info)
-
-        def count(block: bytes) -> object:
-            self._written += len(block)
-            return write(block)
-
-        return count
-
-    def at_end(self, sent: int) -> None:
-        """Give back the places, count the bytes, and what the status costs."""
-        self._decision.release()
-        self._decision.charge_bytes(max(sent + self._written - 1, 0))  # one was counted at the start
-        self._decision.charge_for_status(self._status)

@@ -261,20 +261,27 @@ def _parse_calendar(reader: _Reader, amount: int, in_bytes: bool) -> Rate:
 
 
 def _parse_options(reader: _Reader, amount: int, window_us: int, in_bytes: bool) -> Rate:
-    algorithm, burst, at_once = "gcra", amount, 0
+    algorithm, burst, at_once = "", amount, 0
     while True:
+        place = reader.position
         word = reader.take("burst", "delay", "nodelay", *ALGORITHMS)
         if not word:
             break
         if word == "burst":
-            burst, _ = _parse_amount(reader, "the amount of a burst")
+            burst, is_size = _parse_amount(reader, "the amount of a burst")
+            if is_size and not in_bytes:
+                raise RateError(f"{reader.text!r}: a burst of bytes in a limit of requests")
         elif word == "delay":
             reader.take("=")
             at_once, _ = _parse_amount(reader, "how many of a burst are served at once")
         elif word == "nodelay":
             at_once = 0
+        elif algorithm:
+            text = f"{reader.text!r}, column {place + 1}: met '{word}' behind '{algorithm}', one algorithm is meant"
+            raise RateError(text, column=place + 1)
         else:
             algorithm = word
+    algorithm = algorithm or "gcra"
     if burst != amount and algorithm != "gcra":
         raise RateError(f"{reader.text!r}: a burst goes with gcra only, not with '{algorithm}'")
     rate = Rate(amount, window_us, algorithm, burst, in_bytes, at_once=at_once)

@@ -65,8 +65,9 @@ class SharedTable:
         prefix: str = "rl:",
         on_store_error: str = "local",
         max_keys: int = 100_000,
+        processes: int = 1,
     ) -> None:
-        self._fallback = Fallback(limits, on_store_error, max_keys=max_keys)
+        self._fallback = Fallback(limits, on_store_error, max_keys=max_keys, processes=processes)
         self._limits = tuple(limits)
         self._store = store
         self._prefixes = [f"{prefix}{limit.policy}:{_digest(limit)}:" for limit in limits]
@@ -88,15 +89,11 @@ class SharedTable:
 
     def charge(self, claims: Sequence[Claim], now: int) -> None:
         """Count the costs of *claims* whatever the limits say."""
-        table = self._fallback.table
-        self._fallback.settle(now, lambda: self._charge_all(claims, now), lambda: table.charge(claims, now))
+        self._fallback.charge(claims, now, lambda: self._charge_all(claims, now))
 
     def give_back(self, claims: Sequence[tuple[Claim, State]], now: int) -> None:
         """Give back the costs of claims, each with the state that its decision gave."""
-        table = self._fallback.table
-        self._fallback.settle(
-            now, lambda: self._give_back_all(claims, now), lambda: table.give_back(claims, now)
-        )
+        self._fallback.give_back(claims, now, lambda granted: self._give_back_all(granted, now))
 
     def get(self, number: int, key: bytes) -> State | None:
         """Return the state of a key, None if there is none; raises StoreError."""

@@ -52,7 +52,11 @@ class Packing(NamedTuple):
 
 
 PACKINGS = {
-    "gcra": Packing(divmod, lambda a, b, parts: a * parts + b, 10**12),
+    "gcra": Packing(
+        lambda state, parts: divmod(min(state, MOST_64 * parts), parts),  # a debt of 584,542 years
+        lambda a, b, parts: a * parts + b,
+        10**12,
+    ),
     "fixed": Packing(lambda state, _: (state[0], min(state[1], MOST_64)), lambda a, b, _: (a, b), 10**12),
     "calendar": Packing(lambda state, _: (state[0], min(state[1], MOST_64)), lambda a, b, _: (a, b), 10**12),
     "sliding": Packing(
@@ -100,9 +104,10 @@ class SlotTable:
         *,
         max_keys: int = 100_000,
         on_store_error: str = "local",
+        processes: int = 1,
         wait_s: float = WAIT_S,
     ) -> None:
-        self._fallback = Fallback(limits, on_store_error, max_keys=max_keys)
+        self._fallback = Fallback(limits, on_store_error, max_keys=max_keys, processes=processes)
         self._counters = [limit.counter for limit in limits]
         self._parts = [limit.rate.parts for limit in limits]
         self._packings = [PACKINGS[limit.rate.algorithm] for limit in limits]
@@ -156,22 +161,20 @@ class SlotTable:
                 self._write(number, key, at, self._counters[number].charge(state, now, cost))
 
         keys = [key for _, key, _ in claims]
-        self._fallback.settle(
-            now, lambda: self._alone(keys, step), lambda: self._fallback.table.charge(claims, now)
-        )
+        self._fallback.charge(claims, now, lambda: self._alone(keys, step))
 
     def give_back(self, claims: Sequence[tuple[Claim, State]], now: int) -> None:
         """Give back the costs of claims, each with the state that its decision gave."""
 
-        def step() -> None:
-            for (number, key, cost), taken in claims:
-                at, state = self._find(number, key, now)
-                self._write(number, key, at, self._counters[number].give_back(state, now, cost, taken))
+        def give(granted: Sequence[tuple[Claim, State]]) -> None:
+            def step() -> None:
+                for (number, key, cost), taken in granted:
+                    at, state = self._find(number, key, now)
+                    self._write(number, key, at, self._counters[number].give_back(state, now, cost, taken))
 
-        keys = [key for (_, key, _), _ in claims]
-        self._fallback.settle(
-            now, lambda: self._alone(keys, step), lambda: self._fallback.table.give_back(claims, now)
-        )
+            self._alone([key for (_, key, _), _ in granted], step)
+
+        self._fallback.give_back(claims, now, give)
 
     def get(self, number: int, key: bytes) -> State | None:
         """Return the state of a key, None if there is none; raises StoreDown."""

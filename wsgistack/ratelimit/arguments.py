@@ -1,0 +1,117 @@
+"""What RateLimit is given, checked: SettingError for what cannot be meant."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from wsgistack.errors import SettingError
+from wsgistack.ratelimit.meter import Meter
+from wsgistack.ratelimit.networks import NetworkFile, NetworkSet, parse_networks
+from wsgistack.registry import find_nearest
+from wsgistack.store.base import Store
+from wsgistack.store.url import make_store
+
+__all__ = [
+    "PROCESS",
+    "WORKERS",
+    "check_every",
+    "check_keys",
+    "check_processes",
+    "check_share",
+    "find_denied",
+    "find_exempt",
+    "find_store",
+    "make_meter",
+]
+
+WORKERS, PROCESS = "workers", "process"
+LONGEST_DEADLINE_S = 60
+LEAST_TIMEOUT_S = 0.015  # of a node that usually answers at once; see docs/memcached.md
+SHORTEST_S, LONGEST_S = 0.1, 3600
+MOST_PROCESSES = 100_000
+
+
+def find_exempt(exempt: Iterable[str], allow_file: str | os.PathLike[str]) -> list[NetworkSet]:
+    """Return the sets of networks that pass everything."""
+    passes: list[NetworkSet] = [parse_networks(exempt, setting="exempt")]
+    if allow_file:
+        passes.append(NetworkFile(allow_file, setting="allow_file"))
+    return [networks for networks in passes if networks]
+
+
+def find_denied(deny_file: str | os.PathLike[str]) -> NetworkFile | None:
+    """Return the file of networks that are refused, None for none."""
+    return NetworkFile(deny_file, setting="deny_file") if deny_file else None
+
+
+def check_keys(max_keys: int) -> int:
+    """Return how many clients each limit remembers."""
+    if isinstance(max_keys, bool) or not isinstance(max_keys, int) or not 1 <= max_keys <= 10**8:
+        raise SettingError(f"max_keys: {max_keys!r} is not a number from 1 to 10**8")
+    return max_keys
+
+
+def check_share(jitter: float) -> float:
+    """Return a share from 0 to 1."""
+    if isinstance(jitter, bool) or not isinstance(jitter, int | float) or not 0 <= jitter <= 1:
+        raise SettingError(f"jitter: {jitter!r} is not a share from 0 to 1")
+    return jitter
+
+
+def check_every(every: float) -> int:
+    """Return the microseconds of an interval, 0 for never."""
+    is_number = isinstance(every, int | float) and not isinstance(every, bool)
+    if not is_number or not (every == 0 or SHORTEST_S <= every <= LONGEST_S):
+        raise SettingError(f"bans_every: {every!r} is not from {SHORTEST_S} to {LONGEST_S} seconds, nor 0")
+    return round(every * 1_000_000)
+
+
+def check_processes(processes: int) -> int:
+    """Return how many processes use a store."""
+    if isinstance(processes, bool) or not isinstance(processes, int) or not 1 <= processes <= MOST_PROCESSES:
+        raise SettingError(f"processes: {processes!r} is not a number from 1 to {MOST_PROCESSES}")
+    return processes
+
+
+def find_store(store: Store | str | None, deadline_s: float) -> Store | None:
+    """Return the store of that URL, None for the memory of processes.
+
+    Servers of memcached are waited for as long as *deadline_s*, where the URL has no `timeout` of its own.
+    """
+    if isinstance(deadline_s, bool) or not isinstance(deadline_s, int | float):
+        raise SettingError(f"store_deadline: {deadline_s!r} is not a number of seconds")
+    if not 0.001 <= deadline_s <= LONGEST_DEADLINE_S:
+        raise SettingError(
+            f"store_deadline: {deadline_s:g} is not from 0.001 to {LONGEST_DEADLINE_S} seconds"
+        )
+    if not isinstance(store, str):
+        return store
+    if store in (WORKERS, PROCESS):
+        return None
+    if "://" not in store:
+        nearest = find_nearest(store, (WORKERS, PROCESS))
+        hint = f" (did you mean '{nearest}'?)" if nearest else ""
+        raise SettingError(f"store: {store!r} is neither a URL nor {WORKERS} or {PROCESS}{hint}")
+    return make_store(_with_deadline(store, deadline_s))
+
+
+def _with_deadline(url: str, deadline_s: float) -> str:
+    place, _, query = url.partition("?")
+    names = [pair.partition("=")[0] for pair in query.split("&")]
+    if not place.startswith("memcached://") or "timeout" in names:
+        return url
+    waits = {
+        "timeout": deadline_s,
+        "least_timeout": min(deadline_s, LEAST_TIMEOUT_S),
+        "connect_timeout": deadline_s,
+    }
+    more = [f"{name}={seconds:g}" for name, seconds in waits.items() if name not in names]
+    return f"{place}?{'&'.join([*filter(None, [query]), *more])}"
+
+
+def make_meter(meter: Meter | str | os.PathLike[str] | bool) -> Meter | None:
+    """Return what counts, None for nothing."""
+    if isinstance(meter, bool):
+        return Meter() if meter else None
+    return meter if isinstance(meter, Meter) else Meter(meter)

@@ -1,0 +1,95 @@
+"""One response on its way through a limiter: fields that are added, what is metered, what is settled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from wsgistack.ratelimit.decision import Decision
+from wsgistack.ratelimit.meter import Meter
+from wsgistack.wsgi import ExcInfo, Headers, StartResponse
+
+__all__ = ["Counted", "Settled", "with_fields"]
+
+
+def with_fields(start_response: StartResponse, added: Headers) -> StartResponse:
+    """Return what adds fields to a response, as often as the application begins it."""
+
+    def start(status: str, headers: Headers, exc_info: ExcInfo | None = None, /) -> Callable[[bytes], object]:
+        if exc_info is None:
+            return start_response(status, headers + added)
+        return start_response(status, headers + added, exc_info)
+
+    return start
+
+
+class Counted:
+    """One request that is metered when its response begins; a later word about its status corrects it."""
+
+    __slots__ = ("_about", "_at", "_meter", "_refused", "_start_response", "_status", "_would_refuse")
+
+    def __init__(
+        self, meter: Meter, decision: Decision, start_response: StartResponse, *, dry_run: bool
+    ) -> None:
+        self._meter = meter
+        self._start_response = start_response
+        self._at = decision.decided_at
+        self._about = decision.about()
+        refused = decision.refused_by()
+        self._refused = [] if dry_run else refused
+        self._would_refuse = decision.would_be_refused_by() + (refused if dry_run else [])
+        self._status = 0
+
+    def start_response(
+        self, status: str, headers: Headers, exc_info: ExcInfo | None = None, /
+    ) -> Callable[[bytes], object]:
+        """Count, and pass on what the application says."""
+        self._count(int(status[:3]))
+        if exc_info is None:
+            return self._start_response(status, headers)
+        return self._start_response(status, headers, exc_info)
+
+    def failed(self) -> None:
+        """Count an application that failed before it said anything."""
+        if not self._status:
+            self._count(500)
+
+    def _count(self, status: int) -> None:
+        if self._status:
+            self._meter.count(self._at, self._about, self._status, by=-1)
+            self._meter.count(self._at, self._about, status)
+        else:
+            self._meter.count(
+                self._at, self._about, status, refused=self._refused, would_refuse=self._would_refuse
+            )
+        self._status = status
+
+
+class Settled:
+    """One request on its way through whose end matters: settles what it really took."""
+
+    __slots__ = ("_decision", "_start_response", "_status", "_written")
+
+    def __init__(self, decision: Decision, start_response: StartResponse, added: Headers) -> None:
+        self._decision = decision
+        self._start_response = with_fields(start_response, added)
+        self._status = 0
+        self._written = 0
+
+    def start_response(
+        self, status: str, headers: Headers, exc_info: ExcInfo | None = None, /
+    ) -> Callable[[bytes], object]:
+        """Pass on what the application says, and remember it."""
+        self._status = int(status[:3])
+        write = self._start_response(status, headers, exc_info)
+
+        def count(block: bytes) -> object:
+            self._written += len(block)
+            return write(block)
+
+        return count
+
+    def at_end(self, sent: int) -> None:
+        """Give back the places, count the bytes, and what the status costs."""
+        self._decision.release()
+        self._decision.charge_bytes(max(sent + self._written - 1, 0))  # one was counted at the start
+        self._decision.charge_for_status(self._status)
