@@ -130,6 +130,39 @@ def test_a_file_that_was_renamed_is_made_anew(tmp_path: Path, monkeypatch: pytes
     assert (len((tmp_path / "log.1").read_text().splitlines()), len(path.read_text().splitlines())) == (2, 1)
 
 
+def test_a_file_that_is_made_anew_keeps_its_descriptor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A thread may be about to write to it, and what is closed is soon the number of a connection,
+    # here of one that is opened just before.
+    clock = [100.0]
+    monkeypatch.setattr("wsgistack.components.access_log.time.monotonic", lambda: clock[0])
+    path, write, open_file = tmp_path / "log", os.write, os.open
+    written: set[int] = set()
+    connections: list[int] = []
+
+    def connecting(*arguments: Any) -> int:
+        connections.append(open_file(os.devnull, os.O_RDONLY))
+        return open_file(*arguments)
+
+    def noting(fd: int, line: bytes) -> int:
+        written.add(fd)
+        return write(fd, line)
+
+    monkeypatch.setattr("wsgistack.components.access_log.os.write", noting)
+    monkeypatch.setattr("wsgistack.components.access_log.os.open", connecting)
+    app = AccessLog(Application(Shape()), path=str(path))
+    serve(app)
+    path.rename(tmp_path / "log.1")
+    clock[0] += 1.5
+    serve(app)
+    for connection in connections:
+        os.close(connection)
+    (descriptor,) = written
+    assert os.path.samestat(os.fstat(descriptor), path.stat())
+    assert not os.get_inheritable(descriptor)
+
+
 def test_a_log_that_can_not_be_written_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     app = AccessLog(Application(Shape()), path=str(tmp_path / "no" / "log"))
     assert [serve(app).body for _ in range(3)] == [b"hello"] * 3

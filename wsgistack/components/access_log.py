@@ -13,7 +13,9 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
+from threading import Lock
 
+from wsgistack import forks
 from wsgistack.chores import json_line
 from wsgistack.errors import SettingError
 from wsgistack.line import LONGEST, OPTIONAL, target_of
@@ -120,19 +122,26 @@ class AccessLog:
 
 
 class _File:
-    """A file that is opened when the first line comes, and again after it was renamed; a fork may share it."""
+    """A file that is opened when the first line comes, and again after it was renamed; a fork may share it.
+
+    Its descriptor keeps its number: another thread may be about to write to it, and a number that was
+    closed is soon that of a client's connection.
+    """
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._fd = -1
+        self._opening = Lock()
+        forks.register(self)
         self._looks_at = 0.0
         self._failed = False
 
     def write(self, line: str) -> None:
         now = time.monotonic()
         try:
-            if now >= self._looks_at or self._fd < 0:
-                self._look(now)
+            if now >= self._looks_at:
+                with self._opening:
+                    self._look(now)
             os.write(self._fd, f"{line}\n".encode("latin-1", "replace"))
             self._failed = False
         except OSError as error:
@@ -141,12 +150,17 @@ class _File:
             self._failed = True
 
     def _look(self, now: float) -> None:
-        if self._fd >= 0 and not self._is_current():
-            os.close(self._fd)
-            self._fd = -1
-        if self._fd < 0:
-            self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        if self._fd < 0 or not self._is_current():
+            opened = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            if self._fd < 0:
+                self._fd = opened
+            else:
+                os.dup2(opened, self._fd, inheritable=False)
+                os.close(opened)
         self._looks_at = now + 1.0
+
+    def forked(self) -> None:
+        self._opening = Lock()
 
     def _is_current(self) -> bool:
         try:
