@@ -37,6 +37,9 @@ def test_splits_know_nothing_of_each_other() -> None:
         ("a 60%, b 50%", "split 'a': its buckets take 110 %, more than all"),
         ("a 5%, a 5%", "split 'a': a bucket stands there twice"),
         ("a 5%; a 5%", "split: two splits have the same name"),
+        ("a 5%; A 5%", "split: two splits have the same name"),
+        ("a 50%, - 5%", "split 'a': no bucket can be called '-', which stands for who is in none"),
+        ("a 50%, b 50.001%", "split 'a': its buckets take 100.001 %, more than all"),
         ("x: ", "split: '' is not a bucket and its share, such as 'beta 5%'"),
     ],
 )
@@ -44,6 +47,24 @@ def test_what_is_no_split_is_refused(split: str, told: str) -> None:
     with pytest.raises(SettingError) as caught:
         parse_splits(split)
     assert str(caught.value) == told
+
+
+def test_the_last_bucket_of_a_split_grows_alone() -> None:
+    (small,), (large,) = parse_splits("a 30%, b 10%"), parse_splits("a 30%, b 50%")
+    for visitor in (str(number).encode() for number in range(300)):
+        before, after = small.bucket(b"s", visitor), large.bucket(b"s", visitor)
+        assert before == after or (before, after) == ("", "b")
+
+
+def test_a_split_draws_the_same_however_its_name_is_written() -> None:
+    # The balancer has names of pools in lower case.
+    (one,), (two,) = parse_splits("Beta 5%"), parse_splits("beta 5%")
+    assert one.place(b"s", b"ann") == two.place(b"s", b"ann")
+
+
+def test_shares_that_are_all_together_leave_nobody_out() -> None:
+    (split,) = parse_splits("a 29.6%, b 34.7%, c 35.7%")  # as floats they are a little more than 100
+    assert split.buckets[-1] == ("c", 2**32)
 
 
 def test_what_is_drawn_and_signed_never_changes() -> None:

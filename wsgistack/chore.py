@@ -37,6 +37,7 @@ __all__ = [
 
 TAG_DIGITS = 32  # a client has little to win by two bodies of one tag, and processors have this hash built in
 VARY = ("Vary", "Accept-Encoding")
+OF_COOKIE = ("Vary", "Cookie")  # else a cache in front would give the page of one bucket to another
 UNCHANGED = frozenset(("204", "205", "206", "304"))
 
 
@@ -292,7 +293,7 @@ class Quotas:
 
 
 class Shares:
-    """Finds the buckets of visitors, for `buckets`, and counts them in *counts*.
+    """Finds the buckets of visitors, for `buckets`, counts them in *counts*, and says what pages depend on.
 
     *read(cookies)*: the visitor whom they name, "" for nobody, and what is shown of them before the
     label.  *find(visitor)*: the (split, bucket) pairs, and the label.  *by*: a variable that names the
@@ -324,6 +325,7 @@ class Shares:
             visitor = f"by {named}"
         elif not visitor:
             visitor = self._greet(environ, passage)
+        passage.add([OF_COOKIE])
         buckets, label = self._find(visitor)
         environ["wsgistack.buckets"] = dict(buckets)
         environ["wsgistack.bucket"] = buckets[0][1]

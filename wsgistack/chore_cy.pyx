@@ -26,6 +26,7 @@ cdef extern from "Python.h":
 cdef Py_ssize_t LONGEST = 1500
 cdef tuple MILLISECONDS = tuple([f".{number:03}+00:00" for number in range(1000)])
 cdef tuple VARY = ("Vary", "Accept-Encoding")
+cdef tuple OF_COOKIE = ("Vary", "Cookie")
 cdef frozenset UNCHANGED = frozenset(("204", "205", "206", "304"))
 cdef long long _second = -1    # of which _second_text is
 cdef str _second_text = ""
@@ -342,6 +343,7 @@ cdef class Shares:
             visitor = f"by {named}"
         elif not visitor:
             visitor = self._greet(environ, passage)
+        passage.add([OF_COOKIE])
         buckets, label = self._find(visitor)
         environ["wsgistack.buckets"] = dict(buckets)
         environ["wsgistack.bucket"] = buckets[0][1]

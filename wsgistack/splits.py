@@ -2,6 +2,9 @@
 
 A visitor's bucket is a pure function of the secret, the split's name and the visitor, so that every
 process and machine with the same secret says the same, and nobody who is in a share leaves when it grows.
+The shares of a split lie end to end: those after one that grows move on, and some who are in them leave.
+(No function of the shares alone keeps everybody where three may grow: who is in the first of 40 % would
+be in none of what the second of 60 % leaves, nor in what a third would.)
 The component `buckets` and the balancer's split (compiled in balancer/plane/split.pyx) share this.
 """
 
@@ -16,6 +19,7 @@ from wsgistack.errors import SettingError
 __all__ = [
     "LEAST_SECRET",
     "MARK_CHARACTERS",
+    "NOBODY",
     "ONE",
     "TOKEN_BYTES",
     "WORD",
@@ -35,6 +39,7 @@ TOKEN_BYTES = 12
 MARK_CHARACTERS = 24
 LEAST_SECRET = 16  # characters
 ONE = 2**32
+NOBODY = "-"  # how the bucket of who is in none is written
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,7 @@ class Split:
     @property
     def person(self) -> bytes:
         """What sets its hashes apart from those of other splits."""
-        return blake2b(self.name.encode(), digest_size=16).digest()
+        return blake2b(self.name.lower().encode(), digest_size=16).digest()  # as pools are called
 
 
 def make_key(secret: str) -> bytes:
@@ -88,22 +93,24 @@ def parse_splits(text: str) -> tuple[Split, ...]:
         splits.append(make_split(found[1] or shares[0][0], shares))
     if not splits:
         raise SettingError("split: no bucket is given; it reads as 'beta 5%' or 'name: a 30%, b 30%'")
-    if len({split.name for split in splits}) < len(splits):
+    if len({split.name.lower() for split in splits}) < len(splits):
         raise SettingError("split: two splits have the same name")
     return tuple(splits)
 
 
 def make_split(name: str, shares: list[tuple[str, float]]) -> Split:
     """Return the split of these (bucket, per cent); SettingError for more than all, or a bucket twice."""
-    total = sum(share for _, share in shares)
+    total = round(sum(share for _, share in shares), 3)  # 29.6 + 34.7 + 35.7 is a little more than 100
     if total > 100:
         raise SettingError(f"split '{name}': its buckets take {total:g} %, more than all")
+    if any(bucket == NOBODY for bucket, _ in shares):
+        raise SettingError(f"split '{name}': no bucket can be called '-', which stands for who is in none")
     if len({bucket for bucket, _ in shares}) < len(shares):
         raise SettingError(f"split '{name}': a bucket stands there twice")
     ends, taken = [], 0.0
     for bucket, share in shares:
         taken += share
-        ends.append((bucket, round(taken / 100 * ONE)))
+        ends.append((bucket, min(round(taken / 100 * ONE), ONE)))
     return Split(name, tuple(ends))
 
 

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from tests.wsgi_shapes import Seen, serve
+from wsgistack.balancer.split import find_visitor, parse_rule
 from wsgistack.components.buckets import Buckets
 from wsgistack.errors import ConfigurationError, SettingError
+from wsgistack.splits import make_key
 from wsgistack.stack import wrap
 
 SECRET = "0123456789abcdef"
@@ -36,6 +38,14 @@ def test_a_visitor_stays_where_he_is() -> None:
         again = [serve(buckets, {"HTTP_COOKIE": f"a=b; {cookie_of(first)}; c=d"}) for _ in range(3)]
         assert [seen.body for seen in again] == [first.body] * 3
         assert [cookie_of(seen) for seen in again] == [""] * 3
+
+
+def test_a_response_says_that_it_depends_on_the_cookie() -> None:
+    # Else a cache on the way, which knows nothing of buckets, would give the page of one to another.
+    buckets = make(by="REMOTE_USER")
+    first = serve(buckets)
+    for variables in ({}, {"HTTP_COOKIE": cookie_of(first)}, {"REMOTE_USER": "ann"}):
+        assert [value for name, value in serve(buckets, variables).headers if name == "Vary"] == ["Cookie"]
 
 
 def test_another_machine_with_the_same_secret_agrees() -> None:
@@ -85,6 +95,21 @@ def test_a_known_user_needs_no_cookie() -> None:
     assert len({one.body for one in seen}) == 1
     assert [cookie_of(one) for one in seen] == [""] * 5
     assert cookie_of(serve(make(by="REMOTE_USER"))) != ""
+
+
+@pytest.mark.parametrize("name", ["ann", "J\xc3\xb6rg", "\xff", "\u0416", "\udcff"])
+def test_a_name_is_drawn_as_the_balancer_draws_it(name: str) -> None:
+    split = parse_rule("beta 50% header X-User")
+    assert split is not None
+    key = make_key(SECRET)
+    visitor = find_visitor(split, key, "c", address=None, field=lambda field: name)
+    wire = (
+        visitor.as_bytes
+        if name.isascii() or max(name) < "\u0100"
+        else b"by " + name.encode("utf-8", "surrogatepass")
+    )
+    buckets = make(by="REMOTE_USER")
+    assert serve(buckets, {"REMOTE_USER": name}).body.decode() == split.split.bucket(key, wire)
 
 
 def test_buckets_are_counted() -> None:

@@ -25,7 +25,7 @@ VALUES: dict[str, object] = {
     "trust": ["192.0.2.0/24"],
 }
 ADDS = {
-    "buckets": ["set-cookie"],
+    "buckets": ["set-cookie", "vary"],
     "compression": ["vary"],
     "conditional": ["etag"],
     "page_cache": ["cache-status"],

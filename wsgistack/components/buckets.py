@@ -8,10 +8,12 @@ visitors that no bucket took, and `environ["wsgistack.buckets"]` maps each split
 
 A visitor stays in his bucket: it is a pure function of the secret, the split's name and his token,
 which lies in a signed cookie, or of a key that a middleware outside of this one knows (*by*).  When a
-share grows, nobody who is in leaves.
+share grows, nobody who is in leaves; the buckets of one split lie end to end, so that those after one that
+grows move on: let the last one grow, or give each a split of its own.
 
 The application sees no signed cookie but one that tells the buckets, `wsgistack_bucket=green~beta`
-(`-` for none): it is a key cookie of the page cache, which keeps a page for each.
+(`-` for none): it is a key cookie of the page cache, which keeps a page for each.  Every response says
+`Vary: Cookie`, so that no other cache on its way gives the page of one bucket to another.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from typing import Any
 from wsgistack.chores import Shares
 from wsgistack.errors import SettingError
 from wsgistack.settings import DURATION, TEXT, Setting, Table
-from wsgistack.splits import LEAST_SECRET, TOKEN_BYTES, Split, make_key, mark_of, parse_splits
+from wsgistack.splits import LEAST_SECRET, NOBODY, TOKEN_BYTES, Split, make_key, mark_of, parse_splits
 from wsgistack.steps import Passage, Steps
 from wsgistack.wsgi import Environ, StartResponse, WSGIApplication
 
@@ -44,7 +46,7 @@ __all__ = [
 
 COOKIE = "wsgistack_bucket"
 COOKIE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-BETWEEN, NONE = "~", "-"
+BETWEEN = "~"
 MOST_LABELS = 64  # pages of one URL
 REMEMBERED = 8192  # visitors whose buckets need not be computed again
 LONGEST_REMEMBERED = 1024  # characters of their cookies: 8 MiB at most
@@ -68,12 +70,20 @@ SETTINGS = Table(
 
 
 def _label(buckets: Iterable[str]) -> str:
-    return BETWEEN.join(bucket or NONE for bucket in buckets)
+    return BETWEEN.join(bucket or NOBODY for bucket in buckets)
 
 
 def _labels_of(splits: Iterable[Split]) -> tuple[str, ...]:
     """Return every value of the cookie that the application sees."""
     return tuple(map(_label, product(*[[*(name for name, _ in split.buckets), ""] for split in splits])))
+
+
+def _as_bytes(visitor: str) -> bytes:
+    """Return a name as it came over the wire, which is what the balancer hashes; PEP 3333 has it in Latin-1."""
+    try:
+        return visitor.encode("latin-1")
+    except UnicodeEncodeError:  # of a middleware that has another notion of text
+        return visitor.encode("utf-8", "surrogatepass")
 
 
 def for_others(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -131,7 +141,7 @@ class Buckets:
 
     def _find_buckets(self, visitor: str) -> tuple[tuple[tuple[str, str], ...], str]:
         """Return the visitor's bucket of each split, and the cookie that tells them."""
-        key, named = self._key, visitor.encode()
+        key, named = self._key, _as_bytes(visitor)
         buckets = tuple([(split.name, split.bucket(key, named)) for split in self.splits])
         return buckets, f"{self._cookie}={_label([bucket for _, bucket in buckets])}"
 
