@@ -143,6 +143,17 @@ def test_what_is_settled_is_what_the_head_and_the_blocks_say(twin: ModuleType, k
 
 
 @BOTH
+def test_a_second_start_response_is_refused_while_the_first_is_settled(twin: ModuleType) -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        start_response("201 Created", [])  # without exc_info: a server says so too
+        return [b"hello"]
+
+    with pytest.raises(AssertionError, match="start_response was called twice"):
+        serve(around(twin, app, Conditional(app)))
+
+
+@BOTH
 def test_what_was_written_can_not_be_settled_any_more(twin: ModuleType) -> None:
     events: list[str] = []
     seen = passed(twin, Settled("a", events), shape=Shape(kind="write", blocks=(b"hel", b"lo")))

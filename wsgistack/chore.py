@@ -131,7 +131,9 @@ class Tags:
             return sum(map(len, rest)) <= self._most_bytes
         length = fields.get("content-length", "")
         return (
-            length.isdigit() and int(length) <= self._most_bytes and not self._is_file(passage.environ, rest)
+            length.isdecimal()
+            and int(length) <= self._most_bytes
+            and not self._is_file(passage.environ, rest)
         )
 
 
@@ -179,7 +181,7 @@ class Encodings:
         if "content-encoding" in fields or "content-range" in fields:
             return False
         length = fields.get("content-length", "")
-        if length.isdigit() and int(length) < self._least_bytes:
+        if length.isdecimal() and int(length) < self._least_bytes:
             return False
         return "cache-control" not in fields or "no-transform" not in _combined(headers, "cache-control")
 

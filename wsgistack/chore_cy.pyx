@@ -190,7 +190,7 @@ cdef class Tags:
                 size += len(block)
             return size <= self._most_bytes
         length = fields.get("content-length", "")
-        if not length.isdigit() or int(length) > self._most_bytes:
+        if not length.isdecimal() or int(length) > self._most_bytes:
             return False
         return not self._is_file(passage.environ, rest)
 
@@ -225,7 +225,7 @@ cdef class Encodings:
         if "content-encoding" in fields or "content-range" in fields:
             return False
         length = fields.get("content-length", "")
-        if length.isdigit() and int(length) < self._least_bytes:
+        if length.isdecimal() and int(length) < self._least_bytes:
             return False
         return "cache-control" not in fields or "no-transform" not in combined(
             passage.headers, "cache-control"

@@ -122,6 +122,8 @@ class Passage:
         self, status: str, headers: Headers, exc_info: ExcInfo | None = None, /
     ) -> Callable[[bytes], object]:
         """Take what the application says, and pass it on with what was added unless somebody is to settle it."""
+        if self._is_held and exc_info is None:  # a server would say so
+            raise AssertionError("start_response was called twice")
         self.head = status
         self.headers = headers = [*headers]
         self.fields = {name.lower(): value for name, value in headers}

@@ -59,6 +59,8 @@ cdef class Passage:
     def start_response(self, status, headers, exc_info=None, /):
         """Take what the application says; see passage."""
         cdef dict fields = {}
+        if self._is_held and exc_info is None:
+            raise AssertionError("start_response was called twice")
         self.head = status
         self.headers = list(headers)
         for name, value in self.headers:

@@ -108,6 +108,11 @@ def test_a_short_response_is_not_worth_it() -> None:
     assert "Content-Encoding" in answered(least_bytes=1200)
 
 
+def test_a_length_that_is_no_number_says_nothing() -> None:
+    shape = Shape(blocks=(LONG,), headers=(("Content-Type", "text/html"), ("Content-Length", "\xb2")))
+    assert serve(Compression(Application(shape))).body == LONG
+
+
 def test_a_head_tells_what_a_get_would_vary_on() -> None:
     fields = answered(method="HEAD")
     assert fields["Vary"] == "Accept-Encoding"

@@ -40,8 +40,9 @@ def test_an_etag_is_made_and_known_again() -> None:
         Shape(kind="file", tells_length=True),
         Shape(status="404 Not Found"),
         Shape(headers=(("Cache-Control", "private, no-store"),)),
+        Shape(kind="generator", headers=(("Content-Length", "\xb2"),)),  # a digit, but of no number
     ],
-    ids=["too long", "a stream", "too long, told so", "written", "a file", "not found", "no-store"],
+    ids=["too long", "a stream", "too long, told so", "written", "a file", "not found", "no-store", "odd"],
 )
 def test_no_etag_is_made_of(shape: Shape) -> None:
     seen = answered(shape)

@@ -63,6 +63,15 @@ def test_not_everybody_is_told_to_come_back_at_the_same_moment() -> None:
     assert "Retry-After" not in ask(bomb).headers
 
 
+def test_fields_may_come_as_servers_take_them_though_pep_3333_asks_for_a_list() -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", (("Content-Type", "text/plain"),))
+        return [b"hello"]
+
+    headers = ask(limited(app, "2/minute")).headers
+    assert (headers["Content-Type"], headers["RateLimit"]) == ("text/plain", '"default";r=1;t=30')
+
+
 def test_who_passes_is_told_what_is_left() -> None:
     response = ask(limited(hello, "100/minute; 5/second"))
     assert response.body == b"hello"

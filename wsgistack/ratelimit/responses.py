@@ -16,8 +16,8 @@ def with_fields(start_response: StartResponse, added: Headers) -> StartResponse:
 
     def start(status: str, headers: Headers, exc_info: ExcInfo | None = None, /) -> Callable[[bytes], object]:
         if exc_info is None:
-            return start_response(status, headers + added)
-        return start_response(status, headers + added, exc_info)
+            return start_response(status, [*headers, *added])
+        return start_response(status, [*headers, *added], exc_info)
 
     return start
 
