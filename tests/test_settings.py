@@ -1,5 +1,7 @@
 """Settings as a table: kinds, ranges, unknown names, and text that reads back."""
 
+from pathlib import PurePosixPath
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -233,6 +235,7 @@ def test_a_kind_says_its_own_complaint() -> None:
         ("words", "a, b/*", ("a", "b/*")),
         ("words", (), ()),
         ("text", "x", "x"),
+        ("text", PurePosixPath("/var/log/x"), "/var/log/x"),
     ],
 )
 def test_a_value_is_read_as_text_or_as_itself(name: str, given: object, value: Value) -> None:
@@ -250,6 +253,9 @@ def test_a_value_is_read_as_text_or_as_itself(name: str, given: object, value: V
         ("words", 5),
         ("text", 5),
         ("wait", -1),
+        ("wait", float("nan")),
+        ("wait", float("inf")),
+        ("wait", PurePosixPath("5")),
     ],
 )
 def test_a_value_of_another_type_is_refused(name: str, given: object) -> None:

@@ -78,7 +78,7 @@ def test_what_is_no_store_is_refused(store: object, told: str) -> None:
 
 @pytest.mark.parametrize("value", [False, None, "off", "no"])
 def test_a_part_that_is_off_is_left_out(value: object) -> None:
-    assert names(wrap(hello, {"request_id": value})) == []
+    assert names(wrap(hello, {"request_id": value, "store": value})) == []
 
 
 def test_a_list_is_in_its_own_order() -> None:
@@ -143,10 +143,52 @@ def test_every_error_is_told_at_once(tmp_path: Path) -> None:
             "wrap: compression: Expecting integer value for parameter 'level', not True",
         ),
         ({"trust": {"trusted": ["10.0.0.0/33"]}}, "wrap: trust: trusted: '10.0.0.0/33' is not a network"),
+        ({5: True}, "wrap: component '5' is not one of access_log, "),
+        ({"compression": {5: True}}, "wrap: compression: Unknown compression parameter '5'"),
+        ("a\0b", "wrap: a\0b: embedded null byte"),
+        ([("store", "memory://"), ("store", "memory://")], "wrap: store: stands there twice"),
+        (
+            ["page_cache", "request_id"],
+            "wrap: request_id has to stand outside of page_cache, else a stored page would carry the name",
+        ),
+        (
+            ["metrics", "trust"],
+            "wrap: trust has to stand outside of metrics, else whoever comes by a proxy of this machine",
+        ),
+        (
+            {
+                "buckets": {"split": "a 5%", "secret": "0123456789abcdef"},
+                "page_cache": {"key_cookies": ["b"]},
+            },
+            "wrap: page_cache: key_cookies: ['b'] is not {name: the values that count}",
+        ),
+        (
+            {"rate_limit": {"rules": [5]}},
+            "wrap: rate_limit: rules: 5 is neither a rule nor a mapping of what",
+        ),
+        (
+            {"rate_limit": {"rules": [{"name": "x", "rate": 5}]}},
+            "wrap: rate_limit: rules: {'name': 'x', 'rate': 5} is not a rule: expected string or bytes-like",
+        ),
+        (
+            {"rate_limit": {"rate": "1/s", "key": "REMOTE_USER"}},
+            "wrap: rate_limit: key: 'REMOTE_USER' is a text, and only a Python object can say this",
+        ),
+        ({"page_cache": {"is_personal": 5}}, "wrap: page_cache: is_personal: 5 can not be called"),
+        ({"page_cache": {"now": "5"}}, "wrap: page_cache: now: '5' is a text, and only a Python object"),
     ],
 )
 def test_what_can_not_be_meant_is_refused(config: object, told: str) -> None:
     assert complaint(config).startswith(told)
+
+
+def test_everything_that_is_wrong_with_a_list_is_told_at_once() -> None:
+    assert complaint([5, "request_id", ("trust",), {"a": 1, "b": 2}, "compresion"]).splitlines()[:4] == [
+        "wrap: 4 errors",
+        "  5 is neither a component's name nor a pair of name and value",
+        "  ('trust',) is neither a component's name nor a pair of name and value",
+        "  {'a': 1, 'b': 2} is neither a component's name nor a pair of name and value",
+    ]
 
 
 def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ component's rows by name.  The same table feeds SET, help, dumpconfig and the do
 
 from __future__ import annotations
 
+import math
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -132,15 +134,22 @@ class Table:
     def read(self, name: str, value: object) -> Value:
         """Return what *value* means for *name*: text as `parse` has it, or a value of the row's own type.
 
-        A list or tuple of words stands for the text with commas between them.  Raises as `parse` does.
+        A list or tuple of words stands for the text with commas between them, a path for its text.
+        Raises as `parse` does.
         """
         row = self.get(name)
+        if isinstance(value, os.PathLike) and isinstance(row.default, str):
+            value = os.fsdecode(value)
         if isinstance(value, str):
             return self.parse(name, value)
         if isinstance(value, list | tuple | set | frozenset) and isinstance(row.default, tuple):
             return self.parse(name, ", ".join(map(str, value)) or '""')
         own = (int, float) if isinstance(row.default, float) else type(row.default)
-        if not isinstance(value, own) or isinstance(value, bool) is not isinstance(row.default, bool):
+        if (
+            not isinstance(value, own)
+            or isinstance(value, bool) is not isinstance(row.default, bool)
+            or (isinstance(value, float) and not math.isfinite(value))
+        ):
             raise SettingError(row.kind.complaint.format(name=name, text=value) + f", not {value!r}")
         return self.parse(name, row.kind.show(value))
 

@@ -34,11 +34,13 @@ Parts = list[tuple[str, object]]
 # (what stands further outside, what stands inside of it, what would happen the other way round)
 ORDERS = (
     ("trust", "access_log", "the log would name the proxy instead of the client"),
+    ("trust", "metrics", "whoever comes by a proxy of this machine could read its page"),
     ("trust", "metering", "all clients of a proxy would be counted as one"),
     ("trust", "rate_limit", "all clients of a proxy would share one limit"),
     ("trust", "page_cache", "pages would be kept under the host and scheme of the proxy's connection"),
     ("trust", "buckets", "the cookie would be made for the scheme of the proxy's connection"),
     ("request_id", "access_log", "lines would lack the request's name"),
+    ("request_id", "page_cache", "a stored page would carry the name of the request that filled it"),
     ("rate_limit", "page_cache", "a stored page would carry the quota of whoever filled it"),
     ("buckets", "page_cache", "a page made for one bucket would be given to the others"),
     ("compression", "conditional", "no ETag would match: each compressed body differs"),
@@ -113,8 +115,8 @@ def wrap(
     """
     if not callable(application):
         raise ConfigurationError(f"wrap: {application!r} is not a WSGI application, which is a callable")
-    listed, ordered = _read_config(config)
     errors: list[str] = []
+    listed, ordered = _read_config(config, errors)
     for name, value in parts.items():
         if any(name == one for one, _ in listed):
             errors.append(f"{name}: stands there twice")
@@ -149,16 +151,16 @@ def _refuse(errors: list[str]) -> NoReturn:
     raise ConfigurationError(f"wrap: {len(errors)} errors\n" + "\n".join(f"  {error}" for error in errors))
 
 
-def _read_config(config: object) -> tuple[Parts, bool]:
-    """Return the parts that *config* names, and whether their order is meant."""
+def _read_config(config: object, errors: list[str]) -> tuple[Parts, bool]:
+    """Return the parts that *config* names, and whether their order is meant; what is no part goes to *errors*."""
     if config is None:
         return [], False
     if isinstance(config, str | os.PathLike):
         return list(_read_toml(Path(config)).items()), False
     if isinstance(config, Mapping):
-        return list(config.items()), False
+        return [(str(name), value) for name, value in config.items()], False
     if isinstance(config, Iterable):
-        return [_read_item(item) for item in config], True
+        return list(_read_items(config, errors)), True
     raise ConfigurationError(f"wrap: {config!r} is no mapping, no list and no path of a TOML file")
 
 
@@ -167,7 +169,7 @@ def _read_toml(path: Path) -> Mapping[str, object]:
         read = tomllib.loads(path.read_text())
     except OSError as error:
         raise ConfigurationError(f"wrap: {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # of the path, of its bytes as UTF-8, of the text as TOML
         raise ConfigurationError(f"wrap: {path}: {error}") from None
     below = read.get("wsgistack", read)
     if not isinstance(below, dict):
@@ -175,23 +177,27 @@ def _read_toml(path: Path) -> Mapping[str, object]:
     return below
 
 
-def _read_item(item: object) -> tuple[str, object]:
-    if isinstance(item, str):
-        return item, True
-    if isinstance(item, Mapping) and len(item) == 1:
-        ((name, value),) = item.items()
-        return str(name), value
-    if isinstance(item, tuple | list) and len(item) == 2 and isinstance(item[0], str):
-        return item[0], item[1]
-    raise ConfigurationError(f"wrap: {item!r} is neither a component's name nor a pair of name and value")
+def _read_items(items: Iterable[object], errors: list[str]) -> Iterator[tuple[str, object]]:
+    for item in items:
+        if isinstance(item, str):
+            yield item, True
+        elif isinstance(item, Mapping) and len(item) == 1:
+            ((name, value),) = item.items()
+            yield str(name), value
+        elif isinstance(item, tuple | list) and len(item) == 2 and isinstance(item[0], str):
+            yield item[0], item[1]
+        else:
+            errors.append(f"{item!r} is neither a component's name nor a pair of name and value")
 
 
 def _take_store(listed: Parts, errors: list[str]) -> tuple[Store | None, Parts]:
     """Return the store of all components, None if there is none, and what else is listed."""
-    stores = [value for name, value in listed if name == "store" and value is not None]
+    stores = [value for name, value in listed if name == "store" and not _is_off(value)]
     rest = [(name, value) for name, value in listed if name != "store"]
     if not stores:
         return None, rest
+    if len(stores) > 1:
+        errors.append("store: stands there twice")
     try:
         store = make_store(stores[0]) if isinstance(stores[0], str) else stores[0]
     except ConfigurationError as error:
@@ -235,7 +241,9 @@ def _tell(
             continue
         if is_plain:
             errors.append(f"{teller} needs the page cache's profile anonymous: rfc9111 has no key cookies")
-        settings[setting] = {**(settings.get(setting) or {}), **value}  # type: ignore[dict-item]
+        own = settings.get(setting) or {}
+        if isinstance(own, Mapping):  # else `make` says what it is not
+            settings[setting] = {**own, **value}
 
 
 def _share(store: Store, chosen: Iterable[tuple[Component, dict[str, object]]]) -> None:
@@ -278,11 +286,8 @@ def _read_settings(
     component: Component, settings: Mapping[str, object], errors: list[str]
 ) -> Iterator[tuple[str, object]]:
     for name, value in settings.items():
-        if name in component.objects and not (isinstance(value, str) and name in component.settings):
-            yield name, value
-            continue
         try:
-            yield name, component.settings.read(name, value)
+            yield str(name), component.read(str(name), value)
         except ConfigurationError as error:
             errors.append(f"{component.name}: {error}")
 

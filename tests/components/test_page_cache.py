@@ -34,6 +34,28 @@ def test_it_stands_inside_of_what_must_not_be_stored() -> None:
     assert [name for name, _ in stack.layers] == ["rate_limit", "page_cache", "compression"]
 
 
+def test_what_files_say_as_text_is_read_as_text() -> None:
+    texts = {
+        "secret": "0123456789abcdef",
+        "hosts": "example.com, *.example.com",
+        "ignored_parameters": "utm_*",
+        "key_cookies": "theme=dark|light",
+        "rules": "/news/* ttl=1m",
+    }
+    stack = wrap(app, page_cache=texts)
+    cases = [
+        ("http://example.com/news/1", "", "uri-miss; ttl=60; stored"),
+        ("http://www.example.com/news/1?utm_source=x", "theme=dark", "uri-miss; ttl=60; stored"),
+        ("http://www.example.com/news/1", "theme=dark", "hit; ttl=60"),
+        ("http://www.example.com/news/1", "theme=light", "uri-miss; ttl=60; stored"),
+        ("http://example.net/news/1", "", "bypass; detail=host"),
+    ]
+    for url, cookie, status in cases:
+        told = Request.blank(url, {"HTTP_COOKIE": cookie} if cookie else {}).get_response(stack)
+        found = told.headers["Cache-Status"].removeprefix("wsgistack; ").removeprefix("fwd=")
+        assert found.replace("ttl=59", "ttl=60") == status
+
+
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [

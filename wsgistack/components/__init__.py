@@ -10,6 +10,9 @@ it has it, names further ones (and some of the table) that take Python objects a
 ConfigurationError for settings that cannot be meant together.  It opens no socket and starts no
 thread: what it makes may be forked before the first request.
 
+`read_text(name, text)`, where it has it, gives the object that a text stands for, of those of OBJECTS
+that can be written in a file.
+
 `for_others(settings)`, where it has it, tells {component: {setting: value}} to others in the same
 stack: a mapping is added to theirs, anything else holds for one further outside that says nothing itself.
 
@@ -30,6 +33,8 @@ from wsgistack.wsgi import WSGIApplication
 
 __all__ = ["COMPONENTS", "Component", "make_rules"]
 
+CALLED = ("is_personal", "key", "now")  # of the objects, those that are functions
+
 
 @dataclass(frozen=True, slots=True)
 class Component:
@@ -43,21 +48,42 @@ class Component:
     make: Callable[..., WSGIApplication]
     objects: tuple[str, ...]
     for_others: Callable[[Mapping[str, Any]], dict[str, dict[str, Any]]]
+    read_text: Callable[[str, str], object]
+
+    def read(self, name: str, value: object) -> object:
+        """Return what *value* means for the setting *name*; ConfigurationError for what it can not mean."""
+        is_text = isinstance(value, str)
+        if name not in self.objects or (is_text and name in self.settings):
+            return self.settings.read(name, value)
+        if is_text:
+            return self.read_text(name, str(value))
+        if name in CALLED and value is not None and not callable(value):
+            raise SettingError(f"{name}: {value!r} can not be called")
+        return value
 
 
 Rule = TypeVar("Rule")
 
 
-def make_rules(kind: Callable[..., Rule], rules: Iterable[object]) -> list[Rule]:
+def make_rules(kind: type[Rule], rules: Iterable[object]) -> list[Rule]:
     """Return *rules*, those that are mappings made into *kind* of their items; SettingError for what is none."""
-    return [_make_rule(kind, rule) if isinstance(rule, Mapping) else rule for rule in rules]  # type: ignore[misc]  # a Rule
+    return [_make_rule(kind, rule) for rule in rules]
 
 
-def _make_rule(kind: Callable[..., Rule], rule: Mapping[str, Any]) -> Rule:
+def _make_rule(kind: type[Rule], rule: object) -> Rule:
+    if isinstance(rule, kind):
+        return rule
+    if not isinstance(rule, Mapping):
+        raise SettingError(f"rules: {rule!r} is neither a rule nor a mapping of what one has")
     try:
         return kind(**rule)
-    except TypeError as error:
-        raise SettingError(f"rules: {dict(rule)!r} is not a rule: {str(error).partition('() ')[2]}") from None
+    except (TypeError, AttributeError) as error:
+        why = str(error).rpartition("() ")[2]
+        raise SettingError(f"rules: {dict(rule)!r} is not a rule: {why}") from None
+
+
+def _refuse_text(name: str, text: str) -> object:
+    raise SettingError(f"{name}: '{text}' is a text, and only a Python object can say this")
 
 
 def _nothing(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -67,6 +93,7 @@ def _nothing(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 def _parts(module: ModuleType) -> Iterable[tuple[str, Component]]:
     objects = getattr(module, "OBJECTS", ())
     for_others = getattr(module, "for_others", _nothing)
+    read_text = getattr(module, "read_text", _refuse_text)
     yield (
         module.NAME,
         Component(
@@ -78,6 +105,7 @@ def _parts(module: ModuleType) -> Iterable[tuple[str, Component]]:
             module.make,
             objects,
             for_others,
+            read_text,
         ),
     )
 

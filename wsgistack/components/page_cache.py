@@ -12,10 +12,12 @@ from typing import Any
 from wsgistack.cache.middleware import PageCache
 from wsgistack.cache.rules import Rule
 from wsgistack.cache.settings import SETTINGS
+from wsgistack.cache.texts import TEXTS, arguments
 from wsgistack.components import make_rules
+from wsgistack.errors import SettingError
 from wsgistack.wsgi import WSGIApplication
 
-__all__ = ["HELP", "MAIN", "NAME", "OBJECTS", "PLACE", "SETTINGS", "make"]
+__all__ = ["HELP", "MAIN", "NAME", "OBJECTS", "PLACE", "SETTINGS", "make", "read_text"]
 
 NAME = "page_cache"
 PLACE = 55
@@ -42,3 +44,12 @@ def make(
 ) -> PageCache:
     """Return the cache around *app*.  *rules*: Rule objects, or mappings of their arguments."""
     return PageCache(app, rules=make_rules(Rule, rules), store=store or None, **settings)
+
+
+def read_text(name: str, text: str) -> object:
+    """Return what a text of a file stands for, as the balancer's cache reads it: `*.example.com, example.com`."""
+    if name == "secret":
+        return text.encode()
+    if name not in TEXTS:
+        raise SettingError(f"{name}: '{text}' is a text, and only a Python object can say this")
+    return arguments(TEXTS.defaults() | {name: TEXTS.parse(name, text)})[name]
