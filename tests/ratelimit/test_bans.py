@@ -143,3 +143,9 @@ def test_places_of_a_dry_run_are_given_back() -> None:
         decision = stage.hit()
         assert decision.would_refuse == ()
         decision.release()
+
+
+def test_refusals_during_a_ban_change_nothing() -> None:
+    counter = BanCounter(parse_ban("1 in 1 hour for 1 hour"))
+    banned = counter.charge(None, 1_795_000_000_000_000, 1)
+    assert counter.charge(banned, 1_795_000_000_000_001, 1) == banned

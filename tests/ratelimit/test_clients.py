@@ -140,3 +140,9 @@ def test_the_first_key_that_knows_counts_and_the_address_if_none_does() -> None:
     chosen = first_of(lambda asker: None, lambda asker: (), everybody)
     assert chosen(asker()) == (b"*",)
     assert first_of(lambda asker: ())(asker()) == client_ip(asker())
+
+
+def test_a_secret_is_as_long_as_a_key_of_the_hash_may_be() -> None:
+    assert callable(header_key("X-Api-Key", secret=b"x" * 64))
+    with pytest.raises(SettingError, match="secret: 65 bytes, at most 64 fit"):
+        header_key("X-Api-Key", secret=b"x" * 65)

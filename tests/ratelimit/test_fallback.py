@@ -9,6 +9,7 @@ import pytest
 
 from tests.ratelimit.appending import Appender
 from wsgistack.errors import StoreDown
+from wsgistack.ratelimit.algorithms import NEVER
 from wsgistack.ratelimit.answers import make_answer
 from wsgistack.ratelimit.clients import Trust, everybody
 from wsgistack.ratelimit.decision import Decision
@@ -148,6 +149,23 @@ def test_a_share_is_given_back_whole(rate: str) -> None:
         decision.refund()
         decision.release()
     assert fleet.admits(40) == 12
+
+
+def test_what_nobody_counted_is_given_back_nowhere() -> None:
+    fleet = Fleet(Rule("api", "2/hour"), policy="open")
+    fleet.store.down = True
+    decision = fleet.hit()
+    fleet.store.down = False
+    fleet.now += 2 * SECOND
+    assert fleet.admits() == 2
+    decision.refund()
+    assert fleet.admits() == 0
+
+
+def test_a_cost_above_the_limit_does_not_pass_alone_either() -> None:
+    fleet = Fleet(Rule("api", "5/hour", cost=6), processes=4)
+    fleet.store.down = True
+    assert fleet.hit().wait_us == NEVER
 
 
 def test_a_share_costs_nothing_while_the_store_answers() -> None:

@@ -178,6 +178,15 @@ def test_what_is_left_is_shown() -> None:
     assert site.operator.show("192.0.2.2", rule="slow") == ["slow 192.0.2.2: 1/minute fixed: 1 left"]
 
 
+def test_a_ban_of_one_rule_ends_with_all_and_one_of_all_is_shown_for_each() -> None:
+    site = Site(Rule("api", "9/hour"))
+    site.operator.ban("192.0.2.1", rule="api")
+    assert site.operator.unban("192.0.2.1") is True
+    assert site.ask() == 200
+    site.operator.ban("192.0.2.1", "1 minute")
+    assert site.operator.show("192.0.2.1", rule="api")[0] == "* 192.0.2.1: banned for 1 minute"
+
+
 def test_a_ban_takes_the_place_of_the_one_before() -> None:
     site = Site(Rule("api", "10/hour"))
     for length in ("1 day", "1 minute"):

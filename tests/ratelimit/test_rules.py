@@ -88,3 +88,9 @@ def test_an_exact_status_goes_before_its_class() -> None:
 def test_each_limit_of_a_rule_has_a_name() -> None:
     rule = Rule("api", "100/hour; 5/s; 3 concurrent")
     assert policy_names(rule.name, rule.rates) == ["api", "api-2", "api-3"]
+
+
+def test_a_cost_has_an_end() -> None:
+    assert Rule("r", "1/s", cost=10**9).cost == 10**9
+    with pytest.raises(SettingError, match="cost: 1000000001 is not from 0"):
+        Rule("r", "1/s", cost=10**9 + 1)
