@@ -6,49 +6,60 @@ a module that does not compile is an error, then `present` for the editable inst
 compile everything a second time.
 """
 
+import gc
+import multiprocessing
 import os
+import subprocess
 import sys
+from contextlib import suppress
 from glob import glob
 from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
-try:
-    from Cython.Build import cythonize
-except ImportError:
-    sys.exit("wsgistack's data plane is written in Cython, which is not here: pip install 'Cython>=3.1'")
-
-# What only describes the package, or packs its sources: nothing has to be translated for it.
-DESCRIBING = {"sdist", "egg_info", "dist_info"}
 COMPILED = os.environ.get("WSGISTACK_COMPILED", "optional")
 PLANE = "wsgistack/balancer/plane"
 # What tests alone import: an installed package does without.
 FACES = {f"{PLANE}/{name}.pyx" for name in ("exchange_face", "parts", "wire")}
 FACE = "\n# -- the face for tests -"  # the same, at the end of a module
-# What handles Python objects, on no request's way: -O1 compiles it in two thirds of the time of -O2.
+# What handles Python objects, on no request's way: -Og compiles it in a third of the time of -O2.
 UNHURRIED = FACES | {
     f"{PLANE}/{name}.pyx"
     for name in (
-        *("board", "configure", "gate_build", "pages_build", "plane", "rows", "simulated", "split_build"),
-        "tables",
+        *("board", "configure", "gate_build", "pages_build", "rows", "simulated", "split_build", "tables"),
     )
 }
+# What calls Python's own functions all the time: python -m bench.ring and bench.ratelimit see no more of -O2.
+CALLING = (
+    "wsgistack/ratelimit/",
+    "wsgistack/store/memcached/",
+    "wsgistack/store/continuum_cy",
+    "wsgistack/clock_cy",
+)
 COMPILE_ARGS = ["-fno-strict-aliasing", "-fno-plt"]
 # Who only installs reads neither warnings nor C: both cost gcc time, and symbols make the wheel twice as big.
 COMPILE_ARGS += ["-g0", "-w"] if COMPILED == "optional" else ["-g1"]
 # The plane turns Python's integers into C's when it is configured, by no request: one call does for it, where
 # Cython would write a way of its own for every size of an integer and every type of C.
 PLANE_MACROS = [("CYTHON_USE_PYLONG_INTERNALS", "0")]
+LEVELS = ("-O2", "-O1", "-Og")
+HEADERS = "build/headers/python.h"
 CORES = os.cpu_count() or 1
-DIRECTIVES = {
-    "language_level": 3,
-    "boundscheck": False,
-    "wraparound": False,
-    "cdivision": True,
-    "initializedcheck": False,
-    "auto_pickle": False,  # nobody pickles them, and it is a seventh of the code
-    "binding": False,  # functions need not look like those of Python; this and the next are a fifth
-    "emit_code_comments": False,  # of the lines of C
+TRANSLATION = {
+    "build_dir": "build/cython",
+    "c_line_in_traceback": False,
+    "quiet": True,
+    "compiler_directives": {
+        "language_level": 3,
+        "boundscheck": False,
+        "wraparound": False,
+        "cdivision": True,
+        "initializedcheck": False,
+        "auto_pickle": False,  # nobody pickles them, and it is a seventh of the code
+        "binding": False,  # functions need not look like those of Python; this and the next are a fifth
+        "emit_code_comments": False,  # of the lines of C
+    },
 }
 
 
@@ -63,37 +74,83 @@ def without_face(path: str) -> str:
     return str(copy)
 
 
+def optimisation_of(path: str) -> str:
+    """Return how hard gcc shall try."""
+    if path in UNHURRIED:
+        return "-Og"
+    return "-O1" if path.startswith(CALLING) else "-O2"
+
+
 def make_extensions() -> list[Extension]:
-    """Return the compiled modules, their C files made by as many processes as there are cores."""
+    """Return the modules to compile, the largest first: no core waits at the end for another's one large module."""
     paths = set(glob("wsgistack/**/*.pyx", recursive=True))
     if COMPILED == "optional":
         paths -= FACES
-    extensions = cythonize(
-        [
-            Extension(
-                path.removesuffix(".pyx").replace("/", "."),
-                [without_face(path) if COMPILED == "optional" else path],
-                depends=glob(f"{PLANE}/*.h"),
-                define_macros=PLANE_MACROS if path.startswith(PLANE) else [],
-                extra_compile_args=["-O1" if path in UNHURRIED else "-O2", *COMPILE_ARGS],
+    return [
+        Extension(
+            path.removesuffix(".pyx").replace("/", "."),
+            [path],
+            depends=glob(f"{PLANE}/*.h"),
+            define_macros=PLANE_MACROS if path.startswith(PLANE) else [],
+            extra_compile_args=[optimisation_of(path), *COMPILE_ARGS],
+            optional=COMPILED == "optional",
+        )
+        for path in sorted(paths, key=os.path.getsize, reverse=True)
+    ]
+
+
+def collect_seldom() -> None:
+    """Let Cython, which makes millions of objects that refer to each other, wait a third less for the collector."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 1000)
+
+
+class Build(build_ext):  # type: ignore[misc]  # setuptools ships no annotations
+    """Translates and compiles one module after the other, as many at a time as there are cores."""
+
+    def build_extensions(self) -> None:
+        """Compile all of them: gcc is at work on one core while Cython is on the next."""
+        try:
+            from Cython.Build import cythonize
+        except ImportError:
+            sys.exit(
+                "wsgistack's data plane is written in Cython, which is not here: pip install 'Cython>=3.1'"
             )
-            for path in sorted(paths)
-        ],
-        compiler_directives=DIRECTIVES,
-        build_dir="build/cython",
-        c_line_in_traceback=False,
-        nthreads=CORES,
-    )
-    for extension in extensions:
-        # On the result: cythonize() drops `optional` from its arguments.
-        extension.optional = COMPILED == "optional"
-    # The largest first: no core waits at the end for another's one large module.
-    return sorted(extensions, key=lambda extension: -os.path.getsize(extension.sources[0]))
+        if COMPILED == "optional":
+            self.read_headers_once()
+        # Cython's own function is what processes can be sent: pip runs this file, and as no module.
+        self.cythonize = cythonize
+        with multiprocessing.get_context("fork").Pool(CORES, collect_seldom) as self.translators:
+            super().build_extensions()
+
+    def read_headers_once(self) -> None:
+        """Let gcc keep what it knows after Python.h, which is a third of its work on a small module.
+
+        It takes from HEADERS.gch what was made with the same options; where nothing fits, it reads HEADERS itself.
+        """
+        kept = Path(f"{HEADERS}.gch")
+        kept.mkdir(parents=True, exist_ok=True)
+        Path(HEADERS).write_text('#define PY_SSIZE_T_CLEAN\n#include "Python.h"\n#include "frameobject.h"\n')
+        command = [*self.compiler.compiler_so, *(f"-I{folder}" for folder in self.compiler.include_dirs)]
+        for level in LEVELS:
+            made = ["-x", "c-header", HEADERS, "-o", str(kept / level), *COMPILE_ARGS, level]
+            with suppress(OSError):  # no compiler at all, which is said later
+                subprocess.run([*command, *made], stderr=subprocess.DEVNULL, check=False)
+        for extension in self.extensions:
+            extension.extra_compile_args += ["-include", HEADERS]
+
+    def build_extension(self, extension: Extension) -> None:
+        """Compile one, in a thread of its own, which waits for processes alone."""
+        if COMPILED == "optional":
+            extension.sources = [without_face(path) for path in extension.sources]
+        (translated,) = self.translators.apply(self.cythonize, [[extension]], TRANSLATION)
+        extension.sources = translated.sources
+        super().build_extension(extension)
 
 
-if __name__ == "__main__":  # cythonize()'s processes import this file again where fork is not the default
-    is_described = bool(DESCRIBING & set(sys.argv[1:2]))
+if __name__ == "__main__":
     setup(
-        ext_modules=[] if COMPILED == "present" or is_described else make_extensions(),
+        ext_modules=[] if COMPILED == "present" else make_extensions(),
+        cmdclass={"build_ext": Build},
         options={"build_ext": {"parallel": CORES}},
     )

@@ -23,6 +23,30 @@ def test_every_module_that_setup_names_is_there(said: dict[str, Any], names: str
     assert [path for path in sorted(said[names]) if not (ROOT / path).is_file()] == []
 
 
+@pytest.mark.parametrize(
+    "path, flag",
+    [
+        pytest.param("wsgistack/balancer/plane/relay.pyx", "-O2", id="a request's way"),
+        pytest.param("wsgistack/balancer/plane/plane.pyx", "-O2", id="the event loop"),
+        pytest.param("wsgistack/store/shm/arena.pyx", "-O2", id="shared memory"),
+        pytest.param("wsgistack/chore_cy.pyx", "-O2", id="what a stack does for every request"),
+        pytest.param("wsgistack/ratelimit/taking_cy.pyx", "-O1", id="calls of Python"),
+        pytest.param("wsgistack/balancer/plane/configure.pyx", "-Og", id="a change of the configuration"),
+    ],
+)
+def test_a_module_is_optimised_as_far_as_it_pays(said: dict[str, Any], path: str, flag: str) -> None:
+    assert said["optimisation_of"](path) == flag
+
+
+def test_the_largest_modules_are_compiled_first(
+    said: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    sizes = [Path(one.sources[0]).stat().st_size for one in said["make_extensions"]()]
+    assert len(sizes) > 50
+    assert sizes == sorted(sizes, reverse=True)
+
+
 def test_nothing_that_is_installed_needs_what_tests_alone_import(said: dict[str, Any]) -> None:
     faces = "|".join(Path(path).stem for path in said["FACES"])
     imports = re.compile(rf"plane\.({faces}) import\b|plane import .*\b({faces})\b", re.MULTILINE)

@@ -82,8 +82,10 @@ def test_the_shared_store_explains_in_one_sentence_and_memory_works(installed: P
 
 
 def test_without_cython_the_build_says_what_to_install(checkout: Path) -> None:
-    program = "import sys, runpy; sys.modules['Cython.Build'] = None; runpy.run_path('setup.py')"
-    command = [sys.executable, "-c", program]
+    program = (
+        "import sys, runpy; sys.modules['Cython.Build'] = None; runpy.run_path('setup.py', None, '__main__')"
+    )
+    command = [sys.executable, "-c", program, "build_ext"]
     done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "pip install 'Cython" in done.stderr

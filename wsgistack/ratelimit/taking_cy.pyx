@@ -31,7 +31,7 @@ cdef class Bucket:
 
     def __init__(self, numbers):
         self.parts, self.step, self.full = numbers
-        fits = all(number < MOST for number in numbers)
+        fits = max(numbers) < MOST
         self.latest = MOST // self.parts if fits else 0
         self.most_cost = MOST // self.step if fits else 0
         if fits:

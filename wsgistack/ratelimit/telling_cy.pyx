@@ -23,7 +23,7 @@ cdef class Item:
     def __init__(self, place, prefix, quota, numbers):
         self.place, self.prefix, self.quota = place, prefix, quota
         self.latest = 0
-        if numbers is not None and all(number < MOST for number in numbers):
+        if numbers is not None and max(numbers) < MOST:
             self.parts, self.step, self.full = numbers
             self.latest = MOST // self.parts
             self.whole = f"{prefix}{self.full // self.step}"

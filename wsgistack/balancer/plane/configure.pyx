@@ -202,7 +202,7 @@ def default_authority(listen) -> str:
 cdef int fill_retries(Service* s, dict settings) except -1:
     cdef int i
     listed = parse_retry_on(settings["retry_on"])
-    s.retry_on = sum(1 << WORDS.index(word) for word in listed.words)
+    s.retry_on = sum([1 << WORDS.index(word) for word in listed.words])
     s.retries_status = bool(listed.statuses)
     memset(s.retry_status, 0, sizeof(s.retry_status))
     for status in listed.statuses:
@@ -304,8 +304,8 @@ cdef int fill_service(Service* s, dict settings, list insert, list remove, objec
     fill_trusted(s, list(settings["trusted_upstream_proxies"]))
     s.asker_field = ASKER_FIELDS[settings["forwarded"]]
     service_free_text(s)
-    text = b"".join(b"%s: %s\r\n" % (n.encode("latin-1"), v.encode("latin-1")) for n, v in insert)
-    names = b"".join(b"%s\n" % n.lower().encode("latin-1") for n in remove)
+    text = b"".join([b"%s: %s\r\n" % (n.encode("latin-1"), v.encode("latin-1")) for n, v in insert])
+    names = b"".join([b"%s\n" % n.lower().encode("latin-1") for n in remove])
     s.insert = own_text(text)
     s.insert_len = len(text)
     s.remove = own_text(names)

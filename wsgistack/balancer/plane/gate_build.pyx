@@ -108,7 +108,7 @@ cdef int fill_limit(GateLimit* limit, dict spec, bint dry_run) except -1:
     limit.tells = spec["tells"] and not limit.dry_run
     limit.bans = spec["bans"]
     limit.count_refused = spec["count_refused"]
-    limit.methods = sum(1 << METHODS[word] for word in spec["methods"])
+    limit.methods = sum([1 << METHODS[word] for word in spec["methods"]])
     if len(spec["path"]) > MAX_PATHS:
         raise ValueError(f"{len(spec['path'])} paths")
     for i, glob in enumerate(spec["path"]):
@@ -154,7 +154,7 @@ cdef Throttle* make_throttle(dict spec) except NULL:
         raise MemoryError
     try:
         throttle_fill(r, spec)
-        r.events = sum(1 << EVENTS.index(word) for word in spec["events"])
+        r.events = sum([1 << EVENTS.index(word) for word in spec["events"]])
         fill_limit(&r.limit, spec["limit"], False)
         r.path_regex = make_regex(spec["path"])
         r.method_regex = make_regex(spec["method"])

@@ -16,7 +16,7 @@ cdef enum:
 # The names by length: those of n bytes are words[start[n]:start[n + 1]].
 cdef const char* words[ROOM]
 cdef uint8_t start[LONGEST + 2]
-_by_length = sorted((name.encode() for name in NAMES), key=len)
+_by_length = sorted([name.encode() for name in NAMES], key=len)
 
 
 cdef int index_names() except -1:
@@ -26,7 +26,7 @@ cdef int index_names() except -1:
     for n in range(len(_by_length)):
         words[n] = _by_length[n]
     for n in range(LONGEST + 2):
-        start[n] = sum(len(name) < n for name in _by_length)
+        start[n] = sum([len(name) < n for name in _by_length])
     return 0
 
 

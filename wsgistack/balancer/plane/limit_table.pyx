@@ -304,7 +304,7 @@ cdef class LimitTable:
         """Give seats in a row to *count* workers and return the first; ValueError if there are not so many."""
         cdef int first, i
         for first in range(SEATS - <int>count + 1):
-            if all(self.view.seats[first + i].generation == 0 for i in range(<int>count)):
+            if not any([self.view.seats[first + i].generation for i in range(<int>count)]):
                 for i in range(first, first + <int>count):
                     self.renew_seat(i)
                 self.view.head.top = max(self.view.head.top, <uint32_t>(first + <int>count))
@@ -319,7 +319,7 @@ cdef class LimitTable:
         """Free all seats but those of the ranges *kept*: their workers are gone for good."""
         cdef int seat
         for seat in range(<int>self.view.head.top):
-            if self.view.seats[seat].generation and not any(seat in seats for seats in kept):
+            if self.view.seats[seat].generation and not any([seat in seats for seats in kept]):
                 self.vacate(seat, 0)
 
     cdef vacate(self, int seat, uint64_t generation):

@@ -48,7 +48,7 @@ cdef int fill_fields(PageRules* rules, list asks, list personal) except -1:
 cdef int fill_cookies(PageRules* rules, dict settings) except -1:
     lists = {key: [word for word in settings[key] if not UNREADABLE.intersection(word)]
              for key in ("ignored_cookies", "identity_cookies")}
-    rules.doubts = any(len(lists[key]) < len(settings[key]) for key in lists)
+    rules.doubts = any([len(lists[key]) < len(settings[key]) for key in lists])
     rules.strict = settings["strict"]
     fill_words(&rules.ignored, lists["ignored_cookies"])
     fill_words(&rules.identity, [word.lower() for word in lists["identity_cookies"]])

@@ -150,6 +150,21 @@ cdef uint32_t choose(Core* core, Pool* pool, const Exchange* ex) noexcept nogil:
     return run_kernel(pool.kernel, &slate, &pool.state, draw_random, core)
 
 
+cdef class Draw:
+    """What an algorithm in Python draws numbers with."""
+
+    cdef Core* core
+
+    def __call__(self, below):
+        return core_random(self.core) % <uint64_t>below
+
+
+cdef Draw make_draw(Core* core):
+    cdef Draw draw = Draw()
+    draw.core = core
+    return draw
+
+
 cdef uint32_t python_pick(Core* core, Pool* pool) noexcept with gil:
     cdef uint32_t i, n = slate.of.count
     try:
@@ -159,8 +174,7 @@ cdef uint32_t python_pick(Core* core, Pool* pool) noexcept with gil:
             [slate.of.places[i] for i in range(n)], slate.key if slate.has_key else None,
             [pool.ring.points[i] for i in range(pool.ring.n)], [pool.ring.owners[i] for i in range(pool.ring.n)],
             pool.most_percent)
-        chosen, state = (<object>pool.algorithm)(
-            nodes, pool.state, lambda below: core_random(core) % <uint64_t>below)
+        chosen, state = (<object>pool.algorithm)(nodes, pool.state, make_draw(core))
         pool.state = <uint64_t>state
         if 0 <= chosen < n:
             return chosen

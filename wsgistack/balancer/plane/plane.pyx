@@ -306,18 +306,16 @@ cdef class Plane:
 
         *kept*: somebody goes on to listen on the socket: the queue is left to them.
         """
-        name = service.encode()
-        where = address.encode()
-        self.close_listeners(lambda s, a, inner: s == name and a == where, kept or self.shared)
+        self.close_listeners(kept or self.shared, True, (service.encode(), address.encode()))
 
-    cdef close_listeners(self, match, bint kept):
+    cdef close_listeners(self, bint kept, bint inner, where):
         cdef Listener* l = self.core.listeners
         cdef Listener* previous = NULL
         cdef Listener* following
         core_refresh(self.core)
         while l != NULL:
             following = l.next
-            if match(<bytes>l.service.name, <bytes>l.address, l.inner):
+            if (inner or not l.inner) and (where is None or where == (<bytes>l.service.name, <bytes>l.address)):
                 if previous != NULL:
                     previous.next = following
                 else:
@@ -336,7 +334,7 @@ cdef class Plane:
         """Stop accepting once the queues are empty, end idle connections, finish what runs."""
         self.core.draining = 1
         # The keeper still asks for what our clients wait for.
-        self.close_listeners(lambda s, a, inner: not inner, self.shared)
+        self.close_listeners(self.shared, False, None)
         down_retire(self.core, NULL)
         throttle_let_go(self.core, NULL)
         self.tables.close_idle()
@@ -387,7 +385,7 @@ cdef class Plane:
             self.watcher = self.timer = self.loop = None
         while self.core.clients != NULL:
             down_close(self.core.clients, 0)
-        self.close_listeners(lambda s, a, inner: True, self.shared)
+        self.close_listeners(self.shared, True, None)
         while self.core.clients != NULL:
             down_close(self.core.clients, 0)
         self.tables.close()

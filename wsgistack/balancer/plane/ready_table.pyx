@@ -291,7 +291,7 @@ cdef class ReadyTable:
         fd = os.memfd_create("wsgistack-ready")
         os.ftruncate(fd, table_size(log_bytes))
         words = (log_bytes, sets_for(log_bytes), min(largest, log_bytes // SHARE), 1, LINE)
-        os.pwrite(fd, MAGIC + os.urandom(16) + b"".join(int(word).to_bytes(8, "little") for word in words), 0)
+        os.pwrite(fd, MAGIC + os.urandom(16) + b"".join([int(word).to_bytes(8, "little") for word in words]), 0)
         return ReadyTable(fd)
 
     @staticmethod
