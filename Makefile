@@ -5,6 +5,14 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 STAMPS := $(VENV)/stamps
 LOCKED := flock $(VENV)/build.lock
+# What is used is turned into bytecode when it is first imported; most of Django never is.
+PIP    := flock $(VENV)/pip.lock $(PY) -m pip install -q --disable-pip-version-check --no-compile
+# Wheels are unpacked while the extension is compiled.
+MAKEFLAGS += --jobs=2
+# When one of these changed, Cython and gcc are asked; and when a module is not there at all.
+PYX    := $(shell find wsgistack -name '*.pyx')
+PARTS  := $(PYX) $(shell find wsgistack -name '*.pxd' -o -name '*.h') setup.py
+ABSENT := $(foreach one,$(PYX),$(if $(wildcard $(one:.pyx=.*.so)),,absent))
 UV     := uv==0.13.9
 
 help:  ## this list
@@ -22,9 +30,13 @@ lint: $(STAMPS)/dev $(STAMPS)/docs build installed  ## layout, imports, types
 	@$(PY) -m ruff format --check --quiet .; layout=$$?; $(PY) -m ruff check --quiet .; rules=$$?; \
 		$(PY) -m mypy; test $$layout$$rules$$? = 000
 
-build: $(STAMPS)/build  ## compile what changed, in place
+build: $(STAMPS)/compiled  ## compile what changed, in place
+
+$(STAMPS)/compiled: $(PARTS) $(STAMPS)/build $(firstword $(ABSENT))
+	@echo "-- Cython and gcc"
 	@CFLAGS="$$($(PY) -m tools.headers) $$CFLAGS" WSGISTACK_COMPILED=required \
-		$(LOCKED) $(PY) setup.py -q build_ext --inplace --parallel 2
+		$(LOCKED) $(PY) setup.py -q build_ext --inplace
+	@touch $@
 
 sanitize: $(STAMPS)/dev build installed  ## the plane's tests under the address and undefined-behaviour sanitizers (minutes)
 	@$(PY) -m tools.sanitize $(ARGS)
@@ -110,14 +122,16 @@ $(PY):
 
 $(STAMPS)/%: requirements/%.txt | $(PY)
 	@echo "-- requirements/$*.txt, pinned and hashed"
-	@$(LOCKED) $(PY) -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r $<
+	@$(PIP) --no-deps --require-hashes -r $<
 	@mkdir -p $(STAMPS) && touch $@
 
-$(STAMPS)/installed: pyproject.toml | build
+# What compiles comes first; the rest is unpacked meanwhile.
+$(STAMPS)/demo $(STAMPS)/dev $(STAMPS)/docs: | $(STAMPS)/build
+
+$(STAMPS)/installed: pyproject.toml | $(STAMPS)/build
 	@echo "-- wsgistack, editable"
-	@WSGISTACK_COMPILED=present $(LOCKED) $(PY) -m pip install -q --disable-pip-version-check \
-		--no-build-isolation --no-deps -e .
+	@WSGISTACK_COMPILED=present $(PIP) --no-build-isolation --no-deps -e .
 	@mkdir -p $(STAMPS) && touch $@
 
-.PHONY: help demo test lint build sanitize chaos package conformance-cookbook bench-proxy bench-ring bench-ratelimit bench-page-cache bench-wrap race-limits bench-store conformance-ring conformance-cache conformance-django conformance-servers docs lock installed bench-limits bench-split
+.PHONY: absent help demo test lint build sanitize chaos package conformance-cookbook bench-proxy bench-ring bench-ratelimit bench-page-cache bench-wrap race-limits bench-store conformance-ring conformance-cache conformance-django conformance-servers docs lock installed bench-limits bench-split
 .SUFFIXES:
