@@ -48,6 +48,11 @@ class Breaker:
         """True from the last of the failures to the next success."""
         return self._open_until is not None
 
+    @property
+    def is_calm(self) -> bool:
+        """True while there is no failure that a success would make good."""
+        return self._failures == 0 and self._open_until is None
+
     def may_try(self, now: float) -> bool:
         """Return whether this call may go through; after a rest only the first that asks may."""
         if self._open_until is None:
@@ -103,6 +108,7 @@ class Guarded:
         self._clock = clock
         self._breaker = Breaker(failures=failures, rest_s=rest_s)
         self._trouble: dict[str, Exception] = {}
+        self._is_calm = True  # nothing has failed since the last success: there is nothing to take note of
         self._lock = threading.Lock()
         forks.register(self)
 
@@ -219,10 +225,8 @@ class Guarded:
     ) -> Answer:
         """Return what *call* gives, or *nothing*; *callers_errors* fills with what the caller's code raised."""
         began = self._clock()
-        with self._lock:
-            if not self._breaker.may_try(began):
-                self.skipped += 1
-                return nothing
+        if not self._is_calm and not self._may_try(began):
+            return nothing
         try:
             with self._within(self._slow_s):
                 answer = call()
@@ -236,9 +240,17 @@ class Guarded:
         self._settle(began, None, operation)
         return answer
 
+    def _may_try(self, now: float) -> bool:
+        with self._lock:
+            may = self._breaker.may_try(now)
+            self.skipped += not may
+        return may
+
     def _settle(self, began: float, error: Exception | None, operation: str = "") -> None:
         now = self._clock()
         is_slow = now - began > self._slow_s
+        if self._is_calm and error is None and not is_slow:
+            return
         with self._lock:
             if error is not None:
                 self.errors[operation] = self.errors.get(operation, 0) + 1
@@ -249,6 +261,7 @@ class Guarded:
                 self._breaker.succeeded()
             else:
                 self._breaker.failed(now)
+            self._is_calm = self._breaker.is_calm and not self._trouble
         if error is not None:
             self._on_error(operation, error)
 
