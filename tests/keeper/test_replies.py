@@ -81,3 +81,10 @@ def test_interim_responses_but_the_one_for_a_body_are_passed_on_as_they_came() -
     passed: list[bytes] = []
     read_reply(stream_of(early + b"HTTP/1.1 100 Continue\r\n\r\n" + COUNTED), "GET", passed.append)
     assert passed == [early]
+
+
+def test_what_is_here_already_is_taken_whole_and_what_is_not_is_left() -> None:
+    stream = stream_of(COUNTED + b"de")
+    assert stream.line_block(b"\r\n\r\n", 1000).startswith(b"HTTP/1.1 200")
+    assert (stream.take(6), stream.take(3), stream.take(0)) == (None, b"abc", b"")
+    assert (stream.is_clean, stream.some(5), stream.is_clean) == (False, b"de", True)

@@ -7,6 +7,8 @@ goes past the cache is untouched.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from wsgistack.cache.answers import Changes
 from wsgistack.cache.keys import RAW, Target
 from wsgistack.cache.personal import Anonymous, Visitors
@@ -65,6 +67,7 @@ class Filling:
         self._plain.add(name)
 
 
+@lru_cache(maxsize=1024)
 def variable_of(field: str) -> str:
     """Return the variable of an environ that has a field."""
     name = field.upper().replace("-", "_")
@@ -75,7 +78,7 @@ def changed(environ: Environ, changes: Changes) -> Environ:
     """Return *environ* with *changes* made to its fields; itself where nothing differs."""
     made = environ
     for name, value in changes.items():
-        variable = "HTTP_" + name.upper().replace("-", "_")
+        variable = variable_of(name)
         if environ.get(variable) == value:  # None: it is not there
             continue
         if made is environ:

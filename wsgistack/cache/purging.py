@@ -18,7 +18,7 @@ from wsgistack.http.forwarded import parse_hop
 from wsgistack.http.networks import parse_network
 from wsgistack.http.request import RequestView
 
-__all__ = ["METHOD", "Purgers", "bans_of", "find_answer", "read_tags"]
+__all__ = ["METHOD", "TAGS", "Purgers", "bans_of", "find_answer", "read_tags"]
 
 METHOD = "PURGE"
 # Where other caches look for tags: Cloudflare, Varnish's xkey, Fastly.

@@ -61,6 +61,11 @@ class Rule:
         """What it decides of freshness."""
         return NOTHING_TOLD if self.ttl is None and self.grace is None else Told(self.ttl, self.grace)
 
+    @property
+    def fits_all(self) -> bool:
+        """True where no request can differ from it, as with `/*`: a normal path begins with a slash."""
+        return not _words(self.host) and not {"*", "/*"}.isdisjoint(_words(self.path))
+
     def make_test(self) -> Callable[[str, str], bool]:
         """Return what tells from the normal path and the host's name whether it is about a request."""
         fits_path = compile_globs(_words(self.path)).fullmatch
@@ -80,12 +85,15 @@ class RuleBook:
             if not isinstance(rule, Rule):
                 raise SettingError(f"rules: {rule!r} is not a Rule")
         self._rules = [(rule.make_test(), rule) for rule in rules]
+        self._for_all = rules[0] if rules and rules[0].fits_all else None
 
     def __bool__(self) -> bool:
         return bool(self._rules)
 
     def find(self, request: RequestView) -> Rule | None:
         """Return the first rule that is about *request*, None if none is."""
+        if self._for_all is not None:
+            return self._for_all
         path, host = normal_path(request.path), host_name(request.host)
         for fits, rule in self._rules:
             if fits(path, host):

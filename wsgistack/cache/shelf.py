@@ -317,7 +317,8 @@ class Shelf:
 
 
 def _variance_key(place: Place) -> Key:
-    return make_key(place.target._replace(query=""), place.dimensions, method_class="search")
+    scheme, host, path, _, seen = place.target
+    return make_key(Target(scheme, host, path, "", seen), place.dimensions, method_class="search")
 
 
 def _general(place: Place, variance: Variance) -> Place | None:

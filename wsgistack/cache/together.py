@@ -40,6 +40,7 @@ REMEMBERED = frozenset(
         "vary-star",
     )
 )
+ALONE = (Lease.OURS, "")  # no other process makes the same pages: there is no lease
 OF_ITS_OWN = ("range", "if-none-match", "if-modified-since", "if-range")
 
 log = logging.getLogger("wsgistack.cache")
@@ -94,14 +95,15 @@ def _lead(
     key = visit.place.key.text
     turn = Turn(coalescer, key, flight)
     try:
-        lease, name = _agree(visit, decision, coalescer)
-        turn = Turn(coalescer, key, flight, lease=name if lease is Lease.OURS else "")
+        lease, name = _agree(visit, decision, coalescer) if coalescer.is_for_fleet else ALONE
+        if lease is Lease.OURS and name:
+            turn = Turn(coalescer, key, flight, lease=name)
         if lease is Lease.REFUSED:
             turn.refuse(remember=True)
             return visit.send(decision, start_response)
         # It may have come before the turn was ours: who made it gave the lease back after storing it.
         found = lease if isinstance(lease, Serve) else None
-        is_proven = lease is Lease.OURS and name == key and coalescer.is_for_fleet
+        is_proven = lease is Lease.OURS and name == key
         if found is None and not is_proven and coalescer.may_have_come(ended):
             found = _serve(visit)
         if found is not None:

@@ -226,7 +226,8 @@ class Visit:
 
     def _judged_anew(self, page: Page) -> Page | None:
         """Return *page* by what was said while its body was made; None where it is not to be kept then."""
-        if self._judged is None or self._judged[0] == (trip := self._trip()):
+        is_silent = not vars(self._voice)  # nothing was said, neither before nor since
+        if self._judged is None or is_silent or self._judged[0] == (trip := self._trip()):
             return page
         answer = self.works.engine.on_response(trip, *self._judged[1:])
         return answer.page.with_body(page.body) if isinstance(answer, Keep) else None

@@ -8,7 +8,7 @@ out on one that was used before, and once more on a new one if that was closed m
 from __future__ import annotations
 
 import socket as plain_socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +17,7 @@ import gevent
 from gevent import socket
 
 from wsgistack.cache.head import ResponseHead
-from wsgistack.cache.purging import read_tags
+from wsgistack.cache.purging import TAGS, read_tags
 from wsgistack.cache.voice import ENVIRON_KEY, LONGEST_TAG, MOST_TAGS, Voice
 from wsgistack.keeper.replies import Head, Malformed, Reply, Stream, read_reply
 from wsgistack.keeper.wire import Wire
@@ -31,6 +31,7 @@ MOST_IDLE = 128  # connections of a service
 LARGEST_OWN = 65_536
 DOWN = frozenset((502, 503, 504))  # the balancer's own words for a node that did not answer
 SAFE = frozenset(("GET", "HEAD"))
+NAMING = frozenset(TAGS)
 # Of the connection to us, or written anew below.
 LEFT_OUT = frozenset(
     (
@@ -87,7 +88,7 @@ class Origin:
     def __init__(self) -> None:
         self._idle: dict[str, list[_Link]] = {}
 
-    def __call__(self, environ: Environ, start_response: StartResponse) -> _Body:
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Ask, and pass on what comes; OriginFailed where no node answered."""
         way: Way = environ[WAY]
         exchange = _Exchange(self, environ, way)
@@ -95,9 +96,11 @@ class Origin:
             reply = exchange.ask()
             if reply.head.own and reply.head.status in DOWN:
                 raise OriginFailed(reply.head.own, reply.head, b"".join(reply.blocks)[:LARGEST_OWN])
-            body = _Body(exchange, reply)
-            if reply.head.length is not None and reply.head.length > 0:
-                body.take_first()  # an origin that fails before its first byte has not answered
+            body: list[bytes] | _Body | None = exchange.take_whole(reply)
+            if body is None:
+                body = _Body(exchange, reply)
+                if reply.head.length is not None and reply.head.length > 0:
+                    body.take_first()  # an origin that fails before its first byte has not answered
         except (OSError, Malformed) as error:
             exchange.end(clean=False)
             raise OriginFailed(repr(error)) from error
@@ -143,6 +146,8 @@ def _tell_cache(environ: Environ, head: Head) -> None:
     if isinstance(voice, Voice):
         if head.own:
             voice.private(head.own)
+        if NAMING.isdisjoint([name.lower() for name, _ in head.fields]):
+            return
         tags = read_tags(ResponseHead(head.status, head.reason, head.fields).field)
         if tags:
             voice.tag(*[tag for tag in dict.fromkeys(tags) if 0 < len(tag) <= LONGEST_TAG][:MOST_TAGS])
@@ -203,6 +208,17 @@ class _Exchange:
         if framing:
             self._sender = gevent.spawn(_send_body, link, self._environ["wsgi.input"], framing)
         return read_reply(link.stream, self._method, self._environ.get(INTERIM))
+
+    def take_whole(self, reply: Reply) -> list[bytes] | None:
+        """Return the body if all of it came along with its head, as most do; the connection is free then."""
+        length, link = reply.head.length, self._link
+        if length is None or length < 0 or link is None or self._sender is not None:
+            return None
+        block = link.stream.take(length)
+        if block is None:
+            return None
+        self.end(clean=True, keeps=reply.head.keeps)
+        return [block] if block else []
 
     def end(self, *, clean: bool, keeps: bool = False) -> None:
         """Let the connection go; *clean*: the response came to its end."""
@@ -272,8 +288,11 @@ def _write_head(environ: Environ, way: Way, framing: str) -> bytes:
         f"Host: {environ.get('HTTP_HOST', '')}",
     ]
     for name, value in environ.items():
-        if name[:5] == "HTTP_" and name not in LEFT_OUT:
-            lines.append(f"{_spell(name[5:])}: {value}")
+        spelled = _SPELLED.get(name)
+        if spelled is None:
+            spelled = _spell(name)
+        if spelled:
+            lines.append(f"{spelled}: {value}")
     lines += [f"{name}: {value}" for name, value in way.told]
     content_type = environ.get("CONTENT_TYPE")
     if content_type:
@@ -282,8 +301,8 @@ def _write_head(environ: Environ, way: Way, framing: str) -> bytes:
         lines.append("Transfer-Encoding: chunked")
     elif framing or environ["REQUEST_METHOD"] not in ("GET", "HEAD", "OPTIONS", "DELETE"):
         lines.append(f"Content-Length: {framing or 0}")
-    text = "\r\n".join(lines)
-    if "\r" in text.replace("\r\n", "") or text.count("\n") != len(lines) - 1:
+    text, ends = "\r\n".join(lines), len(lines) - 1
+    if text.count("\r") != ends or text.count("\n") != ends:
         raise Malformed("request-field")  # no part of what the plane gave us has such a thing
     return text.encode("latin-1") + b"\r\n\r\n"
 
@@ -292,11 +311,11 @@ _SPELLED: dict[str, str] = {}
 
 
 def _spell(variable: str) -> str:
-    spelled = _SPELLED.get(variable)
-    if spelled is None:
-        spelled = variable.replace("_", "-").title()
-        if len(_SPELLED) < 1024:
-            _SPELLED[variable] = spelled
+    """Return the name of the field that a variable of an environ has, "" for what is not sent on."""
+    is_sent = variable[:5] == "HTTP_" and variable not in LEFT_OUT
+    spelled = variable[5:].replace("_", "-").title() if is_sent else ""
+    if len(_SPELLED) < 1024:
+        _SPELLED[variable] = spelled
     return spelled
 
 

@@ -90,6 +90,15 @@ class Stream:
         self._take(start + len(block))
         return block
 
+    def take(self, length: int) -> bytes | None:
+        """Return that many bytes if they are here already, else None and nothing is taken."""
+        start = self._at
+        if len(self._held) - start < length:
+            return None
+        block = self._held[start : start + length]
+        self._take(start + length)
+        return block
+
     def _take(self, up_to: int) -> None:
         if up_to == len(self._held):  # connections that rest hold nothing
             self._held, up_to = b"", 0

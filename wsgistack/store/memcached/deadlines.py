@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from wsgistack.errors import StoreDown
-from wsgistack.store.memcached.hubs import find_hub
+from wsgistack.store.memcached import hubs
 
 __all__ = ["Deadline", "due"]
 
@@ -50,7 +50,7 @@ class Deadline:
         self._before = math.inf
 
     def __enter__(self) -> Self:
-        hub = find_hub()
+        hub = hubs.find()
         if hub is None:
             self._before = due.at
             due.at = min(due.at, time.monotonic() + self._seconds)
