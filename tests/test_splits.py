@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsgistack.errors import SettingError
-from wsgistack.splits import make_key, mark_of, parse_splits
+from wsgistack.splits import Split, make_key, mark_of, parse_splits
 
 
 def test_shares_are_kept() -> None:
@@ -47,6 +47,13 @@ def test_what_is_no_split_is_refused(split: str, told: str) -> None:
     with pytest.raises(SettingError) as caught:
         parse_splits(split)
     assert str(caught.value) == told
+
+
+def test_a_share_ends_where_it_says() -> None:
+    (split,) = parse_splits("beta 0.5%")
+    assert split.buckets == (("beta", 21474836),)
+    ends_at_him = Split("beta", (("beta", 1001908079),))
+    assert ends_at_him.bucket(make_key("0123456789abcdef"), b"2b3ea1459fbaa920ca2620d6") == ""
 
 
 def test_the_last_bucket_of_a_split_grows_alone() -> None:

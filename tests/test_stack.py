@@ -191,6 +191,26 @@ def test_everything_that_is_wrong_with_a_list_is_told_at_once() -> None:
     ]
 
 
+def test_more_buckets_than_the_page_cache_keeps_apart_are_refused() -> None:
+    splits = "; ".join(f"s{number}: a 5%" for number in range(7))
+    buckets = {"split": splits, "secret": "0123456789abcdef"}
+    assert names(wrap(hello, buckets=buckets)) == ["buckets"]
+    told = "wrap: buckets: split: 128 combinations of buckets; the page cache keeps at most 64"
+    assert complaint(buckets=buckets, page_cache=True) == told
+
+
+def test_a_component_s_own_store_is_not_the_common_one() -> None:
+    common = MemoryStore(1_000_000)
+    limits = [{"rate": "1/minute", "store": MemoryStore(1_000_000)} for _ in range(2)]
+    assert [ask(wrap(hello, store=common, rate_limit=limit)).status_int for limit in limits] == [200, 200]
+
+
+def test_a_file_may_be_about_nothing_else_and_words_are_read_in_any_case(tmp_path: Path) -> None:
+    path = tmp_path / "stack.toml"
+    path.write_text('compression = "ON"\n')
+    assert names(wrap(hello, path)) == ["compression"]
+
+
 def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
     path = tmp_path / "stack.toml"
     path.write_text("rate_limit = \n")

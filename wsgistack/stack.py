@@ -146,6 +146,7 @@ def wrap(
 
 
 def _refuse(errors: list[str]) -> NoReturn:
+    errors = list(dict.fromkeys(errors))
     if len(errors) == 1:
         raise ConfigurationError(f"wrap: {errors[0]}")
     raise ConfigurationError(f"wrap: {len(errors)} errors\n" + "\n".join(f"  {error}" for error in errors))
@@ -216,8 +217,10 @@ def _tell_others(chosen: list[tuple[Component, dict[str, object]]], errors: list
     for component, settings in chosen:
         try:
             told = component.for_others(settings)
-        except ConfigurationError:
-            told = {}  # `make` says it, in its own words
+        except ConfigurationError as error:
+            told = {}
+            if "page_cache" in wanted:  # `make` need not mind what only the cache can not keep
+                errors.append(f"{component.name}: {error}")
         for name, additions in told.items():
             if name in wanted:
                 _tell(component.name, additions, wanted[name], errors, is_inside=name in outside)
