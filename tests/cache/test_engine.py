@@ -188,6 +188,33 @@ def test_a_head_freshens_what_is_stored() -> None:
     )  # it took 20 s
 
 
+def test_a_fresh_page_that_says_no_cache_is_asked_about_each_time() -> None:
+    stored = page("no-cache, max-age=60", ("ETag", '"a"'))
+    assert isinstance(ENGINE.on_request(request(), [stored], NOW), Validate)
+    assert ENGINE.on_plain_request([stored], NOW) is None
+
+
+@pytest.mark.parametrize(("waited", "stands_in"), [(14.5, True), (15.0, False)])
+def test_a_page_stands_in_for_less_than_its_grace(waited: float, stands_in: bool) -> None:
+    sent = Fetch("stale", {}, page("max-age=10, stale-if-error=5"), may_stand_in=True)
+    answer = ENGINE.on_failure(request(), sent, NOW + waited)
+    assert isinstance(answer, Serve) is stands_in
+
+
+@pytest.mark.parametrize(
+    ("asked", "suits"),
+    [("min-fresh=60", True), ("min-fresh=61", False), ("max-age=0", True), ("no-cache", False)],
+)
+def test_a_client_gets_a_page_that_is_just_as_fresh_as_it_wants(asked: str, suits: bool) -> None:
+    decision = ENGINE.on_request(request(CACHE_CONTROL=asked), [page("max-age=60")], NOW)
+    assert isinstance(decision, Serve) is suits
+
+
+def test_a_head_asks_for_the_head_and_not_whether_the_page_holds() -> None:
+    decision = ENGINE.on_request(request("HEAD"), [page("max-age=0", ("ETag", '"a"'))], NOW + 1)
+    assert isinstance(decision, Fetch)
+
+
 def test_nothing_stands_in_for_what_was_never_stored() -> None:
     for sent in (Fetch("uri-miss", {}), Pass("method")):
         assert ENGINE.on_failure(request(), sent, NOW) is None

@@ -27,6 +27,12 @@ def test_rules_tell_which_pages_and_how_long() -> None:
     assert ask(cache, "/x/../api/").headers["Cache-Status"] == "wsgistack; fwd=bypass; detail=rule"
 
 
+def test_a_rule_may_be_about_some_hosts_only() -> None:
+    cache = cached(Shop(page(b"hello")), rules=[Rule("/*", bypass, host="api.*")])
+    said = [ask(cache, Host=host).headers["Cache-Status"] for host in ("API.example:80", "www.example")]
+    assert said == ["wsgistack; fwd=bypass; detail=rule", "wsgistack; fwd=uri-miss; ttl=60; stored"]
+
+
 def test_a_store_that_is_down_costs_a_miss() -> None:
     class Down(MemoryStore):
         def get(self, key: str) -> bytes | None:

@@ -261,3 +261,35 @@ def test_early_hints_reach_the_server() -> None:
         {**Request.blank("/").environ, "wsgi.early_hints": hints.append}, lambda *_: lambda block: None
     )
     assert hints == [[("Link", "</a.css>; rel=preload")]]
+
+
+def test_a_body_that_is_longer_than_it_says_is_kept_as_long_as_it_says() -> None:
+    """What follows would be read as the next response."""
+    cache = cached(Shop(page(b"hello GET", headers=[*FRESH, ("Content-Length", "5")])))
+    ask(cache)
+    assert b"".join(cache(Request.blank("/").environ, heard_by([]))) == b"hello"
+
+
+def test_a_second_head_without_exc_info_is_the_servers_to_refuse() -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", FRESH)
+        start_response("404 Not Found", FRESH)
+        return [b"page"]
+
+    heads: list[Any] = []
+    store = MemoryStore(1 << 20)
+    list(cached(app, store=store)(Request.blank("/").environ, heard_by(heads)))
+    assert [head[0] for head in heads] == ["200 OK", "404 Not Found"]
+    assert pages_in(store) == 0
+
+
+def test_the_rest_of_a_page_may_be_written_in_the_old_way() -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        first, last = (0, 4) if environ["HTTP_RANGE"] == "bytes=0-4" else (5, 9)
+        fields = [*FRESH, ("ETag", '"a"'), ("Content-Range", f"bytes {first}-{last}/10")]
+        start_response("206 Partial Content", fields)(b"0123456789"[first : last + 1])
+        return []
+
+    cache = cached(app)
+    bodies = [ask(cache, Range="bytes=0-4").body, ask(cache).body, ask(cache).body]
+    assert bodies == [b"01234", b"0123456789", b"0123456789"]

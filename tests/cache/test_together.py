@@ -210,6 +210,16 @@ def test_followers_of_another_variant_go_alone() -> None:
     assert [client.value[2] for client in clients] == [b"1", b"2", b"1"]
 
 
+def test_a_follower_that_wants_no_stored_page_goes_alone() -> None:
+    app = Slow(lambda number: ([*FRESH, ("Content-Length", "1")], [b"%d" % number]))
+    cache = PageCache(app, profile="rfc9111", now=lambda: NOW)
+    clients = [gevent.spawn(get, cache), gevent.spawn(get, cache, Cache_Control="no-cache")]
+    gevent.sleep(0)
+    app.gate.set()
+    gevent.joinall(clients, timeout=LONG_S)
+    assert [client.value[2] for client in clients] == [b"1", b"2"]
+
+
 def test_a_follower_gets_its_range_and_its_304() -> None:
     app = Slow(lambda number: ([*FRESH, ("ETag", '"a"')], [b"hello"]))
     cache = PageCache(app, now=lambda: NOW)

@@ -99,6 +99,12 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert fills.check(b"a", HEAD, b"123456").may_share
 
 
+def test_what_waits_is_counted_once_however_often_it_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verification, "MOST_BYTES", 10)
+    fills = Verification(9)
+    assert [fills.check(KEY, HEAD, b"123456").equal_fills for _ in range(9)] == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+
+
 def test_what_is_verified_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verification, "MOST_VERIFIED", 1)
     fills = Verification(2)

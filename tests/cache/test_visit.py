@@ -11,7 +11,7 @@ from wsgiref.validate import validator
 import pytest
 from webob import Request
 
-from tests.cache.shop import FRESH, TEXT, Closing, Shop, ask, cached, guest, page, pages_in
+from tests.cache.shop import FRESH, NOW, TEXT, Closing, Shop, ask, cached, guest, heard_by, page, pages_in
 from wsgistack.cache.middleware import PageCache
 from wsgistack.store.memory import MemoryStore
 
@@ -162,3 +162,24 @@ def test_a_page_that_is_not_kept_is_not_sent_to_who_has_it(
     assert (reply.status_int, reply.body, body.closed) == (status, sent, 1)
     assert ("Content-Length" in reply.headers) is (status == 200)
     assert [value for name, value in fields if name == "Set-Cookie"] == reply.headers.getall("Set-Cookie")
+
+
+def test_a_page_is_fetched_anew_once_and_the_application_gives_no_hints_to_nobody() -> None:
+    """The second reply's end comes while the application answers for the first."""
+    bodies: list[Any] = []
+    hints: list[bool] = []
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        hints.append("wsgi.early_hints" in environ)
+        for body in bodies:
+            body.close()
+        start_response("200 OK", [TEXT, ("Cache-Control", "max-age=0, stale-while-revalidate=60")])
+        return [b"page"]
+
+    cache = PageCache(app, now=lambda: NOW)
+    ask(cache)
+    for _ in range(2):
+        environ = Request.blank("/").environ | {"wsgi.early_hints": print}
+        bodies.append(cache(environ, heard_by([])))
+    bodies[0].close()
+    assert hints == [False, False]

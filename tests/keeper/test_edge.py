@@ -11,6 +11,7 @@ from gevent.server import StreamServer
 
 from tests.keeper.stage import Stage
 from wsgistack.balancer.split import bucket_number
+from wsgistack.keeper.replies import Stream, read_reply
 
 
 @pytest.fixture
@@ -254,3 +255,57 @@ def test_a_page_of_another_pool_than_the_buckets_is_nobody_elses(stage: Stage) -
     assert "wsgistack-own" not in said.fields
     stage.answer(b"beta", Cache_Control="max-age=60")
     assert stage.say(Wsgistack_Bucket="beta").body == b"beta"
+
+
+POISON = "p0is0n"
+
+
+@pytest.mark.parametrize(
+    ("target", "line"),
+    [
+        ("/page", f"X-Forwarded-Host: {POISON}"),
+        ("/page", f"X-Original-URL: /{POISON}"),
+        ("/page", f"X-HTTP-Method-Override: {POISON}"),
+        ("/page", f"Forwarded: host={POISON}"),
+        ("/page", f"Script-Name: /{POISON}"),
+        ("/page", f"X_Forwarded_Host: {POISON}"),
+        ("/page", f"Remote_User: {POISON}"),
+        ("/page", f"X-Forwarded-Proto: {POISON}"),
+        ("/page", f"Cookie: _ga={POISON}"),
+        ("/page", f'If-None-Match: "{POISON}"'),
+        ("/page", f"Content-Type: {POISON}"),
+        (f"/page?utm_source={POISON}", "Accept: */*"),
+        (f"/page?utm_source=1;a={POISON}", "Accept: */*"),
+    ],
+)
+def test_nothing_that_no_key_carries_reaches_a_node_that_makes_a_page(
+    stage: Stage, target: str, line: str
+) -> None:
+    stage.answer(Cache_Control="max-age=60")
+    link = stage.open()
+    fields = ["Host: www.example", "X-Forwarded-For: 10.0.0.9", line]
+    link.sendall("\r\n".join([f"GET {target} HTTP/1.1", *fields, "", ""]).encode())
+    reply = read_reply(Stream(link.recv), "GET")
+    told = dict(reply.head.fields)["Cache-Status"]
+    assert told == "wsgistack; fwd=uri-miss; ttl=60; stored"
+    assert POISON not in repr(stage.asked)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"Cookie": f"_ga=1; sessionid={POISON}"},
+        {"Cookie": f'_ga="1; sessionid={POISON}"'},
+        {"Cookie": f"__Host-sessionid={POISON}"},
+        {"Cookie": f"SessionID={POISON}"},
+        {"Authorization": POISON},
+        {"X_Forwarded_Tls_Client_Cert": POISON},
+        {"X_Amzn_Mtls_Clientcert": POISON},
+        {"Upgrade": "websocket"},
+    ],
+    ids=str,
+)
+def test_what_is_somebodys_goes_past_the_cache_of_a_balancer(stage: Stage, fields: dict[str, Any]) -> None:
+    stage.answer(Cache_Control="max-age=60")
+    assert stage.say(**fields).cache.startswith("wsgistack; fwd=bypass; detail=")
+    assert stage.say().cache == "wsgistack; fwd=uri-miss; ttl=60; stored"

@@ -145,6 +145,8 @@ WITHHELD_FIELDS = (
     "x-original-url",
     "x-rewrite-url",
     "x-scheme",
+    "script-name",
+    "path-info",
     "x-script-name",
     "x-url-scheme",
 )

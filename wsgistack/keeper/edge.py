@@ -69,11 +69,11 @@ def _read_way(environ: Environ, inner: str) -> Way:
     Another host than that of Host stays: pages made by it would be poisoned, so the cache withholds it.
     """
     way = Way(inner)
-    scheme = environ.pop("HTTP_X_FORWARDED_PROTO", None)
-    if scheme is not None:
+    scheme = environ.get("HTTP_X_FORWARDED_PROTO")
+    if scheme in SCHEMES:  # no key carries another one: it stays for the cache to withhold
+        del environ["HTTP_X_FORWARDED_PROTO"]
         way.told.append(("X-Forwarded-Proto", scheme))
-        if scheme in SCHEMES:
-            environ["wsgi.url_scheme"] = scheme
+        environ["wsgi.url_scheme"] = scheme
     host = environ.get("HTTP_X_FORWARDED_HOST")
     if host is not None and host == environ.get("HTTP_HOST"):
         del environ["HTTP_X_FORWARDED_HOST"]
