@@ -44,6 +44,12 @@ def raises_at_first_block(environ: dict[str, Any], start_response: Any) -> Itera
     return blocks()
 
 
+def raises_before_a_private_page(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    body = raises_at_first_block(environ, lambda *head: None)
+    start_response("200 OK", [TEXT, ("Cache-Control", "private")])
+    return body
+
+
 def fails(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     start_response("503 Service Unavailable", [("Content-Type", "text/plain")])
     return [b"sorry"]
@@ -57,7 +63,17 @@ def fails_in_the_end(environ: dict[str, Any], start_response: Any) -> Iterable[b
         return fails(environ, lambda status, headers: start_response(status, headers, sys.exc_info()))
 
 
-@pytest.mark.parametrize("failing", [raises, raises_late, raises_at_first_block, fails, fails_in_the_end])
+FAILING = [
+    raises,
+    raises_late,
+    raises_at_first_block,
+    raises_before_a_private_page,
+    fails,
+    fails_in_the_end,
+]
+
+
+@pytest.mark.parametrize("failing", FAILING)
 def test_a_stale_page_stands_in_for_an_application_that_fails(
     failing: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -67,6 +83,25 @@ def test_a_stale_page_stands_in_for_an_application_that_fails(
     assert (response.status, response.body) == ("200 OK", b"old")
     assert "fwd=stale" in response.headers["Cache-Status"]
     assert len(shop.asked) == 2
+
+
+def test_a_page_that_is_not_kept_passes_block_by_block_where_an_old_one_could_stand_in() -> None:
+    bodies: list[Closing] = []
+
+    def private(environ: dict[str, Any], start_response: Any) -> Closing:
+        start_response("200 OK", [TEXT, ("Cache-Control", "private")])
+        bodies.append(Closing([b"mi", b"", b"ne"]))
+        return bodies[-1]
+
+    cache, _ = stale_then(private)
+    assert ask(validator(cache)).body == b"mine"
+    heads: list[Any] = []
+    body = cache(Request.blank("/").environ, heard_by(heads))
+    blocks = iter(body)
+    assert (next(blocks), [head[0] for head in heads]) == (b"mi", ["200 OK"])
+    body.close()  # type: ignore[attr-defined]  # of the cache's own
+    body.close()  # type: ignore[attr-defined]  # of the cache's own
+    assert [one.closed for one in bodies] == [1, 1]
 
 
 def test_what_stands_in_is_logged_with_its_reason(caplog: pytest.LogCaptureFixture) -> None:

@@ -19,10 +19,12 @@ from wsgistack.wsgi import Environ, ExcInfo, Headers, StartResponse
 __all__ = [
     "Captured",
     "Chained",
+    "Hopeful",
     "Judge",
     "Run",
     "Then",
     "close_body",
+    "is_file",
     "not_stored",
     "send_reply",
     "to_nobody",
@@ -266,6 +268,39 @@ class Captured:
             close_body(body)
 
 
+class Hopeful:
+    """The body of a response that is not kept, whose head waits for its first block: something could stand in for it."""
+
+    __slots__ = ("_blocks", "_body", "_run")
+
+    def __init__(self, run: Run, body: Iterable[bytes], blocks: Iterator[bytes]) -> None:
+        self._run = run
+        self._body: Iterable[bytes] | None = body
+        self._blocks = blocks
+
+    def __iter__(self) -> Iterator[bytes]:
+        run = self._run
+        try:
+            first = next(self._blocks, b"")
+        except Exception:
+            reply = run.stand_in()
+            if reply is None:
+                raise
+            run.send_instead(reply)
+            yield reply.body
+            return
+        if not run.is_sent:
+            run.send_head()
+        yield first
+        yield from self._blocks
+
+    def close(self) -> None:
+        """Close the application's body, once."""
+        body, self._body = self._body, None
+        if body is not None:
+            close_body(body)
+
+
 class Chained:
     """A body of which the first block was taken already."""
 
@@ -333,10 +368,15 @@ def to_nobody(status: str, headers: Headers, exc_info: ExcInfo | None = None, /)
     return lambda block: None
 
 
-def why_only_pass(keep: Keep, body: Iterable[bytes], environ: Environ, largest: int) -> str:
-    """Return why a body is better left alone, "" if it is not: a server sends a file by itself."""
+def is_file(body: Iterable[bytes], environ: Environ) -> bool:
+    """Tell whether a server sends *body* by itself."""
     wrapper = environ.get("wsgi.file_wrapper")
-    if isinstance(wrapper, type) and isinstance(body, wrapper):
+    return isinstance(wrapper, type) and isinstance(body, wrapper)
+
+
+def why_only_pass(keep: Keep, body: Iterable[bytes], environ: Environ, largest: int) -> str:
+    """Return why a body is better left alone, "" if it is not."""
+    if is_file(body, environ):
         return "file"
     announced = keep.head.field("content-length")
     return "too-large" if announced and announced.isdecimal() and int(announced) > largest else ""

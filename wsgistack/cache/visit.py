@@ -31,9 +31,11 @@ from wsgistack.cache.rules import Rule
 from wsgistack.cache.run import (
     Captured,
     Chained,
+    Hopeful,
     Run,
     Then,
     close_body,
+    is_file,
     not_stored,
     send_reply,
     to_nobody,
@@ -166,9 +168,17 @@ class Visit:
         if isinstance(reply, Reply):
             close_body(body)
             return send_reply(reply, start_response)
+        can_fail = blocks is None and not isinstance(body, list | tuple) and not is_file(body, environ)
+        if can_fail and isinstance(answer, Drop) and not run.is_sent and self._may_stand_in():
+            return Hopeful(run, body, iter(body))
         if answer is not None and not run.is_sent:
             run.send_head()
         return body if blocks is None else Chained(body, blocks)
+
+    def _may_stand_in(self) -> bool:
+        """Tell whether a stale page is there for an application that fails."""
+        sent = self._sent
+        return not isinstance(sent, Pass) and sent.page is not None and sent.may_stand_in
 
     def _hid_conditions(self) -> bool:
         """Tell whether the client's conditions were kept from the application."""
