@@ -109,6 +109,7 @@ def test_an_answer_that_a_delete_overtakes_is_not_kept(kind: str) -> None:
     """The server answers the read, the answer lingers, a delete comes and goes, the answer arrives."""
     removed = threading.Event()
     lingers = threading.Event()
+    has_come = threading.Event()
     is_removed = [False]
 
     def answer(data: bytes, number: int) -> bytes | None:
@@ -121,6 +122,7 @@ def test_an_answer_that_a_delete_overtakes_is_not_kept(kind: str) -> None:
         if data.startswith(b"mg late") and is_removed[0]:
             return b"EN O%b\r\n" % opaque
         if data.startswith(b"mg late") and lingers.is_set():
+            has_come.set()
             removed.wait(10)
         return b"VA 3 f0 c1 t-1 O%b\r\nold\r\n" % opaque
 
@@ -130,6 +132,7 @@ def test_an_answer_that_a_delete_overtakes_is_not_kept(kind: str) -> None:
         other._do.near = ring._near  # another connection of the same process
 
         def remove() -> object:
+            wait_until(has_come.is_set)
             gone = other.delete("late")
             removed.set()
             return gone
