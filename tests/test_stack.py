@@ -191,6 +191,94 @@ def test_everything_that_is_wrong_with_a_list_is_told_at_once() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("parts", "told"),
+    [
+        (
+            {"trust": ["a", "10.0.0.0/8", "b"]},
+            [
+                "trust: trusted: 'a' is not a network such as 10.0.0.0/8 or 2001:db8::/32",
+                "trust: trusted: 'b' is not a network such as 10.0.0.0/8 or 2001:db8::/32",
+            ],
+        ),
+        (
+            {"metrics": {"path": "x", "allow": "a, b"}},
+            [
+                "metrics: allow: Error defining trusted upstream proxies: could not parse a!",
+                "metrics: allow: Error defining trusted upstream proxies: could not parse b!",
+                "metrics: path: 'x' does not begin with /",
+            ],
+        ),
+        (
+            {"metering": {"path": "x", "keep": "1s", "by": "X", "key": str, "allow": ["::1"]}},
+            [
+                "metering: path: 'x' does not begin with /",
+                "metering: keep: 1 seconds; the shortest is an hour",
+                "metering: by and key: both say what is counted by",
+            ],
+        ),
+        (
+            {"rate_limit": {"rate": "5/minte", "rules": [5, {"nam": 1}]}},
+            [
+                "rate_limit: '5/minte', column 3: met 'minte', expected a unit of time such as 'minute' (did you mean 'minute'?)",
+                "rate_limit: rules: 5 is neither a rule nor a mapping of what one has",
+                "rate_limit: rules: {'nam': 1} is not a rule: got an unexpected keyword argument 'nam'",
+            ],
+        ),
+        (
+            {"buckets": {"split": "beta 500%", "secret": "short", "cookie": "a b", "by": "HTTP_X"}},
+            [
+                "buckets: split: 'beta 500%' takes more than all, which is 100%",
+                "buckets: secret: 5 characters; it takes 16 that nobody can guess",
+                "buckets: cookie: 'a b' is not a name of letters, digits, '_', '.' and '-'",
+                "buckets: by: HTTP_X is written by the client",
+            ],
+        ),
+    ],
+    ids=["trust", "metrics", "metering", "rate_limit", "buckets"],
+)
+def test_everything_that_is_wrong_in_one_component_is_told_at_once(
+    parts: dict[str, object], told: list[str]
+) -> None:
+    assert complaint(**parts).splitlines() == [f"wrap: {len(told)} errors", *(f"  {one}" for one in told)]
+
+
+@pytest.mark.parametrize(
+    ("parts", "told"),
+    [
+        (
+            {"rate_limit": {"rate": 5}},
+            "Expecting at most 255 printable Latin-1 characters for parameter 'rate', not 5",
+        ),
+        ({"rate_limit": {"rat": "5/s"}}, "Unknown rate_limit parameter 'rat' (did you mean 'rate'?)"),
+        (
+            {"buckets": {"split": "beta 5%", "secret": 5}},
+            "Expecting at most 255 printable Latin-1 characters for parameter 'secret', not 5",
+        ),
+        (
+            {"buckets": {"split": 5, "secret": "0123456789abcdef"}, "page_cache": True},
+            "Expecting at most 255 printable Latin-1 characters for parameter 'split', not 5",
+        ),
+    ],
+    ids=["a rate", "a misspelt rate", "a secret", "a split"],
+)
+def test_what_could_not_be_read_is_not_told_to_be_missing(parts: dict[str, object], told: str) -> None:
+    assert complaint(**parts) == f"wrap: {next(iter(parts))}: {told}"
+
+
+@pytest.mark.parametrize(
+    ("inner", "otherwise"),
+    [
+        ("access_log", "pages out of the cache would not be logged"),
+        ("metrics", "pages out of the cache would not be counted"),
+    ],
+)
+def test_what_is_told_of_every_request_stands_outside_of_the_page_cache(inner: str, otherwise: str) -> None:
+    told = f"wrap: {inner} has to stand outside of page_cache, else {otherwise}"
+    assert complaint(["page_cache", inner]) == told
+    assert names(wrap(hello, [inner, "page_cache"])) == [inner, "page_cache"]
+
+
 def test_more_buckets_than_the_page_cache_keeps_apart_are_refused() -> None:
     splits = "; ".join(f"s{number}: a 5%" for number in range(7))
     buckets = {"split": splits, "secret": "0123456789abcdef"}

@@ -65,7 +65,11 @@ class AddressError(ConfigurationError):
 
 
 class SettingError(ConfigurationError):
-    """A setting's value does not fit its type or its range."""
+    """A setting's value does not fit its type or its range.  *complaints*: each, where there are several."""
+
+    def __init__(self, *complaints: str) -> None:
+        super().__init__("; ".join(complaints))
+        self.complaints = complaints
 
 
 class UnknownName(ConfigurationError):

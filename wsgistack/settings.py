@@ -17,7 +17,9 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
+from wsgistack.complaints import gather
 from wsgistack.errors import SettingError, UnknownName
 from wsgistack.http.networks import parse_network
 from wsgistack.registry import find_nearest
@@ -285,15 +287,17 @@ def _parse_networks(text: str) -> tuple[str, ...]:
     """Return the networks of a list separated by commas or spaces; a bare address is a /32 or /128."""
     if text in (*EMPTY_WORDS, "none"):
         return ()
-    networks = []
-    for word in re.split(r"[,\s]+", text.strip(", ")):
-        try:
-            networks.append(str(parse_network(word)))
-        except ValueError:
-            raise SettingError(f"Error defining trusted upstream proxies: could not parse {word}!") from None
+    networks = gather(partial(_parse_network, word) for word in re.split(r"[,\s]+", text.strip(", ")))
     if len(networks) > MOST_NETWORKS:
         raise SettingError(f"{len(networks)} networks; at most {MOST_NETWORKS} fit")
     return tuple(networks)
+
+
+def _parse_network(word: str) -> str:
+    try:
+        return str(parse_network(word))
+    except ValueError:
+        raise SettingError(f"Error defining trusted upstream proxies: could not parse {word}!") from None
 
 
 def _show_networks(value: Value) -> str:

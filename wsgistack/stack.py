@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+from wsgistack.complaints import complaints_of
 from wsgistack.components import COMPONENTS, Component
 from wsgistack.errors import ConfigurationError, UnknownName
 from wsgistack.settings import EMPTY_WORDS, FALSE_WORDS, TRUE_WORDS
@@ -30,6 +31,7 @@ from wsgistack.wsgi import Environ, StartResponse, WSGIApplication, answer_early
 __all__ = ["ORDERS", "Stack", "wrap"]
 
 Parts = list[tuple[str, object]]
+Chosen = list[tuple[Component, dict[str, object]]]
 
 # (what stands further outside, what stands inside of it, what would happen the other way round)
 ORDERS = (
@@ -44,6 +46,8 @@ ORDERS = (
     ("rate_limit", "page_cache", "a stored page would carry the quota of whoever filled it"),
     ("buckets", "page_cache", "a page made for one bucket would be given to the others"),
     ("compression", "conditional", "no ETag would match: each compressed body differs"),
+    ("access_log", "page_cache", "pages out of the cache would not be logged"),
+    ("metrics", "page_cache", "pages out of the cache would not be counted"),
     ("metrics", "rate_limit", "refused requests would not be counted"),
     ("metering", "rate_limit", "refused requests would not be counted"),
 )
@@ -51,6 +55,32 @@ ORDERS = (
 # Servers (SERVER_SOFTWARE) that take the head when the application returns, and say that they are one
 # process where they run several: granian 2.8.
 EARLY = frozenset({"Granian"})
+
+
+class _Errors:
+    """What is wrong, each once.  What could not be read is not complained of again as if it were missing."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self._unread: set[tuple[str, str]] = set()
+
+    def append(self, text: str) -> None:
+        self.texts.append(text)
+
+    def add(self, component: str, error: Exception) -> None:
+        """Add what a component complains of; its complaints name settings: `secret: …`, `by and key: …`."""
+        for text in complaints_of(error):
+            names = text.partition(":")[0].split(" and ")
+            if not any((component, name) in self._unread for name in names):
+                self.append(f"{component}: {text}")
+
+    def add_unread(self, component: str, setting: str, error: ConfigurationError) -> None:
+        """Add that a setting could not be read."""
+        is_named = setting in str(error)
+        for text in complaints_of(error):
+            self.append(f"{component}: {text}" if is_named else f"{component}: {setting}: {text}")
+        meant = error.nearest if isinstance(error, UnknownName) else None
+        self._unread.add((component, meant or setting))
 
 
 class Stack:
@@ -115,7 +145,7 @@ def wrap(
     """
     if not callable(application):
         raise ConfigurationError(f"wrap: {application!r} is not a WSGI application, which is a callable")
-    errors: list[str] = []
+    errors = _Errors()
     listed, ordered = _read_config(config, errors)
     for name, value in parts.items():
         if any(name == one for one, _ in listed):
@@ -128,20 +158,26 @@ def wrap(
     if not ordered:
         chosen.sort(key=lambda one: one[0].place)
     _tell_others(chosen, errors)
-    errors += _find_disorder([component.name for component, _ in chosen])
-    # From the inside out; where something is wrong the others are made all the same, to hear of it.
+    for text in _find_disorder([component.name for component, _ in chosen]):
+        errors.append(text)
+    stack = _make(application, chosen, errors)
+    if errors.texts:
+        _refuse(errors.texts)
+    return stack
+
+
+def _make(application: WSGIApplication, chosen: Chosen, errors: _Errors) -> Stack:
+    """Return the stack, from the inside out; where something is wrong the others are made, to hear of it."""
     layers: list[tuple[str, WSGIApplication]] = []
     frames = Frames(application)
     for component, settings in reversed(chosen):
         try:
             layer = component.make(frames.outermost, **settings)
         except (ConfigurationError, TypeError) as error:
-            errors.append(f"{component.name}: {error}")
+            errors.add(component.name, error)
             continue
         layers.append((component.name, layer))
         frames.put_around(layer)
-    if errors:
-        _refuse(errors)
     return Stack(application, reversed(layers), frames.outermost)
 
 
@@ -152,7 +188,7 @@ def _refuse(errors: list[str]) -> NoReturn:
     raise ConfigurationError(f"wrap: {len(errors)} errors\n" + "\n".join(f"  {error}" for error in errors))
 
 
-def _read_config(config: object, errors: list[str]) -> tuple[Parts, bool]:
+def _read_config(config: object, errors: _Errors) -> tuple[Parts, bool]:
     """Return the parts that *config* names, and whether their order is meant; what is no part goes to *errors*."""
     if config is None:
         return [], False
@@ -178,7 +214,7 @@ def _read_toml(path: Path) -> Mapping[str, object]:
     return below
 
 
-def _read_items(items: Iterable[object], errors: list[str]) -> Iterator[tuple[str, object]]:
+def _read_items(items: Iterable[object], errors: _Errors) -> Iterator[tuple[str, object]]:
     for item in items:
         if isinstance(item, str):
             yield item, True
@@ -191,7 +227,7 @@ def _read_items(items: Iterable[object], errors: list[str]) -> Iterator[tuple[st
             errors.append(f"{item!r} is neither a component's name nor a pair of name and value")
 
 
-def _take_store(listed: Parts, errors: list[str]) -> tuple[Store | None, Parts]:
+def _take_store(listed: Parts, errors: _Errors) -> tuple[Store | None, Parts]:
     """Return the store of all components, None if there is none, and what else is listed."""
     stores = [value for name, value in listed if name == "store" and not _is_off(value)]
     rest = [(name, value) for name, value in listed if name != "store"]
@@ -210,7 +246,7 @@ def _take_store(listed: Parts, errors: list[str]) -> tuple[Store | None, Parts]:
     return store, rest
 
 
-def _tell_others(chosen: list[tuple[Component, dict[str, object]]], errors: list[str]) -> None:
+def _tell_others(chosen: Chosen, errors: _Errors) -> None:
     """Add to each component's settings what others of the stack want it to know; *chosen*: outermost first."""
     wanted = {component.name: settings for component, settings in chosen}
     outside: set[str] = set()
@@ -220,7 +256,7 @@ def _tell_others(chosen: list[tuple[Component, dict[str, object]]], errors: list
         except ConfigurationError as error:
             told = {}
             if "page_cache" in wanted:  # `make` need not mind what only the cache can not keep
-                errors.append(f"{component.name}: {error}")
+                errors.add(component.name, error)
         for name, additions in told.items():
             if name in wanted:
                 _tell(component.name, additions, wanted[name], errors, is_inside=name in outside)
@@ -231,7 +267,7 @@ def _tell(
     teller: str,
     additions: Mapping[str, object],
     settings: dict[str, object],
-    errors: list[str],
+    errors: _Errors,
     *,
     is_inside: bool,
 ) -> None:
@@ -255,7 +291,7 @@ def _share(store: Store, chosen: Iterable[tuple[Component, dict[str, object]]]) 
             settings["store"] = store
 
 
-def _choose(listed: Parts, errors: list[str]) -> Iterator[tuple[Component, dict[str, object]]]:
+def _choose(listed: Parts, errors: _Errors) -> Iterator[tuple[Component, dict[str, object]]]:
     """Yield what is to be made, with its settings; what is wrong goes to *errors*."""
     seen: set[str] = set()
     for name, value in listed:
@@ -286,13 +322,13 @@ def _settings_of(component: Component, value: object) -> Mapping[str, object]:
 
 
 def _read_settings(
-    component: Component, settings: Mapping[str, object], errors: list[str]
+    component: Component, settings: Mapping[str, object], errors: _Errors
 ) -> Iterator[tuple[str, object]]:
     for name, value in settings.items():
         try:
             yield str(name), component.read(str(name), value)
         except ConfigurationError as error:
-            errors.append(f"{component.name}: {error}")
+            errors.add_unread(component.name, str(name), error)
 
 
 def _find_disorder(names: list[str]) -> Iterator[str]:

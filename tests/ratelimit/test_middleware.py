@@ -323,7 +323,7 @@ def test_a_servers_file_wrapper_reaches_the_server_untouched() -> None:
 @pytest.mark.parametrize(
     ("arguments", "options", "error", "complaint"),
     [
-        ((), {}, SettingError, "neither a rate such as '100/minute' nor rules are given"),
+        ((), {}, SettingError, "rate and rules: neither is given; a rate reads as '100/minute'"),
         (("5/minte",), {}, RateError, "did you mean 'minute'?"),
         (("5/s",), {"headers": "draft11"}, SettingError, "did you mean 'draft10'?"),
         (("5/s",), {"jitter": 2}, SettingError, "jitter: 2 is not a share from 0 to 1"),

@@ -23,9 +23,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 from typing import Any, TypeVar
 
+from wsgistack.complaints import gather
 from wsgistack.errors import SettingError
 from wsgistack.registry import Family
 from wsgistack.settings import Table
@@ -66,8 +68,8 @@ Rule = TypeVar("Rule")
 
 
 def make_rules(kind: type[Rule], rules: Iterable[object]) -> list[Rule]:
-    """Return *rules*, those that are mappings made into *kind* of their items; SettingError for what is none."""
-    return [_make_rule(kind, rule) for rule in rules]
+    """Return *rules*, those that are mappings made into *kind* of their items; SettingError for all that are none."""
+    return gather(partial(_make_rule, kind, rule) for rule in rules)
 
 
 def _make_rule(kind: type[Rule], rule: object) -> Rule:

@@ -21,12 +21,13 @@ from __future__ import annotations
 import hmac
 import os
 import re
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache, partial
 from itertools import product
 from typing import Any
 
 from wsgistack.chores import Shares
+from wsgistack.complaints import gather
 from wsgistack.errors import SettingError
 from wsgistack.settings import DURATION, TEXT, Setting, Table
 from wsgistack.splits import LEAST_SECRET, NOBODY, TOKEN_BYTES, Split, make_key, mark_of, parse_splits
@@ -78,6 +79,21 @@ def _labels_of(splits: Iterable[Split]) -> tuple[str, ...]:
     return tuple(map(_label, product(*[[*(name for name, _ in split.buckets), ""] for split in splits])))
 
 
+def _check_secret(secret: str) -> None:
+    if len(secret) < LEAST_SECRET:
+        raise SettingError(f"secret: {len(secret)} characters; it takes 16 that nobody can guess")
+
+
+def _check_cookie(cookie: str) -> None:
+    if not COOKIE_NAME.fullmatch(cookie):
+        raise SettingError(f"cookie: {cookie!r} is not a name of letters, digits, '_', '.' and '-'")
+
+
+def _check_by(by: str) -> None:
+    if by.startswith("HTTP_"):
+        raise SettingError(f"by: {by} is written by the client")
+
+
 def _as_bytes(visitor: str) -> bytes:
     """Return a name as it came over the wire, which is what the balancer hashes; PEP 3333 has it in Latin-1."""
     try:
@@ -119,12 +135,13 @@ class Buckets:
         by: str = "",
         max_age: float = 1_000_000.0,
     ) -> None:
-        if len(secret) < LEAST_SECRET:
-            raise SettingError(f"secret: {len(secret)} characters; it takes 16 that nobody can guess")
-        if not COOKIE_NAME.fullmatch(cookie):
-            raise SettingError(f"cookie: {cookie!r} is not a name of letters, digits, '_', '.' and '-'")
-        if by.startswith("HTTP_"):
-            raise SettingError(f"by: {by} is written by the client")
+        checks: tuple[Callable[[], object], ...] = (
+            partial(parse_splits, split),
+            partial(_check_secret, secret),
+            partial(_check_cookie, cookie),
+            partial(_check_by, by),
+        )
+        gather(checks)
         self.app = app
         self.splits = parse_splits(split)
         self.labels = _labels_of(self.splits)

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
 
 from wsgistack.chores import Bills, Door
+from wsgistack.complaints import gather
 from wsgistack.errors import SettingError
 from wsgistack.http.forwarded import parse_hop
 from wsgistack.ratelimit.clients import Asker, Key, Trust, client_ip, environ_key, header_key
@@ -100,12 +101,13 @@ class Metering:
         key: Key | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        if path and not path.startswith("/"):
-            raise SettingError(f"path: {path!r} does not begin with /")
-        if keep < HOUR_S:
-            raise SettingError(f"keep: {keep:g} seconds; the shortest is an hour")
-        if key is not None and by:
-            raise SettingError("by and key: both say what is counted by")
+        checks: tuple[Callable[[], object], ...] = (
+            partial(_check_path, path),
+            partial(_check_keep, keep),
+            partial(_check_key, key, by),
+            partial(parse_networks, allow, setting="allow"),
+        )
+        gather(checks)
         self.app = app
         self.meter = Meter(folder or None, max_keys=max_keys, keep_hours=int(keep // HOUR_S))
         self.usage_page = UsagePage(self.meter, now_s=now)
@@ -162,6 +164,21 @@ class Metering:
 
     def _about(self, peer: str) -> tuple[tuple[str, bytes], ...]:
         return ((self._name, self._trust.key_of_peer(peer)),)
+
+
+def _check_path(path: str) -> None:
+    if path and not path.startswith("/"):
+        raise SettingError(f"path: {path!r} does not begin with /")
+
+
+def _check_keep(keep: float) -> None:
+    if keep < HOUR_S:
+        raise SettingError(f"keep: {keep:g} seconds; the shortest is an hour")
+
+
+def _check_key(key: Key | None, by: str) -> None:
+    if key is not None and by:
+        raise SettingError("by and key: both say what is counted by")
 
 
 def _key_of(by: str) -> Key:

@@ -20,6 +20,7 @@ from hashlib import blake2b
 from typing import Any
 
 from wsgistack.chores import Door
+from wsgistack.complaints import gather
 from wsgistack.errors import ConfigurationError, SettingError, StoreError
 from wsgistack.http.forwarded import parse_hop
 from wsgistack.ratelimit.networks import parse_networks
@@ -95,8 +96,11 @@ class Metrics:
         store: Store | str = "",
         monotonic_ns: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
-        if not path.startswith("/"):
-            raise SettingError(f"path: {path!r} does not begin with /")
+        checks: tuple[Callable[[], object], ...] = (
+            partial(_check_path, path),
+            partial(parse_networks, allow, setting="allow"),
+        )
+        gather(checks)
         self.app = app
         self.tally = Tally(
             (make_store(store) if isinstance(store, str) else store) if store else None, digest=_counts_of
@@ -161,6 +165,11 @@ class Metrics:
         ]
         start_response("200 OK", fields)
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [text]
+
+
+def _check_path(path: str) -> None:
+    if not path.startswith("/"):
+        raise SettingError(f"path: {path!r} does not begin with /")
 
 
 def _counts_of(responses: list[Response]) -> dict[str, int]:

@@ -6,13 +6,16 @@ wrap(app, rate_limit={"rules": [{"name": "login", "rate": "5/minute", "path": "/
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
+from wsgistack.complaints import gather
 from wsgistack.components import make_rules
 from wsgistack.ratelimit.fallback import ON_STORE_ERROR
 from wsgistack.ratelimit.fields import FORMS
 from wsgistack.ratelimit.middleware import RateLimit
+from wsgistack.ratelimit.rates import parse_rates
 from wsgistack.ratelimit.rules import Rule
 from wsgistack.settings import BOOL, DURATION, INT, NETWORKS, NUMBER, TEXT, Setting, Table, make_choice
 from wsgistack.wsgi import WSGIApplication
@@ -119,5 +122,10 @@ def make(
 
     The client is whom REMOTE_ADDR names: put `trust` outside of it where proxies stand in front.
     """
-    made = make_rules(Rule, rules)
-    return RateLimit(app, rate or None, rules=made, store=store or None, meter=meter or False, **settings)
+    checks: list[Callable[[], object]] = [partial(parse_rates, rate)] if rate else []
+    make_all = partial(make_rules, Rule, tuple(rules))
+    checks.append(make_all)
+    gather(checks)
+    return RateLimit(
+        app, rate or None, rules=make_all(), store=store or None, meter=meter or False, **settings
+    )

@@ -129,7 +129,7 @@ class RateLimit:
     ) -> None:
         own = [] if rate is None else [Rule("default", rate, key=key)]
         if not own and not rules:
-            raise SettingError("RateLimit: neither a rate such as '100/minute' nor rules are given")
+            raise SettingError("rate and rules: neither is given; a rate reads as '100/minute'")
         trust = Trust(trusted=trusted, forwarded=forwarded, ipv6_prefix=ipv6_prefix, ipv4_prefix=ipv4_prefix)
         self.app = app
         self.limiter = Limiter(

@@ -15,10 +15,11 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Protocol
 
+from wsgistack.complaints import gather
 from wsgistack.errors import SettingError
 from wsgistack.http.forwarded import Address
 from wsgistack.http.networks import Network, parse_network
@@ -71,9 +72,9 @@ class Networks:
 def parse_networks(words: Iterable[str], *, setting: str) -> Networks:
     """Return the networks that *words* name: `10.0.0.0/8`, `2001:db8::/32`, or a single address.
 
-    Raises SettingError that names the *setting* and the word.
+    Raises SettingError that names the *setting* and each word that is none.
     """
-    return Networks([_parse(word, setting) for word in words])
+    return Networks(gather(partial(_parse, word, setting) for word in words))
 
 
 def _parse(word: str, where: str) -> Network:
