@@ -83,6 +83,16 @@ def tags(twin: ModuleType, *, is_known: bool = False) -> Any:
     )
 
 
+@BOTH
+@pytest.mark.parametrize("method, is_asked", [("GET", True), ("HEAD", True), ("POST", False)])
+def test_the_whole_response_is_asked_for_where_conditions_may_be_about_it(
+    twin: ModuleType, method: str, is_asked: bool
+) -> None:
+    made, found = tags(twin), passage_of(twin)
+    made.enter({"REQUEST_METHOD": method}, found)
+    assert (found.settle == made.settle, found.settle is None) == (is_asked, not is_asked)
+
+
 HELLO = '"aaf4c61ddcc5e8a2dabede0f3b482cd9"'  # of its SHA-1
 
 

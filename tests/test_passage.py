@@ -149,8 +149,43 @@ def test_a_second_start_response_is_refused_while_the_first_is_settled(twin: Mod
         start_response("201 Created", [])  # without exc_info: a server says so too
         return [b"hello"]
 
+    with chores_of(twin):
+        step = Conditional(app)
     with pytest.raises(AssertionError, match="start_response was called twice"):
-        serve(around(twin, app, Conditional(app)))
+        serve(around(twin, app, step))
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "given, accepts, name, left",
+    [
+        (None, True, "made 2", ["made 1"]),
+        ("plain", True, "plain", ["made 1", "made 2"]),
+        ("odd", True, "made 2", ["made 1"]),
+        ("plain", False, "made 2", ["made 1"]),
+    ],
+)
+def test_a_request_keeps_its_name_or_gets_one(
+    twin: ModuleType, given: str | None, accepts: bool, name: str, left: list[str]
+) -> None:
+    made = ["made 1", "made 2"]
+    names = twin.Names(accepts, True, is_plain="plain".__eq__, made=made, make=lambda: "made now")
+    environ = {} if given is None else {"HTTP_X_REQUEST_ID": given}
+    frame = twin.Passage(environ, lambda *head: len, (), lambda: 0)
+    names.enter(environ, frame)
+    assert environ == {"HTTP_X_REQUEST_ID": name, "wsgistack.request_id": name}
+    assert (frame.request_id, made) == (name, left)
+
+
+@BOTH
+def test_more_names_are_made_where_none_is_left_and_told_only_where_that_is_asked_for(
+    twin: ModuleType,
+) -> None:
+    names = twin.Names(True, False, is_plain=len, made=[], make=lambda: "made now")
+    environ: dict[str, Any] = {}
+    frame = twin.Passage(environ, lambda *head: len, (), lambda: 0)
+    names.enter(environ, frame)
+    assert (environ["wsgistack.request_id"], frame.request_id) == ("made now", "")
 
 
 @BOTH

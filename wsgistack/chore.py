@@ -11,9 +11,10 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from wsgistack import forks
+from wsgistack.codings import Encodings
 from wsgistack.line import json_line
 from wsgistack.passage import Instead, Passage
-from wsgistack.wsgi import Environ, Headers
+from wsgistack.wsgi import Environ
 
 if TYPE_CHECKING:
     from wsgistack.ratelimit.decision import Decision
@@ -36,9 +37,7 @@ __all__ = [
 ]
 
 TAG_DIGITS = 32  # a client has little to win by two bodies of one tag, and processors have this hash built in
-VARY = ("Vary", "Accept-Encoding")
 OF_COOKIE = ("Vary", "Cookie")  # else a cache in front would give the page of one bucket to another
-UNCHANGED = frozenset(("204", "205", "206", "304"))
 
 
 class Belief:
@@ -101,6 +100,11 @@ class Tags:
         self._voice = voice
         self._of_content = of_content
 
+    def enter(self, environ: Environ, passage: Passage, /) -> None:
+        """Ask for the whole response, where conditions may be about it."""
+        if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+            passage.settle = self.settle
+
     def settle(self, passage: Passage, rest: Iterable[bytes], /) -> Iterable[bytes]:
         """Make an ETag of a body that is known to be short; let the head be that of a 304 where that is due."""
         if passage.head[:3] != "200":
@@ -135,64 +139,6 @@ class Tags:
             and int(length) <= self._most_bytes
             and not self._is_file(passage.environ, rest)
         )
-
-
-class Encodings:
-    """Decides whether a response is compressed, for `compression`.
-
-    *is_text(content type)*: whether it is one of the types.  *choose(accept-encoding)*: the coding that the
-    client takes, "identity" for none.  *compress(passage, coding)*: lets the response be compressed.
-    """
-
-    __slots__ = ("_choose", "_compress", "_is_text", "_least_bytes")
-
-    def __init__(
-        self,
-        least_bytes: int,
-        *,
-        is_text: Callable[[str], bool],
-        choose: Callable[[str | None], str],
-        compress: Callable[[Passage, str], object],
-    ) -> None:
-        self._least_bytes = least_bytes
-        self._is_text = is_text
-        self._choose = choose
-        self._compress = compress
-
-    def shape(self, passage: Passage, /) -> None:
-        """Decide, now that the head is known."""
-        fields, headers = passage.fields, passage.headers
-        if not self._is_text(fields.get("content-type", "")) or not self._wants(
-            passage.head, fields, headers
-        ):
-            return
-        if "vary" not in fields or not _varies(headers):
-            headers.append(VARY)
-        get = passage.environ.get
-        if get("REQUEST_METHOD") != "HEAD":
-            coding = self._choose(get("HTTP_ACCEPT_ENCODING"))
-            if coding != "identity":
-                self._compress(passage, coding)
-
-    def _wants(self, status: str, fields: dict[str, str], headers: Headers) -> bool:
-        """Tell whether a response of that head, of one of the types, is compressed at all."""
-        if status[:3] in UNCHANGED or status[:1] in "13":
-            return False
-        if "content-encoding" in fields or "content-range" in fields:
-            return False
-        length = fields.get("content-length", "")
-        if length.isdecimal() and int(length) < self._least_bytes:
-            return False
-        return "cache-control" not in fields or "no-transform" not in _combined(headers, "cache-control")
-
-
-def _varies(headers: Headers) -> bool:
-    told = [word.strip() for word in _combined(headers, "vary").split(",")]
-    return "accept-encoding" in told or "*" in told
-
-
-def _combined(headers: Headers, name: str) -> str:
-    return ",".join([value for key, value in headers if key.lower() == name]).lower()
 
 
 class Door:

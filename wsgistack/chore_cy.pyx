@@ -9,6 +9,7 @@ from hashlib import sha1
 from json.encoder import encode_basestring_ascii
 
 from wsgistack import forks
+from wsgistack.codings import UNCHANGED, VARY, combined, varies
 
 from cpython.dict cimport PyDict_GetItemWithError
 from cpython.ref cimport PyObject
@@ -25,9 +26,7 @@ cdef extern from "Python.h":
 
 cdef Py_ssize_t LONGEST = 1500
 cdef tuple MILLISECONDS = tuple([f".{number:03}+00:00" for number in range(1000)])
-cdef tuple VARY = ("Vary", "Accept-Encoding")
 cdef tuple OF_COOKIE = ("Vary", "Cookie")
-cdef frozenset UNCHANGED = frozenset(("204", "205", "206", "304"))
 cdef long long _second = -1    # of which _second_text is
 cdef str _second_text = ""
 
@@ -114,9 +113,7 @@ cdef class Belief:
     cdef object _learn, _identity_of
 
     def __init__(self, fields, learn, identity_of):
-        self._fields = tuple(fields)
-        self._learn = learn
-        self._identity_of = identity_of
+        self._fields, self._learn, self._identity_of = tuple(fields), learn, identity_of
 
     def enter(self, environ, passage=None, /):
         """Correct the environ."""
@@ -149,6 +146,11 @@ cdef class Tags:
         self._most_bytes, self._is_known, self._is_file = most_bytes, is_known, is_file
         self._voice, self._of_content = voice, of_content
 
+    def enter(self, environ, Passage passage not None, /):
+        """Ask for the whole response, where conditions may be about it."""
+        if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+            passage.settle = self.settle
+
     def settle(self, Passage passage not None, rest, /):
         """Make an ETag of a body that is known to be short; let the head be that of a 304 where that is due."""
         if passage.head[:3] != "200":
@@ -178,7 +180,6 @@ cdef class Tags:
         voice = get(passage.environ, "wsgistack.cache")
         if type(voice) is self._voice:
             voice.has_made_tag = True
-        return 0
 
     cdef bint _is_short(self, Passage passage, rest) except -1:
         cdef dict fields = passage.fields
@@ -201,8 +202,12 @@ cdef class Encodings:
     cdef object _least_bytes, _is_text, _choose, _compress
 
     def __init__(self, least_bytes, *, is_text, choose, compress):
-        self._least_bytes, self._is_text, self._choose = least_bytes, is_text, choose
-        self._compress = compress
+        self._least_bytes, self._is_text = least_bytes, is_text
+        self._choose, self._compress = choose, compress
+
+    def enter(self, environ, Passage passage not None, /):
+        """Ask for the head."""
+        passage.shape = self.shape
 
     def shape(self, Passage passage not None, /):
         """Decide, now that the head is known."""
@@ -230,15 +235,6 @@ cdef class Encodings:
         return "cache-control" not in fields or "no-transform" not in combined(
             passage.headers, "cache-control"
         )
-
-
-cdef bint varies(headers) except -1:
-    told = [word.strip() for word in combined(headers, "vary").split(",")]
-    return "accept-encoding" in told or "*" in told
-
-
-cdef object combined(headers, name):
-    return ",".join([value for key, value in headers if key.lower() == name]).lower()
 
 
 cdef class Door:
@@ -286,7 +282,6 @@ cdef class Bills:
                 (<list>found)[status // 100 - 1] += 1
                 return 0
         self._meter.count(now_us, about, status)
-        return 0
 
 
 cdef class Quotas:
@@ -374,7 +369,6 @@ cdef class Owners:
             return self._otherwise(environ, passage)
         environ["wsgistack.cache"] = self._voice()
         passage.mark(("Cache-Status", self._told(why)))
-        return None
 
     cdef object _owner_of(self, str cookies):
         """Return why cookies that are written as browsers do are somebody's, None where that is not clear."""

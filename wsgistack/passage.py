@@ -20,7 +20,7 @@ from typing import Protocol
 
 from wsgistack.wsgi import Environ, ExcInfo, Headers, StartResponse, WSGIApplication
 
-__all__ = ["Instead", "Passage", "Recoding", "Step", "Steps"]
+__all__ = ["Instead", "Names", "Passage", "Recoding", "Step", "Steps"]
 
 Instead = Callable[[StartResponse], Iterable[bytes]]
 
@@ -266,6 +266,43 @@ class Step(Protocol):
     def at_end(self) -> Callable[[Passage], object] | None:
         """What is told when the response is over."""
         ...
+
+
+class Names:
+    """Names requests, for `request_id`.
+
+    *accepts*: a name that came with the request and *is_plain(name)* is kept.  *responds*: the response
+    carries it.  *made*: names that were made in advance; *make()*: makes more, and returns one.
+    """
+
+    __slots__ = ("_accepts", "_is_plain", "_made", "_make", "_responds")
+
+    def __init__(
+        self,
+        accepts: bool,
+        responds: bool,
+        *,
+        is_plain: Callable[[str], object],
+        made: list[str],
+        make: Callable[[], str],
+    ) -> None:
+        self._accepts = accepts
+        self._responds = responds
+        self._is_plain = is_plain
+        self._made = made
+        self._make = make
+
+    def enter(self, environ: Environ, passage: Passage, /) -> None:
+        """Name the request."""
+        given = environ.get("HTTP_X_REQUEST_ID") if self._accepts else None
+        if given is None or not self._is_plain(given):
+            try:
+                given = self._made.pop()
+            except IndexError:
+                given = self._make()
+        environ["HTTP_X_REQUEST_ID"] = environ["wsgistack.request_id"] = given
+        if self._responds:
+            passage.request_id = given
 
 
 class Steps:

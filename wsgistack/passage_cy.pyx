@@ -10,7 +10,7 @@ from itertools import chain
 cimport cython
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
-__all__ = ["Passage", "Steps"]
+__all__ = ["Names", "Passage", "Steps"]
 
 cdef object OVER = object()
 cdef Py_ssize_t MOST_NAMES = 512
@@ -199,6 +199,27 @@ cdef class Passage:
             if told < count:    # one of them raised
                 self._tell(ends[told:])
         return 0
+
+
+cdef class Names:
+    """Names requests; see passage."""
+
+    cdef object _is_plain, _make
+    cdef list _made
+    cdef bint _accepts, _responds
+
+    def __init__(self, accepts, responds, *, is_plain, list made, make):
+        self._accepts, self._responds = accepts, responds
+        self._is_plain, self._made, self._make = is_plain, made, make
+
+    def enter(self, environ, Passage passage not None, /):
+        """Name the request."""
+        given = environ.get("HTTP_X_REQUEST_ID") if self._accepts else None
+        if given is None or not self._is_plain(given):
+            given = self._made.pop() if self._made else self._make()
+        environ["HTTP_X_REQUEST_ID"] = environ["wsgistack.request_id"] = given
+        if self._responds:
+            passage.request_id = given
 
 
 cdef inline object lower(name):

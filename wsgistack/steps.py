@@ -15,14 +15,14 @@ from wsgistack.passage import Instead, Recoding, Step
 from wsgistack.wsgi import Environ, StartResponse, WSGIApplication
 
 if TYPE_CHECKING:
-    from wsgistack.passage import Passage, Steps
+    from wsgistack.passage import Names, Passage, Steps
 else:
     try:
-        from wsgistack.passage_cy import Passage, Steps
+        from wsgistack.passage_cy import Names, Passage, Steps
     except ImportError:
-        from wsgistack.passage import Passage, Steps
+        from wsgistack.passage import Names, Passage, Steps
 
-__all__ = ["Frames", "Fused", "Instead", "Passage", "Recoding", "Step", "Steps"]
+__all__ = ["Frames", "Fused", "Instead", "Names", "Passage", "Recoding", "Step", "Steps"]
 
 
 class Fused:

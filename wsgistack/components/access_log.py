@@ -103,8 +103,13 @@ class AccessLog:
         if format not in FORMATS:
             raise SettingError(f"format: {format!r} is not one of {', '.join(FORMATS)}")
         self.app = app
-        self._format = FORMATS[format]
-        self._write: Callable[[str], object] = _File(path).write if path else logging.getLogger(LOGGER).info
+        line_of = FORMATS[format]
+        self.at_end: Callable[[Passage], object]
+        if path:
+            self.at_end = _File(path, line_of).at_end
+        else:
+            log = logging.getLogger(LOGGER).info
+            self.at_end = lambda passage: log(line_of(passage))
         self._now = now
         self._steps = Steps((self,), clock=monotonic_ns)
 
@@ -116,10 +121,6 @@ class AccessLog:
         """Note when a request came."""
         passage.started_at = self._now()
 
-    def at_end(self, passage: Passage, /) -> None:
-        """Write the line."""
-        self._write(self._format(passage))
-
 
 class _File:
     """A file that is opened when the first line comes, and again after it was renamed; a fork may share it.
@@ -128,15 +129,17 @@ class _File:
     closed is soon that of a client's connection.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, line_of: Callable[[Passage], str]) -> None:
         self._path = path
+        self._line_of = line_of
         self._fd = -1
         self._opening = Lock()
         forks.register(self)
         self._looks_at = 0.0
         self._failed = False
 
-    def write(self, line: str) -> None:
+    def at_end(self, passage: Passage, /) -> None:
+        line = self._line_of(passage)
         now = time.monotonic()
         try:
             if now >= self._looks_at:

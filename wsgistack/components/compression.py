@@ -103,11 +103,11 @@ class Compression:
         words = {word.lower() for word in types}
         self._kinds = tuple(word[:-1] for word in words if word.endswith("/*"))
         self._types = frozenset(words)
-        self._steps = Steps((self,))
         is_text = lru_cache(maxsize=256)(self._is_of_types)
         choose = lru_cache(maxsize=512)(self._find_coding)
         encodings = Encodings(least_bytes, is_text=is_text, choose=choose, compress=self._compress)
-        self._shape = encodings.shape
+        self.enter = encodings.enter
+        self._steps = Steps((self,))
 
     @property
     def codings(self) -> tuple[str, ...]:
@@ -117,10 +117,6 @@ class Compression:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, compressed where that may and should be."""
         return self._steps.run(self.app, environ, start_response)
-
-    def enter(self, environ: Environ, passage: Passage, /) -> None:
-        """Ask for the head."""
-        passage.shape = self._shape
 
     def _compress(self, passage: Passage, coding: str) -> None:
         passage.headers = _as_coded(passage.headers, coding)

@@ -48,17 +48,12 @@ class Conditional:
     def __init__(self, app: WSGIApplication, *, most_bytes: int = 1024 * 1024) -> None:
         self.app = app
         tags = Tags(most_bytes, is_known=_is_known, is_file=_is_file, voice=Voice, of_content=OF_CONTENT)
-        self._settle = tags.settle
+        self.enter = tags.enter
         self._steps = Steps((self,))
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, with 304 where that is what there is to say."""
         return self._steps.run(self.app, environ, start_response)
-
-    def enter(self, environ: Environ, passage: Passage, /) -> None:
-        """Ask for the whole response, where conditions may be about it."""
-        if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
-            passage.settle = self._settle
 
 
 def _is_known(passage: Passage) -> bool:

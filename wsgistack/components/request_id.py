@@ -11,12 +11,11 @@ from collections.abc import Iterable
 
 from wsgistack import forks
 from wsgistack.settings import BOOL, Setting, Table
-from wsgistack.steps import Passage, Steps
+from wsgistack.steps import Names, Steps
 from wsgistack.wsgi import Environ, StartResponse, WSGIApplication
 
 __all__ = ["HELP", "MAIN", "NAME", "PLACE", "SETTINGS", "RequestId", "make"]
 
-ENVIRON_KEY = "wsgistack.request_id"
 PLAIN = re.compile(r"[A-Za-z0-9._=+/-]{1,128}")  # nothing that could end a log line or break a field
 
 ID_BYTES = 16
@@ -48,9 +47,9 @@ class RequestId:
 
     def __init__(self, app: WSGIApplication, *, accept: bool = True, respond: bool = True) -> None:
         self.app = app
-        self._accept = accept
-        self._respond = respond
         self._made: list[str] = []  # in advance: one question to the kernel for many
+        names = Names(accept, respond, is_plain=PLAIN.fullmatch, made=self._made, make=self._make)
+        self.enter = names.enter
         self._steps = Steps((self,))
         forks.register(self)
 
@@ -58,26 +57,16 @@ class RequestId:
         """Name the request and pass it on."""
         return self._steps.run(self.app, environ, start_response)
 
-    def enter(self, environ: Environ, passage: Passage, /) -> None:
-        """Name the request."""
-        given = environ.get("HTTP_X_REQUEST_ID") if self._accept else None
-        if given is None or not PLAIN.fullmatch(given):
-            given = self._make()
-        environ["HTTP_X_REQUEST_ID"] = environ[ENVIRON_KEY] = given
-        if self._respond:
-            passage.request_id = given
-
     def _make(self) -> str:
-        while True:
-            try:
-                return self._made.pop()
-            except IndexError:
-                drawn = os.urandom(ID_BYTES * MADE_AT_ONCE).hex()
-                self._made += [drawn[at : at + 2 * ID_BYTES] for at in range(0, len(drawn), 2 * ID_BYTES)]
+        drawn = os.urandom(ID_BYTES * MADE_AT_ONCE).hex()
+        made = [drawn[at : at + 2 * ID_BYTES] for at in range(0, len(drawn), 2 * ID_BYTES)]
+        given = made.pop()
+        self._made += made
+        return given
 
     def forked(self) -> None:
         """Forget what was made in advance: the parent gives it too."""
-        self._made = []
+        self._made.clear()
 
 
 make = RequestId
