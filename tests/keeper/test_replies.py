@@ -67,6 +67,18 @@ def test_what_is_no_response_or_ends_too_soon_is_malformed(raw: bytes) -> None:
         b"".join(read_reply(stream_of(raw), "GET").blocks)
 
 
+@pytest.mark.parametrize("size", [b"-1", b"+1", b"0x1", b"1_0", b" 1", b"", b"1" * 16])
+def test_a_size_that_only_python_reads_is_no_size_of_a_chunk(size: bytes) -> None:
+    raw = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + size + b"\r\nabc\r\n0\r\n\r\n"
+    with pytest.raises(Malformed, match="chunk-size"):
+        b"".join(read_reply(stream_of(raw), "GET").blocks)
+
+
+def test_a_length_that_no_body_has_is_malformed() -> None:
+    with pytest.raises(Malformed, match="content-length"):
+        read_reply(stream_of(b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n"), "GET")
+
+
 @given(raw=st.binary(max_size=200), cut=st.integers(0, 120))
 def test_no_bytes_are_more_than_malformed(raw: bytes, cut: int) -> None:
     for data in (raw, COUNTED[:cut] + raw, CHUNKED[:cut] + raw):

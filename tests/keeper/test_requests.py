@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.keeper.test_replies import stream_of
 from wsgistack.keeper.replies import Malformed
-from wsgistack.keeper.requests import read_request
+from wsgistack.keeper.requests import _VARIABLES, read_request
 
 PLAIN = b"GET /a%20b/%c3%a4?c=%20d HTTP/1.1\r\nHost: www.example\r\nX-Forwarded-Proto:https \r\n\r\n"
 COUNTED = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: text/x\r\nContent-Length: 3\r\n\r\nabc"
@@ -64,6 +64,7 @@ def test_fields_become_variables(fields: bytes, variable: str, value: str | None
         b"GET / HTTP/1.1\r\nnonsense\r\n\r\n",
         b"POST / HTTP/1.1\r\nContent-Length: +3\r\n\r\nabc",
         b"POST / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
+        b"POST / HTTP/1.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\nabc",
         COUNTED[:-1],
         CHUNKED[:-1],
     ],
@@ -71,6 +72,16 @@ def test_fields_become_variables(fields: bytes, variable: str, value: str | None
 def test_what_is_no_request_or_ends_too_soon_is_malformed(raw: bytes) -> None:
     with pytest.raises(Malformed):
         b"".join(iter(read_request(stream_of(raw))["wsgi.input"].read, b""))
+
+
+def test_names_of_fields_that_are_long_are_not_remembered() -> None:
+    long = b"X-" + b"a" * 200_000
+    for _ in range(2):
+        assert (
+            read_request(stream_of(b"GET / HTTP/1.1\r\n" + long + b": 1\r\n\r\n"))[f"HTTP_X_{'A' * 200_000}"]
+            == "1"
+        )
+    assert max(map(len, _VARIABLES)) <= 64
 
 
 @given(raw=st.binary(max_size=100), cut=st.integers(0, 80))

@@ -20,6 +20,7 @@ from wsgistack.cache.head import ResponseHead
 from wsgistack.cache.purging import TAGS, read_tags
 from wsgistack.cache.voice import ENVIRON_KEY, LONGEST_TAG, MOST_TAGS, Voice
 from wsgistack.keeper.replies import Head, Malformed, Reply, Stream, read_reply
+from wsgistack.keeper.requests import LONGEST_NAME, MOST_NAMES
 from wsgistack.keeper.wire import Wire
 from wsgistack.wsgi import Environ, StartResponse
 
@@ -314,7 +315,7 @@ def _spell(variable: str) -> str:
     """Return the name of the field that a variable of an environ has, "" for what is not sent on."""
     is_sent = variable[:5] == "HTTP_" and variable not in LEFT_OUT
     spelled = variable[5:].replace("_", "-").title() if is_sent else ""
-    if len(_SPELLED) < 1024:
+    if len(_SPELLED) < MOST_NAMES and len(variable) <= LONGEST_NAME:  # they come from clients
         _SPELLED[variable] = spelled
     return spelled
 

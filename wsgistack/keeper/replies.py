@@ -6,6 +6,7 @@ same is a Malformed, and the connection is done for.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -18,12 +19,16 @@ __all__ = [
     "Reply",
     "Stream",
     "read_body",
+    "read_length",
     "read_reply",
 ]
 
 BLOCK_BYTES = 65_536
 LONGEST_HEAD = 262_144
 LONGEST_SIZE_LINE = 4096
+# Python reads signs, spaces and "_" in numbers too, and raises for very many digits.
+LENGTH = re.compile(r"[0-9]{1,18}", re.ASCII)
+CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?", re.DOTALL)
 BODYLESS = frozenset((204, 304))
 OWN = "wsgistack-own"
 LEFT_OUT = frozenset(
@@ -159,9 +164,7 @@ def _make_head(head: Head, told: list[tuple[str, str]], method: str) -> Head:
     named: set[str] = set()
     for name, value in told:
         if name == "content-length" and length is not None:
-            if not value.isascii() or not value.isdecimal():
-                raise Malformed("content-length")
-            length = int(value)
+            length = read_length(value)
         elif name == "transfer-encoding":
             length = None
         elif name == "connection":
@@ -175,6 +178,13 @@ def _make_head(head: Head, told: list[tuple[str, str]], method: str) -> Head:
     if named:
         fields = [(name, value) for name, value in fields if name.lower() not in named]
     return Head(status, reason, fields, length, keeps and length != -1, own)
+
+
+def read_length(value: str) -> int:
+    """Return what a Content-Length says; Malformed where it is no number of bytes."""
+    if LENGTH.fullmatch(value) is None:
+        raise Malformed("content-length")
+    return int(value)
 
 
 def read_body(stream: Stream, length: int | None) -> Iterator[bytes]:
@@ -203,11 +213,10 @@ def _read_to_the_end(stream: Stream) -> Iterator[bytes]:
 
 def _read_chunks(stream: Stream) -> Iterator[bytes]:
     while True:
-        size, _, _ = stream.line_block(b"\r\n", LONGEST_SIZE_LINE).partition(b";")
-        try:
-            left = int(size, 16)
-        except ValueError:
-            raise Malformed("chunk-size") from None
+        size = CHUNK_SIZE.fullmatch(stream.line_block(b"\r\n", LONGEST_SIZE_LINE))
+        if size is None:
+            raise Malformed("chunk-size")
+        left = int(size[1], 16)
         if not left:
             break
         yield from _read_counted(stream, left)

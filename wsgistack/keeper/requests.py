@@ -10,12 +10,13 @@ import sys
 from collections.abc import Iterator
 from urllib.parse import unquote_to_bytes
 
-from wsgistack.keeper.replies import LONGEST_HEAD, Malformed, Stream, read_body
+from wsgistack.keeper.replies import LONGEST_HEAD, Malformed, Stream, read_body, read_length
 from wsgistack.wsgi import Environ
 
-__all__ = ["Content", "read_request"]
+__all__ = ["LONGEST_NAME", "MOST_NAMES", "Content", "read_request"]
 
 MOST_NAMES = 1024
+LONGEST_NAME = 64  # of those that are remembered
 GIVEN: Environ = {
     "SCRIPT_NAME": "",
     "SERVER_NAME": "localhost",
@@ -91,7 +92,7 @@ def _learn(name: str) -> str:
     """Return the variable of a field, "" for one whose name could be taken for another's."""
     upper = name.upper().replace("-", "_")
     variable = "" if "_" in name else upper if upper in CONTENT else f"HTTP_{upper}"
-    if len(_VARIABLES) < MOST_NAMES:  # names come from clients
+    if len(_VARIABLES) < MOST_NAMES and len(name) <= LONGEST_NAME:  # they come from clients
         _VARIABLES[name] = variable
     return variable
 
@@ -100,7 +101,4 @@ def _content_of(environ: Environ, stream: Stream) -> Content:
     if "chunked" in str(environ.get("HTTP_TRANSFER_ENCODING", "")).lower():
         environ.pop("CONTENT_LENGTH", None)
         return Content(read_body(stream, None))
-    length = str(environ.get("CONTENT_LENGTH", ""))
-    if not length.isascii() or not length.isdecimal():
-        raise Malformed("content-length")
-    return Content(read_body(stream, int(length)))
+    return Content(read_body(stream, read_length(str(environ.get("CONTENT_LENGTH", "")))))
