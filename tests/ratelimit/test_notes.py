@@ -72,6 +72,22 @@ def test_a_file_of_another_user_is_not_believed(tmp_path: Path, monkeypatch: pyt
         FileNote(tmp_path / "note").read()
 
 
+def test_a_lock_of_another_user_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "note.lock").write_bytes(b"")
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    with pytest.raises(StoreDown, match="another user's"):
+        FileNote(tmp_path / "note").change(lambda text: b"x")
+    assert [path.name for path in tmp_path.iterdir()] == ["note.lock"]
+
+
+@pytest.mark.parametrize("name", ["note", "note.lock"])
+def test_a_pipe_in_the_place_of_a_file_is_trouble_and_nobody_waits(name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / name)
+    note = FileNote(tmp_path / "note")
+    with pytest.raises(StoreDown, match="no file"):
+        note.change(lambda text: b"x") if name == "note.lock" else note.read()
+
+
 def test_a_folder_that_is_gone_is_trouble(tmp_path: Path) -> None:
     with pytest.raises(StoreDown, match="No such file or directory"):
         FileNote(tmp_path / "none" / "note").change(lambda text: b"x")

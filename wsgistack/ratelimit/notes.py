@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from fcntl import LOCK_EX, flock
 from pathlib import Path
+from stat import S_ISREG
 from typing import Protocol
 
 from wsgistack.errors import SettingError, StoreDown
@@ -104,10 +105,11 @@ class FileNote:
     def change(self, change: Change) -> bytes:
         """Replace the text by *change* of it; return it."""
         draft = self._path.with_name(f"{self._path.name}.{os.getpid()}.{os.urandom(4).hex()}")
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
             lock = os.open(self._path.with_name(f"{self._path.name}.lock"), flags, 0o600)
             try:
+                self._check(lock)  # somebody else could hold it for ever
                 flock(lock, LOCK_EX)
                 text = change(self._load())
                 fd = os.open(draft, flags | os.O_EXCL, 0o600)
@@ -124,15 +126,22 @@ class FileNote:
 
     def _load(self) -> bytes:
         try:
-            fd = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            # A pipe that somebody else put there would be waited for: by every request of this process.
+            fd = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except FileNotFoundError:
             return b""
         except OSError as error:
             raise self._trouble(error) from None
         with os.fdopen(fd, "rb") as file:
-            if os.fstat(fd).st_uid != os.geteuid():
-                raise StoreDown(f"{self._path}: another user's")  # who else could write bans into it
+            self._check(fd)  # who else could write bans into it
             return file.read(LARGEST_BYTES)
+
+    def _check(self, fd: int) -> None:
+        found = os.fstat(fd)
+        if found.st_uid != os.geteuid():
+            raise StoreDown(f"{self._path}: another user's")
+        if not S_ISREG(found.st_mode):
+            raise StoreDown(f"{self._path}: no file")
 
     def _trouble(self, error: OSError) -> StoreDown:
         return StoreDown(f"{self._path}: {error.strerror}")

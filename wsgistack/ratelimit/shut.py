@@ -10,9 +10,11 @@ keeps the list of before.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from wsgistack import forks
 from wsgistack.errors import SettingError, StoreError
 from wsgistack.ratelimit.bans import Ban
 from wsgistack.ratelimit.decision import Decision, Judge
@@ -45,7 +47,7 @@ class Shut(NamedTuple):
 class ShutList:
     """Who is shut out, as *note* has it, which is read every *every_us* (0: nobody else writes it).
 
-    `look_at` is when a decision has to ask `find`, 0 for always.
+    `look_at` is when a decision has to ask `find`, 0 for always.  Safe for threads and greenlets.
     """
 
     def __init__(self, rules: Sequence[Rule], note: Note, every_us: int = 0) -> None:
@@ -54,6 +56,9 @@ class ShutList:
         self._note = note
         self._every_us = every_us
         self._read_at = self.look_at = 0 if every_us else NEVER_US
+        # From a change of the list until it is known here: else an older one would be put in its place.
+        self._lock = threading.Lock()
+        forks.register(self)
         self._text = b""
         self._until: dict[tuple[str, bytes], int] = {}
         # What an answer says of a ban: the status of its rule, and no other limit.
@@ -70,8 +75,11 @@ class ShutList:
                 until = max(self._until.get((rule, key), 0), self._until.get((ANY, key), 0))
                 if until > now:
                     return self._limits[rule], until - now
-            if now >= self._ends_at:
-                self._take(self._text, now)
+            if now >= self._ends_at and self._lock.acquire(blocking=False):  # no request waits for operators
+                try:
+                    self._take(self._text, now)
+                finally:
+                    self._lock.release()
         return None
 
     def shown(self, now: int) -> list[Shut]:
@@ -87,7 +95,8 @@ class ShutList:
                 raise SettingError(f"ban: {MOST_BANS} are shut out already; deny_file is for more")
             return _show([*others, one])
 
-        self._take(self._note.change(change), now)
+        with self._lock:
+            self._take(self._note.change(change), now)
 
     def drop(self, rule: str, key: bytes, now: int) -> bool:
         """Let somebody in again under *rule* (ANY: every one); return whether he was shut out."""
@@ -98,7 +107,8 @@ class ShutList:
             dropped[:] = [one for one in kept if one.key == key and rule in (ANY, one.rule)]
             return _show([one for one in kept if one not in dropped])
 
-        self._take(self._note.change(change), now)
+        with self._lock:
+            self._take(self._note.change(change), now)
         return bool(dropped)
 
     def move(self, note: Note, now: int) -> None:
@@ -108,6 +118,10 @@ class ShutList:
         self.look_at = 0
         for one in before:
             self.put(one, now)
+
+    def forked(self) -> None:
+        """Make the lock anew: who was inside stays in the parent."""
+        self._lock = threading.Lock()
 
     def _look(self, now: int) -> None:
         self._read_at = now + self._every_us
