@@ -11,7 +11,7 @@ PIP    := flock $(VENV)/pip.lock $(PY) -m pip install -q --disable-pip-version-c
 MAKEFLAGS += --jobs=2
 # When one of these changed, Cython and gcc are asked; and when a module is not there at all.
 PYX    := $(shell find wsgistack -name '*.pyx')
-PARTS  := $(PYX) $(shell find wsgistack -name '*.pxd' -o -name '*.h') setup.py
+PARTS  := $(PYX) $(shell find wsgistack -name '*.pxd') setup.py
 ABSENT := $(foreach one,$(PYX),$(if $(wildcard $(one:.pyx=.*.so)),,absent))
 UV     := uv==0.13.9
 

@@ -9,14 +9,17 @@ compile everything a second time.
 import gc
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from glob import glob
 from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.modified import newer
 
 COMPILED = os.environ.get("WSGISTACK_COMPILED", "optional")
 PLANE = "wsgistack/balancer/plane"
@@ -46,8 +49,11 @@ PLANE_MACROS = [("CYTHON_USE_PYLONG_INTERNALS", "0")]
 LEVELS = ("-O2", "-O1", "-Og")
 HEADERS = "build/headers/python.h"
 CORES = os.cpu_count() or 1
+MADE = "build/cython"
+# Apart, else `make build` would take for its own what pip left there, with other flags and without the faces.
+BASE = "build/package" if COMPILED == "optional" else "build"
 TRANSLATION = {
-    "build_dir": "build/cython",
+    "build_dir": MADE,
     "c_line_in_traceback": False,
     "quiet": True,
     "compiler_directives": {
@@ -90,7 +96,6 @@ def make_extensions() -> list[Extension]:
         Extension(
             path.removesuffix(".pyx").replace("/", "."),
             [path],
-            depends=glob(f"{PLANE}/*.h"),
             define_macros=PLANE_MACROS if path.startswith(PLANE) else [],
             extra_compile_args=[optimisation_of(path), *COMPILE_ARGS],
             optional=COMPILED == "optional",
@@ -105,8 +110,20 @@ def collect_seldom() -> None:
     gc.set_threshold(50_000, 20, 1000)
 
 
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Put off Ctrl-C and SIGTERM: half a file would be taken for the whole the next time."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class Build(build_ext):  # type: ignore[misc]  # setuptools ships no annotations
     """Translates and compiles one module after the other, as many at a time as there are cores."""
+
+    extensions: list[Extension]
 
     def build_extensions(self) -> None:
         """Compile all of them: gcc is at work on one core while Cython is on the next."""
@@ -118,10 +135,53 @@ class Build(build_ext):  # type: ignore[misc]  # setuptools ships no annotations
             )
         if COMPILED == "optional":
             self.read_headers_once()
-        # Cython's own function is what processes can be sent: pip runs this file, and as no module.
-        self.cythonize = cythonize
-        with multiprocessing.get_context("fork").Pool(CORES, collect_seldom) as self.translators:
-            super().build_extensions()
+        todo, numbers = os.pipe()
+        with os.fdopen(numbers, "wb") as file:
+            file.write(b"".join(number.to_bytes(2, "big") for number in range(len(self.extensions))))
+        fork = multiprocessing.get_context("fork")  # of a process without threads
+        workers = [
+            fork.Process(target=self.build_next, args=[cythonize, todo], daemon=True)
+            for _ in range(self.parallel or 1)
+        ]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        os.close(todo)
+        if failed := [worker.exitcode for worker in workers if worker.exitcode]:
+            sys.exit(f"not everything is compiled: see above (exit status {failed[0]})")
+
+    def build_next(self, cythonize: Callable[..., list[Extension]], todo: int) -> None:
+        """Compile those whose numbers come from *todo*, in a process of its own, while somebody wants them."""
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        collect_seldom()
+        extensions, self.parallel = self.extensions, None
+        parent = multiprocessing.parent_process()
+        while parent and parent.is_alive() and (number := os.read(todo, 2)):
+            extension = extensions[int.from_bytes(number, "big")]
+            self.extensions = [extension]
+            try:
+                self.translate(cythonize, extension)
+                super().build_extensions()
+            except Exception as trouble:
+                os.read(todo, 2 * len(extensions))  # the others need not go on
+                raise SystemExit(f"{extension.name}: {trouble}") from trouble
+
+    def translate(self, cythonize: Callable[..., list[Extension]], extension: Extension) -> None:
+        """Let Cython make the C file of *extension*, if a source of it or setup.py changed."""
+        (source,) = extension.sources
+        if COMPILED == "optional":
+            source = extension.sources[0] = without_face(source)
+        is_old = newer("setup.py", str(Path(MADE, source).with_suffix(".c")))
+        with undisturbed():
+            (translated,) = cythonize([extension], force=is_old, **TRANSLATION)
+        extension.sources = translated.sources
+        extension.depends = ["setup.py"]  # which says what gcc is told
+
+    def copy_extensions_to_source(self) -> None:
+        """Copy what was compiled beside its source, each whole."""
+        with undisturbed():
+            super().copy_extensions_to_source()
 
     def read_headers_once(self) -> None:
         """Let gcc keep what it knows after Python.h, which is a third of its work on a small module.
@@ -139,18 +199,10 @@ class Build(build_ext):  # type: ignore[misc]  # setuptools ships no annotations
         for extension in self.extensions:
             extension.extra_compile_args += ["-include", HEADERS]
 
-    def build_extension(self, extension: Extension) -> None:
-        """Compile one, in a thread of its own, which waits for processes alone."""
-        if COMPILED == "optional":
-            extension.sources = [without_face(path) for path in extension.sources]
-        (translated,) = self.translators.apply(self.cythonize, [[extension]], TRANSLATION)
-        extension.sources = translated.sources
-        super().build_extension(extension)
-
 
 if __name__ == "__main__":
     setup(
         ext_modules=[] if COMPILED == "present" else make_extensions(),
         cmdclass={"build_ext": Build},
-        options={"build_ext": {"parallel": CORES}},
+        options={"build_ext": {"parallel": CORES}, "build": {"build_base": BASE}},
     )
