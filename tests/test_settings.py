@@ -261,3 +261,13 @@ def test_a_value_is_read_as_text_or_as_itself(name: str, given: object, value: V
 def test_a_value_of_another_type_is_refused(name: str, given: object) -> None:
     with pytest.raises(SettingError, match=name):
         OWN.read(name, given)
+
+
+def test_a_bound_itself_may_be_had() -> None:
+    assert [TABLE.parse("coats", text) for text in ("1", "9")] == [1, 9]
+    networks = [f"10.0.0.{number}" for number in range(65)]
+    near = TABLE.read("near", networks[:64])
+    assert isinstance(near, tuple)
+    assert near[-1] == "10.0.0.63/32"
+    with pytest.raises(SettingError, match="65 networks; at most 64 fit"):
+        TABLE.read("near", networks)
