@@ -5,8 +5,8 @@ A file has one network or address a line; what follows `#` is a remark.
     10.0.0.0/8        # the office
     2001:db8::/32
 
-It is looked at once a second at most, by a request, and read again when it has changed.  A file with
-a line that is none changes nothing: the old set holds, and the log says file and line.
+It is followed: see FollowedFile.  A file with a line that is none changes nothing: the old set holds, and
+the log says file and line.
 """
 
 from __future__ import annotations
@@ -16,17 +16,16 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
-from pathlib import Path
 from typing import Protocol
 
 from wsgistack.complaints import gather
 from wsgistack.errors import SettingError
 from wsgistack.http.forwarded import Address
 from wsgistack.http.networks import Network, parse_network
+from wsgistack.ratelimit.followed import FollowedFile
 
 __all__ = ["NetworkFile", "NetworkSet", "Networks", "parse_networks"]
 
-LOOK_S = 1.0
 LARGEST_BYTES = 64 * 1024 * 1024  # about three million lines
 MOST_REMEMBERED = 8192
 
@@ -96,17 +95,11 @@ class NetworkFile:
         self, path: str | os.PathLike[str], *, setting: str, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self.trouble = ""
-        self._path = Path(path)
-        self._setting = setting
-        self._monotonic = monotonic
-        self._look_at = monotonic() + LOOK_S
-        self._seen = self._stamp()
-        self._networks = self._read()
+        self._file = FollowedFile(path, setting=setting, most_bytes=LARGEST_BYTES, monotonic=monotonic)
+        self._networks = self._parse(self._file.read() or b"")
 
     def __contains__(self, address: Address | None) -> bool:
-        now = self._monotonic()
-        if now >= self._look_at:
-            self._look_at = now + LOOK_S
+        if self._file.is_due():
             self._look_again()
         return address in self._networks
 
@@ -115,39 +108,22 @@ class NetworkFile:
 
     def _look_again(self) -> None:
         try:
-            seen = self._stamp()
-            if seen == self._seen:
+            data = self._file.read()
+            if data is None:
                 return
-            networks = self._read()
+            networks = self._parse(data)
         except SettingError as error:
             if str(error) != self.trouble:
                 self.trouble = str(error)
                 log.error("networks_kept reason=%r", self.trouble)
             return
-        self._seen, self._networks, self.trouble = seen, networks, ""
-        log.info("networks_read file=%s", self._path)
+        self._networks, self.trouble = networks, ""
+        log.info("networks_read %s", self._file)
 
-    def _stamp(self) -> tuple[int, int, int]:
-        try:
-            found = self._path.stat()
-        except (OSError, ValueError) as error:
-            raise SettingError(f"{self._setting}: {self._path}: {_reason(error)}") from None
-        return found.st_mtime_ns, found.st_size, found.st_ino
-
-    def _read(self) -> Networks:
-        try:
-            if self._path.stat().st_size > LARGEST_BYTES:
-                raise SettingError(f"{self._setting}: {self._path}: more than {LARGEST_BYTES} bytes")
-            lines = self._path.read_text("utf-8", "replace").splitlines()
-        except OSError as error:
-            raise SettingError(f"{self._setting}: {self._path}: {_reason(error)}") from None
+    def _parse(self, data: bytes) -> Networks:
         networks = []
-        for number, line in enumerate(lines, 1):
+        for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
             word = line.partition("#")[0].strip()
             if word:
-                networks.append(_parse(word, f"{self._setting}: {self._path}:{number}"))
+                networks.append(_parse(word, f"{self._file}:{number}"))
         return Networks(networks)
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
