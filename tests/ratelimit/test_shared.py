@@ -133,6 +133,29 @@ def test_trouble_of_the_store_is_not_the_clients(policy: str, waits: list[int]) 
     assert ours.decide_one(0, b"k", 1, NOW + 2 * SECOND)[0] == 0
 
 
+class HalfDown:
+    """A store one of whose servers is down: the one that has somebody's counts."""
+
+    def __init__(self, key: bytes) -> None:
+        self.store: Any = make_store("memory://")
+        self.end = key.hex()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+    def update(self, key: str, *arguments: Any, **options: Any) -> Any:
+        if key.endswith(self.end):
+            raise StoreError("down")
+        return self.store.update(key, *arguments, **options)
+
+
+def test_what_was_taken_before_the_trouble_is_given_back() -> None:
+    ours = shared("2/hour", "9/hour", store=HalfDown(b"other"))
+    assert ours.decide([(0, b"k", 2), (1, b"other", 1)], NOW)[0] == -1, "this process decides"
+    assert (ours.trouble, ours.get(0, b"k")) == (1, None)
+    assert ours.decide_one(0, b"k", 2, NOW + 2 * SECOND)[0] == 0
+
+
 def test_what_is_settled_without_the_store_is_settled_here() -> None:
     ours = shared("2/hour", store=Troubled())
     ours.charge([(0, b"k", 2)], NOW)

@@ -1,7 +1,7 @@
 """The states of limits in a store that several processes, or machines, share.
 
 Each claim is one compare-and-swap, so no race admits too many; a claim that was granted is given back
-when a later one of the same request is refused.  When the store is in trouble, requests go on as
+when a later one of the same request is refused, or meets trouble.  When the store is in trouble, requests go on as
 *on_store_error* says, and the store is left alone for a moment instead of making everybody wait.
 
 Processes bring their own clocks: a skew between machines is an error of as much time in a limit.
@@ -10,9 +10,11 @@ Processes bring their own clocks: a skew between machines is an error of as much
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from hashlib import blake2b
 
+from wsgistack.errors import StoreError
 from wsgistack.ratelimit.algorithms import State
 from wsgistack.ratelimit.fallback import Fallback
 from wsgistack.ratelimit.limits import Limit
@@ -108,7 +110,13 @@ class SharedTable:
         granted: list[tuple[Claim, State]] = []
         states: list[State | None] = []
         for index, claim in enumerate(claims):
-            wait, state = self._take(claim, now)
+            try:
+                wait, state = self._take(claim, now)
+            except StoreError:
+                # Somebody else decides now, and counts all of it; another server's part may be well.
+                with suppress(StoreError):
+                    self._give_back_all(granted, now)
+                raise
             states.append(state)
             if wait:
                 self._give_back_all(granted, now)
