@@ -215,7 +215,7 @@ def limited(table: Any, number: int) -> list[bool]:
 
 def ask_anew(site: RateLimit) -> bytes:
     """Ask as the first request of a process does."""
-    site._is_placed = False
+    site._is_placed = site._is_at_rest = False
     return ask(site)
 
 

@@ -128,3 +128,16 @@ def test_threads_never_admit_too_many(rate: str, request: pytest.FixtureRequest)
         for thread in threads:
             thread.join()
         assert len(admitted) == 10, f"round {round_}"
+
+
+def test_a_table_goes_on_with_the_limits_of_another_and_its_lock() -> None:
+    before = table("2/hour", "1/hour")
+    counters = [make_counter(rate) for rate in parse_rates("1/second; 2/hour")]
+    after = Table(counters, before=before, numbers=[None, 0])
+    assert before.decide_one(0, b"k", 1, 0)[0] == 0
+    assert after.decide_one(1, b"k", 1, 0)[0] == 0
+    assert (before.decide_one(0, b"k", 1, 0)[0], after.decide_one(1, b"k", 1, 0)[0]) == (1_800_000_000,) * 2
+    after.forked()
+    assert before._lock is after._lock
+    before.reset(0, b"k")
+    assert after.get(1, b"k") is None

@@ -126,8 +126,7 @@ def test_who_was_inside_in_the_parent_of_a_fork_is_not_waited_for(twin: ModuleTy
     bound = stage.bind([(0, 1)])
     assert bound(b"k", NOW)[0] == -1
     stage.lock.__enter__()
-    stage.taker.renew()
-    stage.lock = stage.taker.lock
+    stage.lock.renew()
     assert not stage.lock.locked()
     assert [bound(b"k", NOW)[:2], bound(b"k", NOW)[:2]] == [(-1, 0), (0, 1800 * SECOND)]
     assert stage.decide([(1, b"k", 1)], NOW)[:2] == (-1, 0)

@@ -31,6 +31,7 @@ SETTINGS = Table(
     "rate_limit",
     [
         Setting("rate", TEXT, "", "`100/minute; 5/second`, for each client"),
+        Setting("rules_file", TEXT, "", "a file with rules, read again when it changes; see ratelimit.md"),
         Setting(
             "store",
             TEXT,

@@ -23,7 +23,7 @@ from wsgistack.ratelimit.rates import UNLIMITED, Rate
 from wsgistack.ratelimit.rules import Rule, policy_names
 from wsgistack.ratelimit.shut import NEVER_US, ShutList, ShutOut
 from wsgistack.ratelimit.table import Claim, Table
-from wsgistack.ratelimit.tables import Options, make_table, make_workers_table
+from wsgistack.ratelimit.tables import Before, Options, States, make_table, make_workers_table
 from wsgistack.ratelimit.taking import Bound
 from wsgistack.ratelimit.tellers import Teller
 from wsgistack.registry import find_nearest
@@ -148,6 +148,7 @@ class Limiter:
         on_store_error: str = "local",
         processes: int = 1,
         bans_every_us: int = 0,
+        before: Limiter | None = None,
     ) -> None:
         names = [rule.name for rule in rules]
         for name in names:
@@ -178,10 +179,15 @@ class Limiter:
                     lambda peer: _claims_of_ip(steps, trust.key_of_peer(peer))
                 )
         self._options = Options(on_store_error, max_keys, processes)
-        self.table = make_table(self.limits, store, self._options)
+        self._store = store
+        before_table = None if before is None else Before(before.table, before.limits)
+        self.table: States = make_table(self.limits, store, self._options, before_table)
         # What decides for a key that all claims of a request have; None where somebody may be shut out.
         self.bound: Bound | None = None
-        self.shut = ShutList(rules, _make_note(store, bans_every_us), bans_every_us if store else 0)
+        if before is None:
+            self.shut = ShutList(rules, _make_note(store, bans_every_us), bans_every_us if store else 0)
+        else:
+            self.shut = before.shut.follow(rules)
         self.shut.tell = self._bind
         self._bind()
 
@@ -197,14 +203,35 @@ class Limiter:
         else:
             self.bound = None
 
-    def share(self, place: str, master: int | None = None) -> None:
+    def successor(self, rules: Sequence[Rule]) -> Limiter:
+        """Return a limiter by other *rules*; limits that are the same go on with their counts.
+
+        Decisions of this one are settled where the successor counts.  ConfigurationError for rules that
+        cannot be meant together.
+        """
+        policy, max_keys, processes = self._options
+        return Limiter(
+            rules,
+            trust=self.trust,
+            now=self.now,
+            max_keys=max_keys,
+            store=self._store,
+            on_store_error=policy,
+            processes=processes,
+            before=self,
+        )
+
+    def share(self, place: str, *, master: int | None = None, follow: bool = False) -> None:
         """Keep states from now on where the worker processes of this server share them, as *place*.
 
         *master*: whose children they are; without it they are this process and its siblings.
+        *follow*: other rules may follow these.
         Raises StoreDown or ConfigurationError, with nothing changed, where that cannot be.
         """
-        table, note = make_workers_table(self.limits, place, self._options, master)
-        self.table, self.bound = table, None
+        table, note, store = make_workers_table(
+            self.limits, place, self._options, master=master, follow=follow
+        )
+        self.table, self.bound, self._store = table, None, store or self._store
         self.shut.move(note, self.now())
 
     @property

@@ -47,8 +47,9 @@ from wsgistack.ratelimit.meter import Meter
 from wsgistack.ratelimit.operator import Operator
 from wsgistack.ratelimit.responses import Counted, Settled, with_fields
 from wsgistack.ratelimit.rules import Rule
+from wsgistack.ratelimit.rules_file import RulesFile
 from wsgistack.ratelimit.usage_page import UsagePage
-from wsgistack.ratelimit.waiting import make_waiting
+from wsgistack.ratelimit.waiting import Waiting, make_waiting
 from wsgistack.steps import Instead, Passage
 from wsgistack.store.base import Store
 from wsgistack.wsgi import (
@@ -72,6 +73,7 @@ class RateLimit:
 
     *rate*: the language of rates.py, for each client of the whole site; or leave it out and give
     *rules*, which are all looked at, in order.  *key*: whom *rate* counts by.
+    *rules_file* names a file with more rules, which hold behind these; see rules_file.
     *trusted*, *forwarded*, *ipv6_prefix*, *ipv4_prefix*: see clients.Trust.
     *exempt*: networks that nothing here is about; *allow_file* names a file with more of them.
     *deny_file*: a file with networks that get 403, unless they are exempt; see networks.  *headers*: `draft10`, `draft10-pk`, `draft6`, `legacy` or `none`.
@@ -103,6 +105,7 @@ class RateLimit:
         rate: str | None = None,
         *,
         rules: Sequence[Rule] = (),
+        rules_file: str | os.PathLike[str] = "",
         key: Key = client_ip,
         trusted: Iterable[str] = (),
         forwarded: str = "x-forwarded-for",
@@ -127,13 +130,14 @@ class RateLimit:
         page: Text = "",
         problem: Text = "",
     ) -> None:
-        own = [] if rate is None else [Rule("default", rate, key=key)]
-        if not own and not rules:
+        self._rules = [*([] if rate is None else [Rule("default", rate, key=key)]), *rules]
+        self.rules_file = RulesFile(rules_file) if rules_file else None
+        if not self._rules and self.rules_file is None:
             raise SettingError("rate and rules: neither is given; a rate reads as '100/minute'")
         trust = Trust(trusted=trusted, forwarded=forwarded, ipv6_prefix=ipv6_prefix, ipv4_prefix=ipv4_prefix)
         self.app = app
         self.limiter = Limiter(
-            [*own, *rules],
+            [*self._rules, *(self.rules_file.rules if self.rules_file else ())],
             trust=trust,
             now=now or SteadyClock().read,
             max_keys=check_keys(max_keys),
@@ -149,11 +153,11 @@ class RateLimit:
         self._form = find_form(headers)
         self._bodies = make_bodies(page, problem)
         self._jitter, self._draw = check_share(jitter), draw
-        self._dry_run = dry_run
+        self._dry_run, self._most_waiting = dry_run, most_waiting
         self.meter = make_meter(meter)
-        self._waiting = None if dry_run else make_waiting(self.limiter.delays, most_waiting)
-        self._is_simple = self._asks_who_only()
-        self._quotas = _make_quotas(self.limiter, self._form) if self._is_simple else None
+        self._waiting = self._make_waiting(self.limiter)
+        self._simple = self._find_simple()
+        self._quotas = None if self._simple is None else _make_quotas(self._simple, self._form)
         self.usage_page = None if self.meter is None else UsagePage(self.meter)
 
     def _begin_place(self, store: Store | str | None) -> None:
@@ -162,26 +166,34 @@ class RateLimit:
             f"{next(_made)} {getattr(self.app, '__module__', '')} {getattr(self.app, '__qualname__', '')}"
         )
         self._is_placed = store not in (None, WORKERS)
+        self._is_at_rest = self._is_placed and self.rules_file is None
         self.is_shared = store not in (None, WORKERS, PROCESS)  # with whoever uses the store
         self._wants_workers = store == WORKERS
         self._placing = threading.Lock()
         forks.register(self)
 
-    def _asks_who_only(self) -> bool:
-        """Tell whether nothing of a request matters but who asks, nor anything after it: what most sites have."""
-        return (
+    def _make_waiting(self, limiter: Limiter) -> Waiting | None:
+        return None if self._dry_run else make_waiting(limiter.delays, self._most_waiting)
+
+    def _find_simple(self) -> Limiter | None:
+        """Return the limiter if nothing of a request matters but who asks, nor anything after it: what
+        most sites have.
+        """
+        is_simple = (
             self.limiter.asks_who_only
             and not (self._has_lists or self._dry_run or self.limiter.settles)
             and self.meter is None
             and self._waiting is None
         )
+        return self.limiter if is_simple else None
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, or let the application do so."""
-        if not self._is_placed:
-            self._settle_place(environ)
-        if self._is_simple:
-            decision = self.limiter.hit_from(environ.get("REMOTE_ADDR") or "")
+        if not self._is_at_rest:
+            self._prepare(environ)
+        simple = self._simple
+        if simple is not None:
+            decision = simple.hit_from(environ.get("REMOTE_ADDR") or "")
             environ[ENVIRON_KEY] = decision
             if decision.refused is None:
                 return self.app(environ, with_fields(start_response, self._form(decision)))
@@ -199,8 +211,9 @@ class RateLimit:
                 return self._answer(request, start_response, *denial)
         decision = self.limiter.hit(request) if self.meter is None else self._watch(request, self.meter)
         environ[ENVIRON_KEY] = decision
-        if self._waiting is not None:
-            self._waiting.hold(decision)
+        waiting = self._waiting
+        if waiting is not None:
+            waiting.hold(decision)
         counted = None
         if self.meter is not None:
             counted = Counted(self.meter, decision, start_response, dry_run=self._dry_run)
@@ -225,14 +238,17 @@ class RateLimit:
     @property
     def is_step(self) -> bool:
         """Whether `enter` does all that is to be done: nothing waits for the response."""
-        return self.meter is None and not (self.limiter.settles or self._has_lists or self._waiting)
+        may_change = self.rules_file is not None
+        return self.meter is None and not (
+            may_change or self.limiter.settles or self._has_lists or self._waiting
+        )
 
     at_end = None
 
     def enter(self, environ: Environ, passage: Passage, /) -> Instead | None:
         """Count a request where `is_step`; return the refusal, if it is one."""
-        if not self._is_placed:
-            self._settle_place(environ)
+        if not self._is_at_rest:
+            self._prepare(environ)
         if self._quotas is not None:
             decision = self._quotas.hit(environ, passage)
         else:
@@ -253,12 +269,41 @@ class RateLimit:
         """
         with self._placing:
             if not self._is_placed:
-                self.limiter.share(self._place, master)
+                self.limiter.share(self._place, master=master, follow=self.rules_file is not None)
                 self._is_placed = True
 
     def forked(self) -> None:
         """Make the lock anew; a place that was not settled yet is settled by the first request here."""
+        if self.rules_file is not None and forks.is_held(self._placing):
+            self.rules_file.forget()
         self._placing = threading.Lock()
+
+    def _prepare(self, environ: Environ) -> None:
+        """Do what comes before a decision: see where limits are shared, and whether other rules hold."""
+        if not self._is_placed:
+            self._settle_place(environ)
+        file = self.rules_file
+        if file is not None and file.is_due():
+            with self._placing:
+                rules = file.look()
+                if rules is not None:
+                    self._follow(file, rules)
+
+    def _follow(self, file: RulesFile, rules: list[Rule]) -> None:
+        """Decide by other *rules* from now on; those of before hold where they cannot be."""
+        try:
+            limiter = self.limiter.successor([*self._rules, *rules])
+            waiting = self._make_waiting(limiter)
+        except ConfigurationError as error:
+            file.refuse(error)
+            return
+        # Others ask meanwhile: each state of this is right for the rules of before, or of now.
+        self._simple = None
+        self._waiting = waiting
+        self.limiter = limiter
+        self.operator.follow(limiter)
+        self._simple = self._find_simple()
+        file.take(rules)
 
     def _settle_place(self, environ: Environ) -> None:
         """Share the limits with other processes, if there are any: before the first decision."""
@@ -267,10 +312,11 @@ class RateLimit:
                 return
             if self._wants_workers or environ.get("wsgi.multiprocess"):
                 try:
-                    self.limiter.share(self._place)
+                    self.limiter.share(self._place, follow=self.rules_file is not None)
                 except (StoreError, ConfigurationError) as error:
                     log.warning("limits_of_one_process reason=%r", str(error))
             self._is_placed = True
+            self._is_at_rest = self.rules_file is None
 
     def _refuse(
         self, request: EnvironRequest, decision: Decision, start_response: StartResponse
@@ -295,7 +341,7 @@ class RateLimit:
 
     def _pass(self, environ: Environ, decision: Decision, start_response: StartResponse) -> Iterable[bytes]:
         added = [] if self._dry_run else self._form(decision)
-        if not (self.limiter.settles and decision.has_an_end):
+        if not decision.has_an_end:
             # The body is the application's own: a server recognises its file_wrapper.
             return self.app(environ, with_fields(start_response, added))
         passage = Settled(decision, start_response, added)

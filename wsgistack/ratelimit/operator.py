@@ -49,6 +49,10 @@ class Operator:
     def __init__(self, limiter: Counting) -> None:
         self._limiter = limiter
 
+    def follow(self, limiter: Counting) -> None:
+        """Speak to *limiter* from now on."""
+        self._limiter = limiter
+
     def ban(self, who: str | bytes, length: str = "1 hour", *, rule: str = ANY) -> None:
         """Shut *who* out for a *length* such as `2 hours`; a ban that he has is replaced."""
         limiter = self._limiter

@@ -111,6 +111,13 @@ class ShutList:
             self._take(self._note.change(change), now)
         return bool(dropped)
 
+    def follow(self, rules: Sequence[Rule]) -> ShutList:
+        """Return the same list for other *rules*."""
+        other = ShutList(rules, self._note, self._every_us)
+        other._read_at, other._text, other._until = self._read_at, self._text, dict(self._until)
+        other.look_at = self.look_at
+        return other
+
     def move(self, note: Note, now: int) -> None:
         """Keep the list at *note* from now on, who is shut out already included; raises StoreError."""
         before = _live(self._text, now)

@@ -13,7 +13,7 @@ from wsgistack import forks
 from wsgistack.ratelimit.algorithms import Counter, State
 from wsgistack.ratelimit.algorithms.gcra import Gcra
 from wsgistack.ratelimit.takers import Taker
-from wsgistack.ratelimit.taking import HASH_BITS, Bound, Claim, Outcome, Shard, Step
+from wsgistack.ratelimit.taking import HASH_BITS, Bound, Claim, Door, Outcome, Shard, Step
 
 __all__ = ["Claim", "Outcome", "Table"]
 
@@ -29,24 +29,38 @@ class Table:
 
     Keys are known by 60 bits of their hash, which is keyed anew in each process (PEP 456).
 
+    *before*: a table of as many keys, whose limits go on here: *numbers* has the old number of each limit,
+    None of a new one.  Both may be used; they are one.
+
     *decide*, *decide_one* and *bind* are those of taking.Taker.
     """
 
     trouble = 0  # there is no store that could fail
 
-    def __init__(self, counters: Sequence[Counter], *, max_keys: int = 100_000) -> None:
+    def __init__(
+        self,
+        counters: Sequence[Counter],
+        *,
+        max_keys: int = 100_000,
+        before: Table | None = None,
+        numbers: Sequence[int | None] = (),
+    ) -> None:
         self._counters = tuple(counters)
         self._count = max(-(-max_keys // USUAL_KEYS), 1)
         self._shards = [[Shard(FIRST_SWEEP) for _ in range(self._count)] for _ in self._counters]
         self._shared: list[dict[int, State]] = [{} for _ in self._counters]
+        for number, old in enumerate(numbers):
+            if before is not None and old is not None:
+                self._shards[number], self._shared[number] = before._shards[old], before._shared[old]
         self._taker = taker = Taker(
             self._shards,
             [counter.decide for counter in self._counters],
             [counter.numbers if isinstance(counter, Gcra) else None for counter in self._counters],
             self._place,
             self._get,
+            None if before is None else before._lock,
         )
-        self._lock = taker.lock
+        self._lock: Door = taker.lock
         self.decide: Callable[[Sequence[Claim], int], Outcome] = taker.decide
         self.decide_one: Callable[[int, bytes, int, int], tuple[int, State | None]] = taker.decide_one
         self.bind: Callable[[Sequence[Step]], Bound] = taker.bind
@@ -54,8 +68,7 @@ class Table:
 
     def forked(self) -> None:
         """Make the lock anew; states stay: each is changed in one step, and nobody is forgiven by a fork."""
-        self._taker.renew()
-        self._lock = self._taker.lock
+        self._lock.renew()  # which tables of before have too
 
     def charge(self, claims: Sequence[Claim], now: int) -> None:
         """Count the costs of *claims* whatever the limits say."""

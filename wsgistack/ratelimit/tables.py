@@ -18,9 +18,10 @@ from wsgistack.ratelimit.slots import SlotTable, may_be_packed, segment_bytes
 from wsgistack.ratelimit.table import Claim, Outcome, Table
 from wsgistack.store.base import Store
 
-__all__ = ["Options", "States", "make_table", "make_workers_table"]
+__all__ = ["Before", "Options", "States", "make_table", "make_workers_table"]
 
 STORE_BYTES_OF_KEY = 160
+LIMITS_TO_COME = 4  # room for those of rules that follow
 MOST_STORE_BYTES = 256 * 1024 * 1024
 
 
@@ -30,6 +31,26 @@ class Options(NamedTuple):
     on_store_error: str
     max_keys: int
     processes: int
+
+
+class Before(NamedTuple):
+    """The limits of rules that others follow, and the table of their states."""
+
+    table: States
+    limits: Sequence[Limit]
+
+    def numbers(self, limits: Sequence[Limit]) -> list[int | None]:
+        """Return the number that each of *limits* had: of the same name and rate, or a ban in the same words."""
+        known: dict[str, list[int]] = {}
+        for limit in reversed(self.limits):
+            known.setdefault(_signature(limit), []).append(limit.number)
+        # Each goes on once only: the limits of two tiers may read alike, and are counted apart.
+        found = [known.get(_signature(limit)) for limit in limits]
+        return [numbers.pop() if numbers else None for numbers in found]
+
+
+def _signature(limit: Limit) -> str:
+    return f"{limit.policy} {limit.rate} {limit.ban}"
 
 
 class States(Protocol):
@@ -51,39 +72,47 @@ class States(Protocol):
     def reset(self, number: int, key: bytes) -> bool: ...
 
 
-def make_table(limits: Sequence[Limit], store: Store | None, options: Options) -> States:
-    """Return a table in this process, or in *store*."""
+def make_table(
+    limits: Sequence[Limit], store: Store | None, options: Options, before: Before | None = None
+) -> States:
+    """Return a table in this process, or in *store*; limits that were *before* keep their states."""
     if store is None:
-        return Table([limit.counter for limit in limits], max_keys=options.max_keys)
+        counters = [limit.counter for limit in limits]
+        if before is None or not isinstance(before.table, Table):
+            return Table(counters, max_keys=options.max_keys)
+        numbers = before.numbers(limits)
+        return Table(counters, max_keys=options.max_keys, before=before.table, numbers=numbers)
     if isinstance(store, AppendingStore):
         return JournalTable(limits, store, **options._asdict())
     return SharedTable(limits, store, **options._asdict())
 
 
 def make_workers_table(
-    limits: Sequence[Limit], place: str, options: Options, master: int | None = None
-) -> tuple[States, Note]:
+    limits: Sequence[Limit], place: str, options: Options, *, master: int | None, follow: bool
+) -> tuple[States, Note, Store | None]:
     """Return a table that the worker processes of this server share, known among them as *place*, and
     what operators say there.
 
-    *master*: whose children they are, who has to have some; without it this process is one of them.
+    *follow*: other rules may follow these, so that states are in a store that knows them by their names,
+    which is returned too.  *master*: whose children they are, who has to have some; without it this process
+    is one of them.
     Raises StoreDown, or ConfigurationError where a limit needs compiled modules that are not here.
     """
     max_keys = options.max_keys
-    text = "\n".join(
-        [place, os.getcwd(), str(max_keys), *[f"{one.policy} {one.rate} {one.ban}" for one in limits]]
-    )
+    text = "\n".join([place, os.getcwd(), str(max_keys), *[_signature(one) for one in limits if not follow]])
     code = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
     note = FileNote(FOLDER / workers_name(f"{code}b", master))
-    code = code if may_be_packed(limits) else f"{code}5"
+    is_packed = may_be_packed(limits) and not follow
+    code = code if is_packed else f"{code}5"
     if master is not None and not (FOLDER / workers_name(code, master)).exists():
         raise StoreDown(f"no worker of process {master} has such limits, or none was asked anything yet")
-    if may_be_packed(limits):
+    if is_packed:
         segment = open_segment(segment_bytes(len(limits), max_keys), code, parent=master)
-        return SlotTable(limits, segment, **options._asdict()), note
+        return SlotTable(limits, segment, **options._asdict()), note, None
     # Logs, places and bans are of any length: what keeps them is the store.
     from wsgistack.store.shm.store import ShmStore
 
-    size = min(max(len(limits) * max_keys * STORE_BYTES_OF_KEY, 4 * 1024 * 1024), MOST_STORE_BYTES)
+    count = max(len(limits), LIMITS_TO_COME) if follow else len(limits)
+    size = min(max(count * max_keys * STORE_BYTES_OF_KEY, 4 * 1024 * 1024), MOST_STORE_BYTES)
     store = ShmStore(workers_name(code, master).removeprefix("wsgistack-"), size)
-    return SharedTable(limits, store, **options._asdict()), note
+    return SharedTable(limits, store, **options._asdict()), note, store

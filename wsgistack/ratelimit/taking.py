@@ -78,7 +78,7 @@ class Taker:
     *decides*: Counter.decide of each limit; *buckets*: Gcra.numbers of those that are one, else None.
     *place(number, mark, now)* tells where a key that is not in its shard is counted, after a sweep
     if there is no room; *get(number, key)* its state.  Both are called with the *lock* held, which is
-    for whoever else changes states.
+    for whoever else changes states; Takers of the same shards have the same one.
     """
 
     __slots__ = ("_buckets", "_count", "_decides", "_get", "_marks", "_ones", "_place", "_shards", "lock")
@@ -90,20 +90,17 @@ class Taker:
         buckets: Sequence[Bucket | None],
         place: Callable[[int, int, int], tuple[dict[int, State], int]],
         get: Callable[[int, bytes], State | None],
+        lock: Door | None = None,
     ) -> None:
         self._shards = shards
         self._count = len(shards[0]) if shards else 1
         self._decides = list(decides)
         self._buckets = list(buckets)
-        self.lock = Door()
+        self.lock = lock or Door()
         self._place = place
         self._get = get
         self._marks: dict[bytes, tuple[int, int]] = {}
         self._ones = [self.bind([(number, 1)]) for number in range(len(shards))]
-
-    def renew(self) -> None:
-        """Make the lock anew, in a process that was forked while somebody may have been inside."""
-        self.lock.renew()
 
     def decide(self, claims: Sequence[Claim], now: int) -> Outcome:
         """Let all *claims* pass, or none: a refused request consumes nothing.

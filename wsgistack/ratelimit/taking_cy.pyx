@@ -65,25 +65,40 @@ cdef class Bucket:
         return tat if tat - scaled <= self.full else None
 
 
+cdef class Door:
+    """A lock that is made anew in its place; see taking."""
+
+    cdef readonly object locked, acquire, release
+
+    def __init__(self):
+        self.renew()
+
+    def renew(self):
+        """Be open, whoever was inside; see taking."""
+        lock = threading.Lock()
+        self.locked, self.acquire, self.release = lock.locked, lock.acquire, lock.release
+
+    def __enter__(self):
+        self.acquire()
+
+    def __exit__(self, kind, error, where):
+        self.release()
+
+
 cdef class Taker:
     cdef list _shards, _decides, _buckets
     cdef Py_ssize_t _count
-    cdef readonly object lock
-    cdef object _is_held, _acquire, _release, _place, _get
+    cdef readonly Door lock
+    cdef object _place, _get
 
-    def __init__(self, list shards, decides, buckets, place, get):
+    def __init__(self, list shards, decides, buckets, place, get, lock=None):
         self._shards = shards
         self._count = len(shards[0]) if shards else 1
         self._decides = list(decides)
         self._buckets = [None if numbers is None else Bucket(numbers) for numbers in buckets]
-        self.renew()
+        self.lock = Door() if lock is None else lock
         self._place = place
         self._get = get
-
-    def renew(self):
-        """Make the lock anew; see taking."""
-        lock = self.lock = threading.Lock()
-        self._is_held, self._acquire, self._release = lock.locked, lock.acquire, lock.release
 
     def decide(self, claims, now):
         """Let all *claims* pass, or none; see taking."""
@@ -100,7 +115,7 @@ cdef class Taker:
             outcome = self._quickly(claims, now)
             if outcome is not None:
                 return outcome
-        self._acquire()
+        self.lock.acquire()
         try:
             places, states = [], []
             for index, (number, key, cost) in enumerate(claims):
@@ -119,7 +134,7 @@ cdef class Taker:
                 if state is not None:
                     shard[mark] = state
         finally:
-            self._release()
+            self.lock.release()
         return -1, 0, states
 
     def decide_one(self, Py_ssize_t number, bytes key, cost, now):
@@ -135,7 +150,7 @@ cdef class Taker:
         cdef object shard = self._shard(number, mark)
         cdef object bucket = self._buckets[number]
         cdef PyObject* found
-        if bucket is not None and not self._is_held():
+        if bucket is not None and not self.lock.locked():
             found = PyDict_GetItemWithError(shard, mark)
             if found != NULL or PyDict_Size(shard) < shard.sweep_at:
                 tat = (<Bucket>bucket).arrival(found, cost, now)
@@ -143,7 +158,7 @@ cdef class Taker:
                     PyDict_SetItem(shard, mark, tat)
                     return 0, tat
                 return self._decides[number](<object>found if found != NULL else None, now, cost)
-        self._acquire()
+        self.lock.acquire()
         try:
             state = shard.get(mark)
             if state is None:
@@ -153,7 +168,7 @@ cdef class Taker:
             if not wait and state is not None:
                 shard[mark] = state
         finally:
-            self._release()
+            self.lock.release()
         return wait, state
 
     cdef object _quickly(self, claims, now):
@@ -167,7 +182,7 @@ cdef class Taker:
             shard = self._shard(number, mark)
             shards.append(shard)
             marks.append(mark)
-        if self._is_held():
+        if self.lock.locked():
             return None
         # From here on nothing is made that could set off a collection, which runs Python code.
         for index in range(len(marks)):
@@ -208,7 +223,7 @@ cdef class Steps:
 
     def decide(self, bytes key, now):
         cdef PyObject* found
-        if self.bucket is not None and not self.taker._is_held():
+        if self.bucket is not None and not self.taker.lock.locked():
             mark = hash_of(key)
             shard = self.taker._shard(self.number, mark)
             found = PyDict_GetItemWithError(shard, mark)
