@@ -83,7 +83,7 @@ def test_no_page_is_called_stored_while_the_store_takes_none() -> None:
 
 
 @pytest.mark.parametrize(
-    "poison", [b"", b"wsp1", b"\x80\x04N.", b"x" * 500], ids=["empty", "cut", "pickle", "x"]
+    "poison", [b"", b"wsp2", b"\x80\x04N.", b"x" * 500], ids=["empty", "cut", "pickle", "x"]
 )
 def test_a_poisoned_store_is_as_an_empty_one(poison: bytes) -> None:
     shop = Shop(page(b"hello"))

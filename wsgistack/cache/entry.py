@@ -1,9 +1,10 @@
 """What a store keeps for the page cache, as bytes of our own: no pickle, no length that is believed.
 
-    frame = "wsp1" kind flags numbers crc32 | key | texts | body [ | mac ]
+    frame = "wsp2" kind flags numbers crc32 | key | texts | body [ | mac ]
 
-`pack` writes a value, `open_page` and its like read one back, or give None: for random bytes, a frame
-that was cut, another key's value, another kind, a version of tomorrow.  Whoever can write to the
+`pack` writes a value, `open_entry` and its like read one back, or give None: for random bytes, a frame
+that was cut or changed at any place (the sum is over all that follows it, too), another key's value,
+another kind, a version of tomorrow or of yesterday.  Whoever can write to the
 store can make pages up unless a *secret* is given: a frame then ends with its keyed BLAKE2b, and one
 without is nothing (CVE-2021-33026: what a store holds is not to be believed, least of all unpickled).
 """
@@ -29,7 +30,7 @@ __all__ = [
     "pack",
 ]
 
-MAGIC = b"wsp1"
+MAGIC = b"wsp2"
 PAGE, VARIANTS = 1, 2
 SEALED = 1  # in flags: a mac follows
 # magic kind flags status | key texts | fields selecting tags | body | generation | times
@@ -181,9 +182,16 @@ def _frame(
         head = NUMBERS.pack(MAGIC, kind, flags, status, *sizes, *times)
     except (UnicodeEncodeError, struct.error):
         return None
-    crc = zlib.crc32(block, zlib.crc32(key, zlib.crc32(head)))
+    crc = _sum(head, key, block, body)
     frame = b"".join((head, CRC.pack(crc), key, block, body))
     return frame + _mac(frame, secret) if secret else frame
+
+
+def _sum(head: bytes, *rest: bytes | memoryview) -> int:
+    crc = zlib.crc32(head)
+    for part in rest:
+        crc = zlib.crc32(part, crc)
+    return crc
 
 
 def _mac(frame: bytes | memoryview, secret: bytes) -> bytes:
@@ -215,10 +223,7 @@ def _open(kind: int, raw: bytes | None, key: bytes, secret: bytes) -> _Opened | 
     block = raw[HEAD_BYTES + key_bytes : body_at]
     if key and found != key:
         return None
-    if (
-        zlib.crc32(block, zlib.crc32(found, zlib.crc32(raw[: NUMBERS.size])))
-        != CRC.unpack_from(raw, NUMBERS.size)[0]
-    ):
+    if _sum(raw[: NUMBERS.size], memoryview(raw)[HEAD_BYTES:end]) != CRC.unpack_from(raw, NUMBERS.size)[0]:
         return None
     if secret and not compare_digest(_mac(memoryview(raw)[:end], secret), raw[end:]):
         return None
