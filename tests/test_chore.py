@@ -319,6 +319,20 @@ def test_who_brings_a_session_passes(twin: ModuleType) -> None:
     assert found.cache_status == "for cookie:sessionid"
 
 
+class Text(str):
+    """What some servers put into an environ, though PEP 3333 forbids it."""
+
+    __slots__ = ()
+
+
+@BOTH
+def test_texts_of_a_kind_of_their_own_are_texts(twin: ModuleType) -> None:
+    visitors = Visitors()
+    visitors.judge_cookies("sessionid=1")
+    found = passage_of(twin, {"REQUEST_METHOD": Text("GET"), "HTTP_COOKIE": Text("sessionid=1")})
+    assert owners(twin, visitors).enter(found.environ, found) is None
+
+
 @BOTH
 @pytest.mark.parametrize(
     ("method", "cookies"),

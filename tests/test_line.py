@@ -16,10 +16,12 @@ from wsgistack import chore, chore_cy, passage, passage_cy
 BOTH = pytest.mark.parametrize("twin", [chore, chore_cy], ids=["plain", "compiled"])
 
 
-def line_of(twin: ModuleType, environ: dict[str, Any], cache_status: str = "") -> str:
+def line_of(
+    twin: ModuleType, environ: dict[str, Any], cache_status: str = "", at: float = 1_795_000_000.25
+) -> str:
     module = passage if twin is chore else passage_cy
     end = module.Passage(environ, lambda *head: len, (), lambda: 0)
-    end.started_at, end.status, end.sent, end.took_us = 1_795_000_000.25, "200", 5, 5000
+    end.started_at, end.status, end.sent, end.took_us = at, "200", 5, 5000
     end.cache_status = cache_status
     line: str = twin.json_line(end)
     return line
@@ -55,6 +57,11 @@ def test_a_line_of_who_tells_nothing_is_short(twin: ModuleType) -> None:
         '{"time":"2026-11-18T11:06:40.250+00:00","client":"unknown","method":"","target":"","version":"",'
         '"status":200,"bytes":5,"referer":"","user_agent":"","total_us":5000}'
     )
+
+
+@BOTH
+def test_a_clock_may_be_set_to_before_1970(twin: ModuleType) -> None:
+    assert json.loads(line_of(twin, {}, at=-0.25))["time"] == "1969-12-31T23:59:59.750+00:00"
 
 
 @BOTH

@@ -13,6 +13,7 @@ from wsgistack.codings import UNCHANGED, VARY, combined, varies
 
 from cpython.dict cimport PyDict_GetItemWithError
 from cpython.ref cimport PyObject
+from libc.math cimport floor
 from wsgistack.passage_cy cimport Passage
 
 __all__ = [
@@ -60,7 +61,7 @@ cdef inline object cut(value):
 
 cdef object time_of(double at):
     global _second, _second_text
-    cdef long long second = <long long>at
+    cdef long long second = <long long>floor(at)
     if second != _second:
         _second_text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
         _second = second
@@ -370,8 +371,9 @@ cdef class Owners:
         environ["wsgistack.cache"] = self._voice()
         passage.mark(("Cache-Status", self._told(why)))
 
-    cdef object _owner_of(self, str cookies):
+    cdef object _owner_of(self, value):
         """Return why cookies that are written as browsers do are somebody's, None where that is not clear."""
+        cdef str cookies = value if type(value) is str else str(value)
         cdef Py_ssize_t at = 0, end, size = len(cookies)
         cdef PyObject* kind
         if PyUnicode_FindChar(cookies, 44, 0, size, 1) >= 0:     # ","

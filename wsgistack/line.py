@@ -32,7 +32,7 @@ def json_line(end: Passage) -> str:
     """
     environ = end.environ
     get, text, at = environ.get, encode_basestring_ascii, end.started_at
-    second = int(at)
+    second = int(at // 1)
     referer = get("HTTP_REFERER")
     line = (
         f'{{"time":"{_second(second)}{MILLISECONDS[int((at - second) * 1000)]}",'
