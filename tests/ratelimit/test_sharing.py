@@ -24,7 +24,7 @@ def kind_of_table(application: RateLimit, **environ: Any) -> str:
 
 def test_a_server_that_has_several_processes_makes_them_share(monkeypatch: pytest.MonkeyPatch) -> None:
     shared: list[str] = []
-    monkeypatch.setattr(Limiter, "share", lambda self, place: shared.append(place))
+    monkeypatch.setattr(Limiter, "share", lambda self, place, **rest: shared.append(place))
     several = {"wsgi.multiprocess": True}
     for options, environ in (
         ({}, {}),
@@ -45,7 +45,7 @@ def test_a_server_that_has_several_processes_makes_them_share(monkeypatch: pytes
 def test_what_cannot_be_shared_is_counted_in_the_process_and_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def share(self: Limiter, place: str) -> None:
+    def share(self: Limiter, place: str, *, follow: bool) -> None:
         raise StoreDown("no room")
 
     monkeypatch.setattr(Limiter, "share", share)
