@@ -13,7 +13,8 @@ __all__ = ["Appender"]
 
 
 class Appender(MemoryStore):
-    """Appends are atomic; *trips* counts them.  While *down*, it raises.
+    """Appends are atomic; *trips* counts them.  While *down*, it raises; while *silent*, it does what it
+    is told and raises.
 
     *between* runs between the append and the read of the next one, as another process might.
     """
@@ -22,6 +23,7 @@ class Appender(MemoryStore):
         super().__init__(16 * 1024 * 1024)
         self.trips = 0
         self.down = False
+        self.silent = False
         self.between: Callable[[], Any] | None = None
         self.lives: dict[str, float] = {}
 
@@ -38,6 +40,8 @@ class Appender(MemoryStore):
             assert found is not None
             self.cas(key, found.value + record, ttl_s, found.token)
             self.lives[key] = ttl_s
+        if self.silent:
+            raise StoreError("silent")
         between, self.between = self.between, None
         if between is not None:
             between()

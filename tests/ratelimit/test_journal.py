@@ -275,6 +275,84 @@ def test_trouble_while_something_is_settled_is_settled_here() -> None:
         store.append_many([])
 
 
+def places(table: JournalTable) -> int:
+    return len(table.get(0, b"k") or ())
+
+
+def test_a_place_that_a_hanging_store_took_for_nobody_is_given_back() -> None:
+    """It reads on what it was sent, when the request was long decided without it."""
+    store = Appender()
+    ours = journal("2 concurrent", store=store)
+    store.silent = True
+    for second in (0, 2):
+        assert ours.decide_one(0, b"k", 1, NOW + second * SECOND)[0] == 0
+    store.silent = False
+    assert places(ours) == 2
+    assert ours.decide_one(0, b"k", 1, NOW + 4 * SECOND)[0] == SECOND, "all are taken"
+    assert ours.decide_one(0, b"other", 1, NOW + 4 * SECOND + 250_000)[0] == 0
+    assert places(ours) == 0
+    trips = store.trips
+    assert ours.decide_one(0, b"k", 1, NOW + 5 * SECOND)[0] == 0
+    assert store.trips == trips + 1
+
+
+@pytest.mark.parametrize("trouble", ["down", "silent"])
+def test_a_place_whose_release_failed_is_given_back_later(trouble: str) -> None:
+    store = Appender()
+    ours = journal("2 concurrent", store=store)
+    taken = [ours.decide_one(0, b"k", 1, NOW + i)[1] for i in range(2)]
+    setattr(store, trouble, True)
+    for state in taken:
+        ours.give_back([((0, b"k", 1), state)], NOW + SECOND)  # the second while the store is left alone
+    setattr(store, trouble, False)
+    assert ours.decide_one(0, b"other", 1, NOW + 2 * SECOND)[0] == 0
+    setattr(store, trouble, True)
+    ours.decide_one(0, b"other", 1, NOW + 3 * SECOND)  # and it fails again before they are given back
+    setattr(store, trouble, False)
+    for at in (5_000_000, 5_250_000):
+        assert ours.decide_one(0, b"other", 1, NOW + at)[0] in (0, SECOND)
+    assert places(ours) == 0
+
+
+def test_what_a_hanging_store_counted_of_a_rate_stays_counted() -> None:
+    """The request has passed; giving it back might give back what was never taken."""
+    store = Appender()
+    ours = journal("2/hour", "5 concurrent", store=store)
+    store.silent = True
+    assert ours.decide([(0, b"k", 1), (1, b"k", 1)], NOW)[0] == -1
+    store.silent = False
+    for at in (2_000_000, 2_250_000):
+        ours.decide([(0, b"other", 1), (1, b"other", 1)], NOW + at)
+    assert ours.get(0, b"k") == NOW + 1800 * SECOND
+    assert ours.get(1, b"k") is None
+
+
+def test_a_place_stays_in_doubt_when_giving_it_back_fails_too() -> None:
+    store = Appender()
+    ours = journal("1 concurrent", "1/hour", store=store, apart=True)
+    claims = [(0, b"k", 1), (1, b"k", 1)]
+    _, _, states = ours.decide(claims, NOW)
+    ours.give_back([((0, b"k", 1), states[0] or 0)], NOW)
+    ours._denied.clear()
+    trips = store.trips
+
+    def fail() -> None:
+        store.down = True
+
+    store.between = fail  # the decision is answered; what the refused request took is not given back
+    ours.decide(claims, NOW + SECOND)
+    assert (store.trips, places(ours)) == (trips + 2, 1)
+    store.down = False
+    assert ours.decide_one(0, b"other", 1, NOW + 3 * SECOND)[0] == 0
+    store.between = fail
+    ours.decide_one(0, b"another", 1, NOW + 4 * SECOND)
+    assert places(ours) == 1, "the store failed once more"
+    store.down = False
+    for at in (6_000_000, 6_250_000):
+        ours.decide_one(0, b"third", 1, NOW + at)
+    assert places(ours) == 0
+
+
 def test_who_stands_still_between_append_and_read_is_counted_once() -> None:
     """Others shorten the log meanwhile, but never what is as young as his record."""
     store = Appender()

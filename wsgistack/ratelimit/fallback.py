@@ -76,8 +76,8 @@ class Fallback:
         claims: Sequence[tuple[Claim, State]],
         now: int,
         step: Callable[[Sequence[tuple[Claim, State]]], None],
-    ) -> None:
-        """Do *step* with those of *claims* that the store granted.
+    ) -> Sequence[tuple[Claim, State]]:
+        """Do *step* with those of *claims* that the store granted; return them if it could not be done.
 
         What this process granted meanwhile is given back here, and what nobody counted (a state of None)
         nowhere.  What the store granted stays taken while the store is in trouble.
@@ -86,8 +86,7 @@ class Fallback:
         if own:
             self.table.give_back(own, now)
         rest = [(claim, taken) for claim, taken in claims if taken is not None and not isinstance(taken, OWN)]
-        if rest:
-            self._do(now, lambda: step(rest))
+        return rest if rest and not self._do(now, lambda: step(rest)) else ()
 
     def _share(self, claim: Claim) -> Claim:
         """Return a claim at what its units cost here, where this is one of several processes."""

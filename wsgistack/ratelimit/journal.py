@@ -7,19 +7,25 @@ the same round trip, and what one granted is given back when another refuses.
 A key that was refused is refused here, without asking, until it could pass: at most DENIED_US, so
 that what somebody else gave back is seen soon.  Nothing is ever granted here.
 
+A request that the store did not answer may have taken places of a `concurrent` limit all the same, and a
+release that failed may not have come: they are given back when the store answers again.
+
 Processes bring their own clocks: a skew between machines is an error of as much time in a limit.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from itertools import count
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from wsgistack.errors import StoreDown
+from wsgistack.errors import StoreDown, StoreError
 from wsgistack.ratelimit.algorithms import NEVER, State
+from wsgistack.ratelimit.algorithms.concurrent import LEASE_US
 from wsgistack.ratelimit.fallback import Fallback
 from wsgistack.ratelimit.ledger import NOTHING, Known, Ledger, Replayed
 from wsgistack.ratelimit.limits import Limit
@@ -33,6 +39,7 @@ DENIED_US = 1_000_000
 MOST_DENIED = 10_000
 MOST_LONG = 1_000  # logs that the next decision about their key shortens
 MOST_KNOWN = 4_000  # logs of about 1 kB, three of each at most
+MOST_DOUBTS = 10_000  # places that nobody may hold any more; further ones end with their leases
 MOST_TRIES = 4
 SETTLES_US = 250_000  # nobody reads what he appended so much later: see _Looks
 LEEWAY_US = 2_000_000  # a log outlives its use by the skew of clocks and the store's whole seconds
@@ -114,6 +121,9 @@ class JournalTable:
         self._denied: dict[tuple[int, bytes], _Denied] = {}
         self._looks: dict[str, _Looks] = {}
         self._long: dict[str, tuple[int, bytes]] = {}
+        self._have_places = [limit.ban is None and limit.rate.algorithm == "concurrent" for limit in limits]
+        self._doubts: deque[tuple[Claim, State]] = deque(maxlen=MOST_DOUBTS)
+        self._answers_since: int | None = None  # after the last doubt
 
     @property
     def trouble(self) -> int:
@@ -147,7 +157,7 @@ class JournalTable:
         """Give back the costs of claims, each with the state that its decision gave.  1 RT."""
         for (number, key, _), _ in claims:
             self._denied.pop((number, key), None)
-        self._fallback.give_back(claims, now, lambda granted: self._give_back(granted, now))
+        self._doubt(self._fallback.give_back(claims, now, lambda granted: self._give_back(granted, now)))
 
     def get(self, number: int, key: bytes) -> State | None:
         """Return the state of a key, None if there is none; raises StoreError."""
@@ -165,7 +175,14 @@ class JournalTable:
 
     def _decide(self, claims: Sequence[Claim], now: int) -> Outcome:
         groups = self._group(claims)
-        outcomes = self._ask(groups, now)
+        try:
+            outcomes = self._ask(groups, now)
+        except StoreError:
+            # It may be done all the same: by a server that hangs and reads on, or by one of several.
+            self._doubt((claim, (now + LEASE_US,) * claim[2]) for claim in claims if claim[2])
+            raise
+        if self._doubts:
+            self._settle_doubts(now)
         states: list[State | None] = [None] * len(claims)
         refused, wait = -1, 0
         for group, outcome in zip(groups, outcomes, strict=True):
@@ -179,6 +196,28 @@ class JournalTable:
             self._refuse(claims, groups, outcomes, now, states)
             self._deny(claims, refused, wait, now, states)
         return refused, wait, states
+
+    def _doubt(self, claims: Iterable[tuple[Claim, State]]) -> None:
+        """Remember places that the store may hold for nobody.  What is used up by itself ends by itself."""
+        places = [one for one in claims if self._have_places[one[0][0]]]
+        if places:
+            self._answers_since = None
+            self._doubts.extend(places)
+
+    def _settle_doubts(self, now: int) -> None:
+        """Give them back, now that the store answers again: later than it read what came before."""
+        since = self._answers_since
+        if since is None:
+            self._answers_since = now
+        elif abs(now - since) >= SETTLES_US:
+            places: list[tuple[Claim, State]] = []
+            with suppress(IndexError):  # others do the same
+                while True:
+                    places.append(self._doubts.popleft())
+            try:
+                self._give_back(places, now)
+            except StoreError:
+                self._doubt(places)
 
     def _ask(self, groups: Sequence[_Group], now: int) -> list[Replayed]:
         """Return what became of each group, in one round trip if no log vanishes in its middle."""
@@ -248,8 +287,12 @@ class JournalTable:
             for index in group.indices
             if claims[index][2]
         ]
-        if granted:
-            self._give_back(granted, now)
+        try:
+            if granted:
+                self._give_back(granted, now)
+        except StoreError:
+            self._doubt(granted)
+            raise
 
     def _give_back(self, claims: Sequence[tuple[Claim, State]], now: int) -> None:
         groups = self._group([claim for claim, _ in claims])
