@@ -2,8 +2,8 @@
 
 The page is given to who is allowed, by default this machine; for everybody else the path is the
 application's.  Where several processes serve, their counts are added up in *store*, by default in
-memory that the workers of one server share: each brings its own about once a second, and when the
-page is read.
+memory that the workers of one server share: each brings its own about once a second while it is
+asked, when it gives the page, and at its end.
 """
 
 from __future__ import annotations
