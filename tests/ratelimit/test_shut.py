@@ -50,3 +50,25 @@ def test_no_ban_is_lost_by_what_another_thread_does(
     other.join()
     assert _find(bans, b"three")
     assert [one.key for one in bans.shown(100)][-1] == b"three"
+
+
+def test_who_is_shut_out_while_rules_change_is_so_under_both() -> None:
+    bans = ShutList([RULE], MemoryNote())
+    bans.put(Shut(150, ANY, b"one"), 0)
+    other = bans.follow([RULE])
+    bans.put(Shut(500, ANY, b"two"), 50)  # by an operator who still has the list of before
+    assert [_find(bans, b"two"), _find(other, b"two")] == [True, True]
+    other.put(Shut(500, ANY, b"three"), 50)
+    assert _find(other, b"three")
+    assert (
+        bans.find([(0, b"one", 1)], LIMITS, 600) is None
+    )  # its last ban has ended: nothing of the other's list
+    assert _find(other, b"three")
+
+
+def test_a_list_that_follows_counts_its_bans_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    bans = ShutList([RULE], MemoryNote())
+    bans.put(Shut(500, ANY, b"one"), 0)
+    other = bans.follow([RULE])
+    monkeypatch.setattr(shut, "_live", lambda text, now: pytest.fail("the list was read again"))
+    assert [_find(other, key) for key in (b"one", b"two")] == [True, False]

@@ -17,7 +17,7 @@ from typing import Protocol
 from wsgistack.errors import SettingError, StoreDown
 from wsgistack.store.base import Store
 
-__all__ = ["FileNote", "MemoryNote", "NoNote", "Note", "StoreNote"]
+__all__ = ["Change", "FileNote", "MemoryNote", "NoNote", "Note", "StoreNote"]
 
 LARGEST_BYTES = 512 * 1024
 LIVES_S = 366 * 86_400.0

@@ -20,7 +20,7 @@ from wsgistack.ratelimit.bans import Ban
 from wsgistack.ratelimit.decision import Decision, Judge
 from wsgistack.ratelimit.fields import make_teller
 from wsgistack.ratelimit.limits import Limit
-from wsgistack.ratelimit.notes import Note
+from wsgistack.ratelimit.notes import Change, Note
 from wsgistack.ratelimit.rates import UNLIMITED
 from wsgistack.ratelimit.rules import Rule
 from wsgistack.ratelimit.table import Claim
@@ -59,6 +59,7 @@ class ShutList:
         # From a change of the list until it is known here: else an older one would be put in its place.
         self._lock = threading.Lock()
         forks.register(self)
+        self._heir: ShutList | None = None  # whoever speaks to this list means that one, too
         self._text = b""
         self._until: dict[tuple[str, bytes], int] = {}
         # What an answer says of a ban: the status of its rule, and no other limit.
@@ -95,8 +96,7 @@ class ShutList:
                 raise SettingError(f"ban: {MOST_BANS} are shut out already; deny_file is for more")
             return _show([*others, one])
 
-        with self._lock:
-            self._take(self._note.change(change), now)
+        self._change(change, now)
 
     def drop(self, rule: str, key: bytes, now: int) -> bool:
         """Let somebody in again under *rule* (ANY: every one); return whether he was shut out."""
@@ -107,15 +107,17 @@ class ShutList:
             dropped[:] = [one for one in kept if one.key == key and rule in (ANY, one.rule)]
             return _show([one for one in kept if one not in dropped])
 
-        with self._lock:
-            self._take(self._note.change(change), now)
+        self._change(change, now)
         return bool(dropped)
 
     def follow(self, rules: Sequence[Rule]) -> ShutList:
         """Return the same list for other *rules*."""
         other = ShutList(rules, self._note, self._every_us)
-        other._read_at, other._text, other._until = self._read_at, self._text, dict(self._until)
-        other.look_at = self.look_at
+        with self._lock:
+            other._lock, other._read_at = self._lock, self._read_at
+            other._text, other._until, other._ends_at = self._text, self._until, self._ends_at
+            other.look_at = self.look_at
+            self._heir = other
         return other
 
     def move(self, note: Note, now: int) -> None:
@@ -129,6 +131,14 @@ class ShutList:
     def forked(self) -> None:
         """Make the lock anew: who was inside stays in the parent."""
         self._lock = threading.Lock()
+
+    def _change(self, change: Change, now: int) -> None:
+        with self._lock:
+            text = self._note.change(change)
+            one: ShutList | None = self
+            while one is not None:
+                one._take(text, now)
+                one = one._heir
 
     def _look(self, now: int) -> None:
         self._read_at = now + self._every_us
