@@ -268,15 +268,33 @@ class Captured:
             close_body(body)
 
 
-class Hopeful:
-    """The body of a response that is not kept, whose head waits for its first block: something could stand in for it."""
+class Chained:
+    """A body that is read by way of *blocks*."""
 
-    __slots__ = ("_blocks", "_body", "_run")
+    __slots__ = ("_blocks", "_body")
 
-    def __init__(self, run: Run, body: Iterable[bytes], blocks: Iterator[bytes]) -> None:
-        self._run = run
+    def __init__(self, body: Iterable[bytes], blocks: Iterator[bytes]) -> None:
         self._body: Iterable[bytes] | None = body
         self._blocks = blocks
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._blocks
+
+    def close(self) -> None:
+        """Close the application's body, once."""
+        body, self._body = self._body, None
+        if body is not None:
+            close_body(body)
+
+
+class Hopeful(Chained):
+    """The body of a response that is not kept, whose head waits for its first block: something could stand in for it."""
+
+    __slots__ = ("_run",)
+
+    def __init__(self, run: Run, body: Iterable[bytes]) -> None:
+        super().__init__(body, iter(body))
+        self._run = run
 
     def __iter__(self) -> Iterator[bytes]:
         run = self._run
@@ -293,31 +311,6 @@ class Hopeful:
             run.send_head()
         yield first
         yield from self._blocks
-
-    def close(self) -> None:
-        """Close the application's body, once."""
-        body, self._body = self._body, None
-        if body is not None:
-            close_body(body)
-
-
-class Chained:
-    """A body of which the first block was taken already."""
-
-    __slots__ = ("_blocks", "_body")
-
-    def __init__(self, body: Iterable[bytes], blocks: Iterator[bytes]) -> None:
-        self._body: Iterable[bytes] | None = body
-        self._blocks = blocks
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self._blocks
-
-    def close(self) -> None:
-        """Close the application's body, once."""
-        body, self._body = self._body, None
-        if body is not None:
-            close_body(body)
 
 
 class Then:

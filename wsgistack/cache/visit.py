@@ -170,7 +170,7 @@ class Visit:
             return send_reply(reply, start_response)
         can_fail = blocks is None and not isinstance(body, list | tuple) and not is_file(body, environ)
         if can_fail and isinstance(answer, Drop) and not run.is_sent and self._may_stand_in():
-            return Hopeful(run, body, iter(body))
+            return Hopeful(run, body)
         if answer is not None and not run.is_sent:
             run.send_head()
         return body if blocks is None else Chained(body, blocks)
