@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from wsgistack.errors import UnknownName
 
-__all__ = ["Family", "find_nearest"]
+__all__ = ["Family", "find_hint", "find_nearest"]
 
 Part = TypeVar("Part")
 
@@ -28,6 +28,16 @@ def find_nearest(word: str, words: Iterable[str]) -> str | None:
         return None
     found = difflib.get_close_matches(word, sorted(words), n=1, cutoff=0.6)
     return found[0] if found else None
+
+
+def find_hint(word: str, words: Iterable[str]) -> str:
+    """Return what a complaint about *word* ends with: the one that was probably meant, "" for none.
+
+    >>> find_hint("pol", ["pool", "proc"])
+    " (did you mean 'pool'?)"
+    """
+    nearest = find_nearest(word, words)
+    return f" (did you mean '{nearest}'?)" if nearest else ""
 
 
 class Family(Generic[Part]):

@@ -10,7 +10,7 @@ from wsgistack.http.networks import parse_network
 from wsgistack.ratelimit.algorithms.concurrent import MOST as MOST_PLACES
 from wsgistack.ratelimit.bans import parse_ban
 from wsgistack.ratelimit.rates import UNLIMITED, parse_rates
-from wsgistack.registry import find_nearest
+from wsgistack.registry import find_hint
 from wsgistack.settings import BOOL, INT, Kind, Setting, Table, Value, make_choice
 
 __all__ = ["LIMIT_SETTINGS", "MOST_RATES"]
@@ -60,8 +60,7 @@ def _parse_key(text: str) -> str:
     word = text.lower()
     if word in KEYS or FIELD.fullmatch(word):
         return word
-    nearest = find_nearest(word, (*KEYS, "header:x-api-key"))
-    hint = f" (did you mean '{nearest}'?)" if nearest else ""
+    hint = find_hint(word, (*KEYS, "header:x-api-key"))
     raise SettingError(f"key: '{text}' is not one of {', '.join(KEYS)} or header:NAME{hint}")
 
 
@@ -83,8 +82,7 @@ def _parse_methods(text: str) -> tuple[str, ...]:
     words = [word.upper() for word in re.split(r"[,\s]+", text.strip(", "))]
     for word in words:
         if word not in METHODS:
-            nearest = find_nearest(word, METHODS)
-            hint = f" (did you mean '{nearest}'?)" if nearest else ""
+            hint = find_hint(word, METHODS)
             raise SettingError(f"methods: '{word}' is not one of {', '.join(METHODS)}{hint}")
     return tuple(dict.fromkeys(words))
 

@@ -22,7 +22,7 @@ from typing import Any
 from wsgistack.balancer.hash_key import find_cookie
 from wsgistack.errors import SettingError
 from wsgistack.http.forwarded import Address
-from wsgistack.registry import find_nearest
+from wsgistack.registry import find_hint
 from wsgistack.settings import TEXT, Kind
 from wsgistack.splits import LEAST_SECRET, ONE, WORD, Split, make_split, mark_of, parse_share
 
@@ -157,8 +157,7 @@ def _parse_key(text: str) -> tuple[str, str]:
     by, _, key = " ".join(text.split()).partition(" ")
     by = by.lower() or "cookie"
     if by not in KEYS:
-        nearest = find_nearest(by, KEYS)
-        hint = f" (did you mean '{nearest}'?)" if nearest else ""
+        hint = find_hint(by, KEYS)
         raise SettingError(f"split: '{text}' is not one of cookie, ip, header NAME or cookie NAME{hint}")
     if by == "ip" and key:
         raise SettingError(f"split: '{text}': an address has no name")

@@ -12,7 +12,7 @@ from wsgistack.cache.freshness import NOTHING_TOLD, Told
 from wsgistack.errors import SettingError
 from wsgistack.http.paths import compile_globs, host_name, normal_path
 from wsgistack.http.request import RequestView
-from wsgistack.registry import find_nearest
+from wsgistack.registry import find_hint
 
 __all__ = ["ACTIONS", "Rule", "RuleBook", "bypass", "cache"]
 
@@ -45,8 +45,7 @@ class Rule:
             if not path.startswith(("/", "*")):
                 raise SettingError(f"Rule: path: {path!r} does not begin with '/' or '*'")
         if self.action not in ACTIONS:
-            nearest = find_nearest(str(self.action), ACTIONS)
-            hint = f" (did you mean '{nearest}'?)" if nearest else ""
+            hint = find_hint(str(self.action), ACTIONS)
             raise SettingError(f"Rule: action: {self.action!r} is not one of {', '.join(ACTIONS)}{hint}")
         for name, value in (("ttl", self.ttl), ("grace", self.grace)):
             if value is None:

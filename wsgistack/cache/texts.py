@@ -19,7 +19,7 @@ from wsgistack.cache.rules import ACTIONS, Rule
 from wsgistack.cache.settings import SETTINGS
 from wsgistack.cache.signs import IDENTITY_COOKIES, IGNORED_COOKIES
 from wsgistack.errors import ConfigurationError, SettingError, UnknownName
-from wsgistack.registry import find_nearest
+from wsgistack.registry import find_hint
 from wsgistack.settings import DURATION, NETWORKS, WORDS, Kind, Setting, Table, Value
 
 __all__ = ["TEXTS", "arguments", "check_together", "find_visitors"]
@@ -72,8 +72,7 @@ def _read_rule(text: str) -> Rule:
         if not equals and name in ACTIONS:
             said["action"] = name
         elif not equals or name not in SAID_BY_A_RULE[len(ACTIONS) :]:
-            nearest = find_nearest(name, SAID_BY_A_RULE)
-            hint = f" (did you mean '{nearest}'?)" if nearest else ""
+            hint = find_hint(name, SAID_BY_A_RULE)
             raise SettingError(f"rules: '{word}' is not one of {', '.join(SAID_BY_A_RULE)}{hint}")
         else:
             said[name] = _read_word(name, value)

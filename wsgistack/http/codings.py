@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from wsgistack.errors import SettingError
-from wsgistack.registry import find_nearest
+from wsgistack.registry import find_hint
 from wsgistack.settings import Kind, Value
 
 __all__ = ["CODINGS", "CODING_WORDS", "IDENTITY", "find_coding", "read_codings"]
@@ -26,8 +26,7 @@ def read_codings(names: Iterable[str], *, setting: str) -> tuple[str, ...]:
     read = tuple([str(name).lower() for name in names])
     for name in read:
         if name not in CODINGS:
-            nearest = find_nearest(name, CODINGS)
-            hint = f" (did you mean {nearest!r}?)" if nearest else ""
+            hint = find_hint(name, CODINGS)
             raise SettingError(f"{setting}: {name!r} is not one of {', '.join(CODINGS)}{hint}")
         if read.count(name) > 1:
             raise SettingError(f"{setting}: {name!r} is listed twice")

@@ -8,7 +8,7 @@ from typing import Any
 
 from wsgistack.errors import WsgistackError
 from wsgistack.keeper.caches import Cache
-from wsgistack.registry import find_nearest
+from wsgistack.registry import find_hint
 from wsgistack.settings import DURATION
 
 __all__ = ["Refused", "perform"]
@@ -66,8 +66,7 @@ def read_ban(text: str) -> dict[str, Any]:
         raise Refused(f"ban: '{rest}' is not one of name=value, everything or soft")
     for name, quoted, plain in re.findall(WORD, text):
         if name not in BANS:
-            nearest = find_nearest(name, BANS)
-            hint = f" (did you mean '{nearest}'?)" if nearest else ""
+            hint = find_hint(name, BANS)
             raise Refused(f"ban: '{name}' is not one of {', '.join(BANS)}{hint}")
         value = quoted or plain
         if name in ("everything", "soft"):

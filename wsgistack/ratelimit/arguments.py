@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from wsgistack.errors import SettingError
 from wsgistack.ratelimit.meter import Meter
 from wsgistack.ratelimit.networks import NetworkFile, NetworkSet, parse_networks
-from wsgistack.registry import find_nearest
+from wsgistack.registry import find_hint
 from wsgistack.store.base import Store
 from wsgistack.store.url import make_store
 
@@ -90,8 +90,7 @@ def find_store(store: Store | str | None, deadline_s: float) -> Store | None:
     if store in (WORKERS, PROCESS):
         return None
     if "://" not in store:
-        nearest = find_nearest(store, (WORKERS, PROCESS))
-        hint = f" (did you mean '{nearest}'?)" if nearest else ""
+        hint = find_hint(store, (WORKERS, PROCESS))
         raise SettingError(f"store: {store!r} is neither a URL nor {WORKERS} or {PROCESS}{hint}")
     return make_store(_with_deadline(store, deadline_s))
 

@@ -21,7 +21,7 @@ from string import Template
 from typing import NamedTuple
 
 from wsgistack.errors import SettingError
-from wsgistack.registry import find_nearest
+from wsgistack.registry import find_hint
 
 __all__ = ["LARGEST_BYTES", "Bodies", "Refusal", "Text", "make_bodies"]
 
@@ -123,8 +123,7 @@ def _read(setting: str, path: Path, escape: Callable[[object], str]) -> Body:
         raise SettingError(f"{setting}: {path}: a '$' that begins no name; a dollar is '$$'")
     for name in template.get_identifiers():
         if name not in Refusal._fields:
-            nearest = find_nearest(name, Refusal._fields)
-            hint = f" (did you mean '{nearest}'?)" if nearest else ""
+            hint = find_hint(name, Refusal._fields)
             raise SettingError(
                 f"{setting}: {path}: '${name:.40}' is not one of {', '.join(Refusal._fields)}{hint}"
             )

@@ -22,7 +22,7 @@ from wsgistack.http.forwarded import (
 )
 from wsgistack.http.request import RequestView
 from wsgistack.ratelimit.networks import parse_networks
-from wsgistack.registry import find_nearest
+from wsgistack.registry import find_hint
 
 __all__ = [
     "EVERYBODY",
@@ -73,8 +73,7 @@ class Trust:
         self._unix = "unix" in words
         self._networks = parse_networks([word for word in words if word != "unix"], setting="trusted")
         if str(forwarded).lower() not in HOPS:
-            nearest = find_nearest(str(forwarded).lower(), HOPS)
-            hint = f" (did you mean '{nearest}'?)" if nearest else ""
+            hint = find_hint(str(forwarded).lower(), HOPS)
             raise SettingError(f"forwarded: {forwarded!r} is not one of {', '.join(HOPS)}{hint}")
         self._field, self._hops = forwarded.lower(), HOPS[forwarded.lower()]
         _check_prefixes(ipv4_prefix, ipv6_prefix)

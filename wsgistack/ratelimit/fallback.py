@@ -11,7 +11,7 @@ from wsgistack.errors import SettingError, StoreError
 from wsgistack.ratelimit.algorithms import State
 from wsgistack.ratelimit.limits import Limit
 from wsgistack.ratelimit.table import Claim, Outcome, Table
-from wsgistack.registry import find_nearest
+from wsgistack.registry import find_hint
 
 __all__ = ["ON_STORE_ERROR", "Fallback"]
 
@@ -38,8 +38,7 @@ class Fallback:
 
     def __init__(self, limits: Sequence[Limit], policy: str, *, max_keys: int, processes: int = 1) -> None:
         if policy not in ON_STORE_ERROR:
-            nearest = find_nearest(str(policy), ON_STORE_ERROR)
-            hint = f" (did you mean '{nearest}'?)" if nearest else ""
+            hint = find_hint(str(policy), ON_STORE_ERROR)
             raise SettingError(f"on_store_error: {policy!r} is not one of {', '.join(ON_STORE_ERROR)}{hint}")
         self.trouble = 0
         self.table = Table([limit.counter for limit in limits], max_keys=max_keys)

@@ -16,7 +16,7 @@ from wsgistack.ratelimit.algorithms.gcra import Gcra
 from wsgistack.ratelimit.rates import Rate
 from wsgistack.ratelimit.tellers import Teller
 from wsgistack.ratelimit.telling import Item
-from wsgistack.registry import find_nearest
+from wsgistack.registry import find_hint
 
 __all__ = [
     "FORMS",
@@ -197,8 +197,7 @@ def find_form(name: str) -> Form:
     Where nothing limits a request, every form is silent.
     """
     if name not in FORMS:
-        nearest = find_nearest(str(name), FORMS)
-        hint = f" (did you mean '{nearest}'?)" if nearest else ""
+        hint = find_hint(str(name), FORMS)
         raise SettingError(f"headers: {name!r} is not one of {', '.join(FORMS)}{hint}")
     return FORMS[name]
 

@@ -26,7 +26,7 @@ from wsgistack.ratelimit.table import Claim, Table
 from wsgistack.ratelimit.tables import Before, Options, States, make_table, make_workers_table
 from wsgistack.ratelimit.taking import Bound
 from wsgistack.ratelimit.tellers import Teller
-from wsgistack.registry import find_nearest
+from wsgistack.registry import find_hint
 from wsgistack.store.base import Store
 
 __all__ = ["Limiter"]
@@ -297,8 +297,7 @@ class Limiter:
                 decision = self.decide([])
                 decision.join(found)
                 return decision
-        nearest = find_nearest(name, [rule.name for rule in self.rules])
-        hint = f" (did you mean '{nearest}'?)" if nearest else ""
+        hint = find_hint(name, [rule.name for rule in self.rules])
         raise SettingError(f"rule {name}: no rule has this name{hint}")
 
     def decide(self, claims: Sequence[Claim]) -> Decision:

@@ -20,7 +20,7 @@ from wsgistack.ratelimit.rules import Rule
 from wsgistack.ratelimit.shut import ANY, Shut, ShutList
 from wsgistack.ratelimit.tables import States
 from wsgistack.ratelimit.usage import show_key
-from wsgistack.registry import find_nearest
+from wsgistack.registry import find_hint
 
 __all__ = ["Operator", "find_key"]
 
@@ -109,8 +109,7 @@ class Operator:
     def _find_rule(self, name: str) -> str:
         names = [rule.name for rule in self._limiter.rules]
         if name != ANY and name not in names:
-            nearest = find_nearest(name, names)
-            hint = f" (did you mean '{nearest}'?)" if nearest else ""
+            hint = find_hint(name, names)
             raise SettingError(f"rule {name}: no rule has this name{hint}")
         return name
 

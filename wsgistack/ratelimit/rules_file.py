@@ -29,7 +29,7 @@ from wsgistack.http.request import RequestView
 from wsgistack.ratelimit.clients import Key, client_ip, client_network, environ_key, everybody, header_key
 from wsgistack.ratelimit.followed import FollowedFile
 from wsgistack.ratelimit.rules import Rule
-from wsgistack.registry import find_nearest
+from wsgistack.registry import find_hint
 
 __all__ = ["RulesFile", "parse_rules"]
 
@@ -90,8 +90,7 @@ def _parse_rule(number: int, table: Mapping[str, Any]) -> Rule:
     where = f"rule {table.get('name', number)}"
     for name, value in table.items():
         if name not in TEXTS:
-            nearest = find_nearest(name, TEXTS)
-            hint = f" (did you mean '{nearest}'?)" if nearest else ""
+            hint = find_hint(name, TEXTS)
             raise SettingError(f"{where}: '{name}' is not one of {', '.join(TEXTS)}{hint}")
         kinds = TEXTS[name]
         if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool):
@@ -114,8 +113,7 @@ def _parse_key(text: str, where: str) -> Key:
     kind, colon, name = text.partition(":")
     if colon and name and kind in NAMED_KEYS:
         return NAMED_KEYS[kind](name)
-    nearest = find_nearest(text, KEYS)
-    hint = f" (did you mean '{nearest}'?)" if nearest else ""
+    hint = find_hint(text, KEYS)
     raise SettingError(
         f"{where}: key: {text!r} is not one of {', '.join(KEYS)}, header:NAME, environ:NAME{hint}"
     )

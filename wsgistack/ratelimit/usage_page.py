@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 
 from wsgistack.ratelimit.meter import Meter
 from wsgistack.ratelimit.usage import FORMATS
-from wsgistack.registry import find_nearest
+from wsgistack.registry import find_hint
 from wsgistack.wsgi import Environ, EnvironRequest, StartResponse
 
 __all__ = ["UsagePage"]
@@ -49,8 +49,7 @@ class UsagePage:
         asked = {name: values[-1] for name, values in parse_qs(request.query).items()}
         form, hours = asked.get("format", "json"), asked.get("hours", str(HOURS))
         if form not in FORMATS:
-            nearest = find_nearest(form, FORMATS)
-            hint = f" (did you mean '{nearest}'?)" if nearest else ""
+            hint = find_hint(form, FORMATS)
             return (
                 "400 Bad Request",
                 plain,

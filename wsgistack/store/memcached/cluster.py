@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from wsgistack import forks
 from wsgistack.errors import ConfigurationError
-from wsgistack.registry import find_nearest
+from wsgistack.registry import find_hint
 from wsgistack.store.memcached.addresses import DEFAULT_PORT, Address
 from wsgistack.store.memcached.calls import Call
 from wsgistack.store.memcached.lanes import Lanes
@@ -77,8 +77,7 @@ class Cluster:
     ) -> None:
         """*discover_s*: *addresses* are not nodes but tell them, and are asked that often."""
         if on_down not in POLICIES:
-            nearest = find_nearest(str(on_down), POLICIES)
-            hint = f" (did you mean '{nearest}'?)" if nearest else ""
+            hint = find_hint(str(on_down), POLICIES)
             raise ConfigurationError(f"on_down: {on_down!r} is not one of {', '.join(POLICIES)}{hint}")
         self.policy = on_down
         self.lanes = Lanes(connect_timeout_s=connect_timeout_s)
