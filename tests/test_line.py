@@ -11,15 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import examples
-from wsgistack import chore, chore_cy, passage, passage_cy
+from wsgistack import account, account_cy, passage, passage_cy
 
-BOTH = pytest.mark.parametrize("twin", [chore, chore_cy], ids=["plain", "compiled"])
+BOTH = pytest.mark.parametrize("twin", [account, account_cy], ids=["plain", "compiled"])
 
 
 def line_of(
     twin: ModuleType, environ: dict[str, Any], cache_status: str = "", at: float = 1_795_000_000.25
 ) -> str:
-    module = passage if twin is chore else passage_cy
+    module = passage if twin is account else passage_cy
     end = module.Passage(environ, lambda *head: len, (), lambda: 0)
     end.started_at, end.status, end.sent, end.took_us = at, "200", 5, 5000
     end.cache_status = cache_status
@@ -96,4 +96,4 @@ def test_what_clients_write_is_cut(twin: ModuleType) -> None:
 )
 @settings(max_examples=examples(60), deadline=None)
 def test_both_write_the_same_line(environ: dict[str, str]) -> None:
-    assert line_of(chore_cy, environ) == line_of(chore, environ)
+    assert line_of(account_cy, environ) == line_of(account, environ)

@@ -1,9 +1,4 @@
-from wsgistack.chore import Belief as Belief
-from wsgistack.chore import Bills as Bills
-from wsgistack.chore import Door as Door
 from wsgistack.chore import Encodings as Encodings
 from wsgistack.chore import Owners as Owners
-from wsgistack.chore import Quotas as Quotas
 from wsgistack.chore import Shares as Shares
 from wsgistack.chore import Tags as Tags
-from wsgistack.chore import json_line as json_line

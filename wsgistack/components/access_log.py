@@ -16,7 +16,7 @@ from functools import lru_cache
 from threading import Lock
 
 from wsgistack import forks
-from wsgistack.chores import json_line
+from wsgistack.accounts import json_line
 from wsgistack.errors import SettingError
 from wsgistack.line import LONGEST, OPTIONAL, target_of
 from wsgistack.settings import TEXT, Setting, Table, make_choice

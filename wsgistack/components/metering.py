@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
 
-from wsgistack.chores import Bills, Door
+from wsgistack.accounts import Bills, Door
 from wsgistack.complaints import gather
 from wsgistack.errors import SettingError
 from wsgistack.http.forwarded import parse_hop

@@ -19,7 +19,7 @@ from functools import lru_cache, partial
 from hashlib import blake2b
 from typing import Any
 
-from wsgistack.chores import Door
+from wsgistack.accounts import Door
 from wsgistack.complaints import gather
 from wsgistack.errors import ConfigurationError, SettingError, StoreError
 from wsgistack.http.forwarded import parse_hop

@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 
-from wsgistack.chores import Belief
+from wsgistack.accounts import Belief
 from wsgistack.errors import SettingError
 from wsgistack.http.forwarded import (
     elements_of_forwarded,

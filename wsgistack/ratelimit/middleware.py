@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from wsgistack import forks
-from wsgistack.chores import Quotas
+from wsgistack.accounts import Quotas
 from wsgistack.clocks import SteadyClock
 from wsgistack.errors import ConfigurationError, SettingError, StoreError
 from wsgistack.ratelimit.algorithms import NEVER
