@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -100,6 +100,39 @@ def test_a_body_is_closed_once_and_told_once(twin: ModuleType) -> None:
     body.close()
     body.close()
     assert (app.closed, events) == (1, ["a enters", "a: 200, 5 bytes"])
+
+
+@BOTH
+def test_a_step_that_derives_from_one_is_called_by_its_own_methods(twin: ModuleType) -> None:
+    class Own(twin.Names):  # type: ignore[misc, name-defined]
+        at_end = None
+
+        def enter(self, environ: dict[str, Any], passage: Passage, /) -> None:
+            super().enter(environ, passage)
+            environ["own"] = environ["wsgistack.request_id"]
+
+    seen: dict[str, Any] = {}
+    app = Application(Shape())
+    names = Own(False, False, is_plain=len, made=["made"], make=str)
+    around(twin, app, names)(seen, lambda *head: len)
+    assert seen["own"] == "made"
+
+
+@BOTH
+def test_any_callable_is_told_of_the_end(twin: ModuleType) -> None:
+    ended: list[Passage] = []
+    step = SimpleNamespace(enter=lambda environ, passage: None, at_end=ended.append)
+    serve(around(twin, Application(Shape()), step))
+    assert [passage.status for passage in ended] == ["200"]
+
+
+@BOTH
+def test_what_was_asked_for_can_be_read_and_taken_back(twin: ModuleType) -> None:
+    frame = twin.Passage({}, lambda *head: len, (), lambda: 0)
+    frame.settle, frame.shape = max, min
+    assert (frame.settle, frame.shape) == (max, min)
+    frame.settle = frame.shape = None
+    assert (frame.settle, frame.shape) == (None, None)
 
 
 class Timed(Noted):

@@ -12,7 +12,7 @@ from wsgistack.codings import UNCHANGED, VARY, combined, varies
 from cpython.dict cimport PyDict_GetItemWithError
 from cpython.ref cimport PyObject
 from wsgistack.environ cimport get
-from wsgistack.passage_cy cimport Passage
+from wsgistack.passage_cy cimport Passage, Step
 
 __all__ = ["Encodings", "Owners", "Shares", "Tags"]
 
@@ -22,7 +22,7 @@ cdef extern from "Python.h":
 cdef tuple OF_COOKIE = ("Vary", "Cookie")
 
 
-cdef class Tags:
+cdef class Tags(Step):
     """Makes ETags of short bodies, and tells who has the current one already; see chore."""
 
     cdef object _most_bytes, _is_known, _is_file, _voice, _of_content
@@ -33,17 +33,23 @@ cdef class Tags:
 
     def enter(self, environ, Passage passage not None, /):
         """Ask for the whole response, where conditions may be about it."""
+        self.do_enter(environ, passage)
+
+    cdef object do_enter(self, environ, Passage passage):
         if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
-            passage.settle = self.settle
+            passage._settler = self
 
     def settle(self, Passage passage not None, rest, /):
         """Make an ETag of a body that is known to be short; let the head be that of a 304 where that is due."""
+        return self.do_settle(passage, rest)
+
+    cdef object do_settle(self, Passage passage, rest):
         if passage.head[:3] != "200":
             return rest
         environ = passage.environ
         if (
             "etag" not in passage.fields and environ["REQUEST_METHOD"] == "GET"
-            and self._is_short(passage, rest)
+            and is_short(self, passage, rest)
         ):
             rest = rest if isinstance(rest, (list, tuple)) else list(rest)
             if not passage._is_held:    # written through meanwhile
@@ -66,22 +72,23 @@ cdef class Tags:
         if type(voice) is self._voice:
             voice.has_made_tag = True
 
-    cdef bint _is_short(self, Passage passage, rest) except -1:
-        cdef dict fields = passage.fields
-        cdef Py_ssize_t size = 0
-        if "content-range" in fields or "no-store" in fields.get("cache-control", "").lower():
-            return False
-        if isinstance(rest, (list, tuple)):
-            for block in rest:
-                size += len(block)
-            return size <= self._most_bytes
-        length = fields.get("content-length", "")
-        if not length.isdecimal() or int(length) > self._most_bytes:
-            return False
-        return not self._is_file(passage.environ, rest)
+
+cdef bint is_short(Tags tags, Passage passage, rest) except -1:
+    cdef dict fields = passage.fields
+    cdef Py_ssize_t size = 0
+    if "content-range" in fields or "no-store" in fields.get("cache-control", "").lower():
+        return False
+    if isinstance(rest, (list, tuple)):
+        for block in rest:
+            size += len(block)
+        return size <= tags._most_bytes
+    length = fields.get("content-length", "")
+    if not length.isdecimal() or int(length) > tags._most_bytes:
+        return False
+    return not tags._is_file(passage.environ, rest)
 
 
-cdef class Encodings:
+cdef class Encodings(Step):
     """Decides whether a response is compressed; see chore."""
 
     cdef object _least_bytes, _is_text, _choose, _compress
@@ -92,19 +99,26 @@ cdef class Encodings:
 
     def enter(self, environ, Passage passage not None, /):
         """Ask for the head."""
-        passage.shape = self.shape
+        self.do_enter(environ, passage)
+
+    cdef object do_enter(self, environ, Passage passage):
+        passage._shaper = self
 
     def shape(self, Passage passage not None, /):
         """Decide, now that the head is known."""
+        self.do_shape(passage)
+
+    cdef int do_shape(self, Passage passage) except -1:
         cdef dict fields = passage.fields
         if not self._is_text(fields.get("content-type", "")) or not self._wants(passage):
-            return
+            return 0
         if "vary" not in fields or not varies(passage.headers):
             passage.headers.append(VARY)
         if get(passage.environ, "REQUEST_METHOD") != "HEAD":
             coding = self._choose(get(passage.environ, "HTTP_ACCEPT_ENCODING"))
             if coding != "identity":
                 self._compress(passage, coding)
+        return 0
 
     cdef bint _wants(self, Passage passage) except -1:
         """Tell whether a response of that head, of one of the types, is compressed at all."""
@@ -122,7 +136,7 @@ cdef class Encodings:
         )
 
 
-cdef class Shares:
+cdef class Shares(Step):
     """Finds the buckets of visitors, and counts them; see chore.  No lock: nothing else runs meanwhile."""
 
     cdef readonly dict counts
@@ -135,6 +149,9 @@ cdef class Shares:
 
     def enter(self, environ, Passage passage not None, /):
         """Find the visitor's buckets."""
+        self.do_enter(environ, passage)
+
+    cdef object do_enter(self, environ, Passage passage):
         cdef PyObject* found
         visitor, shown = self._read(get(environ, "HTTP_COOKIE") or "")
         named = get(environ, self._by) if self._by else None
@@ -156,7 +173,7 @@ cdef class Shares:
         self.counts = {}
 
 
-cdef class Owners:
+cdef class Owners(Step):
     """Lets requests pass that are somebody's own by a cookie; see chore."""
 
     cdef dict _kinds
@@ -168,6 +185,9 @@ cdef class Owners:
 
     def enter(self, environ, Passage passage not None, /):
         """Let a request pass, or look closer."""
+        return self.do_enter(environ, passage)
+
+    cdef object do_enter(self, environ, Passage passage):
         why = self._owner_of(get(environ, "HTTP_COOKIE") or "")
         if why is None or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return self._otherwise(environ, passage)

@@ -1,9 +1,20 @@
+cdef class Passage
+
+
+cdef class Step:
+    cdef object do_enter(self, environ, Passage passage)
+    cdef int do_end(self, Passage passage) except -1
+    cdef object do_settle(self, Passage passage, rest)
+    cdef int do_shape(self, Passage passage) except -1
+
+
 cdef class Passage:
-    cdef public object environ, head, status, cache_status, request_id, settle, shape, recoding, clock
+    cdef public object environ, head, status, cache_status, request_id, recoding, clock
     cdef public list headers
     cdef public dict fields
     cdef public long long sent, began_ns, took_us
     cdef public double started_at
+    cdef Step _settler, _shaper
     cdef object _start_response, _write, _body, _rest, _blocks, _cached
     cdef tuple _ends
     cdef list _added
@@ -14,5 +25,6 @@ cdef class Passage:
     cdef int _send(self, exc_info) except -1
     cdef object _settle(self, rest)
     cdef object _begin_late(self, blocks)
+    cdef int _fail(self, tuple ends) except -1
     cdef int _tell(self, tuple ends) except -1
     cdef int more(self, list fields) except -1

@@ -6,6 +6,7 @@ and what asks for nothing is passed on as it came.
 
 import time
 from itertools import chain
+from types import BuiltinMethodType
 
 cimport cython
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
@@ -17,12 +18,95 @@ cdef Py_ssize_t MOST_NAMES = 512
 cdef dict _lower = {}   # of names of fields, which are few
 
 
+cdef class Step:
+    """What of a component is compiled: Steps calls it as C does, with what Python calls `enter`, `at_end`, …
+
+    Who derives from it writes what it does into `do_enter`, `do_end`, `do_settle` or `do_shape`, and a method
+    of Python around that.  A subclass in Python that has an `enter` or `at_end` of its own is called by that one.
+    """
+
+    cdef object do_enter(self, environ, Passage passage):
+        """Take a request; see passage.Step.enter."""
+
+    cdef int do_end(self, Passage passage) except -1:
+        """Hear that the response is over."""
+        return 0
+
+    cdef object do_settle(self, Passage passage, rest):
+        """See the whole response before its head is sent."""
+        return rest
+
+    cdef int do_shape(self, Passage passage) except -1:
+        """Change the head that is to be sent."""
+        return 0
+
+
+@cython.final
+cdef class Plain(Step):
+    """A step one of whose methods is Python's."""
+
+    cdef readonly object asked
+
+    def __init__(self, asked):
+        self.asked = asked
+
+    cdef object do_enter(self, environ, Passage passage):
+        return self.asked(environ, passage)
+
+    cdef int do_end(self, Passage passage) except -1:
+        self.asked(passage)
+        return 0
+
+    cdef object do_settle(self, Passage passage, rest):
+        return self.asked(passage, rest)
+
+    cdef int do_shape(self, Passage passage) except -1:
+        self.asked(passage)
+        return 0
+
+
+cdef Step step_of(method, str name):
+    """Return the step of which *method* is the one of that name."""
+    if type(method) is BuiltinMethodType and method.__name__ == name and isinstance(method.__self__, Step):
+        return method.__self__
+    return Plain(method)
+
+
+cdef object method_of(Step step, str name):
+    """Return what `step_of` got."""
+    if step is None:
+        return None
+    return (<Plain>step).asked if type(step) is Plain else getattr(step, name)
+
+
+cdef tuple steps_of(ends):
+    return tuple([step_of(end, "at_end") for end in ends])
+
+
 @cython.freelist(16)
 cdef class Passage:
     """One request on its way through steps, and the body of its response; see passage."""
 
-    def __init__(self, environ, start_response, tuple ends, clock):
-        self._begin(environ, start_response, ends, clock, clock is time.perf_counter_ns)
+    def __init__(self, environ, start_response, ends, clock):
+        self._begin(environ, start_response, steps_of(ends), clock, clock is time.perf_counter_ns)
+
+    @property
+    def settle(self):
+        """What sees the whole response before its head is sent."""
+        return method_of(self._settler, "settle")
+
+    @settle.setter
+    def settle(self, method):
+        self._settler = None if method is None else step_of(method, "settle")
+
+    @property
+    def shape(self):
+        """What changes the head that is to be sent."""
+        return method_of(self._shaper, "shape")
+
+    @shape.setter
+    def shape(self, method):
+        self._shaper = None if method is None else step_of(method, "shape")
 
     cdef int _begin(self, environ, start_response, tuple ends, clock, bint is_own) except -1:
         self.environ = environ
@@ -66,7 +150,7 @@ cdef class Passage:
         for name, value in self.headers:
             fields[lower(name)] = value
         self.fields = fields
-        if self.settle is not None and not self._is_sent:
+        if self._settler is not None and not self._is_sent:
             self._is_held = True
             return self._write_block
         self._send(exc_info)
@@ -74,9 +158,9 @@ cdef class Passage:
 
     cdef int _send(self, exc_info) except -1:
         self._is_held, self._is_sent = False, True
-        if self.shape is not None:
+        if self._shaper is not None:
             self.recoding = None
-            self.shape(self)
+            self._shaper.do_shape(self)
         self.status = self.head[:3]
         self.cache_status = self._cached or self.fields.get("cache-status", "")
         if self._added is not None:
@@ -114,14 +198,14 @@ cdef class Passage:
                 raise
         if (
             self._ends or self.recoding is not None or rest is not body
-            or not self._is_sent and (self.settle is not None or self.shape is not None)
+            or not self._is_sent and (self._settler is not None or self._shaper is not None)
         ):
             self._rest = rest
             return self
         return body
 
     cdef object _settle(self, rest):
-        rest = self.settle(self, rest)
+        rest = self._settler.do_settle(self, rest)
         if self._is_held:
             self._send(None)
         return rest
@@ -176,32 +260,37 @@ cdef class Passage:
         finally:
             self._tell(self._ends)
 
-    def failed(self, tuple ends):
+    def failed(self, ends):
         """Tell those of *ends* that there will be no body."""
+        self._fail(steps_of(ends))
+
+    cdef int _fail(self, tuple ends) except -1:
         self._is_open = False
         self._tell(ends)
+        return 0
 
-    def leave(self, tuple ends):
+    def leave(self, ends):
         """Let only *ends* be told: the steps further inside were not entered."""
-        self._ends = ends
+        self._ends = steps_of(ends)
 
     cdef int _tell(self, tuple ends) except -1:
         cdef Py_ssize_t told = 0, count = len(ends)
+        cdef Step end
         if not count:
             return 0
         self.took_us = (self._now_ns() - self.began_ns) // 1000
         try:
             while told < count:
-                end = ends[told]
+                end = <Step>ends[told]
                 told += 1
-                end(self)
+                end.do_end(self)
         finally:
             if told < count:    # one of them raised
                 self._tell(ends[told:])
         return 0
 
 
-cdef class Names:
+cdef class Names(Step):
     """Names requests; see passage."""
 
     cdef object _is_plain, _make
@@ -214,6 +303,9 @@ cdef class Names:
 
     def enter(self, environ, Passage passage not None, /):
         """Name the request."""
+        self.do_enter(environ, passage)
+
+    cdef object do_enter(self, environ, Passage passage):
         given = environ.get("HTTP_X_REQUEST_ID") if self._accepts else None
         if given is None or not self._is_plain(given):
             given = self._made.pop() if self._made else self._make()
@@ -248,7 +340,7 @@ cdef class Steps:
     cdef bint _is_own
 
     def __init__(self, steps, *, clock=time.perf_counter_ns):
-        self._enters = tuple([step.enter for step in steps])
+        self._enters = tuple([step_of(step.enter, "enter") for step in steps])
         # Of each those outside of it, who are told of a response that comes from this step.
         self._inner_ends = tuple([ends_of(steps[:count]) for count in range(len(steps))])
         self._ends = ends_of(steps)
@@ -264,17 +356,17 @@ cdef class Steps:
         try:
             for at in range(len(self._enters)):
                 ends = <tuple>self._inner_ends[at]
-                instead = self._enters[at](environ, passage)
+                instead = (<Step>self._enters[at]).do_enter(environ, passage)
                 if instead is not None:
                     passage._ends = ends
                     return passage.watch(instead(passage.start_response))
             ends = self._ends
             return passage.watch(app(environ, passage.start_response))
         except:
-            passage.failed(ends)
+            passage._fail(ends)
             raise
 
 
 cdef tuple ends_of(steps):
     ends = [step.at_end for step in reversed(steps)]
-    return tuple([end for end in ends if end is not None])
+    return steps_of([end for end in ends if end is not None])
