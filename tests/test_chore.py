@@ -33,9 +33,9 @@ def said(twin: ModuleType, headers: list[tuple[str, str]], environ: dict[str, An
     return found
 
 
-def tags(twin: ModuleType, *, is_known: bool = False) -> Any:
+def tags(twin: ModuleType, *, is_known: bool = False, most: int = 5) -> Any:
     return twin.Tags(
-        5,
+        most,
         is_known=lambda passage: is_known,
         is_file=lambda environ, body: False,
         voice=Voice,
@@ -53,7 +53,7 @@ def test_the_whole_response_is_asked_for_where_conditions_may_be_about_it(
     assert (found.settle == made.settle, found.settle is None) == (is_asked, not is_asked)
 
 
-HELLO = '"aaf4c61ddcc5e8a2dabede0f3b482cd9"'  # of its SHA-1
+HELLO = '"b967890568b329e0e5f975c42d1181c4"'  # of its BLAKE2b
 
 
 @BOTH
@@ -87,6 +87,24 @@ def test_a_tag_is_made_of_a_short_whole_body(
     assert dict(found.headers).get("ETag") == tag
     assert voice.has_made_tag == (tag == HELLO)
     assert b"".join(rest) == b"".join(blocks)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("blocks", "tag"),
+    [
+        ((), '"3ccef6c701261dd4dfc9466cdc0b7b99"'),
+        ((memoryview(b"hello"),), HELLO),
+        ((b"x" * 8192,), '"a289096712b70ccf299c0ede6d6afc9d"'),
+        ((b"x", b"x" * 8192), '"9648939de3891cd7c33ed5d2a3d025b0"'),  # the beginning of its SHA-1
+    ],
+    ids=["empty", "no bytes", "a page", "longer"],
+)
+def test_a_body_of_any_length_has_a_tag(twin: ModuleType, blocks: Any, tag: str) -> None:
+    chores = tags(twin, most=10_000)
+    found = said(twin, [], {"REQUEST_METHOD": "GET"}, settle=chores.settle)
+    chores.settle(found, blocks)
+    assert found.headers == [("ETag", tag)]
 
 
 @BOTH

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from hashlib import sha1
+from hashlib import blake2b, sha1
 from threading import Lock
 from typing import Any
 
@@ -17,7 +17,11 @@ from wsgistack.wsgi import Environ
 
 __all__ = ["Encodings", "Owners", "Shares", "Tags"]
 
-TAG_DIGITS = 32  # a client has little to win by two bodies of one tag, and processors have this hash built in
+TAG_DIGITS = 32
+PERSON = b"wsgistack etag"
+# Bytes of the longest body of a page's size: OpenSSL's SHA-1, which processors have built in, makes longer ones
+# quicker, but the way to it is 20 kB of code, which are not at hand where an application has just run.
+MOST_QUICK = 8192
 OF_COOKIE = ("Vary", "Cookie")  # else a cache in front would give the page of one bucket to another
 
 
@@ -60,7 +64,7 @@ class Tags:
             rest = rest if isinstance(rest, list | tuple) else [*rest]
             if not passage.is_held:  # written through meanwhile
                 return rest
-            tag = fields["etag"] = f'"{sha1(b"".join(rest), usedforsecurity=False).hexdigest()[:TAG_DIGITS]}"'
+            tag = fields["etag"] = tag_of(b"".join(rest))
             passage.headers.append(("ETag", tag))
             voice: Any = environ.get("wsgistack.cache")
             if type(voice) is self._voice:  # to ask for the tag again would spare the application nothing
@@ -85,6 +89,13 @@ class Tags:
             and int(length) <= self._most_bytes
             and not self._is_file(passage.environ, rest)
         )
+
+
+def tag_of(body: bytes) -> str:
+    """Return the ETag of a body, the same everywhere; a client has little to win by two bodies of one tag."""
+    if len(body) <= MOST_QUICK:
+        return f'"{blake2b(body, digest_size=TAG_DIGITS // 2, person=PERSON).hexdigest()}"'
+    return f'"{sha1(body, usedforsecurity=False).hexdigest()[:TAG_DIGITS]}"'
 
 
 class Shares:

@@ -2,7 +2,6 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from wsgistack.balancer.plane.blake2b cimport Blake2b
 from wsgistack.balancer.plane.board cimport LANES, MAX_WORKERS, SERVICE_SLOTS, BoardView, ServiceCount
 from wsgistack.balancer.plane.buf cimport Buf
 from wsgistack.balancer.plane.exchange cimport Exchange
@@ -15,6 +14,7 @@ from wsgistack.balancer.plane.page_rules cimport PageRules
 from wsgistack.balancer.plane.ready_table cimport ReadyView
 from wsgistack.balancer.plane.timers cimport Timer, Wheel
 from wsgistack.balancer.plane.wire cimport Head
+from wsgistack.blake2b cimport Blake2b
 
 cdef enum Kind:
     KIND_LISTENER = 1

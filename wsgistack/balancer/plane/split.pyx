@@ -19,7 +19,6 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy, memset, strlen
 
 from wsgistack.balancer.plane.asker cimport Asker, came_by_https, find_asker
-from wsgistack.balancer.plane.blake2b cimport BLAKE2B_MOST, Blake2b, blake2b_add, blake2b_end
 from wsgistack.balancer.plane.buf cimport buf_append, buf_release, buf_reserve, buf_tail
 from wsgistack.balancer.plane.core cimport core_random, core_refresh, service_counts
 from wsgistack.balancer.plane.exchange cimport exchange_free, exchange_new
@@ -29,6 +28,7 @@ from wsgistack.balancer.plane.keys cimport find_field as find_named_field
 from wsgistack.balancer.plane.networks cimport is_v4
 from wsgistack.balancer.plane.octets cimport put_number
 from wsgistack.balancer.plane.wire cimport F_BUCKET, Field, parse_request_head
+from wsgistack.blake2b cimport BLAKE2B_MOST, Blake2b, blake2b_add, blake2b_end
 
 cdef extern from "<arpa/inet.h>" nogil:
     const char* inet_ntop(int af, const void* address, char* out, unsigned int size)

@@ -4,9 +4,9 @@ from libc.stdint cimport uint8_t, uint32_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
-from wsgistack.balancer.plane.blake2b cimport BLAKE2B_KEY, BLAKE2B_MOST, BLAKE2B_PERSON, blake2b_begin
 from wsgistack.balancer.plane.configure cimport make_tokens
 from wsgistack.balancer.plane.core cimport MOST_SHARES, NAME_BYTES, Pool, Share
+from wsgistack.blake2b cimport BLAKE2B_KEY, BLAKE2B_MOST, BLAKE2B_PERSON, blake2b_begin
 
 WAYS = ("cookie", "ip", "header")        # in the order of SplitBy
 

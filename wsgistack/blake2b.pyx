@@ -1,4 +1,4 @@
-"""BLAKE2b with a key and a personalisation, after RFC 7693: what hashlib.blake2b says, without a Python object.
+"""BLAKE2b with a personalisation, and a key or none, after RFC 7693: what hashlib.blake2b says, without a Python object.
 
 Words are taken as they lie in memory, which is right where the lowest byte comes first.
 """
@@ -9,7 +9,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 if sys.byteorder != "little":
-    raise ImportError("the plane's BLAKE2b is written for little-endian machines")
+    raise ImportError("this BLAKE2b is written for little-endian machines")
 
 cdef enum:
     ROUNDS = 12
@@ -84,17 +84,20 @@ cdef void blake2b_begin(Blake2b* out, const uint8_t* key, uint32_t digest_size, 
     memset(out, 0, sizeof(Blake2b))
     for i in range(8):
         out.h[i] = IV[i]
-    out.h[0] ^= digest_size | BLAKE2B_KEY << 8 | 1 << 16 | 1 << 24       # RFC 7693 2.5: no tree
+    out.h[0] ^= digest_size | 1 << 16 | 1 << 24       # RFC 7693 2.5: no tree
     memcpy(words, person, BLAKE2B_PERSON)
     out.h[6] ^= words[0]
     out.h[7] ^= words[1]
+    if key == NULL:
+        return
+    out.h[0] ^= BLAKE2B_KEY << 8
     memcpy(out.block, key, BLAKE2B_KEY)
     out.t = BLAKE2B_BLOCK
     compress(out, 0)
 
 
-cdef void blake2b_add(Blake2b* b, const uint8_t* p, uint32_t n) noexcept nogil:
-    cdef uint32_t step
+cdef void blake2b_add(Blake2b* b, const uint8_t* p, size_t n) noexcept nogil:
+    cdef size_t step
     while n:
         if b.used == BLAKE2B_BLOCK:      # more follows: it is not the last one
             b.t += BLAKE2B_BLOCK
@@ -102,7 +105,7 @@ cdef void blake2b_add(Blake2b* b, const uint8_t* p, uint32_t n) noexcept nogil:
             b.used = 0
         step = BLAKE2B_BLOCK - b.used if n > BLAKE2B_BLOCK - b.used else n
         memcpy(b.block + b.used, p, step)
-        b.used += step
+        b.used += <uint32_t>step
         p += step
         n -= step
 
@@ -117,14 +120,14 @@ cdef void blake2b_end(Blake2b* b, uint8_t* out) noexcept nogil:
 # -- the face for tests --------------------------------------------------------------------
 
 def digest(parts: list[bytes], key: bytes, digest_size: int, person: bytes) -> bytes:
-    """Return what hashlib.blake2b says of *parts*, one after the other, which are not all empty."""
+    """Return what hashlib.blake2b says of *parts*, one after the other; with a *key* they are not all empty."""
     cdef Blake2b b
     cdef uint8_t out[BLAKE2B_MOST]
     cdef bytes part
-    if len(key) != BLAKE2B_KEY or len(person) > BLAKE2B_PERSON or not any(parts):
-        raise ValueError("a key of 32 bytes, a person of at most 16, and a message")
+    if len(person) > BLAKE2B_PERSON or key and (len(key) != BLAKE2B_KEY or not any(parts)):
+        raise ValueError("a key of 32 bytes and a message, or no key, and a person of at most 16")
     person = person.ljust(BLAKE2B_PERSON, b"\0")
-    blake2b_begin(&b, key, digest_size, person)
+    blake2b_begin(&b, <const uint8_t*>key if key else NULL, digest_size, person)
     for part in parts:
         blake2b_add(&b, part, len(part))
     blake2b_end(&b, out)
