@@ -134,6 +134,18 @@ def test_forwarded_is_read_where_proxies_set_that() -> None:
     assert "HTTP_FORWARDED" not in got
 
 
+def test_an_element_that_says_something_twice_is_believed_in_nothing() -> None:
+    told = "for=6.6.6.6;for=198.51.100.7;proto=https;host=evil.example"
+    last = seen({"forwarded": "forwarded"}, HTTP_FORWARDED=told)
+    assert (last["REMOTE_ADDR"], last["wsgi.url_scheme"], last["HTTP_HOST"]) == (
+        "10.0.0.1",
+        "http",
+        "inside:8000",
+    )
+    behind = seen({"forwarded": "forwarded"}, HTTP_FORWARDED=f"{told}, for=198.51.100.7;proto=https")
+    assert (behind["REMOTE_ADDR"], behind["wsgi.url_scheme"]) == ("198.51.100.7", "https")
+
+
 def test_a_unix_socket_is_trusted_when_that_is_said() -> None:
     assert seen({"trusted": ["unix"]}, REMOTE_ADDR="", HTTP_X_FORWARDED_FOR="198.51.100.7")[
         "REMOTE_ADDR"

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from wsgistack.http.forwarded import (
     Address,
+    elements_of_forwarded,
     find_client,
     hops_of_forwarded,
     hops_of_x_forwarded_for,
@@ -82,6 +83,12 @@ def test_what_is_no_address_is_nobody(text: str) -> None:
         ("for=192.0.2.1, ", ["192.0.2.1", ""]),
         ("for=192.0.2.1;", ["192.0.2.1"]),
         (";for=192.0.2.1;;proto=http;, ;", ["192.0.2.1", ""]),
+        ("for=192.0.2.1;for=192.0.2.2", ["?"]),
+        ("for=192.0.2.1;proto=http;FOR=192.0.2.1, for=198.51.100.2", ["?", "198.51.100.2"]),
+        ("for=192.0.2.1;host=a;host=b", ["?"]),
+        ("for=192.0.2.1;proto=http;proto=https", ["?"]),
+        ("by=_a;by=_b;for=192.0.2.1", ["?"]),
+        ("for=192.0.2.1;x=1;x=2", ["192.0.2.1"]),
         ("", []),
     ],
 )
@@ -111,6 +118,24 @@ def test_the_elements_of_forwarded(value: str, hops: list[str]) -> None:
 def test_hearsay_ends_at_the_first_hop_that_is_not_ours(peer: str, told: str, client: str) -> None:
     hops = hops_of_x_forwarded_for(told) if told else []
     assert str(find_client(peer, hops, is_trusted)) == client
+
+
+@pytest.mark.parametrize(
+    ("told", "client"),
+    [
+        ("for=6.6.6.6;for=198.51.100.7, for=10.1.2.3", "10.1.2.3"),
+        ("for=6.6.6.6;for=198.51.100.7", "127.0.0.1"),
+        ("for=6.6.6.6;for=7.7.7.7, for=198.51.100.7, for=10.1.2.3", "198.51.100.7"),
+    ],
+    ids=["left of ours", "the last", "left of the client's"],
+)
+def test_who_is_told_twice_is_nobody_and_trust_ends_before_him(told: str, client: str) -> None:
+    assert str(find_client("127.0.0.1", hops_of_forwarded(told), is_trusted)) == client
+
+
+def test_an_element_that_says_something_twice_says_nothing() -> None:
+    told = "for=192.0.2.1;proto=https;host=a.example;host=b.example, for=192.0.2.2;proto=http"
+    assert elements_of_forwarded(told) == [{"for": "?"}, {"for": "192.0.2.2", "proto": "http"}]
 
 
 def test_a_unix_socket_is_trusted_only_by_who_says_so() -> None:

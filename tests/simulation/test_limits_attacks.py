@@ -141,6 +141,14 @@ def test_another_spelling_of_an_address(lies: list[str], worlds: list[LimitedWor
     assert [say(world, head(f"X-Forwarded-For: {lie}".encode())) for lie in lies] == [[200], [429]]
 
 
+@pytest.mark.parametrize("lie", ["for=6.6.6.{n};for=6.6.6.{n}", "for=6.6.6.{n};proto=http;proto=http"])
+def test_an_address_told_in_an_element_that_says_something_twice(
+    lie: str, worlds: list[LimitedWorld]
+) -> None:
+    world = make(worlds, make_limit("api", rate=ONCE), forwarded="forwarded", **TRUSTED)
+    assert [world.ask(("Forwarded", lie.format(n=n))).status for n in range(2)] == [200, 429]
+
+
 def test_all_the_addresses_of_one_network(worlds: list[LimitedWorld]) -> None:
     world = make(worlds, make_limit("api", rate="3/minute"), **TRUSTED)
     first = int(ip_address("2001:db8:1:2::"))

@@ -32,6 +32,7 @@ HOP = re.compile(rf"(?:\[([0-9A-Fa-f:.]+)(?:%[^\]]*)?\]{PORT}|([0-9.]+){PORT}|([
 TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 QUOTED = r'"(?:[^"\\]|\\.)*"'
 PAIR = re.compile(rf"\s*(?:({TOKEN})=({TOKEN}|{QUOTED}|[^\s;,\"]+))?\s*([;,]|$)")
+ONCE = ("by", "for", "host", "proto")  # each at most once in an element, RFC 7239 §4
 
 
 @lru_cache(maxsize=8192)
@@ -68,7 +69,7 @@ def hops_of_forwarded(value: str) -> list[str]:
     """Return the `for` of each element of a combined Forwarded field, "" where one has none.
 
     An element that breaks the grammar, and all that follow, are one hop that names nobody, so that
-    trust ends there.  RFC 7239 §4.
+    trust ends there; an element that says something twice names nobody either.  RFC 7239 §4.
 
     >>> hops_of_forwarded('for="[2001:db8::1]:4711";proto=https, By=x;For=192.0.2.1')
     ['[2001:db8::1]:4711', '192.0.2.1']
@@ -79,13 +80,15 @@ def hops_of_forwarded(value: str) -> list[str]:
 def elements_of_forwarded(value: str) -> list[dict[str, str]]:
     """Return the pairs of each element of a combined Forwarded field, names in lower case, left to right.
 
-    An element that breaks the grammar, and all that follow, are one whose `for` is `?`.
+    An element that breaks the grammar, and all that follow, are one whose `for` is `?`; one with a
+    parameter of ONCE twice says nothing else either, whichever of the two was meant.
 
     >>> elements_of_forwarded('for=192.0.2.1;proto=https, Host="example.org"')
     [{'for': '192.0.2.1', 'proto': 'https'}, {'host': 'example.org'}]
     """
     elements: list[dict[str, str]] = []
     pairs: dict[str, str] = {}
+    is_twofold = False
     at = 0
     if not value:
         return elements
@@ -95,10 +98,12 @@ def elements_of_forwarded(value: str) -> list[dict[str, str]]:
             return [*elements, {"for": "?"}]
         name, text, end = found.groups()
         if name is not None:
-            pairs[name.lower()] = re.sub(r"\\(.)", r"\1", text[1:-1]) if text.startswith('"') else text
+            name = name.lower()
+            is_twofold = is_twofold or (name in pairs and name in ONCE)
+            pairs[name] = re.sub(r"\\(.)", r"\1", text[1:-1]) if text.startswith('"') else text
         if end != ";":
-            elements.append(pairs)
-            pairs = {}
+            elements.append({"for": "?"} if is_twofold else pairs)
+            pairs, is_twofold = {}, False
         at = found.end()
         if not end:
             return elements

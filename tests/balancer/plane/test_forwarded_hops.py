@@ -22,7 +22,13 @@ LONGEST_HOP = 80
         (b'for=192.0.2.1, for="6.6.6.6', [b"192.0.2.1", b""]),
         (b"for=192.0.2.1, for =6.6.6.6, for=192.0.2.2", [b"192.0.2.1", b""]),
         (b"for=192.0.2.1, for=", [b"192.0.2.1", b""]),
-        (b"for=192.0.2.1;for=192.0.2.2", [b"192.0.2.2"]),
+        (b"for=192.0.2.1;for=192.0.2.2", [b""]),
+        (b"for=192.0.2.1;proto=http;FOR=192.0.2.1, for=192.0.2.2", [b"", b"192.0.2.2"]),
+        (b"for=192.0.2.1;host=a;Host=b, for=192.0.2.2;host=a", [b"", b"192.0.2.2"]),
+        (b"for=192.0.2.1;proto=http;proto=http", [b""]),
+        (b"by=_a;by=_b;for=192.0.2.1", [b""]),
+        (b"for=192.0.2.1;by=_a;host=a;proto=http", [b"192.0.2.1"]),
+        (b"x=1;for=192.0.2.1;x=2", [b"192.0.2.1"]),
         (b"for=192.0.2.1,", [b"192.0.2.1", b""]),
         (b'for="' + b"1" * 81 + b'"', [None]),
     ],
@@ -42,6 +48,8 @@ PIECES = [
     "for",
     "For",
     "proto",
+    "host",
+    "by",
     "=",
     ";",
     ",",
@@ -57,7 +65,10 @@ PIECES = [
     "\xe9",
     "a",
 ]
-values = st.lists(st.sampled_from([*PIECES, "for=", ", ", 'for="', '";']), max_size=16).map("".join)
+values = st.lists(
+    st.sampled_from([*PIECES, "for=", ", ", 'for="', '";', "by=a;", "host=a;", "Proto=a;", "for=a;"]),
+    max_size=16,
+).map("".join)
 
 
 @settings(max_examples=examples(400), deadline=None)

@@ -1,7 +1,7 @@
 """Who asked, as the Forwarded field tells it (RFC 7239 4): the compiled twin of http/forwarded.py.
 
 Elements are read from the left, for what is broken ends the trust in all that stands behind it, and
-kept in a ring, for they are asked about from the right.
+kept in a ring, for they are asked about from the right.  One that says something twice names nobody.
 """
 
 from libc.stdint cimport uint8_t, uint32_t
@@ -33,28 +33,53 @@ cdef inline uint32_t skip_quoted(const char* p, uint32_t i, uint32_t n) noexcept
     return i if i < n else n
 
 
-cdef uint32_t read_pair(const char* p, uint32_t i, uint32_t n, Hop* hop) noexcept nogil:
+cdef enum Once:                  # parameters of an element, each at most once
+    SAID_FOR = 1
+    SAID_BY = 2
+    SAID_HOST = 4
+    SAID_PROTO = 8
+    SAID_TWICE = 16
+
+
+cdef inline uint32_t once(const char* name, uint32_t n) noexcept nogil:
+    # Return which of Once has that name, 0 for another.
+    cdef const uint8_t* word = <const uint8_t*>name
+    if n == 3 and same_word(word, b"for", 3):
+        return SAID_FOR
+    if n == 2 and same_word(word, b"by", 2):
+        return SAID_BY
+    if n == 4 and same_word(word, b"host", 4):
+        return SAID_HOST
+    return SAID_PROTO if n == 5 and same_word(word, b"proto", 5) else 0
+
+
+cdef uint32_t read_pair(const char* p, uint32_t i, uint32_t n, Hop* hop, uint32_t* said) noexcept nogil:
     # Return where the pair at i ends, or n + 1 if it is none. `hop` becomes its value if it is a `for`.
-    cdef uint32_t name = i, value
+    cdef uint32_t name = i, value, which
     cdef uint8_t quoted
     while i < n and TOKEN[<uint8_t>p[i]]:
         i += 1
     if i == name or i + 1 >= n or p[i] != b"=":
         return n + 1
+    which = once(p + name, i - name)
     value = i + 1
     quoted = p[value] == b'"'
     value += quoted
     i = skip_quoted(p, value, n) if quoted else skip_bare(p, value, n)
     if i == (n if quoted else value):
         return n + 1
-    if value - quoted - name == 4 and same_word(<const uint8_t*>p + name, b"for", 3):
+    said[0] |= SAID_TWICE if said[0] & which else which
+    if which == SAID_FOR:
         hop.p = p + value
         hop.n = i - value
         hop.quoted = quoted
     return i + quoted
 
 
-cdef inline void keep(Hops* hops, Hop* hop) noexcept nogil:
+cdef inline void keep(Hops* hops, Hop* hop, uint32_t* said) noexcept nogil:
+    if said[0] & SAID_TWICE:
+        hop.n = 0
+    said[0] = 0
     hops.ring[hops.n % MOST_HOPS] = hop[0]
     hops.n += 1
     hop.n = 0
@@ -62,7 +87,7 @@ cdef inline void keep(Hops* hops, Hop* hop) noexcept nogil:
 
 cdef void find_hops(const char* p, uint32_t n, Hops* hops) noexcept nogil:
     cdef Hop hop
-    cdef uint32_t i = 0
+    cdef uint32_t i = 0, said = 0
     hops.n = 0
     hop.p = p
     hop.n = 0
@@ -70,14 +95,14 @@ cdef void find_hops(const char* p, uint32_t n, Hops* hops) noexcept nogil:
     while True:
         i = skip_space(p, i, n)
         if i < n and p[i] != b";" and p[i] != b",":
-            i = read_pair(p, i, n, &hop)
+            i = read_pair(p, i, n, &hop, &said)
             i = skip_space(p, i, n) if i <= n else i
             if i > n or (i < n and p[i] != b";" and p[i] != b","):
                 hop.n = 0        # it names nobody, nor does what follows
-                keep(hops, &hop)
+                keep(hops, &hop, &said)
                 return
         if i == n or p[i] == b",":
-            keep(hops, &hop)
+            keep(hops, &hop, &said)
         if i == n:
             return
         i += 1
