@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -133,6 +134,16 @@ def test_what_was_asked_for_can_be_read_and_taken_back(twin: ModuleType) -> None
     assert (frame.settle, frame.shape) == (max, min)
     frame.settle = frame.shape = None
     assert (frame.settle, frame.shape) == (None, None)
+
+
+@BOTH
+@pytest.mark.parametrize("kind", ["list", "tuple", "generator", "late", "iterator"])
+def test_who_takes_a_block_and_chains_the_rest_gets_each_block_once(twin: ModuleType, kind: str) -> None:
+    """As werkzeug's run_wsgi_app does: chain asks an iterator for its iterator once more."""
+    app = Application(Shape(kind=kind, blocks=(b"hel", b"lo")))
+    blocks = iter(around(twin, app, Noted("a", []))({}, lambda *head: len))
+    assert list(chain((next(blocks),), blocks)) == [b"hel", b"lo"]
+    assert list(blocks) == []
 
 
 class Timed(Noted):

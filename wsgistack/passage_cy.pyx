@@ -211,9 +211,10 @@ cdef class Passage:
         return rest
 
     def __iter__(self):
-        """Go on by one step for each step of the body."""
-        self._is_late = not self._is_sent
-        self._blocks = iter(self._rest)
+        """Go on by one step for each step of the body; who asks again goes on where the first one is."""
+        if not self._is_begun:
+            self._is_begun, self._is_late = True, not self._is_sent
+            self._blocks = iter(self._rest)
         return self
 
     def __next__(self):
