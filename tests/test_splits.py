@@ -35,9 +35,9 @@ def test_splits_know_nothing_of_each_other() -> None:
         ("beta 5", "split: 'beta 5' is not a bucket and its share, such as 'beta 5%'"),
         ("beta 101%", "split: 'beta 101%' takes more than all, which is 100%"),
         ("a 60%, b 50%", "split 'a': its buckets take 110 %, more than all"),
-        ("a 5%, a 5%", "split 'a': a bucket stands there twice"),
-        ("a 5%; a 5%", "split: two splits have the same name"),
-        ("a 5%; A 5%", "split: two splits have the same name"),
+        ("a 5%, a 5%", "split 'a': the bucket 'a' stands there twice"),
+        ("a 5%; a 5%", "split: two splits have the name 'a'"),
+        ("a 5%; A 5%", "split: two splits have the name 'a'"),
         ("a 50%, - 5%", "split 'a': no bucket can be called '-', which stands for who is in none"),
         ("a 50%, b 50.001%", "split 'a': its buckets take 100.001 %, more than all"),
         ("x: ", "split: '' is not a bucket and its share, such as 'beta 5%'"),
@@ -80,3 +80,17 @@ def test_what_is_drawn_and_signed_never_changes() -> None:
     key = make_key("0123456789abcdef")
     assert split.place(key, b"2b3ea1459fbaa920ca2620d6") == 1001908079
     assert mark_of(key, "2b3ea1459fbaa920ca2620d6") == "1063a6534561455ec31bb9a2"
+
+
+def test_everything_that_is_wrong_with_splits_is_told_at_once() -> None:
+    with pytest.raises(SettingError) as caught:
+        parse_splits("a 60%, a 50%, - 1%; b 5, c 500%, d 5%; A: x 5%; y: z")
+    assert caught.value.complaints == (
+        "split: two splits have the name 'a'",
+        "split 'a': its buckets take 111 %, more than all",
+        "split 'a': no bucket can be called '-', which stands for who is in none",
+        "split 'a': the bucket 'a' stands there twice",
+        "split: 'b 5' is not a bucket and its share, such as 'beta 5%'",
+        "split: 'c 500%' takes more than all, which is 100%",
+        "split: 'z' is not a bucket and its share, such as 'beta 5%'",
+    )

@@ -15,6 +15,7 @@ from wsgistack.components import COMPONENTS
 from wsgistack.errors import ConfigurationError, UnknownName
 from wsgistack.ratelimit.middleware import RateLimit
 from wsgistack.ratelimit.rules import Rule
+from wsgistack.ratelimit.rules_file import NAMES
 from wsgistack.stack import wrap
 from wsgistack.store.memory import MemoryStore
 
@@ -121,7 +122,7 @@ def test_every_error_is_told_at_once(tmp_path: Path) -> None:
         f"  component 'rate_limt' is not one of {', '.join(COMPONENTS.names())} (did you mean 'rate_limit'?)",
         "  compression: level: 10 is above 9",
         "  compression: Unknown compression parameter 'lest_bytes' (did you mean 'least_bytes'?)",
-        "  request_id: Expecting boolean value for parameter 'respond'",
+        "  request_id: Expecting boolean value for parameter 'respond', not 'maybe'",
         "  buckets: secret: 5 characters; it takes 16 that nobody can guess",
     ]
 
@@ -137,7 +138,10 @@ def test_every_error_is_told_at_once(tmp_path: Path) -> None:
             ["rate_limit", "trust"],
             "wrap: 2 errors\n  trust has to stand outside of rate_limit, else all clients of a proxy",
         ),
-        ({"rate_limit": {"rules": [{"nam": "x"}]}}, "wrap: rate_limit: rules: {'nam': 'x'} is not a rule: "),
+        (
+            {"rate_limit": {"rules": [{"nam": "x"}]}},
+            "wrap: 2 errors\n  rate_limit: rules: rule 1: 'nam' is not one of name, rate, ",
+        ),
         (
             {"compression": {"level": True}},
             "wrap: compression: Expecting integer value for parameter 'level', not True",
@@ -164,15 +168,15 @@ def test_every_error_is_told_at_once(tmp_path: Path) -> None:
         ),
         (
             {"rate_limit": {"rules": [5]}},
-            "wrap: rate_limit: rules: 5 is neither a rule nor a mapping of what",
+            "wrap: rate_limit: rules: 5 is neither a Rule nor a mapping of what",
         ),
         (
             {"rate_limit": {"rules": [{"name": "x", "rate": 5}]}},
-            "wrap: rate_limit: rules: {'name': 'x', 'rate': 5} is not a rule: expected string or bytes-like",
+            "wrap: rate_limit: rules: rule x: rate: 5 is not a text such as '100/minute'",
         ),
         (
             {"rate_limit": {"rate": "1/s", "key": "REMOTE_USER"}},
-            "wrap: rate_limit: key: 'REMOTE_USER' is a text, and only a Python object can say this",
+            "wrap: rate_limit: key: 'REMOTE_USER' is not one of ip, everybody, network, header:NAME, environ:NAME",
         ),
         ({"page_cache": {"is_personal": 5}}, "wrap: page_cache: is_personal: 5 can not be called"),
         ({"page_cache": {"now": "5"}}, "wrap: page_cache: now: '5' is a text, and only a Python object"),
@@ -204,8 +208,8 @@ def test_everything_that_is_wrong_with_a_list_is_told_at_once() -> None:
         (
             {"metrics": {"path": "x", "allow": "a, b"}},
             [
-                "metrics: allow: Error defining trusted upstream proxies: could not parse a!",
-                "metrics: allow: Error defining trusted upstream proxies: could not parse b!",
+                "metrics: allow: 'a' is not a network such as 10.0.0.0/8 or 2001:db8::/32",
+                "metrics: allow: 'b' is not a network such as 10.0.0.0/8 or 2001:db8::/32",
                 "metrics: path: 'x' does not begin with /",
             ],
         ),
@@ -221,8 +225,9 @@ def test_everything_that_is_wrong_with_a_list_is_told_at_once() -> None:
             {"rate_limit": {"rate": "5/minte", "rules": [5, {"nam": 1}]}},
             [
                 "rate_limit: '5/minte', column 3: met 'minte', expected a unit of time such as 'minute' (did you mean 'minute'?)",
-                "rate_limit: rules: 5 is neither a rule nor a mapping of what one has",
-                "rate_limit: rules: {'nam': 1} is not a rule: got an unexpected keyword argument 'nam'",
+                "rate_limit: rules: 5 is neither a Rule nor a mapping of what one has",
+                f"rate_limit: rules: rule 2: 'nam' is not one of {', '.join(NAMES)}, exempt (did you mean 'name'?)",
+                "rate_limit: rules: rule 2: no 'rate'",
             ],
         ),
         (
@@ -253,7 +258,7 @@ def test_everything_that_is_wrong_in_one_component_is_told_at_once(
         ({"rate_limit": {"rat": "5/s"}}, "Unknown rate_limit parameter 'rat' (did you mean 'rate'?)"),
         (
             {"buckets": {"split": "beta 5%", "secret": 5}},
-            "Expecting at most 255 printable Latin-1 characters for parameter 'secret', not 5",
+            "Expecting at most 255 printable Latin-1 characters for parameter 'secret', not int",
         ),
         (
             {"buckets": {"split": 5, "secret": "0123456789abcdef"}, "page_cache": True},

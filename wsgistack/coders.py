@@ -13,10 +13,12 @@ import os
 import struct
 import zlib
 from collections.abc import Callable, Iterable
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from typing import NamedTuple
 
+from wsgistack.complaints import gather
 from wsgistack.errors import SettingError
 from wsgistack.http.codings import read_codings
 from wsgistack.passage import Recoding
@@ -115,12 +117,15 @@ def find_coders(names: Iterable[str], *, setting: str) -> dict[str, Coder]:
     Raises SettingError for what is no coding, has no coder here, or lacks its package.
     """
     chosen, installed = read_codings(names, setting=setting), installed_codings()
-    for name in chosen:
-        if name not in CODERS:
-            raise SettingError(f"{setting}: {name!r} is not made here, only {', '.join(CODERS)}")
-        if name not in installed:
-            package = PACKAGES[name]
-            raise SettingError(
-                f"{setting}: {name!r} needs the package {package}: pip install wsgistack[{package}]"
-            )
+    gather(partial(_check_coder, name, installed, setting) for name in chosen)
     return {name: CODERS[name] for name in chosen or installed}
+
+
+def _check_coder(name: str, installed: tuple[str, ...], setting: str) -> None:
+    if name not in CODERS:
+        raise SettingError(f"{setting}: {name!r} is not made here, only {', '.join(CODERS)}")
+    if name not in installed:
+        package = PACKAGES[name]
+        raise SettingError(
+            f"{setting}: {name!r} needs the package {package}: pip install wsgistack[{package}]"
+        )

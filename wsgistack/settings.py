@@ -42,6 +42,7 @@ __all__ = [
     "Table",
     "Value",
     "make_choice",
+    "make_networks",
     "parse_statuses",
 ]
 
@@ -121,17 +122,7 @@ class Table:
         Raises UnknownName for a name that the table lacks and SettingError for a value that does
         not fit, or that differs from the default of a setting that is not available yet.
         """
-        row = self.get(name)
-        try:
-            value = row.kind.parse(text)
-        except SettingError:
-            raise
-        except ValueError:
-            raise SettingError(row.kind.complaint.format(name=name, text=text)) from None
-        _check_range(row, value)
-        if not row.available and value != row.default:
-            raise SettingError(_not_available(row))
-        return value
+        return _parse(self.get(name), text)
 
     def read(self, name: str, value: object) -> Value:
         """Return what *value* means for *name*: text as `parse` has it, or a value of the row's own type.
@@ -143,7 +134,7 @@ class Table:
         if isinstance(value, os.PathLike) and isinstance(row.default, str):
             value = os.fsdecode(value)
         if isinstance(value, str):
-            return self.parse(name, value)
+            return _parse(row, value, met=_show_met(row, value))
         if isinstance(value, list | tuple | set | frozenset) and isinstance(row.default, tuple):
             return self.parse(name, ", ".join(map(str, value)) or '""')
         own = (int, float) if isinstance(row.default, float) else type(row.default)
@@ -152,7 +143,7 @@ class Table:
             or isinstance(value, bool) is not isinstance(row.default, bool)
             or (isinstance(value, float) and not math.isfinite(value))
         ):
-            raise SettingError(row.kind.complaint.format(name=name, text=value) + f", not {value!r}")
+            raise SettingError(row.kind.complaint.format(name=name, text=value) + _show_met(row, value))
         return self.parse(name, row.kind.show(value))
 
     def show(self, name: str, value: Value) -> str:
@@ -162,6 +153,25 @@ class Table:
     def defaults(self) -> dict[str, Value]:
         """Return {name: default} of everything that can be set and is not another's name."""
         return {row.name: row.default for row in self if row.available and not row.sets}
+
+
+def _parse(row: Setting, text: str, *, met: str = "") -> Value:
+    """Return the value of *text*; *met*: how the complaint about one that is none ends."""
+    try:
+        value = row.kind.parse(text)
+    except SettingError:
+        raise
+    except ValueError:
+        raise SettingError(row.kind.complaint.format(name=row.name, text=text) + met) from None
+    _check_range(row, value)
+    if not row.available and value != row.default:
+        raise SettingError(_not_available(row))
+    return value
+
+
+def _show_met(row: Setting, value: object) -> str:
+    """Return what a complaint says of *value*: nobody reads in a log what a secret is."""
+    return f", not {type(value).__name__}" if row.name.endswith("secret") else f", not {value!r:.80}"
 
 
 def _not_available(row: Setting) -> str:
@@ -283,21 +293,27 @@ def _parse_statuses_text(text: str) -> str:
     return ",".join(f"{a}-{b}" if a != b else str(a) for a, b in parse_statuses(text))
 
 
-def _parse_networks(text: str) -> tuple[str, ...]:
-    """Return the networks of a list separated by commas or spaces; a bare address is a /32 or /128."""
-    if text in (*EMPTY_WORDS, "none"):
-        return ()
-    networks = gather(partial(_parse_network, word) for word in re.split(r"[,\s]+", text.strip(", ")))
-    if len(networks) > MOST_NETWORKS:
-        raise SettingError(f"{len(networks)} networks; at most {MOST_NETWORKS} fit")
-    return tuple(networks)
+def make_networks(complaint: str) -> Kind:
+    """Return the kind of a list of networks, separated by commas or spaces; a bare address is a /32 or /128.
 
+    *complaint*: what is said of each `{word}` that is none.
+    """
 
-def _parse_network(word: str) -> str:
-    try:
-        return str(parse_network(word))
-    except ValueError:
-        raise SettingError(f"Error defining trusted upstream proxies: could not parse {word}!") from None
+    def parse_one(word: str) -> str:
+        try:
+            return str(parse_network(word))
+        except ValueError:
+            raise SettingError(complaint.format(word=word)) from None
+
+    def parse(text: str) -> tuple[str, ...]:
+        if text in (*EMPTY_WORDS, "none"):
+            return ()
+        networks = gather(partial(parse_one, word) for word in re.split(r"[,\s]+", text.strip(", ")))
+        if len(networks) > MOST_NETWORKS:
+            raise SettingError(f"{len(networks)} networks; at most {MOST_NETWORKS} fit")
+        return tuple(networks)
+
+    return Kind("networks", parse, _show_networks, "Expecting networks for parameter '{name}'")
 
 
 def _show_networks(value: Value) -> str:
@@ -376,4 +392,4 @@ WORDS = Kind(
     _show_networks,
     "Expecting words of printable ASCII with commas between them for parameter '{name}'",
 )
-NETWORKS = Kind("networks", _parse_networks, _show_networks, "Expecting networks for parameter '{name}'")
+NETWORKS = make_networks("'{word}' is not a network such as 10.0.0.0/8 or 2001:db8::/32")

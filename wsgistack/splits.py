@@ -11,9 +11,13 @@ The component `buckets` and the balancer's split (compiled in balancer/plane/spl
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 
+from wsgistack.complaints import gather
 from wsgistack.errors import SettingError
 
 __all__ = [
@@ -29,6 +33,7 @@ __all__ = [
     "make_split",
     "mark_of",
     "parse_share",
+    "parse_shares",
     "parse_splits",
 ]
 
@@ -85,28 +90,54 @@ def parse_splits(text: str) -> tuple[Split, ...]:
 
     A split without a name is called as its first bucket.  Raises SettingError with what was met.
     """
-    splits: list[Split] = []
-    for part in filter(str.strip, text.split(";")):
-        found = NAMED.fullmatch(part)
-        assert found is not None  # it matches anything
-        shares = [parse_share(share.strip()) for share in found[2].split(",")]
-        splits.append(make_split(found[1] or shares[0][0], shares))
-    if not splits:
+    parts = [part for part in text.split(";") if part.strip()]
+    if not parts:
         raise SettingError("split: no bucket is given; it reads as 'beta 5%' or 'name: a 30%, b 30%'")
-    if len({split.name.lower() for split in splits}) < len(splits):
-        raise SettingError("split: two splits have the same name")
-    return tuple(splits)
+    steps: list[Callable[[], Split | None]] = [partial(_check_names, parts)]
+    steps += [partial(_parse_split, part) for part in parts]
+    made = gather(steps)
+    return tuple([split for split in made if split is not None])
+
+
+def _parse_split(text: str) -> Split:
+    name, shares = _find_name(text)
+    read = parse_shares(shares)
+    return make_split(name or read[0][0], read)
+
+
+def _find_name(text: str) -> tuple[str, str]:
+    """Return the name of a split, "" if it has none, and the text of its shares."""
+    found = NAMED.fullmatch(text)
+    assert found is not None  # it matches anything
+    return found[1] or "", found[2]
+
+
+def _check_names(parts: list[str]) -> None:
+    names = [name or shares.split()[0] for name, shares in map(_find_name, parts) if name or shares.split()]
+    twice = _repeated([name.lower() for name in names])
+    if twice:
+        raise SettingError(*(f"split: two splits have the name '{name}'" for name in twice))
+
+
+def _repeated(names: list[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]
+
+
+def parse_shares(text: str) -> list[tuple[str, float]]:
+    """Return the (bucket, per cent) pairs of `a 30%, b 30%`; SettingError with each that is none."""
+    return gather(partial(parse_share, share.strip()) for share in text.split(","))
 
 
 def make_split(name: str, shares: list[tuple[str, float]]) -> Split:
     """Return the split of these (bucket, per cent); SettingError for more than all, or a bucket twice."""
     total = round(sum(share for _, share in shares), 3)  # 29.6 + 34.7 + 35.7 is a little more than 100
-    if total > 100:
-        raise SettingError(f"split '{name}': its buckets take {total:g} %, more than all")
-    if any(bucket == NOBODY for bucket, _ in shares):
-        raise SettingError(f"split '{name}': no bucket can be called '-', which stands for who is in none")
-    if len({bucket for bucket, _ in shares}) < len(shares):
-        raise SettingError(f"split '{name}': a bucket stands there twice")
+    names = [bucket for bucket, _ in shares]
+    wrong = [f"its buckets take {total:g} %, more than all"] if total > 100 else []
+    if NOBODY in names:
+        wrong.append("no bucket can be called '-', which stands for who is in none")
+    wrong += [f"the bucket '{bucket}' stands there twice" for bucket in _repeated(names)]
+    if wrong:
+        raise SettingError(*(f"split '{name}': {text}" for text in wrong))
     ends, taken = [], 0.0
     for bucket, share in shares:
         taken += share

@@ -182,7 +182,9 @@ def _make(application: WSGIApplication, chosen: Chosen, errors: _Errors) -> Stac
 
 
 def _refuse(errors: list[str]) -> NoReturn:
-    errors = list(dict.fromkeys(errors))
+    """Raise with each error once, those of a component together."""
+    subjects = {text.partition(":")[0]: at for at, text in reversed([*enumerate(errors)])}
+    errors = sorted(dict.fromkeys(errors), key=lambda text: subjects[text.partition(":")[0]])
     if len(errors) == 1:
         raise ConfigurationError(f"wrap: {errors[0]}")
     raise ConfigurationError(f"wrap: {len(errors)} errors\n" + "\n".join(f"  {error}" for error in errors))

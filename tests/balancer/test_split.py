@@ -44,7 +44,7 @@ def test_a_split_can_be_none(text: str) -> None:
         ("beta 5 cookie", "split: 'beta 5 cookie' has no share, such as 'beta 5% cookie'"),
         ("beta 105% cookie", "split: 'beta 105%' takes more than all, which is 100%"),
         ("beta 60%, gamma 50%", "split 'beta': its buckets take 110 %, more than all"),
-        ("beta 5%, Beta 5%", "split 'beta': a bucket stands there twice"),
+        ("beta 5%, Beta 5%", "split 'beta': the bucket 'beta' stands there twice"),
         ("beta -5%", "split: 'beta -5%' is not a bucket and its share, such as 'beta 5%'"),
         (
             "beta 5% cooky",

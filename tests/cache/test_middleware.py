@@ -10,7 +10,7 @@ import pytest
 from tests.cache.shop import Shop, ask, cached, page
 from wsgistack.cache.middleware import PageCache
 from wsgistack.cache.rules import Rule, bypass
-from wsgistack.errors import ConfigurationError, StoreDown, StoreError, TooLarge
+from wsgistack.errors import ConfigurationError, SettingError, StoreDown, StoreError, TooLarge
 from wsgistack.store.memory import MemoryStore
 
 
@@ -120,3 +120,92 @@ def test_what_cannot_be_meant_is_refused_at_once(options: dict[str, Any]) -> Non
 def test_a_wrong_word_is_told_with_the_nearest() -> None:
     with pytest.raises(ConfigurationError, match=r"did you mean 'anonymous'\?"):
         PageCache(page(b"hello"), profile="anonymus")
+
+
+def test_everything_that_cannot_be_meant_is_told_at_once() -> None:
+    options: dict[str, Any] = {
+        "profile": "anonymus",
+        "keep": -1,
+        "stale_if_error": "1m",
+        "store": 5,
+        "codings": ["gzp", "br", "br"],
+        "identity_cookies": "sessionid",
+        "ignored_cookies": 5,
+        "key_cookies": {"beta": "on", "a b": ["x"], "lang": ["en", "", "d;e"], "n": 5},
+        "keyed_fields": ["x"],
+        "is_personal": True,
+        "rules": [{"path": "/a", "tll": 5, "grace": "soon"}, 5, {"action": "bypas", "tags": "news"}],
+        "hosts": "example.org",
+        "ignored_parameters": ["", "utm_*", 5],
+        "purge_from": ["10.0.0.0/99", "::1", "localhost"],
+        "verify": 1,
+        "max_object": 0,
+        "coalesce_wait": None,
+        "secret": "a text that nobody reads here",
+    }
+    with pytest.raises(SettingError) as caught:
+        PageCache(page(b"hello"), **options)
+    assert list(caught.value.complaints) == [
+        "profile: 'anonymus' is not one of anonymous, rfc9111 (did you mean 'anonymous'?)",
+        "keep: -1 is not a number from 0 up",
+        "stale_if_error: '1m' is not a number from 0 up",
+        "store: 5 is neither a store nor the URL of one",
+        "codings: 'gzp' is not one of br, deflate, gzip, zstd (did you mean 'gzip'?)",
+        "codings: 'br' is listed twice",
+        "identity_cookies: 'sessionid' is one text, expected a list of names",
+        "ignored_cookies: 5 is not a list of names",
+        "key_cookies: the values of 'beta' are one text, expected a list",
+        "key_cookies: 'a b' is not a name",
+        "key_cookies: 'lang' can not have the value ''",
+        "key_cookies: 'lang' can not have the value 'd;e'",
+        "key_cookies: the values of 'n' are 5, expected a list",
+        "keyed_fields: ['x'] is not {name: the values that count}",
+        "is_personal: True can not be called",
+        "rules: '/a': 'tll' is not one of path, action, host, ttl, grace, tags (did you mean 'ttl'?)",
+        "rules: '/a': grace: 'soon' is not a number of seconds from 0 to a year",
+        "rules: 5 is neither a Rule nor a mapping of what one has",
+        "rules: '*': action: 'bypas' is not one of bypass, cache (did you mean 'bypass'?)",
+        "rules: '*': tags: 'news' is one text, expected a list",
+        "hosts: 'example.org' is one text, expected a list of names",
+        "ignored_parameters: '' is not a name or a pattern such as 'utm_*'",
+        "ignored_parameters: 5 is not a name or a pattern such as 'utm_*'",
+        "purge_from: '10.0.0.0/99' is not a network such as 10.0.0.0/8 or 2001:db8::/32",
+        "purge_from: 'localhost' is not a network such as 10.0.0.0/8 or 2001:db8::/32",
+        "verify: 1 is not a number of fills from 2 to 100 (0: none)",
+        "max_object: 0 is not a number from 1 up",
+        "coalesce_wait: None is not a number from 0 up",
+        "secret: str, expected bytes",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"secret": b"x" * 65}, "secret: 65 bytes, at most 64 fit"),
+        ({"key_cookies": {"SessionID": ["a"]}}, "key_cookies: 'SessionID' is one of identity_cookies"),
+        ({"rules": {"path": "/"}}, "rules: {'path': '/'} is not a list of rules"),
+        ({"rules": [{"path": 5}]}, "rules: 5: path: 5 is neither a text nor a list"),
+        ({"rules": [{"host": 5}]}, "rules: '*': host: 5 is neither a text nor a list"),
+        ({"rules": [{"tags": [5]}]}, "rules: '*': tags: [5] is not a list of words"),
+        ({"max_bytes": 1}, "max_bytes: 1 is not a number from 65536 up"),
+        (
+            {"profile": "rfc9111", "ignored_parameters": "x"},
+            "ignored_parameters: 'x' is one text, expected a list of names",
+        ),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_is_told_with_what_was_expected(options: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        PageCache(page(b"hello"), **options)
+    assert str(caught.value) == told
+
+
+def test_a_mapping_is_read_as_a_rule() -> None:
+    cache = cached(Shop(page(b"a", headers=[])), rules=[{"path": "/news/*", "ttl": "2m"}])
+    told = [ask(cache, path).headers["Cache-Status"] for path in ("/news/1", "/news/1", "/")]
+    assert told == [
+        "wsgistack; fwd=uri-miss; ttl=120; stored",
+        "wsgistack; hit; ttl=120",
+        "wsgistack; fwd=uri-miss; detail=no-lifetime",
+    ]

@@ -36,7 +36,7 @@ def test_a_value_is_read_and_shown_so_that_it_is_read_again(name: str, text: str
     [
         ("rules", "/a tll=5", "rules: 'tll=5' is not one of bypass, cache, ttl, grace, tags, host (did you mean 'ttl'?)"),
         ("rules", "/a ttl=soon", "rules: ttl: 'soon' is no time such as 60, 5m or 1h"),
-        ("rules", "a ttl=5", "rules: path: 'a' does not begin with '/' or '*'"),
+        ("rules", "a ttl=5", "rules: 'a': path: 'a' does not begin with '/' or '*'"),
         ("rules", "/a bypas", "(did you mean 'bypass'?)"),
         ("rules", ";".join(["/a ttl=1"] * 65), "rules: 65 rules; at most 64 fit"),
         ("key_cookies", "beta", "key_cookies: 'beta' is not like beta=on|off"),

@@ -60,7 +60,7 @@ def test_what_files_say_as_text_is_read_as_text() -> None:
     ("settings", "complaint"),
     [
         ({"rules": [{"path": "news"}]}, "path: 'news' does not begin with '/'"),
-        ({"rules": [{"pth": "/news"}]}, "is not a rule: .*pth"),
+        ({"rules": [{"pth": "/news"}]}, r"rules: '\*': 'pth' is not one of .* \(did you mean 'path'\?\)"),
         ({"profile": "anonymus"}, "no profile.*did you mean 'anonymous'"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -54,7 +55,7 @@ def test_a_rule_is_about_what_it_says(rule: Rule, asked: EnvironRequest, expecte
         ({"name": 'a"b'}, SettingError, "a name has"),
         ({"rate": "5/minte"}, RateError, "did you mean 'minute'?"),
         ({"rate": "unlimited; 5/s"}, RateError, "'unlimited' stands alone"),
-        ({"tiers": {"gold": "x"}}, RateError, "met 'x'"),
+        ({"tiers": {"gold": "x"}, "tier": str}, RateError, "met 'x'"),
         ({"tier": lambda asked: "gold"}, SettingError, "tier without tiers"),
         ({"methods": "P(ST"}, SettingError, "methods: 'P(ST' is no method"),
         ({"path": "api/*"}, SettingError, "path: 'api/*' does not begin with '/' or '*'"),
@@ -77,7 +78,64 @@ def test_a_rule_that_cannot_be_meant_is_refused(
 def test_a_bad_rate_names_its_rule() -> None:
     with pytest.raises(RateError) as caught:
         Rule("login", "5/minte")
-    assert caught.value.__notes__ == ["in the rule 'login'"]
+    assert str(caught.value) == (
+        "rule login: '5/minte', column 3: met 'minte', expected a unit of time such as 'minute'"
+        " (did you mean 'minute'?)"
+    )
+    assert (caught.value.column, caught.value.nearest) == (3, "minute")
+
+
+def test_everything_that_is_wrong_with_a_rule_is_told_at_once() -> None:
+    with pytest.raises(SettingError) as caught:
+        Rule(
+            "my rule",
+            5,  # type: ignore[arg-type]  # as a file may have it
+            path=["api", "/ok", "b"],
+            methods="P(ST GET P/T",
+            host=7,  # type: ignore[arg-type]
+            key="ip",  # type: ignore[arg-type]
+            cost="2",  # type: ignore[arg-type]
+            charge={"6xx": 1, "404": True, "5xx": -1},
+            tier="plan",  # type: ignore[arg-type]
+            tiers={"gold": "9/minte", "tin": "x"},
+            exempt=True,  # type: ignore[arg-type]
+            status=200,
+            ban="often",
+            tell="yes",  # type: ignore[arg-type]
+            dry_run=1,  # type: ignore[arg-type]
+        )
+    unit = "expected a unit of time such as 'minute' (did you mean 'minute'?)"
+    assert [text.removeprefix("rule my rule: ") for text in caught.value.complaints] == [
+        "rule 'my rule': a name has up to 64 letters, digits, '.', '_' and '-', and no space",
+        "rate: 5 is not a text such as '100/minute'",
+        f"'9/minte', column 3: met 'minte', {unit}",
+        "'x', column 1: met 'x', expected an amount or 'unlimited'",
+        "ban: 'often' is not like '10 in 1 hour for 15 minutes up to 1 day'",
+        "host: 7 is neither a text nor a list",
+        "methods: 'P(ST' is no method",
+        "methods: 'P/T' is no method",
+        "path: 'api' does not begin with '/' or '*'",
+        "path: 'b' does not begin with '/' or '*'",
+        "cost: '2' is not from 0 to 10**9, nor a function of the request",
+        "status: 200 is no error (400 to 599)",
+        "charge: '6xx': 1 is not a status such as '404' or '5xx' and a number",
+        "charge: '404': True is not a status such as '404' or '5xx' and a number",
+        "dry_run: 1 is neither True nor False",
+        "tell: 'yes' is neither True nor False",
+        "key: 'ip' is no key function such as wsgistack.ratelimit.client_ip",
+        "tier: 'plan' is no function of the request",
+        "exempt: True is no function of the request",
+    ]
+
+
+@pytest.mark.parametrize("name", ["tiers", "charge", "ban"])
+def test_what_is_no_mapping_or_text_is_refused(name: str) -> None:
+    with pytest.raises(SettingError, match=f"^rule r: {name}: 7 is not a "):
+        Rule("r", "1/s", **{name: 7})  # type: ignore[arg-type]  # as a file may have it
+
+
+def test_a_status_may_be_one_of_pythons() -> None:
+    assert Rule("r", "1/s", status=HTTPStatus.FORBIDDEN).status == 403
 
 
 def test_an_exact_status_goes_before_its_class() -> None:

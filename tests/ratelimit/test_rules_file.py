@@ -12,7 +12,7 @@ import pytest
 
 from wsgistack.errors import ConfigurationError, SettingError
 from wsgistack.ratelimit import RateLimit, Rule
-from wsgistack.ratelimit.rules_file import RulesFile, parse_rules
+from wsgistack.ratelimit.rules_file import NAMES, RulesFile, parse_rules
 from wsgistack.store.url import make_store
 from wsgistack.wsgi import EnvironRequest
 
@@ -237,9 +237,9 @@ def test_who_shares_a_limit_is_a_word(key: str) -> None:
             rule(name='"a"', rate='"1/s"', pth='"/x"'),
             r"rule a: 'pth' is not one of .* \(did you mean 'path'\?\)",
         ),
-        (rule(name='"a"', rate="5"), "rule a: rate: 5 is not a str"),
-        (rule(name='"a"', rate='"1/s"', cost="true"), "rule a: cost: True is not a int"),
-        (rule(name='"a"', rate='"1/s"', path="7"), "rule a: path: 7 is not a str"),
+        (rule(name='"a"', rate="5"), "rule a: rate: 5 is not a text such as '100/minute'"),
+        (rule(name='"a"', rate='"1/s"', cost="true"), "rule a: cost: True is not from 0"),
+        (rule(name='"a"', rate='"1/s"', path="7"), "rule a: path: 7 is neither a text nor a list"),
         (rule(name='"a"'), "rule a: no 'rate'"),
         (rule(rate='"1/s"'), "rule 1: no 'name'"),
         (
@@ -251,6 +251,16 @@ def test_who_shares_a_limit_is_a_word(key: str) -> None:
             rule(name='"a"', rate='"1/s"', tier='"plan"', tiers='{x = "1/s"}'),
             "rule a: tier: 'plan' is not like",
         ),
+        (
+            rule(name='"a"', rate='"1/s"', tier='"environ:HTTP_X_PLAN"', tiers='{x = "1/s"}'),
+            "rule a: tier: HTTP_X_PLAN is written by the client",
+        ),
+        (
+            rule(name='"a"', rate='"1/s"', key='"environ:HTTP_X_KEY"'),
+            "rule a: key: environ_key: HTTP_X_KEY is written by the client",
+        ),
+        (rule(name='"a"', rate='"1/s"', key="7"), "rule a: key: 7 is no key function"),
+        (rule(name='"a"', rate='"1/s"', key='"haeder:X"'), r"did you mean 'header'\?"),
         ("rules = 1\n", r"'rules' is not '\[\[rule\]\]'"),
         ("rule = 1\n", "'rule' is not a list of tables"),
         ("rule = [1]\n", "'rule' is not a list of tables"),
@@ -259,6 +269,27 @@ def test_who_shares_a_limit_is_a_word(key: str) -> None:
 def test_what_cannot_be_meant_is_told(text: str, complaint: str) -> None:
     with pytest.raises(ConfigurationError, match=complaint):
         parse_rules(text)
+
+
+def test_everything_that_is_wrong_with_a_file_is_told_at_once() -> None:
+    text = (
+        rule(nme='"a"', rat='"1/s"', key='"ipp"', cost="-1")
+        + rule(name='"b"', rate='"1/minte"', ban='"often"', methods='"G{T"')
+        + "rules = 1\n"
+    )
+    with pytest.raises(SettingError) as caught:
+        parse_rules(text)
+    told = [complaint.replace(", ".join(NAMES), "…") for complaint in caught.value.complaints]
+    assert told == [
+        "line 1: rule 1: 'nme' is not one of … (did you mean 'name'?)",
+        "line 1: rule 1: 'rat' is not one of … (did you mean 'rate'?)",
+        "line 1: rule 1: key: 'ipp' is not one of ip, everybody, network, header:NAME, environ:NAME (did you mean 'ip'?)",
+        "line 1: rule 1: cost: -1 is not from 0 to 10**9, nor a function of the request",
+        "line 6: rule b: 'rules' is not one of …",
+        "line 6: rule b: '1/minte', column 3: met 'minte', expected a unit of time such as 'minute' (did you mean 'minute'?)",
+        "line 6: rule b: ban: 'often' is not like '10 in 1 hour for 15 minutes up to 1 day'",
+        "line 6: rule b: methods: 'G{T' is no method",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from wsgistack.errors import SettingError
 from wsgistack.ratelimit import RateLimit, Rule
-from wsgistack.ratelimit.waiting import Waiting, make_waiting
+from wsgistack.ratelimit.waiting import Waiting, check_most_waiting, make_waiting
 
 NOW = 1_795_000_000_000_000
 ENVIRON = {"REMOTE_ADDR": "192.0.2.1", "REQUEST_METHOD": "GET", "PATH_INFO": "/"}
@@ -140,7 +140,7 @@ def test_it_is_off_until_somebody_says_how_many_may_wait() -> None:
     )
     for most in (-1, True, 10**6, "7"):
         with pytest.raises(SettingError, match="is not a number from 0 to 100000"):
-            make_waiting([], most)  # type: ignore[arg-type]
+            check_most_waiting(most)  # type: ignore[arg-type]
     assert make_waiting([], 5) is None
 
 

@@ -17,7 +17,6 @@ from wsgistack.settings import (
     BOOL,
     DURATION,
     INT,
-    NETWORKS,
     SIZE,
     TARGET,
     TEXT,
@@ -26,6 +25,7 @@ from wsgistack.settings import (
     Table,
     Value,
     make_choice,
+    make_networks,
 )
 
 __all__ = ["SERVICE_SETTINGS"]
@@ -40,6 +40,7 @@ STICKY_KIND = make_choice(lambda: ("off", "cookie", "learn"), "Unknown way to be
 FORWARDED = make_choice(
     lambda: ("x-forwarded-for", "forwarded"), "forwarded: '{text}' is not a field that proxies set"
 )
+PROXIES = make_networks("Error defining trusted upstream proxies: could not parse {word}!")
 REQUEST_ID = make_choice(lambda: ("off", "make", "trust"), "Unknown way to identify requests: '{text}'")
 
 DEFAULT_ACTION = make_choice(
@@ -133,7 +134,7 @@ LIMITS = [
 
 ANSWERS = [
     Setting("server_tokens", BOOL, True, "name ourselves in the Server field of our own answers"),
-    Setting("trusted_upstream_proxies", NETWORKS, (), "networks whose forwarding fields are believed"),
+    Setting("trusted_upstream_proxies", PROXIES, (), "networks whose forwarding fields are believed"),
     Setting(
         "forwarded",
         FORWARDED,

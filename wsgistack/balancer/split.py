@@ -24,7 +24,7 @@ from wsgistack.errors import SettingError
 from wsgistack.http.forwarded import Address
 from wsgistack.registry import find_hint
 from wsgistack.settings import TEXT, Kind
-from wsgistack.splits import LEAST_SECRET, ONE, WORD, Split, make_split, mark_of, parse_share
+from wsgistack.splits import LEAST_SECRET, ONE, WORD, Split, make_split, mark_of, parse_shares
 
 __all__ = [
     "FIELD",
@@ -138,7 +138,7 @@ def parse_rule(text: str) -> Rule | None:
     found = NAMED.fullmatch(text)
     if found is None:
         raise SettingError(f"split: '{text}' has no share, such as {EXAMPLE}")
-    shares = [_lowered(parse_share(part.strip())) for part in found[2].split(",")]
+    shares = [_lowered(share) for share in parse_shares(found[2])]
     if len(shares) > MOST_SHARES:
         raise SettingError(f"split: {len(shares)} buckets; at most {MOST_SHARES} fit")
     name = found[1] or shares[0][0]

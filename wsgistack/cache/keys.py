@@ -18,7 +18,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
-from wsgistack.errors import ConfigurationError
+from wsgistack.errors import ConfigurationError, SettingError
 from wsgistack.http.request import RequestView
 
 __all__ = [
@@ -77,11 +77,14 @@ class Names:
 
     def __init__(self, patterns: Iterable[str], *, setting: str, caseless: bool = False) -> None:
         if isinstance(patterns, str):
-            raise ConfigurationError(f"{setting}: {patterns!r} is one text, expected a list of names")
+            raise ConfigurationError(f"{setting}: {patterns!r:.80} is one text, expected a list of names")
+        if not isinstance(patterns, Iterable):
+            raise ConfigurationError(f"{setting}: {patterns!r:.80} is not a list of names")
         self.patterns = tuple(patterns)
-        for pattern in self.patterns:
-            if not isinstance(pattern, str) or not pattern:
-                raise ConfigurationError(f"{setting}: {pattern!r} is not a name or a pattern such as 'utm_*'")
+        wrong = [pattern for pattern in self.patterns if not isinstance(pattern, str) or not pattern]
+        if wrong:
+            told = (f"{setting}: {one!r:.80} is not a name or a pattern such as 'utm_*'" for one in wrong)
+            raise SettingError(*told)
         if caseless:
             self.patterns = tuple([pattern.lower() for pattern in self.patterns])
         wild = [pattern for pattern in self.patterns if any(mark in pattern for mark in "*?[")]

@@ -15,17 +15,28 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from wsgistack.cache.answers import Pass, Serve
 from wsgistack.cache.bans import Ban
 from wsgistack.cache.coalesce import Coalescer
 from wsgistack.cache.codings import Codings
-from wsgistack.cache.engine import ASKING_FIELDS, PageCacheEngine
+from wsgistack.cache.engine import PageCacheEngine
 from wsgistack.cache.filling import variable_of
 from wsgistack.cache.guests import EVERYBODY, Guest, Guests
 from wsgistack.cache.keys import IGNORED_PARAMETERS, Names, Target, find_target, normalise_prefix
-from wsgistack.cache.making import make_audit, make_policy, make_store_of
+from wsgistack.cache.making import (
+    check_secret,
+    make_audit,
+    make_hosts,
+    make_policy,
+    make_shelf,
+    make_shortcut,
+    make_store_of,
+    make_verification,
+)
 from wsgistack.cache.page import Page
 from wsgistack.cache.personal import Personal, Visitors
 from wsgistack.cache.purge import Purges
@@ -33,8 +44,8 @@ from wsgistack.cache.purging import METHOD, Purgers, bans_of, find_answer
 from wsgistack.cache.rules import Rule, RuleBook, bypass
 from wsgistack.cache.run import send_reply
 from wsgistack.cache.settings import MEMORY_BYTES, check_number
-from wsgistack.cache.shelf import Found, Place, Shelf
-from wsgistack.cache.shortcut import READS, Asked, Shortcut, Verdict, Witness
+from wsgistack.cache.shelf import Found, Place
+from wsgistack.cache.shortcut import READS, Asked, Verdict, Witness
 from wsgistack.cache.signs import IDENTITY_COOKIES, IGNORED_COOKIES, KEYED_FIELDS
 from wsgistack.cache.status import PURGED, bypassed
 from wsgistack.cache.together import COLLAPSED, send_together
@@ -44,6 +55,7 @@ from wsgistack.cache.verification import Verification
 from wsgistack.cache.visit import Visit
 from wsgistack.cache.voice import ENVIRON_KEY, Voice
 from wsgistack.cache.works import Works
+from wsgistack.complaints import gather
 from wsgistack.errors import StoreError
 from wsgistack.http.request import RequestView
 from wsgistack.steps import Instead, Passage
@@ -69,7 +81,7 @@ class PageCache:
     """A WSGI application that answers for *app* what may be answered without it.
 
     *store*: a store or its URL; without one each process keeps up to *max_bytes* of its own.
-    *profile*: `anonymous` or `rfc9111`.  *rules*: the first that is about a request counts.
+    *profile*: `anonymous` or `rfc9111`.  *rules*: Rules, or mappings of what one has; the first that is about a request counts.
     *max_object*: bytes of the largest body that is kept.  *keep*, *stale_if_down*, *stale_if_error*:
     seconds, see settings.  *hosts*: those that are cached, patterns such as `*.example.org`; all by default.
     *codings*: those that pages are made in, the preferred first, see codings.
@@ -81,9 +93,14 @@ class PageCache:
     has what was found.  *purge_from*: networks whose PURGE requests are obeyed, see purging.
     *secret*: pages in the store are signed with it.  *now*: seconds since the epoch.
 
-    Raises ConfigurationError at once for what cannot be meant.
+    Raises ConfigurationError at once with everything that cannot be meant.
     Safe for threads, greenlets and processes that share the store; starts none.
     """
+
+    codings: Codings
+    _rules: RuleBook
+    _hosts: Names | None
+    _purgers: Purgers
 
     def __init__(
         self,
@@ -92,7 +109,7 @@ class PageCache:
         store: Store | str | None = None,
         max_bytes: int = MEMORY_BYTES,
         profile: str = "anonymous",
-        rules: Sequence[Rule] = (),
+        rules: Sequence[Rule | Mapping[str, Any]] = (),
         max_object: int = 1024 * 1024,
         keep: float = 3600.0,
         stale_if_down: float = 3600.0,
@@ -114,37 +131,41 @@ class PageCache:
         secret: bytes = b"",
         now: Callable[[], float] = time.time,
     ) -> None:
-        check_number("max_object", max_object, least=1)
-        check_number("coalesce_wait", coalesce_wait, least=0)
-        self.codings = Codings(codings)
-        policy = make_policy(profile, keep, stale_if_down, stale_if_error, is_coded=bool(self.codings))
-        made = make_store_of(store, max_bytes)
-        visitors = Visitors(
-            strict=strict,
-            identity_cookies=identity_cookies,
-            ignored_cookies=ignored_cookies,
-            key_cookies=key_cookies,
-            keyed_fields=keyed_fields,
-            is_personal=is_personal,
+        cookies: dict[str, Any] = {"identity_cookies": identity_cookies, "ignored_cookies": ignored_cookies}
+        asks: dict[str, Any] = {"keyed_fields": keyed_fields, "is_personal": is_personal}
+        steps: tuple[Callable[[], Any], ...] = (
+            partial(make_policy, profile, keep, stale_if_down, stale_if_error),
+            partial(make_store_of, store, max_bytes),
+            partial(Codings, codings),
+            partial(Visitors, strict=strict, key_cookies=key_cookies, **cookies, **asks),
+            partial(RuleBook, rules),
+            partial(make_hosts, hosts),
+            partial(Names, ignored_parameters, setting="ignored_parameters"),
+            partial(Purgers, purge_from),
+            partial(make_verification, verify),
+            partial(check_number, "max_object", max_object, least=1),
+            partial(check_number, "coalesce_wait", coalesce_wait, least=0),
+            partial(check_secret, secret),
         )
-        self.app = app
-        self.engine = PageCacheEngine(policy)
+        policy, made, self.codings, visitors, self._rules, self._hosts, ignored, *rest = gather(steps)
+        self._purgers, verification, *_ = rest
+        self.app, self._now = app, now
+        self.engine = PageCacheEngine(replace(policy, is_coded=bool(self.codings)))
         # Not the guarded store: who purges must hear that it was not taken.
         self.purges = Purges(made.store if isinstance(made, Guarded) else made, now=now)
         self.audit = make_audit(policy, visitors, keyed_fields) if audit else None
-        self._purgers = Purgers(purge_from)
-        self._now = now
-        self._rules = RuleBook(rules)
-        self._hosts = None if hosts is None else Names(hosts, setting="hosts", caseless=True)
-        self._guests = Guests(visitors, self.codings) if policy.is_for_guests else None
-        self._ignored = Names(ignored_parameters if self._guests else (), setting="ignored_parameters")
-        self._kinds: list[Selecting] | None = [EVERYBODY] if self._guests is None else self._guests.kinds()
+        self._begin_guests(Guests(visitors, self.codings) if policy.is_for_guests else None, ignored)
         guarded = made if isinstance(made, MemoryStore | Guarded) else Guarded(made)
-        self.shelf = self._make_shelf(guarded, secret)
+        self.shelf = make_shelf(guarded, policy, self.purges, secret)
         self._coalescer = Coalescer[Page](guarded, wait_s=coalesce_wait) if coalesce else None
-        self._works = self._make_works(max_object, verify)
+        self._works = self._make_works(max_object, verification)
         self._asks = is_personal is not None
         self.set_plain("")
+
+    def _begin_guests(self, guests: Guests | None, ignored: Names) -> None:
+        self._guests = guests
+        self._ignored = ignored if guests else Names((), setting="ignored_parameters")
+        self._kinds: list[Selecting] | None = guests.kinds() if guests else [EVERYBODY]
 
     verdict: Callable[[Environ], Verdict]  # see Shortcut.read
     witness: Witness | None = None  # told what answered plain requests
@@ -154,30 +175,13 @@ class PageCache:
 
         For an edge that writes it by itself: what a witness is told of depends on it.
         """
-        self._shortcut = self._make_shortcut(field and variable_of(field))
+        self._shortcut = make_shortcut(
+            self._guests, keyed=field and variable_of(field), learns=not self._asks
+        )
         self.verdict = self._shortcut.read
         self.enter = self._enter if self._guests is None else self._guests.passing(self._enter)
 
-    def _make_shortcut(self, keyed: str) -> Shortcut:
-        asking, guests = [variable_of(name) for name in ASKING_FIELDS], self._guests
-        if guests is None:
-            return Shortcut(asking, keyed=keyed, learns=not self._asks)
-        return Shortcut(
-            [*asking, *guests.telling],
-            guests.judge,
-            nobody=guests.anonymous,
-            owners=guests.owners,
-            keyed=keyed,
-            learns=not self._asks,
-        )
-
-    def _make_shelf(self, store: Store, secret: bytes) -> Shelf:
-        policy = self.engine.policy
-        return Shelf(
-            store, purges=self.purges, reorders=policy.reorders_lists, keep_s=policy.keep_s, secret=secret
-        )
-
-    def _make_works(self, largest: int, fills: int) -> Works:
+    def _make_works(self, largest: int, verification: Verification | None) -> Works:
         return Works(
             self.app,
             self.engine,
@@ -187,7 +191,7 @@ class PageCache:
             self._find_places,
             self.purges,
             self._coalescer,
-            Verification(fills) if fills else None,
+            verification,
             self.audit,
         )
 

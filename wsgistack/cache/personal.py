@@ -14,9 +14,9 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from wsgistack.cache.keys import Names
 from wsgistack.cache.signs import (
@@ -28,7 +28,8 @@ from wsgistack.cache.signs import (
     NO_CERTIFICATE,
     WITHHELD_FIELDS,
 )
-from wsgistack.errors import ConfigurationError
+from wsgistack.complaints import gather
+from wsgistack.errors import ConfigurationError, SettingError
 from wsgistack.http.request import RequestView
 
 __all__ = [
@@ -111,7 +112,13 @@ class Visitors:
     *key_cookies*, *keyed_fields*: {name: the values that count}; any other value is as none.
     *is_personal(request)*: True or a reason for what only the application knows; what it raises is
     logged, and the request is personal.
+
+    Raises ConfigurationError with everything that cannot be meant.
     """
+
+    _identity: Names
+    _ignored: Names
+    _key_cookies: dict[str, frozenset[str]]
 
     def __init__(
         self,
@@ -125,22 +132,24 @@ class Visitors:
         withheld_fields: Iterable[str] = WITHHELD_FIELDS,
         is_personal: Callable[[RequestView], object] | None = None,
     ) -> None:
+        steps: tuple[Callable[[], Any], ...] = (
+            partial(Names, identity_cookies, setting="identity_cookies", caseless=True),
+            partial(Names, ignored_cookies, setting="ignored_cookies"),
+            partial(_read_values, key_cookies or {}, setting="key_cookies"),
+            partial(_read_values, keyed_fields, setting="keyed_fields"),
+            partial(Names, identity_fields, setting="identity_fields", caseless=True),
+            partial(Names, withheld_fields, setting="withheld_fields", caseless=True),
+            partial(_check_callable, is_personal),
+        )
+        self._identity, self._ignored, self._key_cookies, keyed, fields, withheld, _ = gather(steps)
+        gather(partial(_check_key_cookie, name, self._identity) for name in self._key_cookies)
         self._strict = strict
-        self._identity = Names([name.lower() for name in identity_cookies], setting="identity_cookies")
-        self._ignored = Names(ignored_cookies, setting="ignored_cookies")
-        self._key_cookies = _read_values(key_cookies or {}, setting="key_cookies")
-        for name in self._key_cookies:
-            if name.lower() in self._identity:
-                raise ConfigurationError(f"key_cookies: {name!r} is one of identity_cookies")
-        self._keyed_fields = {
-            name.lower(): values
-            for name, values in _read_values(keyed_fields, setting="keyed_fields").items()
-        }
-        fields = [name.lower() for name in Names(identity_fields, setting="identity_fields").patterns]
-        self.owners = {name: Personal(_detail("field", name)) for name in fields}  # what each field says
-        patterns = [name.lower() for name in Names(withheld_fields, setting="withheld_fields").patterns]
+        self._keyed_fields = {name.lower(): values for name, values in keyed.items()}
+        self.owners = {
+            name: Personal(_detail("field", name)) for name in fields.patterns
+        }  # what each field says
         self._withheld = Names(
-            [one for one in patterns if one not in self._keyed_fields], setting="withheld_fields"
+            [one for one in withheld.patterns if one not in self._keyed_fields], setting="withheld_fields"
         )
         self._is_personal = is_personal
         self._nobody = tuple([("cookie:" + name, None) for name in self._key_cookies])
@@ -280,18 +289,37 @@ def _detail(kind: str, name: str) -> str:
     return f"{kind}:{name[:LONGEST_DETAIL]}"
 
 
+def _check_callable(is_personal: object) -> None:
+    if is_personal is not None and not callable(is_personal):
+        raise ConfigurationError(f"is_personal: {is_personal!r:.80} can not be called")
+
+
+def _check_key_cookie(name: str, identity: Names) -> None:
+    if name.lower() in identity:
+        raise ConfigurationError(f"key_cookies: {name!r} is one of identity_cookies")
+
+
 def _read_values(given: Mapping[str, Iterable[str]], *, setting: str) -> dict[str, frozenset[str]]:
-    """Return the values that count, by name; ConfigurationError for what no request could say."""
+    """Return the values that count, by name; ConfigurationError for all that no request could say."""
     if not isinstance(given, Mapping):
-        raise ConfigurationError(f"{setting}: {given!r} is not {{name: the values that count}}")
-    known = {}
-    for name, values in given.items():
-        if TOKEN.fullmatch(name) is None:
-            raise ConfigurationError(f"{setting}: {name!r} is not a name")
-        if isinstance(values, str):
-            raise ConfigurationError(f"{setting}: the values of {name!r} are one text, expected a list")
-        known[name] = frozenset(values)
-        for value in known[name]:
-            if not isinstance(value, str) or not value or COOKIE_OCTETS.fullmatch(value) is None:
-                raise ConfigurationError(f"{setting}: {name!r} can not have the value {value!r}")
-    return known
+        raise ConfigurationError(f"{setting}: {given!r:.80} is not {{name: the values that count}}")
+    read = gather(partial(_read_of, name, values, setting) for name, values in given.items())
+    return dict(zip(given, read, strict=True))
+
+
+def _read_of(name: str, values: Iterable[str], setting: str) -> frozenset[str]:
+    if not isinstance(name, str) or TOKEN.fullmatch(name) is None:
+        raise ConfigurationError(f"{setting}: {name!r:.80} is not a name")
+    if isinstance(values, str):
+        raise ConfigurationError(f"{setting}: the values of {name!r} are one text, expected a list")
+    if not isinstance(values, Iterable):
+        raise ConfigurationError(f"{setting}: the values of {name!r} are {values!r:.80}, expected a list")
+    listed = list(values)
+    wrong = [
+        f"{setting}: {name!r} can not have the value {value!r:.80}"
+        for value in listed
+        if not isinstance(value, str) or not value or COOKIE_OCTETS.fullmatch(value) is None
+    ]
+    if wrong:
+        raise SettingError(*wrong)
+    return frozenset(listed)

@@ -9,13 +9,15 @@ Whoever holds the connection counts, never what a field says of him.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from wsgistack.cache.bans import Ban
 from wsgistack.cache.keys import Target
+from wsgistack.complaints import gather
 from wsgistack.errors import ArgumentError, SettingError, StoreError
 from wsgistack.http.fields import split_list
 from wsgistack.http.forwarded import parse_hop
-from wsgistack.http.networks import parse_network
+from wsgistack.http.networks import Network, parse_network
 from wsgistack.http.request import RequestView
 
 __all__ = ["METHOD", "TAGS", "Purgers", "bans_of", "find_answer", "read_tags"]
@@ -32,10 +34,7 @@ class Purgers:
     def __init__(self, networks: Iterable[str]) -> None:
         if isinstance(networks, str):
             raise SettingError(f"purge_from: {networks!r} is one text, expected a list of networks")
-        try:
-            self._networks = [parse_network(network) for network in networks]
-        except ValueError as error:
-            raise SettingError(f"purge_from: {error}") from None
+        self._networks = gather(partial(_parse, network) for network in networks)
 
     def __bool__(self) -> bool:
         return bool(self._networks)
@@ -44,6 +43,14 @@ class Purgers:
         """Tell whether who holds the connection may purge; a Unix socket's other end has no address."""
         address = parse_hop(request.peer)
         return address is not None and any(address in network for network in self._networks)
+
+
+def _parse(network: str) -> Network:
+    try:
+        return parse_network(network)
+    except ValueError:
+        text = f"purge_from: {network!r:.80} is not a network such as 10.0.0.0/8 or 2001:db8::/32"
+        raise SettingError(text) from None
 
 
 def bans_of(request: RequestView, target: Target) -> list[Ban]:

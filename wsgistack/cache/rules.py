@@ -5,14 +5,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import partial
+from typing import Any
 
 from wsgistack.cache.freshness import NOTHING_TOLD, Told
+from wsgistack.complaints import gather
 from wsgistack.errors import SettingError
 from wsgistack.http.paths import compile_globs, host_name, normal_path
 from wsgistack.http.request import RequestView
 from wsgistack.registry import find_hint
+from wsgistack.settings import DURATION
 
 __all__ = ["ACTIONS", "Rule", "RuleBook", "bypass", "cache"]
 
@@ -41,19 +45,9 @@ class Rule:
     tags: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        for path in _words(self.path):
-            if not path.startswith(("/", "*")):
-                raise SettingError(f"Rule: path: {path!r} does not begin with '/' or '*'")
-        if self.action not in ACTIONS:
-            hint = find_hint(str(self.action), ACTIONS)
-            raise SettingError(f"Rule: action: {self.action!r} is not one of {', '.join(ACTIONS)}{hint}")
-        for name, value in (("ttl", self.ttl), ("grace", self.grace)):
-            if value is None:
-                continue
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LONGEST_S:
-                raise SettingError(f"Rule: {name}: {value!r} is not a number of seconds from 0 to a year")
-        if isinstance(self.tags, str):
-            raise SettingError(f"Rule: tags: {self.tags!r} is one text, expected a list")
+        wrong = list(_complaints(self))
+        if wrong:
+            raise SettingError(*(f"Rule {self.path!r:.80}: {text}" for text in wrong))
 
     @property
     def told(self) -> Told:
@@ -75,16 +69,73 @@ class Rule:
         return lambda path, host: fits_path(path) is not None and fits_host(host) is not None
 
 
+def _complaints(rule: Rule) -> Iterator[str]:
+    for name, words in (("path", rule.path), ("host", rule.host)):
+        if not isinstance(words, Iterable):
+            yield f"{name}: {words!r:.80} is neither a text nor a list"
+        elif name == "path":
+            for path in _words(words):
+                if not path.startswith(("/", "*")):
+                    yield f"path: {path!r:.80} does not begin with '/' or '*'"
+    if rule.action not in ACTIONS:
+        hint = find_hint(str(rule.action), ACTIONS)
+        yield f"action: {rule.action!r:.80} is not one of {', '.join(ACTIONS)}{hint}"
+    for name, value in (("ttl", rule.ttl), ("grace", rule.grace)):
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LONGEST_S:
+            yield f"{name}: {value!r:.80} is not a number of seconds from 0 to a year"
+    if isinstance(rule.tags, str):
+        yield f"tags: {rule.tags!r:.80} is one text, expected a list"
+    elif not isinstance(rule.tags, Iterable) or not all(isinstance(tag, str) for tag in rule.tags):
+        yield f"tags: {rule.tags!r:.80} is not a list of words"
+
+
+def _read(rule: Rule | Mapping[str, Any]) -> Rule:
+    """Return *rule*, made of its items if it is a mapping, where times may be texts such as `5m`."""
+    if isinstance(rule, Rule):
+        return rule
+    if not isinstance(rule, Mapping):
+        raise SettingError(f"rules: {rule!r:.80} is neither a Rule nor a mapping of what one has")
+    known: dict[str, Any] = {
+        name: _read_time(value) if name in TIMES else value for name, value in rule.items() if name in NAMES
+    }
+    where = f"rules: {rule.get('path', '*')!r:.80}"
+    wrong = [
+        f"{where}: '{name}' is not one of {', '.join(NAMES)}{find_hint(str(name), NAMES)}"
+        for name in rule
+        if name not in NAMES
+    ]
+    try:
+        made = Rule(**known)
+    except SettingError as error:
+        wrong += [f"rules: {text.removeprefix('Rule ')}" for text in error.complaints]
+    if wrong:
+        raise SettingError(*wrong)
+    return made
+
+
+def _read_time(value: object) -> object:
+    """Return the seconds of a text; what is none stays, for the rule to complain of."""
+    try:
+        return DURATION.parse(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+NAMES = tuple(one.name for one in fields(Rule))
+TIMES = ("ttl", "grace")
+
+
 class RuleBook:
     """Rules in order, ready to be asked."""
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
-        rules = list(rules)
-        for rule in rules:
-            if not isinstance(rule, Rule):
-                raise SettingError(f"rules: {rule!r} is not a Rule")
-        self._rules = [(rule.make_test(), rule) for rule in rules]
-        self._for_all = rules[0] if rules and rules[0].fits_all else None
+    def __init__(self, rules: Iterable[Rule | Mapping[str, Any]]) -> None:
+        if isinstance(rules, str | Mapping) or not isinstance(rules, Iterable):
+            raise SettingError(f"rules: {rules!r:.80} is not a list of rules")
+        read = gather(partial(_read, rule) for rule in rules)
+        self._rules = [(rule.make_test(), rule) for rule in read]
+        self._for_all = read[0] if read and read[0].fits_all else None
 
     def __bool__(self) -> bool:
         return bool(self._rules)

@@ -10,7 +10,9 @@ what wsgistack.PageCache takes.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from wsgistack.cache.keys import IGNORED_PARAMETERS
@@ -18,11 +20,12 @@ from wsgistack.cache.personal import Visitors
 from wsgistack.cache.rules import ACTIONS, Rule
 from wsgistack.cache.settings import SETTINGS
 from wsgistack.cache.signs import IDENTITY_COOKIES, IGNORED_COOKIES
+from wsgistack.complaints import complaints_of, gather
 from wsgistack.errors import ConfigurationError, SettingError, UnknownName
 from wsgistack.registry import find_hint
 from wsgistack.settings import DURATION, NETWORKS, WORDS, Kind, Setting, Table, Value
 
-__all__ = ["TEXTS", "arguments", "check_together", "find_visitors"]
+__all__ = ["TEXTS", "arguments", "check_together", "find_visitors", "read_rule"]
 
 EMPTY_WORDS = ("none", '""', "''")
 MOST_RULES = 64
@@ -34,18 +37,21 @@ def _parse_key_cookies(text: str) -> tuple[str, ...]:
     if text in EMPTY_WORDS:
         return ()
     words = tuple(re.split(r"[,\s]+", text.strip(", ")))
-    for word in words:
-        name, equals, values = word.partition("=")
-        if not equals or not name or not all(values.split("|")):
-            raise SettingError(f"key_cookies: '{word}' is not like beta=on|off")
-    names = [word.partition("=")[0] for word in words]
-    for name in names:
-        if names.count(name) > 1:
-            raise SettingError(f"key_cookies: '{name}' is listed twice")
+    split = [word.partition("=") for word in words]
+    wrong = [
+        f"'{''.join(parts)}' is not like beta=on|off"
+        for parts in split
+        if not parts[0] or not parts[1] or not all(parts[2].split("|"))
+    ]
+    wrong += [
+        f"'{name}' is listed twice" for name, count in Counter(one for one, *_ in split).items() if count > 1
+    ]
+    if wrong:
+        raise SettingError(*(f"key_cookies: {text}" for text in wrong))
     try:
         Visitors(key_cookies=_key_cookies(words))
     except ConfigurationError as error:
-        raise SettingError(str(error)) from None
+        raise SettingError(*complaints_of(error)) from None
     return words
 
 
@@ -57,29 +63,31 @@ def _key_cookies(words: Value) -> dict[str, list[str]]:
 def _parse_rules(text: str) -> tuple[str, ...]:
     if text in EMPTY_WORDS:
         return ()
-    rules = tuple(_show_rule(_read_rule(part)) for part in text.split(";") if part.strip())
+    read = gather(partial(read_rule, part) for part in text.split(";") if part.strip())
+    rules = tuple(_show_rule(rule) for rule in read)
     if len(rules) > MOST_RULES:
         raise SettingError(f"rules: {len(rules)} rules; at most {MOST_RULES} fit")
     return rules
 
 
-def _read_rule(text: str) -> Rule:
+def read_rule(text: str) -> Rule:
     """Return the rule that `/news/* ttl=60 grace=5m tags=a,b host=*.example.com` or `/api/* bypass` means."""
     path, *words = text.split()
-    said: dict[str, Any] = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not equals and name in ACTIONS:
-            said["action"] = name
-        elif not equals or name not in SAID_BY_A_RULE[len(ACTIONS) :]:
-            hint = find_hint(name, SAID_BY_A_RULE)
-            raise SettingError(f"rules: '{word}' is not one of {', '.join(SAID_BY_A_RULE)}{hint}")
-        else:
-            said[name] = _read_word(name, value)
+    said: dict[str, Any] = dict(gather(partial(_read_said, word) for word in words))
     try:
         return Rule(path, **said)
     except SettingError as error:
-        raise SettingError(str(error).replace("Rule: ", "rules: ", 1)) from None
+        raise SettingError(*(f"rules: {text.removeprefix('Rule ')}" for text in error.complaints)) from None
+
+
+def _read_said(word: str) -> tuple[str, Value]:
+    name, equals, value = word.partition("=")
+    if not equals and name in ACTIONS:
+        return "action", name
+    if not equals or name not in SAID_BY_A_RULE[len(ACTIONS) :]:
+        hint = find_hint(name, SAID_BY_A_RULE)
+        raise SettingError(f"rules: '{word}' is not one of {', '.join(SAID_BY_A_RULE)}{hint}")
+    return name, _read_word(name, value)
 
 
 def _read_word(name: str, value: str) -> Value:
@@ -157,7 +165,7 @@ def arguments(settings: Mapping[str, Value]) -> dict[str, Any]:
     made: dict[str, Any] = dict(settings)
     rules = settings["rules"]
     assert isinstance(rules, tuple)
-    made["rules"] = [_read_rule(rule) for rule in rules]
+    made["rules"] = [read_rule(rule) for rule in rules]
     made["key_cookies"] = _key_cookies(settings["key_cookies"])
     made["hosts"] = settings["hosts"] or None
     made["store"] = settings["store"] or None
@@ -177,4 +185,4 @@ def check_together(settings: Mapping[str, Value]) -> None:
     except UnknownName:
         raise
     except ConfigurationError as error:
-        raise SettingError(str(error)) from None
+        raise SettingError(*complaints_of(error)) from None

@@ -23,17 +23,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, NoReturn
 
-from wsgistack.complaints import gather
 from wsgistack.errors import SettingError
 from wsgistack.registry import Family
 from wsgistack.settings import Table
 from wsgistack.wsgi import WSGIApplication
 
-__all__ = ["COMPONENTS", "Component", "make_rules"]
+__all__ = ["COMPONENTS", "Component", "refuse_text"]
 
 CALLED = ("is_personal", "key", "now")  # of the objects, those that are functions
 
@@ -64,27 +62,8 @@ class Component:
         return value
 
 
-Rule = TypeVar("Rule")
-
-
-def make_rules(kind: type[Rule], rules: Iterable[object]) -> list[Rule]:
-    """Return *rules*, those that are mappings made into *kind* of their items; SettingError for all that are none."""
-    return gather(partial(_make_rule, kind, rule) for rule in rules)
-
-
-def _make_rule(kind: type[Rule], rule: object) -> Rule:
-    if isinstance(rule, kind):
-        return rule
-    if not isinstance(rule, Mapping):
-        raise SettingError(f"rules: {rule!r} is neither a rule nor a mapping of what one has")
-    try:
-        return kind(**rule)
-    except (TypeError, AttributeError) as error:
-        why = str(error).rpartition("() ")[2]
-        raise SettingError(f"rules: {dict(rule)!r} is not a rule: {why}") from None
-
-
-def _refuse_text(name: str, text: str) -> object:
+def refuse_text(name: str, text: str) -> NoReturn:
+    """Refuse a text for the setting *name*, of those of OBJECTS that no text stands for."""
     raise SettingError(f"{name}: '{text}' is a text, and only a Python object can say this")
 
 
@@ -95,7 +74,7 @@ def _nothing(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 def _parts(module: ModuleType) -> Iterable[tuple[str, Component]]:
     objects = getattr(module, "OBJECTS", ())
     for_others = getattr(module, "for_others", _nothing)
-    read_text = getattr(module, "read_text", _refuse_text)
+    read_text = getattr(module, "read_text", refuse_text)
     yield (
         module.NAME,
         Component(

@@ -19,6 +19,7 @@ from wsgistack import forks
 from wsgistack.accounts import json_line
 from wsgistack.errors import SettingError
 from wsgistack.line import LONGEST, OPTIONAL, target_of
+from wsgistack.registry import find_hint
 from wsgistack.settings import TEXT, Setting, Table, make_choice
 from wsgistack.steps import Passage, Steps
 from wsgistack.wsgi import Environ, StartResponse, WSGIApplication
@@ -101,7 +102,8 @@ class AccessLog:
         monotonic_ns: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
         if format not in FORMATS:
-            raise SettingError(f"format: {format!r} is not one of {', '.join(FORMATS)}")
+            hint = find_hint(str(format), FORMATS)
+            raise SettingError(f"format: {format!r:.80} is not one of {', '.join(FORMATS)}{hint}")
         self.app = app
         line_of = FORMATS[format]
         self.at_end: Callable[[Passage], object]

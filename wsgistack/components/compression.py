@@ -11,12 +11,14 @@ makes of what browsers accept one of `codings`, so that a page is compressed onc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
+import re
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache, partial
 from typing import Any
 
 from wsgistack.chores import Encodings
-from wsgistack.coders import MOST_PADDING, Strength, find_coders
+from wsgistack.coders import MOST_PADDING, Coder, Strength, find_coders
+from wsgistack.complaints import gather
 from wsgistack.errors import SettingError
 from wsgistack.http.codings import CODING_WORDS, find_coding
 from wsgistack.settings import INT, SIZE, WORDS, Setting, Table
@@ -37,6 +39,9 @@ TYPES = (
     "application/wasm",
     "image/svg+xml",
 )
+
+MEDIA_TYPE = re.compile(r"[!#$%&'+.^_`|~0-9A-Za-z-]+/(?:\*|[!#$%&'+.^_`|~0-9A-Za-z-]+)")  # RFC 9110 §8.3.1
+LARGEST_SIZE = 2**40
 
 NAME = "compression"
 PLACE = 60
@@ -79,6 +84,7 @@ class Compression:
 
     is_step = is_shaping = True
     at_end = None
+    _coders: dict[str, Coder]
 
     def __init__(
         self,
@@ -91,14 +97,16 @@ class Compression:
         types: Iterable[str] = TYPES,
         padding_bytes: int = 100,
     ) -> None:
-        if not 1 <= level <= 9:
-            raise SettingError(f"level: {level!r} is not a number from 1 to 9")
-        if not 0 <= quality <= 11:
-            raise SettingError(f"quality: {quality!r} is not a number from 0 to 11")
-        if not 0 <= padding_bytes <= MOST_PADDING:
-            raise SettingError(f"padding_bytes: {padding_bytes!r} is not a number from 0 to {MOST_PADDING}")
+        steps: tuple[Callable[[], Any], ...] = (
+            partial(find_coders, codings, setting="codings"),
+            partial(_check_number, "level", level, 1, 9),
+            partial(_check_number, "quality", quality, 0, 11),
+            partial(_check_number, "padding_bytes", padding_bytes, 0, MOST_PADDING),
+            partial(_check_number, "least_bytes", least_bytes, 0, LARGEST_SIZE),
+            partial(_check_types, types),
+        )
+        self._coders, *_ = gather(steps)
         self.app = app
-        self._coders = find_coders(codings, setting="codings")
         self._strength = Strength(level, quality, padding_bytes)
         words = {word.lower() for word in types}
         self._kinds = tuple(word[:-1] for word in words if word.endswith("/*"))
@@ -130,6 +138,21 @@ class Compression:
         if media == "text/event-stream":
             return False
         return media in self._types or media.startswith(self._kinds or "\0")
+
+
+def _check_number(name: str, number: int, least: int, most: int) -> None:
+    if isinstance(number, bool) or not isinstance(number, int) or not least <= number <= most:
+        raise SettingError(f"{name}: {number!r:.80} is not a number from {least} to {most}")
+
+
+def _check_types(types: Iterable[str]) -> None:
+    if isinstance(types, str):
+        raise SettingError(f"types: {types!r:.80} is one text, expected a list of media types")
+    wrong = [word for word in types if not isinstance(word, str) or not MEDIA_TYPE.fullmatch(word)]
+    if wrong:
+        raise SettingError(
+            *(f"types: {word!r:.80} is not a media type such as text/html or text/*" for word in wrong)
+        )
 
 
 def _as_coded(headers: Headers, coding: str) -> Headers:

@@ -23,7 +23,7 @@ from wsgistack.accounts import Door
 from wsgistack.complaints import gather
 from wsgistack.errors import ConfigurationError, SettingError, StoreError
 from wsgistack.http.forwarded import parse_hop
-from wsgistack.ratelimit.networks import parse_networks
+from wsgistack.ratelimit.networks import Networks, parse_networks
 from wsgistack.ratelimit.segment import workers_name
 from wsgistack.settings import NETWORKS, TEXT, Setting, Table
 from wsgistack.steps import Instead, Passage, Steps
@@ -86,6 +86,7 @@ class Metrics:
     """
 
     is_step = True
+    _allow: Networks
 
     def __init__(
         self,
@@ -96,18 +97,16 @@ class Metrics:
         store: Store | str = "",
         monotonic_ns: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
-        checks: tuple[Callable[[], object], ...] = (
+        steps: tuple[Callable[[], Any], ...] = (
             partial(_check_path, path),
             partial(parse_networks, allow, setting="allow"),
+            partial(_find_store, store),
         )
-        gather(checks)
+        _, self._allow, kept = gather(steps)
         self.app = app
-        self.tally = Tally(
-            (make_store(store) if isinstance(store, str) else store) if store else None, digest=_counts_of
-        )
+        self.tally = Tally(kept, digest=_counts_of)
         self._knows_place = bool(store)
         self._path = path
-        self._allow = parse_networks(allow, setting="allow")
         self.enter = Door(path, self._enter).enter
         self._steps = Steps((self,), clock=monotonic_ns)
 
@@ -165,6 +164,14 @@ class Metrics:
         ]
         start_response("200 OK", fields)
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [text]
+
+
+def _find_store(store: Store | str) -> Store | None:
+    if isinstance(store, str):
+        return make_store(store) if store else None
+    if not isinstance(store, Store):
+        raise SettingError(f"store: {store!r:.80} is neither a store nor the URL of one")
+    return store
 
 
 def _check_path(path: str) -> None:

@@ -6,15 +6,12 @@ wrap(app, page_cache={"store": "memcached://10.0.0.1", "rules": [{"path": "/news
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 from wsgistack.cache.middleware import PageCache
-from wsgistack.cache.rules import Rule
 from wsgistack.cache.settings import SETTINGS
 from wsgistack.cache.texts import TEXTS, arguments
-from wsgistack.components import make_rules
-from wsgistack.errors import SettingError
+from wsgistack.components import refuse_text
 from wsgistack.wsgi import WSGIApplication
 
 __all__ = ["HELP", "MAIN", "NAME", "OBJECTS", "PLACE", "SETTINGS", "make", "read_text"]
@@ -39,11 +36,9 @@ OBJECTS = (
 )
 
 
-def make(
-    app: WSGIApplication, *, store: Any = "", rules: Iterable[Rule | Mapping[str, Any]] = (), **settings: Any
-) -> PageCache:
-    """Return the cache around *app*.  *rules*: Rule objects, or mappings of their arguments."""
-    return PageCache(app, rules=make_rules(Rule, rules), store=store or None, **settings)
+def make(app: WSGIApplication, *, store: Any = "", **settings: Any) -> PageCache:
+    """Return the cache around *app*."""
+    return PageCache(app, store=store or None, **settings)
 
 
 def read_text(name: str, text: str) -> object:
@@ -51,5 +46,5 @@ def read_text(name: str, text: str) -> object:
     if name == "secret":
         return text.encode()
     if name not in TEXTS:
-        raise SettingError(f"{name}: '{text}' is a text, and only a Python object can say this")
+        return refuse_text(name, text)
     return arguments(TEXTS.defaults() | {name: TEXTS.parse(name, text)})[name]

@@ -6,21 +6,17 @@ wrap(app, rate_limit={"rules": [{"name": "login", "rate": "5/minute", "path": "/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from typing import Any
 
-from wsgistack.complaints import gather
-from wsgistack.components import make_rules
+from wsgistack.components import refuse_text
 from wsgistack.ratelimit.fallback import ON_STORE_ERROR
 from wsgistack.ratelimit.fields import FORMS
 from wsgistack.ratelimit.middleware import RateLimit
-from wsgistack.ratelimit.rates import parse_rates
-from wsgistack.ratelimit.rules import Rule
+from wsgistack.ratelimit.rules_file import parse_key
 from wsgistack.settings import BOOL, DURATION, INT, NETWORKS, NUMBER, TEXT, Setting, Table, make_choice
 from wsgistack.wsgi import WSGIApplication
 
-__all__ = ["HELP", "MAIN", "NAME", "OBJECTS", "PLACE", "SETTINGS", "make"]
+__all__ = ["HELP", "MAIN", "NAME", "OBJECTS", "PLACE", "SETTINGS", "make", "read_text"]
 
 NAME = "rate_limit"
 PLACE = 40
@@ -110,23 +106,16 @@ SETTINGS = Table(
 )
 
 
+def read_text(name: str, text: str) -> object:
+    """Return what a text of a file stands for: of a key, what a file with rules says by it."""
+    return parse_key(text) if name == "key" else refuse_text(name, text)
+
+
 def make(
-    app: WSGIApplication,
-    *,
-    rate: str = "",
-    store: Any = "",
-    meter: str = "",
-    rules: Iterable[Rule | Mapping[str, Any]] = (),
-    **settings: Any,
+    app: WSGIApplication, *, rate: str = "", store: Any = "", meter: str = "", **settings: Any
 ) -> RateLimit:
-    """Return the limiter around *app*.  *rules*: Rule objects, or mappings of their arguments.
+    """Return the limiter around *app*.
 
     The client is whom REMOTE_ADDR names: put `trust` outside of it where proxies stand in front.
     """
-    checks: list[Callable[[], object]] = [partial(parse_rates, rate)] if rate else []
-    make_all = partial(make_rules, Rule, tuple(rules))
-    checks.append(make_all)
-    gather(checks)
-    return RateLimit(
-        app, rate or None, rules=make_all(), store=store or None, meter=meter or False, **settings
-    )
+    return RateLimit(app, rate or None, store=store or None, meter=meter or False, **settings)

@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import lru_cache, partial
+from typing import Any
 
 from wsgistack.accounts import Belief
+from wsgistack.complaints import gather
 from wsgistack.errors import SettingError
 from wsgistack.http.forwarded import (
     elements_of_forwarded,
@@ -26,7 +28,8 @@ from wsgistack.http.forwarded import (
     walk,
 )
 from wsgistack.http.identity import tells_identity
-from wsgistack.ratelimit.networks import parse_networks
+from wsgistack.ratelimit.networks import Networks, parse_peers
+from wsgistack.registry import find_hint
 from wsgistack.settings import BOOL, WORDS, Setting, Table, make_choice
 from wsgistack.wsgi import Environ, StartResponse, WSGIApplication
 
@@ -64,6 +67,8 @@ class Trust:
 
     is_step = True
     at_end = None
+    _unix: bool
+    _networks: Networks
 
     def __init__(
         self,
@@ -73,12 +78,12 @@ class Trust:
         forwarded: str = "x-forwarded-for",
         host: bool = True,
     ) -> None:
-        words = list(trusted)
-        if forwarded not in READERS:
-            raise SettingError(f"forwarded: {forwarded!r} is not one of {', '.join(READERS)}")
+        steps: tuple[Callable[[], Any], ...] = (
+            partial(parse_peers, trusted, setting="trusted"),
+            partial(_check_field, forwarded),
+        )
+        (self._unix, self._networks), _ = gather(steps)
         self.app = app
-        self._unix = "unix" in words
-        self._networks = parse_networks([word for word in words if word != "unix"], setting="trusted")
         fields, self._read = READERS[forwarded]
         learn = lru_cache(maxsize=REMEMBERED)(self._believe)
         self.enter: Callable[..., None] = Belief(fields, learn, _identity_of).enter
@@ -111,6 +116,13 @@ class Trust:
 
     def _is_trusted(self, address: object) -> bool:
         return self._unix if address is None else address in self._networks  # type: ignore[operator]  # an Address
+
+
+def _check_field(forwarded: str) -> None:
+    if forwarded not in READERS:
+        raise SettingError(
+            f"forwarded: {forwarded!r} is not one of {', '.join(READERS)}{find_hint(str(forwarded), READERS)}"
+        )
 
 
 @lru_cache(maxsize=REMEMBERED // 8)

@@ -24,12 +24,15 @@ def read_codings(names: Iterable[str], *, setting: str) -> tuple[str, ...]:
     if isinstance(names, str):
         raise SettingError(f"{setting}: {names!r} is one text, expected a list of names")
     read = tuple([str(name).lower() for name in names])
-    for name in read:
-        if name not in CODINGS:
-            hint = find_hint(name, CODINGS)
-            raise SettingError(f"{setting}: {name!r} is not one of {', '.join(CODINGS)}{hint}")
-        if read.count(name) > 1:
-            raise SettingError(f"{setting}: {name!r} is listed twice")
+    wrong = [
+        f"{name!r} is not one of {', '.join(CODINGS)}{find_hint(name, CODINGS)}"
+        if name not in CODINGS
+        else f"{name!r} is listed twice"
+        for name in dict.fromkeys(read)
+        if name not in CODINGS or read.count(name) > 1
+    ]
+    if wrong:
+        raise SettingError(*(f"{setting}: {text}" for text in wrong))
     return read
 
 

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
 
-from wsgistack.errors import SettingError
+from wsgistack.complaints import complaints_of, gather
+from wsgistack.errors import ConfigurationError, SettingError
+from wsgistack.ratelimit.clients import Key
+from wsgistack.ratelimit.fallback import ON_STORE_ERROR
 from wsgistack.ratelimit.meter import Meter
 from wsgistack.ratelimit.networks import NetworkFile, NetworkSet, parse_networks
+from wsgistack.ratelimit.rates import parse_rates
+from wsgistack.ratelimit.rules import Rule
+from wsgistack.ratelimit.rules_file import NAMES, make_rule
 from wsgistack.registry import find_hint
 from wsgistack.store.base import Store
 from wsgistack.store.url import make_store
@@ -17,10 +25,13 @@ __all__ = [
     "WORKERS",
     "check_every",
     "check_keys",
+    "check_policy",
     "check_processes",
     "check_share",
     "find_denied",
     "find_exempt",
+    "find_keeping",
+    "find_rules",
     "find_store",
     "make_meter",
 ]
@@ -32,11 +43,41 @@ SHORTEST_S, LONGEST_S = 0.1, 3600
 MOST_PROCESSES = 100_000
 
 
+def find_rules(
+    rate: str | None, rules: Iterable[Rule | Mapping[str, Any]], *, key: Key, is_enough: bool
+) -> list[Rule]:
+    """Return the rules: *rate* as one, and *rules*.  *is_enough*: there may be none, a file has some."""
+    if rate is None and not rules and not is_enough:
+        raise SettingError("rate and rules: neither is given; a rate reads as '100/minute'")
+    if isinstance(rules, str | Mapping) or not isinstance(rules, Iterable):
+        raise SettingError(f"rules: {rules!r:.80} is not a list of rules")
+    steps: list[Callable[[], Rule]] = [] if rate is None else [partial(_make_default, rate, key)]
+    return gather([*steps, *(partial(_read_rule, number, rule) for number, rule in enumerate(rules, 1))])
+
+
+def _make_default(rate: str, key: Key) -> Rule:
+    if isinstance(rate, str):
+        parse_rates(rate)  # whose complaint needs no name of a rule
+    return Rule("default", rate, key=key)
+
+
+def _read_rule(number: int, rule: Rule | Mapping[str, Any]) -> Rule:
+    if isinstance(rule, Rule):
+        return rule
+    if not isinstance(rule, Mapping):
+        raise SettingError(f"rules: {rule!r:.80} is neither a Rule nor a mapping of what one has")
+    try:
+        return make_rule(number, rule, names=(*NAMES, "exempt"))
+    except ConfigurationError as error:
+        raise SettingError(*(f"rules: {text}" for text in complaints_of(error))) from None
+
+
 def find_exempt(exempt: Iterable[str], allow_file: str | os.PathLike[str]) -> list[NetworkSet]:
     """Return the sets of networks that pass everything."""
-    passes: list[NetworkSet] = [parse_networks(exempt, setting="exempt")]
+    steps: list[Callable[[], NetworkSet]] = [partial(parse_networks, exempt, setting="exempt")]
     if allow_file:
-        passes.append(NetworkFile(allow_file, setting="allow_file"))
+        steps.append(partial(NetworkFile, allow_file, setting="allow_file"))
+    passes = gather(steps)
     return [networks for networks in passes if networks]
 
 
@@ -45,11 +86,38 @@ def find_denied(deny_file: str | os.PathLike[str]) -> NetworkFile | None:
     return NetworkFile(deny_file, setting="deny_file") if deny_file else None
 
 
+def find_keeping(
+    max_keys: int,
+    store: Store | str | None,
+    store_deadline: float,
+    on_store_error: str,
+    processes: int,
+    bans_every: float,
+) -> dict[str, Any]:
+    """Return where and how counts are kept, as a Limiter takes it."""
+    steps: dict[str, Callable[[], Any]] = {
+        "max_keys": partial(check_keys, max_keys),
+        "store": partial(find_store, store, store_deadline),
+        "on_store_error": partial(check_policy, on_store_error),
+        "processes": partial(check_processes, processes),
+        "bans_every_us": partial(check_every, bans_every),
+    }
+    return dict(zip(steps, gather(steps.values()), strict=True))
+
+
 def check_keys(max_keys: int) -> int:
     """Return how many clients each limit remembers."""
     if isinstance(max_keys, bool) or not isinstance(max_keys, int) or not 1 <= max_keys <= 10**8:
         raise SettingError(f"max_keys: {max_keys!r} is not a number from 1 to 10**8")
     return max_keys
+
+
+def check_policy(policy: str) -> str:
+    """Return what is done while a store is in trouble."""
+    if policy not in ON_STORE_ERROR:
+        hint = find_hint(str(policy), ON_STORE_ERROR)
+        raise SettingError(f"on_store_error: {policy!r} is not one of {', '.join(ON_STORE_ERROR)}{hint}")
+    return policy
 
 
 def check_share(jitter: float) -> float:
@@ -85,8 +153,10 @@ def find_store(store: Store | str | None, deadline_s: float) -> Store | None:
         raise SettingError(
             f"store_deadline: {deadline_s:g} is not from 0.001 to {LONGEST_DEADLINE_S} seconds"
         )
-    if not isinstance(store, str):
+    if store is None or isinstance(store, Store):
         return store
+    if not isinstance(store, str):
+        raise SettingError(f"store: {store!r:.80} is neither a store nor the URL of one")
     if store in (WORKERS, PROCESS):
         return None
     if "://" not in store:

@@ -16,10 +16,12 @@ import json
 import logging
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from string import Template
 from typing import NamedTuple
 
+from wsgistack.complaints import gather
 from wsgistack.errors import SettingError
 from wsgistack.registry import find_hint
 
@@ -78,10 +80,13 @@ def own_problem(refusal: Refusal) -> bytes:
 
 def make_bodies(page: Text = "", problem: Text = "") -> Bodies:
     """Return what makes bodies: our own, or from a file or a function; SettingError for what cannot."""
-    return Bodies(
-        _make("page", page, own_page, _escape_html, _check_text),
-        _make("problem", problem, own_problem, _escape_json, _check_json),
+    made = gather(
+        (
+            partial(_make, "page", page, own_page, _escape_html, _check_text),
+            partial(_make, "problem", problem, own_problem, _escape_json, _check_json),
+        )
     )
+    return Bodies(*made)
 
 
 def _make(

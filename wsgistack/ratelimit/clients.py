@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
 from hashlib import blake2b
 from ipaddress import IPv4Address
+from typing import Any
 
+from wsgistack.complaints import gather
 from wsgistack.errors import SettingError
 from wsgistack.http.forwarded import (
     Address,
@@ -21,7 +23,7 @@ from wsgistack.http.forwarded import (
     parse_hop,
 )
 from wsgistack.http.request import RequestView
-from wsgistack.ratelimit.networks import parse_networks
+from wsgistack.ratelimit.networks import Networks, parse_peers
 from wsgistack.registry import find_hint
 
 __all__ = [
@@ -61,6 +63,10 @@ class Trust:
     IPv6 address usually has 2**64 of them.
     """
 
+    _unix: bool
+    _networks: Networks
+    _field: str
+
     def __init__(
         self,
         *,
@@ -69,15 +75,14 @@ class Trust:
         ipv6_prefix: int = 64,
         ipv4_prefix: int = 32,
     ) -> None:
-        words = list(trusted)
-        self._unix = "unix" in words
-        self._networks = parse_networks([word for word in words if word != "unix"], setting="trusted")
-        if str(forwarded).lower() not in HOPS:
-            hint = find_hint(str(forwarded).lower(), HOPS)
-            raise SettingError(f"forwarded: {forwarded!r} is not one of {', '.join(HOPS)}{hint}")
-        self._field, self._hops = forwarded.lower(), HOPS[forwarded.lower()]
-        _check_prefixes(ipv4_prefix, ipv6_prefix)
-        self.believes = bool(words)  # somebody's word about who asks
+        steps: tuple[Callable[[], Any], ...] = (
+            partial(parse_peers, trusted, setting="trusted"),
+            partial(_check_field, forwarded),
+            *_prefix_checks(ipv4_prefix, ipv6_prefix),
+        )
+        (self._unix, self._networks), self._field, *_ = gather(steps)
+        self._hops = HOPS[self._field]
+        self.believes = self._unix or bool(self._networks)  # somebody's word about who asks
         self._pack = lru_cache(maxsize=8192)(lambda address: _pack(address, ipv4_prefix, ipv6_prefix))
         # The key of a peer's network, where no proxy has a say.
         self.key_of_peer: Callable[[str], bytes] = lru_cache(maxsize=8192)(
@@ -101,13 +106,22 @@ class Trust:
         return self.key_of_peer(request.peer)
 
 
-def _check_prefixes(ipv4_prefix: int, ipv6_prefix: int) -> None:
-    for name, prefix, most in (
-        ("ipv6_prefix", ipv6_prefix, 128),
-        ("ipv4_prefix", ipv4_prefix, 32),
-    ):
-        if isinstance(prefix, bool) or not isinstance(prefix, int) or not 1 <= prefix <= most:
-            raise SettingError(f"{name}: {prefix!r} is not a number from 1 to {most}")
+def _check_field(forwarded: str) -> str:
+    name = str(forwarded).lower()
+    if name not in HOPS:
+        hint = find_hint(name, HOPS)
+        raise SettingError(f"forwarded: {forwarded!r} is not one of {', '.join(HOPS)}{hint}")
+    return name
+
+
+def _prefix_checks(ipv4_prefix: int, ipv6_prefix: int) -> Iterable[Callable[[], None]]:
+    yield partial(_check_prefix, "ipv6_prefix", ipv6_prefix, 128)
+    yield partial(_check_prefix, "ipv4_prefix", ipv4_prefix, 32)
+
+
+def _check_prefix(name: str, prefix: int, most: int) -> None:
+    if isinstance(prefix, bool) or not isinstance(prefix, int) or not 1 <= prefix <= most:
+        raise SettingError(f"{name}: {prefix!r} is not a number from 1 to {most}")
 
 
 def _pack(address: Address | None, ipv4_prefix: int, ipv6_prefix: int) -> bytes:
@@ -150,7 +164,7 @@ def client_network(*, ipv4_prefix: int = 24, ipv6_prefix: int = 48) -> Key:
     A second rule with it stops who rotates through the networks that are one client each: a site
     usually has 2**16 of IPv6's /64.
     """
-    _check_prefixes(ipv4_prefix, ipv6_prefix)
+    gather(_prefix_checks(ipv4_prefix, ipv6_prefix))
     pack = lru_cache(maxsize=8192)(lambda address: _pack(address, ipv4_prefix, ipv6_prefix))
     return lambda asker: (pack(asker.trust.address(asker.request)),)
 

@@ -17,39 +17,40 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from wsgistack import forks
 from wsgistack.accounts import Quotas
 from wsgistack.clocks import SteadyClock
-from wsgistack.errors import ConfigurationError, SettingError, StoreError
+from wsgistack.complaints import gather
+from wsgistack.errors import ConfigurationError, StoreError
 from wsgistack.ratelimit.algorithms import NEVER
 from wsgistack.ratelimit.answers import make_answer, make_denial
 from wsgistack.ratelimit.arguments import (
     PROCESS,
     WORKERS,
-    check_every,
-    check_keys,
-    check_processes,
     check_share,
     find_denied,
     find_exempt,
-    find_store,
+    find_keeping,
+    find_rules,
     make_meter,
 )
-from wsgistack.ratelimit.bodies import Text, make_bodies
+from wsgistack.ratelimit.bodies import Bodies, Text, make_bodies
 from wsgistack.ratelimit.clients import Key, Trust, client_ip
 from wsgistack.ratelimit.decision import Decision
 from wsgistack.ratelimit.fields import Form, draft10, find_form
 from wsgistack.ratelimit.limiter import Limiter
 from wsgistack.ratelimit.meter import Meter
+from wsgistack.ratelimit.networks import NetworkFile, NetworkSet
 from wsgistack.ratelimit.operator import Operator
 from wsgistack.ratelimit.responses import Counted, Settled, with_fields
 from wsgistack.ratelimit.rules import Rule
 from wsgistack.ratelimit.rules_file import RulesFile
 from wsgistack.ratelimit.usage_page import UsagePage
-from wsgistack.ratelimit.waiting import Waiting, make_waiting
+from wsgistack.ratelimit.waiting import Waiting, check_most_waiting, make_waiting
 from wsgistack.steps import Instead, Passage
 from wsgistack.store.base import Store
 from wsgistack.wsgi import (
@@ -72,7 +73,8 @@ class RateLimit:
     """A WSGI application that limits *app*.
 
     *rate*: the language of rates.py, for each client of the whole site; or leave it out and give
-    *rules*, which are all looked at, in order.  *key*: whom *rate* counts by.
+    *rules*, which are all looked at, in order: Rules, or mappings of what one has, as rules_file reads
+    them.  *key*: whom *rate* counts by.
     *rules_file* names a file with more rules, which hold behind these; see rules_file.
     *trusted*, *forwarded*, *ipv6_prefix*, *ipv4_prefix*: see clients.Trust.
     *exempt*: networks that nothing here is about; *allow_file* names a file with more of them.
@@ -95,16 +97,26 @@ class RateLimit:
     `delay`, each in its thread or greenlet; further ones are refused.
     *page*, *problem*: what those who are refused read, people and programs; see bodies.
 
-    Raises SettingError and RateError at once for what cannot be meant.
+    Raises SettingError at once with everything that cannot be meant; RateError where that is a limit alone.
     Safe for threads and greenlets; starts none.
     """
+
+    _rules: list[Rule]
+    rules_file: RulesFile | None
+    _exempt: list[NetworkSet]
+    _denied: NetworkFile | None
+    _form: Form
+    _bodies: Bodies
+    _jitter: float
+    _most_waiting: int
+    meter: Meter | None
 
     def __init__(
         self,
         app: WSGIApplication,
         rate: str | None = None,
         *,
-        rules: Sequence[Rule] = (),
+        rules: Sequence[Rule | Mapping[str, Any]] = (),
         rules_file: str | os.PathLike[str] = "",
         key: Key = client_ip,
         trusted: Iterable[str] = (),
@@ -130,31 +142,29 @@ class RateLimit:
         page: Text = "",
         problem: Text = "",
     ) -> None:
-        self._rules = [*([] if rate is None else [Rule("default", rate, key=key)]), *rules]
-        self.rules_file = RulesFile(rules_file) if rules_file else None
-        if not self._rules and self.rules_file is None:
-            raise SettingError("rate and rules: neither is given; a rate reads as '100/minute'")
-        trust = Trust(trusted=trusted, forwarded=forwarded, ipv6_prefix=ipv6_prefix, ipv4_prefix=ipv4_prefix)
-        self.app = app
-        self.limiter = Limiter(
-            [*self._rules, *(self.rules_file.rules if self.rules_file else ())],
-            trust=trust,
-            now=now or SteadyClock().read,
-            max_keys=check_keys(max_keys),
-            store=find_store(store, store_deadline),
-            on_store_error=on_store_error,
-            processes=check_processes(processes),
-            bans_every_us=check_every(bans_every),
+        prefixes = {"ipv6_prefix": ipv6_prefix, "ipv4_prefix": ipv4_prefix}
+        steps: tuple[Callable[[], Any], ...] = (
+            partial(find_rules, rate, rules, key=key, is_enough=bool(rules_file)),
+            partial(RulesFile, rules_file) if rules_file else _nothing,
+            partial(Trust, trusted=trusted, forwarded=forwarded, **prefixes),
+            partial(find_keeping, max_keys, store, store_deadline, on_store_error, processes, bans_every),
+            partial(find_exempt, exempt, allow_file),
+            partial(find_denied, deny_file),
+            partial(find_form, headers),
+            partial(make_bodies, page, problem),
+            partial(check_share, jitter),
+            partial(check_most_waiting, most_waiting),
+            partial(make_meter, meter),
         )
+        self._rules, self.rules_file, trust, keeping, self._exempt, self._denied, *rest = gather(steps)
+        self._form, self._bodies, self._jitter, self._most_waiting, self.meter = rest
+        self.app = app
+        all_rules = [*self._rules, *(self.rules_file.rules if self.rules_file else ())]
+        self.limiter = Limiter(all_rules, trust=trust, now=now or SteadyClock().read, **keeping)
         self.operator = Operator(self.limiter)
         self._begin_place(store)
-        self._exempt, self._denied = find_exempt(exempt, allow_file), find_denied(deny_file)
         self._has_lists = bool(self._exempt) or self._denied is not None
-        self._form = find_form(headers)
-        self._bodies = make_bodies(page, problem)
-        self._jitter, self._draw = check_share(jitter), draw
-        self._dry_run, self._most_waiting = dry_run, most_waiting
-        self.meter = make_meter(meter)
+        self._draw, self._dry_run = draw, dry_run
         self._waiting = self._make_waiting(self.limiter)
         self._simple = self._find_simple()
         self._quotas = None if self._simple is None else _make_quotas(self._simple, self._form)
@@ -351,6 +361,10 @@ class RateLimit:
             passage.at_end(0)
             raise
         return Watched(body, passage.at_end)
+
+
+def _nothing() -> None:
+    return None
 
 
 def _make_quotas(limiter: Limiter, form: Form) -> Quotas:

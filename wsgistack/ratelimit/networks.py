@@ -24,7 +24,7 @@ from wsgistack.http.forwarded import Address
 from wsgistack.http.networks import Network, parse_network
 from wsgistack.ratelimit.followed import FollowedFile
 
-__all__ = ["NetworkFile", "NetworkSet", "Networks", "parse_networks"]
+__all__ = ["NetworkFile", "NetworkSet", "Networks", "parse_networks", "parse_peers"]
 
 LARGEST_BYTES = 64 * 1024 * 1024  # about three million lines
 MOST_REMEMBERED = 8192
@@ -73,12 +73,26 @@ def parse_networks(words: Iterable[str], *, setting: str) -> Networks:
 
     Raises SettingError that names the *setting* and each word that is none.
     """
-    return Networks(gather(partial(_parse, word, setting) for word in words))
+    return Networks(gather(partial(_parse, word, setting) for word in _as_list(words, setting)))
+
+
+def parse_peers(words: Iterable[str], *, setting: str) -> tuple[bool, Networks]:
+    """Return whether `unix` is one of *words*, peers on a Unix socket, and the networks of the others."""
+    words = _as_list(words, setting)
+    return "unix" in words, parse_networks([word for word in words if word != "unix"], setting=setting)
+
+
+def _as_list(words: Iterable[str], setting: str) -> list[str]:
+    if isinstance(words, str) or not isinstance(words, Iterable):
+        raise SettingError(f"{setting}: {words!r:.80} is not a list of networks such as ['10.0.0.0/8']")
+    return list(words)
 
 
 def _parse(word: str, where: str) -> Network:
     try:
-        return parse_network(word)
+        if isinstance(word, str):  # of a number it would make an address
+            return parse_network(word)
+        raise ValueError(word)
     except ValueError:
         text = f"{where}: {word!r} is not a network such as 10.0.0.0/8 or 2001:db8::/32"
         raise SettingError(text) from None
@@ -121,9 +135,11 @@ class NetworkFile:
         log.info("networks_read %s", self._file)
 
     def _parse(self, data: bytes) -> Networks:
-        networks = []
-        for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
-            word = line.partition("#")[0].strip()
-            if word:
-                networks.append(_parse(word, f"{self._file}:{number}"))
-        return Networks(networks)
+        words = [line.partition("#")[0].strip() for line in data.decode("utf-8", "replace").splitlines()]
+        return Networks(
+            gather(
+                partial(_parse, word, f"{self._file}:{number}")
+                for number, word in enumerate(words, 1)
+                if word
+            )
+        )

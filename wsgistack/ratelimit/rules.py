@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
+from wsgistack.complaints import gather
 from wsgistack.errors import RateError, SettingError
 from wsgistack.http.paths import compile_globs, host_name, normal_path
 from wsgistack.http.request import RequestView
@@ -17,6 +19,7 @@ __all__ = ["Rule", "policy_names"]
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # it stands in fields, logs and stores
 METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token, RFC 9110 §5.6.2
+MOST_COST = 10**9
 STATUSES = re.compile(r"[1-5](?:[0-9]{2}|xx)")
 
 Cost = int | Callable[[RequestView], int]
@@ -38,6 +41,8 @@ class Rule:
     nothing of the rule's other limits is looked at.
     *dry_run*: refuses nobody, but counts what it would have refused.
     *tell*: clients read in the response's fields what is left for them.
+
+    Raises SettingError with everything that cannot be meant; RateError where that is a limit alone.
     """
 
     name: str
@@ -58,30 +63,7 @@ class Rule:
     tell: bool = True
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
-            raise SettingError(f"rule {self.name!r}: a name has up to 64 letters, digits, '.', '_' and '-'")
-        for text in (self.rate, *(self.tiers or {}).values()):
-            self._parse(text)
-        if self.ban:
-            parse_ban(self.ban)
-        for method in _words(self.methods):
-            if not METHOD.fullmatch(method):
-                raise SettingError(f"rule {self.name}: methods: {method!r} is no method")
-        for path in _words(self.path):
-            if not path.startswith(("/", "*")):
-                raise SettingError(f"rule {self.name}: path: {path!r} does not begin with '/' or '*'")
-        if isinstance(self.cost, int) and not 0 <= self.cost <= 10**9:
-            raise SettingError(f"rule {self.name}: cost: {self.cost} is not from 0 to 10**9")
-        for status, units in (self.charge or {}).items():
-            if not STATUSES.fullmatch(status) or not isinstance(units, int):
-                text = f"charge: {status!r}: {units!r} is not a status such as '404' or '5xx' and a number"
-                raise SettingError(f"rule {self.name}: {text}")
-        if self.tiers and self.tier is None:
-            raise SettingError(f"rule {self.name}: tiers without tier, which names one of them for a request")
-        if self.tier is not None and not self.tiers:
-            raise SettingError(f"rule {self.name}: tier without tiers, which say the rate of each")
-        if self.status and not 400 <= self.status <= 599:
-            raise SettingError(f"rule {self.name}: status: {self.status} is no error (400 to 599)")
+        gather(partial(check, self) for check in CHECKS)
 
     @property
     def rates(self) -> tuple[Rate, ...]:
@@ -118,11 +100,14 @@ class Rule:
         return charge.get(str(status), charge.get(f"{status // 100}xx", 0))
 
     def _parse(self, text: str) -> tuple[Rate, ...]:
+        if not isinstance(text, str):
+            raise SettingError(f"rule {self.name}: rate: {text!r:.80} is not a text such as '100/minute'")
         try:
             rates = parse_rates(text)
         except RateError as error:
-            error.add_note(f"in the rule {self.name!r}")
-            raise
+            told = RateError(f"rule {self.name}: {error}", column=error.column)
+            told.nearest = error.nearest
+            raise told from None
         if UNLIMITED in rates and len(rates) > 1:
             raise RateError(f"rule {self.name}: {text!r}: 'unlimited' stands alone")
         return rates
@@ -135,6 +120,118 @@ def policy_names(rule: str, rates: Iterable[Rate]) -> list[str]:
     ['api', 'api-2']
     """
     return [rule if number == 1 else f"{rule}-{number}" for number, _ in enumerate(rates, 1)]
+
+
+def _check_name(rule: Rule) -> None:
+    if not isinstance(rule.name, str) or not NAME.fullmatch(rule.name):
+        text = f"rule {rule.name!r:.80}: a name has up to 64 letters, digits, '.', '_' and '-', and no space"
+        raise SettingError(text)
+
+
+def _check_rates(rule: Rule) -> None:
+    tiers = rule.tiers or {}
+    if not isinstance(tiers, Mapping):
+        raise SettingError(f"rule {rule.name}: tiers: {tiers!r:.80} is not a mapping of names to rates")
+    gather(partial(rule._parse, text) for text in (rule.rate, *tiers.values()))
+
+
+def _check_ban(rule: Rule) -> None:
+    if not isinstance(rule.ban, str):
+        raise SettingError(f"rule {rule.name}: ban: {rule.ban!r:.80} is not a text")
+    if rule.ban:
+        try:
+            parse_ban(rule.ban)
+        except RateError as error:
+            raise RateError(f"rule {rule.name}: {error}") from None
+
+
+def _check_words(rule: Rule) -> None:
+    """Check what a rule is about: texts with spaces between the words, or lists of words."""
+    given = {"methods": rule.methods, "path": rule.path, "host": rule.host}
+    lists = {name: value for name, value in given.items() if isinstance(value, Iterable)}
+    wrong = [
+        f"{name}: {value!r:.80} is neither a text nor a list"
+        for name, value in given.items()
+        if name not in lists
+    ]
+    wrong += [
+        f"methods: {method!r:.80} is no method"
+        for method in _words(lists.get("methods", ()))
+        if not METHOD.fullmatch(method)
+    ]
+    wrong += [
+        f"path: {path!r:.80} does not begin with '/' or '*'"
+        for path in _words(lists.get("path", ()))
+        if not path.startswith(("/", "*"))
+    ]
+    _refuse(rule, wrong)
+
+
+def _check_numbers(rule: Rule) -> None:
+    wrong = []
+    if not callable(rule.cost) and not _is_count(rule.cost, 0, MOST_COST):
+        wrong.append(f"cost: {rule.cost!r:.80} is not from 0 to 10**9, nor a function of the request")
+    if not _is_count(rule.status, 400, 599) and rule.status != 0:
+        wrong.append(f"status: {rule.status!r:.80} is no error (400 to 599)")
+    charge = rule.charge or {}
+    if not isinstance(charge, Mapping):
+        wrong.append(f"charge: {charge!r:.80} is not a mapping of statuses to units")
+        charge = {}
+    wrong += [
+        f"charge: {status!r:.80}: {units!r:.80} is not a status such as '404' or '5xx' and a number"
+        for status, units in charge.items()
+        if not (isinstance(status, str) and STATUSES.fullmatch(status))
+        or isinstance(units, bool)
+        or not isinstance(units, int)
+    ]
+    _refuse(rule, wrong)
+
+
+def _check_flags(rule: Rule) -> None:
+    flags = {"count_refused": rule.count_refused, "dry_run": rule.dry_run, "tell": rule.tell}
+    _refuse(
+        rule,
+        [
+            f"{name}: {value!r:.80} is neither True nor False"
+            for name, value in flags.items()
+            if not isinstance(value, bool)
+        ],
+    )
+
+
+def _check_functions(rule: Rule) -> None:
+    wrong = []
+    if not callable(rule.key):
+        wrong.append(f"key: {rule.key!r:.80} is no key function such as wsgistack.ratelimit.client_ip")
+    for name, value in (("tier", rule.tier), ("exempt", rule.exempt)):
+        if value is not None and not callable(value):
+            wrong.append(f"{name}: {value!r:.80} is no function of the request")
+    if rule.tiers and rule.tier is None:
+        wrong.append("tiers without tier, which names one of them for a request")
+    if rule.tier is not None and not rule.tiers:
+        wrong.append("tier without tiers, which say the rate of each")
+    _refuse(rule, wrong)
+
+
+CHECKS: tuple[Callable[[Rule], None], ...] = (
+    _check_name,
+    _check_rates,
+    _check_ban,
+    _check_words,
+    _check_numbers,
+    _check_flags,
+    _check_functions,
+)
+
+
+def _refuse(rule: Rule, wrong: list[str]) -> None:
+    """Raise SettingError if something is *wrong*, a text each."""
+    if wrong:
+        raise SettingError(*(f"rule {rule.name}: {text}" for text in wrong))
+
+
+def _is_count(value: object, least: int, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
 def _words(given: str | Iterable[str]) -> list[str]:

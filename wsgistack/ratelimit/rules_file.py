@@ -21,36 +21,23 @@ import os
 import re
 import time
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from functools import partial
 from typing import Any
 
+from wsgistack.complaints import complaints_of, gather
 from wsgistack.errors import ConfigurationError, SettingError
 from wsgistack.http.request import RequestView
 from wsgistack.ratelimit.clients import Key, client_ip, client_network, environ_key, everybody, header_key
 from wsgistack.ratelimit.followed import FollowedFile
 from wsgistack.ratelimit.rules import Rule
-from wsgistack.registry import find_hint
+from wsgistack.registry import find_hint, find_nearest
 
-__all__ = ["RulesFile", "parse_rules"]
+__all__ = ["NAMES", "RulesFile", "make_rule", "parse_key", "parse_rules"]
 
 LARGEST_BYTES = 1024 * 1024
-TEXTS: dict[str, type | tuple[type, ...]] = {
-    "name": str,
-    "rate": str,
-    "path": (str, list),
-    "methods": (str, list),
-    "host": (str, list),
-    "key": str,
-    "cost": int,
-    "charge": dict,
-    "tier": str,
-    "tiers": dict,
-    "status": int,
-    "count_refused": bool,
-    "ban": str,
-    "dry_run": bool,
-    "tell": bool,
-}
+NAMES = tuple(one.name for one in fields(Rule) if one.name != "exempt")  # which is a function
 KEYS: dict[str, Callable[[], Key]] = {
     "ip": lambda: client_ip,
     "everybody": lambda: everybody,
@@ -62,67 +49,104 @@ log = logging.getLogger(__name__)
 
 
 def parse_rules(text: str) -> list[Rule]:
-    """Return the rules of a text; ConfigurationError names the rule and what is wrong with it."""
+    """Return the rules of a text; ConfigurationError names each rule and all that is wrong with it."""
     try:
         found = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingError(f"{error}") from None
-    for name in found:
-        if name != "rule":
-            raise SettingError(f"'{name}' is not '[[rule]]', which is all that stands there")
+    others = [name for name in found if name != "rule"]
+    if others:
+        raise SettingError(
+            *(f"'{name}' is not '[[rule]]', which is all that stands there" for name in others)
+        )
     tables = found.get("rule", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise SettingError("'rule' is not a list of tables, each of which begins with '[[rule]]'")
     if not tables:
         raise SettingError("no '[[rule]]' is there")
     lines = [number for number, line in enumerate(text.splitlines(), 1) if BEGINS.match(line)]
-    rules = []
-    for number, table in enumerate(tables):
-        try:
-            rules.append(_parse_rule(number + 1, table))
-        except ConfigurationError as error:
-            where = f"line {lines[number]}: " if len(lines) == len(tables) else ""
-            raise SettingError(f"{where}{error}") from None
-    return rules
+    where = [f"line {line}: " for line in lines] if len(lines) == len(tables) else [""] * len(tables)
+    return gather(partial(_make_at, where[at], at + 1, table) for at, table in enumerate(tables))
 
 
-def _parse_rule(number: int, table: Mapping[str, Any]) -> Rule:
-    where = f"rule {table.get('name', number)}"
-    for name, value in table.items():
-        if name not in TEXTS:
-            hint = find_hint(name, TEXTS)
-            raise SettingError(f"{where}: '{name}' is not one of {', '.join(TEXTS)}{hint}")
-        kinds = TEXTS[name]
-        if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool):
-            kind = kinds if isinstance(kinds, type) else kinds[0]
-            raise SettingError(f"{where}: {name}: {value!r:.80} is not a {kind.__name__}")
-    for name in ("name", "rate"):
-        if name not in table:
-            raise SettingError(f"{where}: no '{name}'")
-    arguments = dict(table)
-    if "key" in table:
-        arguments["key"] = _parse_key(table["key"], where)
-    if "tier" in table:
-        arguments["tier"] = _parse_tier(table["tier"], where)
-    return Rule(**arguments)
+def _make_at(where: str, number: int, table: Mapping[str, Any]) -> Rule:
+    try:
+        return make_rule(number, table)
+    except ConfigurationError as error:
+        raise SettingError(*(f"{where}{text}" for text in complaints_of(error))) from None
 
 
-def _parse_key(text: str, where: str) -> Key:
+def make_rule(number: int, given: Mapping[str, Any], *, names: Sequence[str] = NAMES) -> Rule:
+    """Return the rule of these items, where `key` and `tier` may be texts; ConfigurationError with all that is wrong.
+
+    *number*: what it is called until it has a name.  *names*: what it may have.
+    """
+    where = f"rule {given.get('name', number)}"
+    arguments: dict[str, Any] = {
+        "name": str(number),
+        "rate": "unlimited",
+    }  # while these are missing, the rest is checked
+    arguments |= {name: value for name, value in given.items() if name in names}
+    steps: tuple[Callable[[], object], ...] = (
+        partial(_check_names, given, names, where),
+        partial(_replace_text, arguments, "key", partial(_read_key, where=where), client_ip),
+        partial(_replace_text, arguments, "tier", partial(_parse_tier, where=where), _no_tier),
+        lambda: Rule(**arguments),
+    )
+    *_, rule = gather(steps)
+    assert isinstance(rule, Rule)
+    return rule
+
+
+def _check_names(given: Mapping[str, Any], names: Sequence[str], where: str) -> None:
+    meant = {name: find_nearest(str(name), names) for name in given if name not in names}
+    wrong = [
+        f"'{name}' is not one of {', '.join(names)}" + (f" (did you mean '{nearest}'?)" if nearest else "")
+        for name, nearest in meant.items()
+    ]
+    wrong += [f"no '{name}'" for name in ("name", "rate") if name not in (*given, *meant.values())]
+    if wrong:
+        raise SettingError(*(f"{where}: {text}" for text in wrong))
+
+
+def _replace_text(
+    arguments: dict[str, Any], name: str, parse: Callable[[str], object], stand_in: object
+) -> None:
+    """Put what a text of that name means in its place, *stand_in* where it means nothing."""
+    text = arguments.get(name)
+    if isinstance(text, str):
+        arguments[name] = stand_in
+        arguments[name] = parse(text)
+
+
+def _no_tier(request: RequestView) -> None:
+    return None
+
+
+def _read_key(text: str, *, where: str) -> Key:
+    try:
+        return parse_key(text)
+    except SettingError as error:
+        raise SettingError(f"{where}: key: {error}") from None
+
+
+def parse_key(text: str) -> Key:
+    """Return the key function that `ip`, `header:X-Api-Key` and the like stand for; SettingError for none."""
     if text in KEYS:
         return KEYS[text]()
     kind, colon, name = text.partition(":")
     if colon and name and kind in NAMED_KEYS:
         return NAMED_KEYS[kind](name)
-    hint = find_hint(text, KEYS)
-    raise SettingError(
-        f"{where}: key: {text!r} is not one of {', '.join(KEYS)}, header:NAME, environ:NAME{hint}"
-    )
+    hint = find_hint(kind, (*KEYS, *NAMED_KEYS))
+    raise SettingError(f"{text!r:.80} is not one of {', '.join(KEYS)}, header:NAME, environ:NAME{hint}")
 
 
-def _parse_tier(text: str, where: str) -> Callable[[RequestView], str | None]:
+def _parse_tier(text: str, *, where: str) -> Callable[[RequestView], str | None]:
     kind, _, name = text.partition(":")
     if kind != "environ" or not name:
-        raise SettingError(f"{where}: tier: {text!r} is not like 'environ:myapp.plan'")
+        raise SettingError(f"{where}: tier: {text!r:.80} is not like 'environ:myapp.plan'")
+    if name.startswith("HTTP_"):
+        raise SettingError(f"{where}: tier: {name} is written by the client, who would choose his own rate")
     return lambda request: request.variable(name)
 
 
@@ -179,4 +203,4 @@ class RulesFile:
         except UnicodeDecodeError as error:
             raise SettingError(f"{self._file}: byte {error.start} is not UTF-8") from None
         except ConfigurationError as error:
-            raise SettingError(f"{self._file}: {error}") from None
+            raise SettingError(*(f"{self._file}: {text}" for text in complaints_of(error))) from None

@@ -11,7 +11,7 @@ from wsgistack.errors import SettingError
 from wsgistack.ratelimit.decision import Decision
 from wsgistack.ratelimit.limits import Limit
 
-__all__ = ["MOST_WAITING", "Waiting", "make_waiting"]
+__all__ = ["MOST_WAITING", "Waiting", "check_most_waiting", "make_waiting"]
 
 MOST_WAITING = 100_000
 
@@ -54,10 +54,15 @@ class Waiting:
                 self._count -= 1
 
 
-def make_waiting(limits: Sequence[Limit], most: int) -> Waiting | None:
-    """Return where requests wait for *limits*, None where none lets them; SettingError for a bad *most*."""
+def check_most_waiting(most: int) -> int:
+    """Return how many requests may wait at once."""
     if isinstance(most, bool) or not isinstance(most, int) or not 0 <= most <= MOST_WAITING:
         raise SettingError(f"most_waiting: {most!r} is not a number from 0 to {MOST_WAITING}")
+    return most
+
+
+def make_waiting(limits: Sequence[Limit], most: int) -> Waiting | None:
+    """Return where requests wait for *limits*, None where none lets them; SettingError where none may."""
     if not limits:
         return None
     if not most:
