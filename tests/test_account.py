@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import UserDict
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from tests.conftest import examples
 from wsgistack import account, account_cy, passage, passage_cy
+from wsgistack.http.identity import NAMES, PREFIXES, tells_identity
 from wsgistack.ratelimit.clients import Trust
 from wsgistack.ratelimit.decision import Decision
 from wsgistack.ratelimit.fields import legacy
@@ -20,6 +25,16 @@ BOTH = pytest.mark.parametrize("twin", TWINS, ids=["plain", "compiled"])
 NOW_US = 1_795_000_000_000_000
 
 
+class Mapping(UserDict[str, Any]):
+    """What PEP 3333 forbids a server to give."""
+
+
+class Text(str):
+    """What it forbids, too."""
+
+    __slots__ = ()
+
+
 def passage_of(twin: ModuleType, environ: dict[str, Any] | None = None) -> Any:
     """Return a request on its way, as the accounts of *twin* get it."""
     module = passage if twin is account else passage_cy
@@ -27,27 +42,35 @@ def passage_of(twin: ModuleType, environ: dict[str, Any] | None = None) -> Any:
 
 
 @BOTH
-@pytest.mark.parametrize("fields", [("HTTP_FORWARDED",), ("HTTP_X_A", "HTTP_X_B", "HTTP_X_C")])
-def test_what_is_believed_is_all_that_is_left(twin: ModuleType, fields: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "fields",
+    [("HTTP_FORWARDED",), ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST")],
+    ids=["one", "three"],
+)
+@pytest.mark.parametrize("kind", [dict, Mapping], ids=["dict", "another mapping"])
+def test_what_is_believed_is_all_that_is_left(twin: ModuleType, kind: Any, fields: tuple[str, ...]) -> None:
     asked: list[tuple[str | None, ...]] = []
 
     def learn(*values: str | None) -> dict[str, str]:
         asked.append(values)
-        return {"REMOTE_ADDR": "192.0.2.1"}
+        return {"REMOTE_ADDR": "192.0.2.1", "HTTP_X_FORWARDED_FOR": "192.0.2.1"}
 
-    belief = twin.Belief(fields, learn, lambda variables: tuple(set(variables) & set(fields)))
-    environ = {
-        "REMOTE_ADDR": "10.0.0.1",
-        "REMOTE_HOST": "proxy",
-        "wsgi.url_scheme": "http",
-        **dict.fromkeys(fields, "1"),
-    }
-    belief.enter(environ)
+    environ = kind(
+        {
+            "REMOTE_ADDR": "10.0.0.1",
+            "REMOTE_HOST": "proxy",
+            "wsgi.url_scheme": "http",
+            "HTTP_X_REAL_IP": "2",
+            **dict.fromkeys(fields, "1"),
+        }
+    )
+    twin.Belief(fields, learn).enter(environ)
     assert asked == [("10.0.0.1", *["1" for _ in fields])]
-    assert environ == {
+    assert dict(environ) == {
         "REMOTE_ADDR": "192.0.2.1",
         "wsgistack.peer": "10.0.0.1",
         "wsgi.url_scheme": "http",
+        "HTTP_X_FORWARDED_FOR": "192.0.2.1",
         "HTTP_X_FORWARDED_PROTO": "http",
     }
 
@@ -55,8 +78,39 @@ def test_what_is_believed_is_all_that_is_left(twin: ModuleType, fields: tuple[st
 @BOTH
 def test_of_whom_nothing_is_believed_the_address_stays(twin: ModuleType) -> None:
     environ = {"REMOTE_ADDR": "10.0.0.1", "REMOTE_HOST": "a", "HTTP_X_REAL_IP": "1"}
-    twin.Belief(("HTTP_FORWARDED",), lambda *values: None, lambda names: ("HTTP_X_REAL_IP",)).enter(environ)
+    twin.Belief(("HTTP_FORWARDED",), lambda *values: None).enter(environ)
     assert environ == {"REMOTE_ADDR": "10.0.0.1", "REMOTE_HOST": "a", "wsgistack.peer": "10.0.0.1"}
+
+
+VARIABLES = [f"HTTP_{name.upper().replace('-', '_')}" for name in (*NAMES, *PREFIXES, "forwarded")]
+
+
+@BOTH
+@given(
+    variables=st.lists(
+        st.sampled_from(VARIABLES)
+        | st.sampled_from(VARIABLES).map(str.lower)
+        | st.sampled_from(["HTTP_x-REAL_IP", "HTTP_X_Forwarded", "HTTP_", "HTTP_X", "HTTP_X_", "X_REAL_IP"])
+        | st.sampled_from(
+            [
+                "HTTP_HOST",
+                "HTTP_COOKIE",
+                "HTTP_REFERER",
+                "HTTP_PRAGMA",
+                "HTTP_X_CLIENT",
+                Text("HTTP_X_REAL_IP"),
+            ]
+        )
+        | st.text("HTP_XRELIP-\u212a\u0130f", max_size=16).map("HTTP_".__add__),
+        max_size=8,
+    )
+)
+@settings(max_examples=examples(100), deadline=None)
+def test_no_variable_that_tells_who_asks_is_left(twin: ModuleType, variables: list[str]) -> None:
+    environ = dict.fromkeys(variables, "1")
+    twin.Belief((), lambda *values: None).enter(environ)
+    rest = {name for name in variables if not (name.startswith("HTTP_") and tells_identity(name))}
+    assert environ.keys() - {"wsgistack.peer"} == rest
 
 
 @BOTH
@@ -125,3 +179,29 @@ def test_who_passes_is_told_what_is_left_and_who_does_not_is_refused(
     assert found.headers == []
     assert [decision.ok for decision in decided] == [True, True, False]
     assert decided[2].wait_us == 30_000_000
+
+
+@BOTH
+def test_notes_are_settled_when_they_are_many_or_due(twin: ModuleType) -> None:
+    settled: list[int] = []
+    now = [100.0]
+    notes: Any = twin.Notes(lambda: settled.append(len(notes.take())), lambda: now[0])
+    for _ in range(257):
+        notes.add("a")
+    assert settled == [256]
+    notes.bring_at = 101.0
+    notes.add("b")
+    assert settled == [256]
+    now[0] = 101.0
+    notes.add("c")
+    assert (settled, notes.take()) == ([256, 3], [])
+
+
+@BOTH
+def test_a_note_tells_what_is_counted(twin: ModuleType) -> None:
+    notes = twin.Notes(pytest.fail, lambda: 0.0)
+    for environ in ({"REQUEST_METHOD": "GET", "wsgistack.buckets": {"a": "b"}}, {}):
+        end = passage_of(twin, environ)
+        end.status, end.took_us, end.sent, end.cache_status = "200", 7, 5, "c; hit"
+        notes.at_end(end)
+    assert notes.take() == [("GET", "200", 7, 5, "c; hit", {"a": "b"}), ("", "200", 7, 5, "c; hit", None)]

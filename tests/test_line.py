@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
-from types import ModuleType
+import os
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,20 +16,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import examples
-from wsgistack import account, account_cy, passage, passage_cy
+from wsgistack import line, line_cy, passage, passage_cy
 
-BOTH = pytest.mark.parametrize("twin", [account, account_cy], ids=["plain", "compiled"])
+TWINS = [line, line_cy]
+BOTH = pytest.mark.parametrize("twin", TWINS, ids=["plain", "compiled"])
 
 
 def line_of(
     twin: ModuleType, environ: dict[str, Any], cache_status: str = "", at: float = 1_795_000_000.25
 ) -> str:
-    module = passage if twin is account else passage_cy
+    module = passage if twin is line else passage_cy
     end = module.Passage(environ, lambda *head: len, (), lambda: 0)
     end.started_at, end.status, end.sent, end.took_us = at, "200", 5, 5000
     end.cache_status = cache_status
-    line: str = twin.json_line(end)
-    return line
+    found: str = twin.json_line(end)
+    return found
 
 
 @BOTH
@@ -96,4 +102,116 @@ def test_what_clients_write_is_cut(twin: ModuleType) -> None:
 )
 @settings(max_examples=examples(60), deadline=None)
 def test_both_write_the_same_line(environ: dict[str, str]) -> None:
-    assert line_of(account_cy, environ) == line_of(account, environ)
+    assert line_of(line_cy, environ) == line_of(line, environ)
+
+
+class Log:
+    """A file that lines are appended to."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.looks = 0
+        self.errors: list[str] = []
+        self.fd = -1
+
+    def look(self) -> int:
+        """Open it, or fail as long as its folder is not there."""
+        self.looks += 1
+        if self.fd < 0:
+            self.fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        return self.fd
+
+    def failed(self, error: OSError) -> None:
+        """Note what is said."""
+        self.errors.append(f"{type(error).__name__} {error.errno}")
+
+
+def ended(twin: ModuleType, at_ns: int = 0, **environ: str) -> Any:
+    """Return a request whose response is over."""
+    end = (passage if twin is line else passage_cy).Passage(environ, lambda *head: len, (), lambda: 0)
+    end.began_ns, end.took_us, end.started_at = at_ns, 0, 1_795_000_000.25
+    return end
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "agent", ["curl", 'curl "7"', "c" * 1501, "c" * 1400], ids=["plain", "escaped", "cut", "long"]
+)
+def test_lines_are_appended(twin: ModuleType, agent: str, tmp_path: Path) -> None:
+    log = Log(tmp_path / "log")
+    lines = twin.Lines(log, twin.json_line, lambda: 1_795_000_000.25)
+    expected = ""
+    for _ in range(3):
+        end = ended(twin, HTTP_USER_AGENT=agent, HTTP_REFERER=agent)
+        lines.enter(end.environ, end)
+        lines.at_end(end)
+        expected += f"{line.json_line(end)}\n"
+    os.close(log.fd)
+    assert log.path.read_text() == expected
+    assert (lines.fd, log.looks) == (log.fd, 1)
+
+
+@BOTH
+def test_another_format_is_appended_as_latin_1(twin: ModuleType, tmp_path: Path) -> None:
+    log = Log(tmp_path / "log")
+    twin.Lines(log, lambda end: "\xe4\u20ac", time.time).at_end(ended(twin))
+    os.close(log.fd)
+    assert log.path.read_bytes() == b"\xe4?\n"
+
+
+@BOTH
+def test_a_file_is_looked_at_once_a_second(twin: ModuleType, tmp_path: Path) -> None:
+    log = Log(tmp_path / "log")
+    lines, looks = twin.Lines(log, twin.json_line, time.time), []
+    for at_ns in (5, 1_000_000_004, 1_000_000_005, 1_999_999_999, 2_000_000_005):
+        lines.at_end(ended(twin, at_ns))
+        looks.append(log.looks)
+    os.close(log.fd)
+    assert looks == [1, 1, 2, 2, 3]
+
+
+@BOTH
+def test_what_can_not_be_written_is_said_once(twin: ModuleType, tmp_path: Path) -> None:
+    log = Log(tmp_path / "no" / "log")
+    lines = twin.Lines(log, twin.json_line, time.time)
+    lines.at_end(ended(twin))
+    lines.at_end(ended(twin))
+    log.path.parent.mkdir()
+    lines.at_end(ended(twin))
+    os.close(log.fd)
+    lines.at_end(ended(twin))
+    lines.at_end(ended(twin))
+    assert log.errors == ["FileNotFoundError 2", "OSError 9"]
+    assert len(log.path.read_text().splitlines()) == 1
+
+
+@BOTH
+def test_a_signal_while_a_line_waits_loses_nothing(twin: ModuleType) -> None:
+    # A pipe that is full lets a line wait; the handler of the signal makes room for it.
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    filled = 0
+    with suppress(BlockingIOError):
+        while True:
+            filled += os.write(writer, b"x" * 4096)
+    os.set_blocking(writer, True)
+    os.set_blocking(reader, False)
+    read: list[bytes] = []
+
+    def make_room(*_: object) -> None:
+        with suppress(BlockingIOError):
+            read.append(os.read(reader, filled))
+
+    before = signal.signal(signal.SIGALRM, make_room)
+    signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02)
+    try:
+        lines = twin.Lines(SimpleNamespace(look=lambda: writer), twin.json_line, time.time)
+        lines.at_end(ended(twin))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    os.close(writer)
+    with open(reader, "rb") as rest:
+        got = b"".join(read) + rest.read()
+    assert len(got) > filled
+    assert json.loads(got[filled:])["client"] == "unknown"

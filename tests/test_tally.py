@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from wsgistack.account import MOST_NOTES
 from wsgistack.errors import StoreDown
 from wsgistack.store.memory import MemoryStore
 from wsgistack.store.url import make_store
-from wsgistack.tally import MOST_NAMES, MOST_NOTES, Tally
+from wsgistack.tally import MOST_NAMES, Tally
 
 
 class Clock:
@@ -105,7 +106,7 @@ def test_notes_are_counted_together_when_somebody_reads() -> None:
 
     tally = Tally(digest=digest)
     for name in ("a", "b", "a"):
-        tally.note(name)
+        tally.notes.add(name)
     assert digested == []
     assert tally.read() == {"a": 2, "b": 1}
     assert (digested, tally.read()) == ([["a", "b", "a"]], {"a": 2, "b": 1})
@@ -120,21 +121,21 @@ def test_notes_are_counted_before_they_are_many() -> None:
 
     tally = Tally(digest=digest)
     for _ in range(MOST_NOTES + 1):
-        tally.note("a")
+        tally.notes.add("a")
     assert lengths == [MOST_NOTES]
 
 
 def test_notes_are_brought_once_a_second() -> None:
     store, clock = MemoryStore(1_000_000), Clock()
     tally = Tally(store, digest=lambda notes: {"a": len(notes)}, monotonic=clock)
-    tally.note("a")
+    tally.notes.add("a")
     clock.now += 1.0
-    tally.note("a")
+    tally.notes.add("a")
     assert Tally(store, monotonic=clock).read() == {"a": 2}
 
 
 def test_a_fork_leaves_notes_to_the_parent() -> None:
     tally = Tally(MemoryStore(1_000_000), digest=lambda notes: {"a": len(notes)})
-    tally.note("a")
+    tally.notes.add("a")
     tally.forked()
     assert tally.read() == {}

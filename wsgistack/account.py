@@ -1,14 +1,18 @@
-"""Who asks, how often, and what a log says of it: what components do that only look at a request and count it.
+"""Who asks, and how often: what components do that only look at requests, and count them.
 
 `wsgistack.account_cy` is the compiled twin of this module; `accounts` picks one.
 """
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
-from wsgistack.line import json_line
+from wsgistack.http.identity import tells_identity
 from wsgistack.passage import Instead, Passage
 from wsgistack.wsgi import Environ
 
@@ -17,37 +21,35 @@ if TYPE_CHECKING:
     from wsgistack.ratelimit.fields import Form
     from wsgistack.ratelimit.limiter import Limiter
     from wsgistack.ratelimit.meter import Counted, Meter
+    from wsgistack.ratelimit.rows import Row
     from wsgistack.ratelimit.table import Claim
     from wsgistack.ratelimit.tellers import Teller
 
-__all__ = ["Belief", "Bills", "Door", "Quotas", "json_line"]
+__all__ = ["MOST_NOTES", "Belief", "Bills", "Door", "Hour", "Notes", "Quotas"]
+
+MOST_NOTES = 256
+REMEMBERED = 512  # sets of variables: bounded, as clients choose
 
 
 class Belief:
-    """Corrects who asks, for `trust`.
+    """Corrects who asks, for `trust`: drops all variables by which proxies tell it, and writes what is believed.
 
     *learn(peer, value of each of *fields*)*: what becomes of an environ by the word of that peer, None
-    if it has none.  *identity_of(variables)*: those by which proxies tell who asks.
+    if it has none.
     """
 
-    __slots__ = ("_fields", "_identity_of", "_learn")
+    __slots__ = ("_fields", "_learn")
 
-    def __init__(
-        self,
-        fields: Sequence[str],
-        learn: Callable[..., dict[str, str] | None],
-        identity_of: Callable[[tuple[str, ...]], tuple[str, ...]],
-    ) -> None:
+    def __init__(self, fields: Sequence[str], learn: Callable[..., dict[str, str] | None]) -> None:
         self._fields = fields
         self._learn = learn
-        self._identity_of = identity_of
 
     def enter(self, environ: Environ, passage: Passage | None = None, /) -> None:
         """Correct the environ."""
         peer = environ.get("REMOTE_ADDR") or ""
         environ["wsgistack.peer"] = peer
         told = self._learn(peer, *map(environ.get, self._fields))
-        for variable in self._identity_of(tuple(environ)):
+        for variable in _identity_of(tuple(environ)):
             del environ[variable]
         if told is not None:
             environ.update(told)
@@ -56,6 +58,12 @@ class Belief:
             if told["REMOTE_ADDR"] != peer:
                 environ.pop("REMOTE_HOST", None)
                 environ.pop("REMOTE_PORT", None)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _identity_of(variables: tuple[str, ...]) -> tuple[str, ...]:
+    """Return those of an environ's variables by which proxies tell who asks."""
+    return tuple([name for name in variables if name.startswith("HTTP_") and tells_identity(name)])
 
 
 class Door:
@@ -77,6 +85,60 @@ class Door:
             return None
         self._is_known = True
         return self._ask(environ, passage)
+
+
+class Notes:
+    """Keeps what is known of responses until it is counted, many at once, for `metrics`.
+
+    A note is (method, status, microseconds, bytes, Cache-Status, the bucket of each split).
+    *settle()*: counts what `take` gives; called when there are MOST_NOTES of them, and from *bring_at* on, of
+    the clock *monotonic*.  Safe for threads and greenlets.
+    """
+
+    __slots__ = ("_kept", "_monotonic", "_settle", "bring_at")
+
+    def __init__(self, settle: Callable[[], object], monotonic: Callable[[], float]) -> None:
+        self._kept: deque[Any] = deque()
+        self._settle = settle
+        self._monotonic = monotonic
+        self.bring_at = math.inf
+
+    def at_end(self, passage: Passage, /) -> None:
+        """Keep what is known of a response."""
+        get = passage.environ.get
+        self.add(
+            (
+                get("REQUEST_METHOD") or "",
+                passage.status,
+                passage.took_us,
+                passage.sent,
+                passage.cache_status,
+                get("wsgistack.buckets"),
+            )
+        )
+
+    def add(self, what: object) -> None:
+        """Keep *what*, and settle what is due."""
+        self._kept.append(what)
+        if len(self._kept) >= MOST_NOTES or (self.bring_at < math.inf and self._monotonic() >= self.bring_at):
+            self._settle()
+
+    def take(self) -> list[Any]:
+        """Return what was kept, the first first, and keep it no longer."""
+        taken = []
+        with suppress(IndexError):  # others may take them too
+            for _ in range(len(self._kept)):
+                taken.append(self._kept.popleft())
+        return taken
+
+
+class Hour:
+    """The *rows* of the hour that ends at *until_us*, counts by class of status first: what a Meter is at."""
+
+    __slots__ = ("rows", "until_us")
+
+    rows: dict[Counted, Row]
+    until_us: int
 
 
 class Bills:

@@ -1,7 +1,10 @@
-"""What compiled components look up in an environ, which is a dict wherever a server keeps to PEP 3333."""
+"""What compiled components look up: variables in an environ, which is a dict wherever a server keeps to PEP 3333,
+and the machine's clocks, without a call of Python.
+"""
 
 from cpython.dict cimport PyDict_GetItemWithError
 from cpython.ref cimport PyObject
+from posix.time cimport clock_gettime, clockid_t, timespec
 
 
 cdef inline object get(environ, name):
@@ -10,3 +13,9 @@ cdef inline object get(environ, name):
         return environ.get(name)
     found = PyDict_GetItemWithError(environ, name)
     return None if found == NULL else <object>found
+
+
+cdef inline double seconds_of(clockid_t clock) noexcept:
+    cdef timespec at
+    clock_gettime(clock, &at)
+    return at.tv_sec + at.tv_nsec * 1e-9

@@ -1,17 +1,24 @@
-"""A line of the access log as JSON: what is known of a response that is over."""
+"""A line of the access log as JSON: what is known of a response that is over; and who appends it to a file.
+
+`wsgistack.line_cy` is the compiled twin of this module; `lines` picks one.
+"""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii
+from typing import Protocol
 
 from wsgistack.passage import Passage
 from wsgistack.wsgi import Environ
 
-__all__ = ["LONGEST", "OPTIONAL", "json_line", "target_of"]
+__all__ = ["LONGEST", "OPTIONAL", "File", "Lines", "json_line", "target_of"]
 
 LONGEST = 1500  # characters of anything that a client wrote, in a line of a log
+LOOK_EVERY_NS = 1_000_000_000
 REMEMBERED = 512  # User-Agents, which are long and few: 5 MiB at most, where each character is escaped
 EMPTY = '""'
 MILLISECONDS = tuple([f".{number:03}+00:00" for number in range(1000)])
@@ -72,3 +79,52 @@ _agent = lru_cache(maxsize=REMEMBERED)(encode_basestring_ascii)
 @lru_cache(maxsize=4)
 def _second(at: int) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+class File(Protocol):
+    """What lines are appended to."""
+
+    def look(self) -> int:
+        """Return the descriptor, after a look whether the file is still there; OSError where it cannot be."""
+        ...
+
+    def failed(self, error: OSError) -> None:
+        """Hear of the first line of many that could not be written."""
+        ...
+
+
+class Lines:
+    """Appends a line for each response to *file*, for `access_log`.
+
+    *line_of(passage)*: the line, in latin-1.  *now*: seconds since the epoch.  *fd*: the descriptor, -1 before
+    the first line.  The file is looked at by the first line and once a second, of the passage's clock.
+    """
+
+    __slots__ = ("_file", "_has_failed", "_line_of", "_look_at_ns", "_now", "fd")
+
+    def __init__(self, file: File, line_of: Callable[[Passage], str], now: Callable[[], float]) -> None:
+        self._file = file
+        self._line_of = line_of
+        self._now = now
+        self.fd = -1
+        self._look_at_ns = 0
+        self._has_failed = False
+
+    def enter(self, environ: Environ, passage: Passage, /) -> None:
+        """Note when a request came."""
+        passage.started_at = self._now()
+
+    def at_end(self, passage: Passage, /) -> None:
+        """Write a line, by one write, so that processes never write into each other's."""
+        line = self._line_of(passage)
+        now_ns = passage.began_ns + passage.took_us * 1000
+        try:
+            if now_ns >= self._look_at_ns:
+                self.fd = self._file.look()
+                self._look_at_ns = now_ns + LOOK_EVERY_NS
+            os.write(self.fd, f"{line}\n".encode("latin-1", "replace"))
+            self._has_failed = False
+        except OSError as error:
+            if not self._has_failed:
+                self._file.failed(error)
+            self._has_failed = True

@@ -12,19 +12,17 @@ import math
 import threading
 import time
 import weakref
-from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any
 
 from wsgistack import forks
+from wsgistack.accounts import Notes
 from wsgistack.errors import StoreError
 from wsgistack.store.base import Step, Store
 
 __all__ = ["Tally"]
 
 BRING_EVERY_S = 1.0
-MOST_NOTES = 256
 MOST_NAMES = 2000  # further ones are counted under OTHERS: a label must not grow without bound
 OTHERS = "others"
 SEPARATOR = b"\n"
@@ -35,8 +33,9 @@ log = logging.getLogger(__name__)
 class Tally:
     """Counts by name.  *store*: where they are added up, None to keep them in this process.
 
-    *digest*: what `note` was given, as counts.  *prefix*: of the store's keys.  Names have no newline.  Safe for threads and greenlets; a fork
-    begins with nothing that is not brought yet, so that it is not counted twice.
+    *notes*: are kept as they are, and counted later, together, as *digest* says.  *prefix*: of the store's
+    keys.  Names have no newline.  Safe for threads and greenlets; a fork begins with nothing that is not
+    brought yet, so that it is not counted twice.
     """
 
     def __init__(
@@ -54,33 +53,30 @@ class Tally:
         self._counts: dict[str, int] = {}  # not brought yet; everything, where there is no store
         self._listed: set[str] = set()  # names that the store's list has
         self._names: set[str] = set()
-        self._bring_at = monotonic() + BRING_EVERY_S
         self._failed = False
         self._digest = digest
-        self._notes: deque[Any] = deque()
+        me = weakref.proxy(self)  # no cycle: who is forgotten brings nothing any more
+        self.notes = Notes(lambda: me._settle(), monotonic)
+        if store is not None:
+            self.notes.bring_at = monotonic() + BRING_EVERY_S
         _tallies.add(self)
         forks.register(self)
 
     def add(self, counts: Mapping[str, int]) -> None:
         """Add *counts*, each at least 0; brings what is due."""
         self._count(counts)
-        if self._store is not None and self._monotonic() >= self._bring_at:
-            self.bring()
+        self._bring_due()
 
-    def note(self, what: object) -> None:
-        """Take *what* now, and count it later, together with others; brings what is due."""
-        notes = self._notes
-        notes.append(what)
-        if len(notes) >= MOST_NOTES:
-            self._count_notes()
-        if self._store is not None and self._monotonic() >= self._bring_at:
+    def _settle(self) -> None:
+        self._count_notes()
+        self._bring_due()
+
+    def _bring_due(self) -> None:
+        if self._store is not None and self._monotonic() >= self.notes.bring_at:
             self.bring()
 
     def _count_notes(self) -> None:
-        notes = []
-        with suppress(IndexError):  # others may count them too
-            for _ in range(len(self._notes)):
-                notes.append(self._notes.popleft())
+        notes = self.notes.take()
         if notes:
             self._count(self._digest(notes))
 
@@ -89,7 +85,7 @@ class Tally:
         with self._lock:
             if self._store is None:
                 self._store = store
-                self._bring_at = self._monotonic()
+                self.notes.bring_at = self._monotonic()
 
     def _count(self, counts: Mapping[str, int]) -> None:
         with self._lock:
@@ -111,7 +107,7 @@ class Tally:
             return
         with self._lock:
             counts, self._counts = self._counts, {}
-            self._bring_at = self._monotonic() + BRING_EVERY_S
+            self.notes.bring_at = self._monotonic() + BRING_EVERY_S
         counts = {name: by for name, by in counts.items() if by}
         try:
             self._list(counts.keys() - self._listed)
@@ -166,7 +162,7 @@ class Tally:
         self._lock = threading.Lock()
         if self._store is not None:
             self._counts = {}
-            self._notes = deque()
+            self.notes.take()
 
 
 _tallies: weakref.WeakSet[Tally] = weakref.WeakSet()

@@ -117,15 +117,14 @@ def test_without_a_file_the_logger_has_the_lines(caplog: pytest.LogCaptureFixtur
     assert [json.loads(record.getMessage())["status"] for record in caplog.records] == [200]
 
 
-def test_a_file_that_was_renamed_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = [100.0]
-    monkeypatch.setattr("wsgistack.components.access_log.time.monotonic", lambda: clock[0])
+def test_a_file_that_was_renamed_is_made_anew(tmp_path: Path) -> None:
+    clock = [100_000_000_000]
     path = tmp_path / "log"
-    app = AccessLog(Application(Shape()), path=str(path))
+    app = AccessLog(Application(Shape()), path=str(path), monotonic_ns=lambda: clock[0])
     serve(app)
     path.rename(tmp_path / "log.1")
     serve(app)
-    clock[0] += 1.5
+    clock[0] += 1_500_000_000
     serve(app)
     assert (len((tmp_path / "log.1").read_text().splitlines()), len(path.read_text().splitlines())) == (2, 1)
 
@@ -135,30 +134,25 @@ def test_a_file_that_is_made_anew_keeps_its_descriptor(
 ) -> None:
     # A thread may be about to write to it, and what is closed is soon the number of a connection,
     # here of one that is opened just before.
-    clock = [100.0]
-    monkeypatch.setattr("wsgistack.components.access_log.time.monotonic", lambda: clock[0])
-    path, write, open_file = tmp_path / "log", os.write, os.open
-    written: set[int] = set()
+    clock = [100_000_000_000]
+    path, open_file = tmp_path / "log", os.open
     connections: list[int] = []
 
     def connecting(*arguments: Any) -> int:
         connections.append(open_file(os.devnull, os.O_RDONLY))
         return open_file(*arguments)
 
-    def noting(fd: int, line: bytes) -> int:
-        written.add(fd)
-        return write(fd, line)
-
-    monkeypatch.setattr("wsgistack.components.access_log.os.write", noting)
     monkeypatch.setattr("wsgistack.components.access_log.os.open", connecting)
-    app = AccessLog(Application(Shape()), path=str(path))
+    app = AccessLog(Application(Shape()), path=str(path), monotonic_ns=lambda: clock[0])
     serve(app)
+    descriptor = app.lines.fd
     path.rename(tmp_path / "log.1")
-    clock[0] += 1.5
+    clock[0] += 1_500_000_000
     serve(app)
     for connection in connections:
         os.close(connection)
-    (descriptor,) = written
+    assert len(connections) == 2
+    assert app.lines.fd == descriptor
     assert os.path.samestat(os.fstat(descriptor), path.stat())
     assert not os.get_inheritable(descriptor)
 

@@ -16,9 +16,9 @@ from functools import lru_cache
 from threading import Lock
 
 from wsgistack import forks
-from wsgistack.accounts import json_line
 from wsgistack.errors import SettingError
 from wsgistack.line import LONGEST, OPTIONAL, target_of
+from wsgistack.lines import Lines, json_line
 from wsgistack.registry import find_hint
 from wsgistack.settings import TEXT, Setting, Table, make_choice
 from wsgistack.steps import Passage, Steps
@@ -106,22 +106,17 @@ class AccessLog:
             raise SettingError(f"format: {format!r:.80} is not one of {', '.join(FORMATS)}{hint}")
         self.app = app
         line_of = FORMATS[format]
-        self.at_end: Callable[[Passage], object]
-        if path:
-            self.at_end = _File(path, line_of).at_end
-        else:
+        self.lines = Lines(_File(path), line_of, now)
+        self.enter = self.lines.enter
+        self.at_end: Callable[[Passage], object] = self.lines.at_end
+        if not path:
             log = logging.getLogger(LOGGER).info
             self.at_end = lambda passage: log(line_of(passage))
-        self._now = now
         self._steps = Steps((self,), clock=monotonic_ns)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Pass a request on, and log it at its end."""
         return self._steps.run(self.app, environ, start_response)
-
-    def enter(self, environ: Environ, passage: Passage, /) -> None:
-        """Note when a request came."""
-        passage.started_at = self._now()
 
 
 class _File:
@@ -131,38 +126,27 @@ class _File:
     closed is soon that of a client's connection.
     """
 
-    def __init__(self, path: str, line_of: Callable[[Passage], str]) -> None:
+    def __init__(self, path: str) -> None:
         self._path = path
-        self._line_of = line_of
         self._fd = -1
         self._opening = Lock()
         forks.register(self)
-        self._looks_at = 0.0
-        self._failed = False
 
-    def at_end(self, passage: Passage, /) -> None:
-        line = self._line_of(passage)
-        now = time.monotonic()
-        try:
-            if now >= self._looks_at:
-                with self._opening:
-                    self._look(now)
-            os.write(self._fd, f"{line}\n".encode("latin-1", "replace"))
-            self._failed = False
-        except OSError as error:
-            if not self._failed:
-                logging.getLogger(LOGGER).error("access log %s: %s", self._path, error)
-            self._failed = True
+    def look(self) -> int:
+        """See line.File."""
+        with self._opening:
+            if self._fd < 0 or not self._is_current():
+                opened = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+                if self._fd < 0:
+                    self._fd = opened
+                else:
+                    os.dup2(opened, self._fd, inheritable=False)
+                    os.close(opened)
+            return self._fd
 
-    def _look(self, now: float) -> None:
-        if self._fd < 0 or not self._is_current():
-            opened = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
-            if self._fd < 0:
-                self._fd = opened
-            else:
-                os.dup2(opened, self._fd, inheritable=False)
-                os.close(opened)
-        self._looks_at = now + 1.0
+    def failed(self, error: OSError) -> None:
+        """See line.File."""
+        logging.getLogger(LOGGER).error("access log %s: %s", self._path, error)
 
     def forked(self) -> None:
         self._opening = Lock()

@@ -108,6 +108,7 @@ class Metrics:
         self._knows_place = bool(store)
         self._path = path
         self.enter = Door(path, self._enter).enter
+        self.at_end: Callable[[Passage], object] = self.tally.notes.at_end
         self._steps = Steps((self,), clock=monotonic_ns)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -121,20 +122,6 @@ class Metrics:
         if environ.get("PATH_INFO") == self._path and self._may_read(environ):
             return partial(self._page, environ)
         return None
-
-    def at_end(self, passage: Passage, /) -> None:
-        """Count the response."""
-        get = passage.environ.get
-        self.tally.note(
-            (
-                get("REQUEST_METHOD", ""),
-                passage.status,
-                passage.took_us,
-                passage.sent,
-                passage.cache_status,
-                get("wsgistack.buckets"),
-            )
-        )
 
     def _find_place(self, environ: Environ) -> None:
         """Share counts with the other workers of this server, if it says that there are some."""

@@ -27,7 +27,6 @@ from wsgistack.http.forwarded import (
     parse_hop,
     walk,
 )
-from wsgistack.http.identity import tells_identity
 from wsgistack.ratelimit.networks import Networks, parse_peers
 from wsgistack.registry import find_hint
 from wsgistack.settings import BOOL, WORDS, Setting, Table, make_choice
@@ -36,7 +35,7 @@ from wsgistack.wsgi import Environ, StartResponse, WSGIApplication
 __all__ = ["HELP", "MAIN", "NAME", "PLACE", "SETTINGS", "Trust", "make"]
 
 HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
-REMEMBERED = 4096  # what clients tell, and the sets of fields that they send: bounded
+REMEMBERED = 4096  # what clients tell: bounded
 
 NAME = "trust"
 PLACE = 10
@@ -86,7 +85,7 @@ class Trust:
         self.app = app
         fields, self._read = READERS[forwarded]
         learn = lru_cache(maxsize=REMEMBERED)(self._believe)
-        self.enter: Callable[..., None] = Belief(fields, learn, _identity_of).enter
+        self.enter: Callable[..., None] = Belief(fields, learn).enter
         self._host = host
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -123,12 +122,6 @@ def _check_field(forwarded: str) -> None:
         raise SettingError(
             f"forwarded: {forwarded!r} is not one of {', '.join(READERS)}{find_hint(str(forwarded), READERS)}"
         )
-
-
-@lru_cache(maxsize=REMEMBERED // 8)
-def _identity_of(variables: tuple[str, ...]) -> tuple[str, ...]:
-    """Return those of an environ's variables by which proxies tell who asks."""
-    return tuple(name for name in variables if name.startswith("HTTP_") and tells_identity(name))
 
 
 def _read_forwarded(forwarded: str | None) -> list[dict[str, str]]:

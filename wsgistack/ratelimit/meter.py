@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from wsgistack import forks
+from wsgistack.accounts import Hour
 from wsgistack.ratelimit.hitters import Hitters
 from wsgistack.ratelimit.rows import (
     COLUMNS,
@@ -37,7 +38,7 @@ log = logging.getLogger(__name__)
 Counted = tuple[str, bytes]  # (name of the rule, key)
 
 
-class Meter:
+class Meter(Hour):
     """Counts in memory, or below *folder* if one is given, which processes and restarts share.
 
     *max_keys*: rows of this process in one hour; further keys are counted together in a row OTHERS of
@@ -61,7 +62,7 @@ class Meter:
         self._hours: dict[int, dict[Counted, Row]] = {}
         self._hour = -1
         self.until_us = 0  # the end of that hour
-        self.rows: dict[Counted, Row] = {}
+        self.rows = {}
         self._file: RowFile | None = None
         self._hitters: Hitters[Counted] = Hitters()
         self._lock = threading.Lock()
