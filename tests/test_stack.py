@@ -131,6 +131,7 @@ def test_every_error_is_told_at_once(tmp_path: Path) -> None:
     ("config", "told"),
     [
         ("/no/such.toml", "wrap: /no/such.toml: No such file or directory"),
+        ("/dev/zero", "wrap: /dev/zero: not a regular file"),
         (5, "wrap: 5 is no mapping, no list and no path of a TOML file"),
         ([5], "wrap: 5 is neither a component's name nor a pair of name and value"),
         (["trust", "trust"], "wrap: trust: stands there twice"),

@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 from wsgistack.complaints import complaints_of
 from wsgistack.components import COMPONENTS, Component
 from wsgistack.errors import ConfigurationError, UnknownName
+from wsgistack.files import read_regular
 from wsgistack.settings import EMPTY_WORDS, FALSE_WORDS, TRUE_WORDS
 from wsgistack.steps import Frames
 from wsgistack.store.base import Store
@@ -205,7 +206,7 @@ def _read_config(config: object, errors: _Errors) -> tuple[Parts, bool]:
 
 def _read_toml(path: Path) -> Mapping[str, object]:
     try:
-        read = tomllib.loads(path.read_text())
+        read = tomllib.loads(read_regular(path).decode())
     except OSError as error:
         raise ConfigurationError(f"wrap: {path}: {error.strerror}") from None
     except ValueError as error:  # of the path, of its bytes as UTF-8, of the text as TOML

@@ -95,6 +95,18 @@ def test_a_path_that_cannot_be_is_told(tmp_path: Path) -> None:
         Journal.open(str(tmp_path / "nope" / "journal"), "")
     with pytest.raises(JournalError, match="Is a directory"):
         Journal.open(str(tmp_path), "")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(JournalError, match="not a regular file"):
+        Journal.open(str(tmp_path / "pipe"), "")
+
+
+def test_a_pipe_in_the_place_of_a_journal_is_no_reason_to_wait(path: Path) -> None:
+    journal = Journal.open(str(path), "")
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(JournalError, match="No such device or address"):
+        write(journal, FIRST)
+    assert journal.pending == [FIRST]
 
 
 def test_what_was_saved_is_not_pending(path: Path) -> None:

@@ -1,5 +1,6 @@
 """reload, save, diff and the journal over real files; ports and workers are the tests' own."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -138,6 +139,9 @@ def test_a_file_that_is_gone_or_no_text_changes_nothing(office: Office) -> None:
     office.file.unlink()
     assert office.say("reload") == ["ERROR: site.conf: No such file or directory; nothing was changed"]
     assert office.say("diff") == ["ERROR: site.conf: No such file or directory; nothing was changed"]
+    os.mkfifo(office.file)
+    assert office.say("reload") == ["ERROR: site.conf: not a regular file; nothing was changed"]
+    assert office.say("diff") == ["ERROR: site.conf: not a regular file; nothing was changed"]
 
 
 def test_a_port_that_is_taken_changes_nothing(office: Office) -> None:
@@ -302,6 +306,9 @@ def test_save_refuses_to_write_over_what_it_does_not_know(office: Office) -> Non
         f"ERROR: {other} is there and is no configuration; nothing was written"
     ]
     assert other.read_text() == "Dear Ann,\n"
+    pipe = office.file.with_name("pipe")
+    os.mkfifo(pipe)
+    assert office.say(f"save {pipe}") == [f"ERROR: {pipe}: not a regular file; nothing was written"]
     missing = office.file.parent / "nope" / "file"
     assert office.say(f"save {missing}") == [
         f"ERROR: {missing}: No such file or directory; nothing was written"

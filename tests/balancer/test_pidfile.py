@@ -33,6 +33,15 @@ def test_one_that_a_successor_wrote_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "pid").read_text() == "1\n"
 
 
+def test_a_pipe_in_its_place_is_left_alone(tmp_path: Path) -> None:
+    pidfile = Pidfile()
+    pidfile.put(str(tmp_path / "pid"))
+    (tmp_path / "pid").unlink()
+    os.mkfifo(tmp_path / "pid")
+    pidfile.remove()
+    assert [path.name for path in tmp_path.iterdir()] == ["pid"]
+
+
 def test_a_path_that_cannot_be_leaves_the_one_before(tmp_path: Path) -> None:
     pidfile = Pidfile()
     pidfile.put(str(tmp_path / "pid"))

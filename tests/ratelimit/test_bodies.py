@@ -76,6 +76,8 @@ def test_a_template_is_tried_when_the_application_is_made(
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"page: .*none: No such file or directory"):
         make_bodies(page=tmp_path / "none")
+    with pytest.raises(SettingError, match=r"page: /dev/zero: not a regular file"):
+        make_bodies(page="/dev/zero")
     (tmp_path / "bytes").write_bytes(b"ok \xff")
     with pytest.raises(SettingError, match=r"problem: .*: byte 3 is not UTF-8"):
         make_bodies(problem=tmp_path / "bytes")

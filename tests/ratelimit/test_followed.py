@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,25 @@ def test_a_file_that_is_too_large_is_read_once(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="more than 9 bytes"):
         file.read()
     assert file.read() is None
+
+
+@pytest.mark.parametrize("name", ["rules_file", "allow_file", "deny_file"])
+def test_a_pipe_or_a_device_is_refused_and_what_takes_its_place_is_read(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "list"
+    path.write_text("a")
+    file = FollowedFile(path, setting=name, most_bytes=9)
+    assert file.read() == b"a"
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(SettingError, match=f"{name}: {path}: not a regular file"):
+        file.read()
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    with pytest.raises(SettingError, match=f"{name}: {path}: not a regular file"):
+        file.read()
+    path.unlink()
+    path.write_text("b")
+    assert file.read() == b"b"
 
 
 def test_it_is_due_a_second_after_it_was_read(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,13 @@ def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SettingError, match=f"meter: {tmp_path / 'file'}: File exists"):
         make_folder(tmp_path / "file")
+
+
+def test_what_is_no_file_is_passed_over(tmp_path: Path) -> None:
+    RowFile(tmp_path, 7).add("r", b"k")
+    os.mkfifo(tmp_path / "7-1-a.usage")
+    (tmp_path / "7-2-a.usage").mkdir()
+    assert [row.key for row in read_folder(tmp_path)] == [b"k"]
 
 
 def test_a_row_that_is_being_made_is_passed_over(tmp_path: Path) -> None:

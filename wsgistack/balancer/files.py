@@ -7,6 +7,8 @@ import os
 import stat
 from contextlib import suppress
 
+from wsgistack.files import read_regular
+
 __all__ = ["Disk", "write_atomically"]
 
 LONGEST_BYTES = 4 * 1024 * 1024  # a nodefile of 100,000 lines
@@ -18,12 +20,7 @@ class Disk:
 
     def read(self, path: str) -> str:
         """Return the text of a regular file; OSError for what is missing, none, or beyond 4 MB."""
-        # O_NONBLOCK: opening a named pipe would wait for a writer, and the balancer with it.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise OSError(errno.EINVAL, "not a regular file")
-            data = file.read(LONGEST_BYTES + 1)
+        data = read_regular(path, most_bytes=LONGEST_BYTES + 1)
         if len(data) > LONGEST_BYTES:
             raise OSError(errno.EFBIG, f"longer than {LONGEST_BYTES} bytes")
         return data.decode("utf-8", "replace")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from wsgistack.balancer.files import write_atomically
 from wsgistack.balancer.journal import Entry, find_pending, parse_journal, saved, saving
+from wsgistack.files import open_regular
 
 __all__ = ["Journal", "JournalError"]
 
@@ -42,7 +43,7 @@ class Journal:
         """
         journal = cls(path)
         try:
-            with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE), "r+b") as file:
+            with open(open_regular(path, os.O_RDWR | os.O_CREAT, MODE), "r+b") as file:
                 data = file.read()
                 entries, journal.problems, journal.torn = parse_journal(data)
                 if journal.torn:
@@ -112,7 +113,7 @@ class Journal:
 
 def _append(path: str, data: bytes) -> None:
     """Append *data* and sync it; when that fails, the file is as it was before."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, MODE)
+    descriptor = open_regular(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, MODE)
     try:
         size = os.fstat(descriptor).st_size
         try:

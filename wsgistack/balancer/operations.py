@@ -31,6 +31,7 @@ from wsgistack.balancer.language.session import Session
 from wsgistack.balancer.listeners import Listeners
 from wsgistack.balancer.reload import Plan, plan, session_of_journal
 from wsgistack.errors import ListenError
+from wsgistack.files import open_regular
 
 __all__ = ["Operations", "Source"]
 
@@ -60,8 +61,12 @@ class Source:
         """Return the text as it is now; raise OSError or UnicodeDecodeError."""
         if self.path is None:
             return self.text
-        with open(self.path, encoding="utf-8") as file:
-            return file.read(LONGEST_FILE_BYTES)
+        return _read(self.path)
+
+
+def _read(path: str) -> str:
+    with open(open_regular(path), encoding="utf-8") as file:
+        return file.read(LONGEST_FILE_BYTES)
 
 
 class Operations:
@@ -321,8 +326,7 @@ class Operations:
     def _find_objection(self, path: str, *, is_own: bool) -> str:
         """Return why a file must not be replaced, "" if it may be."""
         try:
-            with open(path, encoding="utf-8") as file:
-                text = file.read(LONGEST_FILE_BYTES)
+            text = _read(path)
         except FileNotFoundError:
             return ""
         except (OSError, UnicodeDecodeError) as error:

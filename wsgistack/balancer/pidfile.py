@@ -6,6 +6,7 @@ import os
 from contextlib import suppress
 
 from wsgistack.balancer.files import write_atomically
+from wsgistack.files import read_regular
 
 __all__ = ["Pidfile"]
 
@@ -33,7 +34,6 @@ class Pidfile:
         if not self._path:
             return
         with suppress(OSError):
-            with open(self._path, encoding="ascii", errors="replace") as file:
-                is_ours = file.read(32).strip() == str(os.getpid())
+            is_ours = read_regular(self._path, most_bytes=32).strip() == str(os.getpid()).encode()
             if is_ours:
                 os.unlink(self._path)

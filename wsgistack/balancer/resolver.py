@@ -21,6 +21,7 @@ from gevent.pool import Pool
 
 from wsgistack.balancer.discovery import MOST_RECORDS, Record, Service, make_records
 from wsgistack.balancer.dns_client import LookupFailed, NoSuchName, Server, ask
+from wsgistack.files import read_regular
 
 __all__ = ["Answer", "Resolver"]
 
@@ -241,12 +242,11 @@ def _candidates(name: str, config: _Servers) -> Iterator[dns.name.Name]:
 def _read_hosts(path: str, name: str) -> list[str]:
     """Return the addresses that a hosts file gives to *name*, in its order."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            lines = file.read(LONGEST_HOSTS_BYTES).splitlines()
+        text = read_regular(path, most_bytes=LONGEST_HOSTS_BYTES)
     except OSError:
         return []
     found = []
-    for line in lines:
+    for line in text.decode("utf-8", "replace").splitlines():
         words = line.partition("#")[0].split()
         if name in (word.lower().rstrip(".") for word in words[1:]):
             found.append(words[0])

@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 from wsgistack.complaints import gather
 from wsgistack.errors import SettingError
+from wsgistack.files import read_regular
 from wsgistack.registry import find_hint
 
 __all__ = ["LARGEST_BYTES", "Bodies", "Refusal", "Text", "make_bodies"]
@@ -115,8 +116,7 @@ def _make(
 
 def _read(setting: str, path: Path, escape: Callable[[object], str]) -> Body:
     try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST_BYTES + 1)
+        data = read_regular(path, most_bytes=LARGEST_BYTES + 1)
         template = Template(data.decode("utf-8"))
     except OSError as error:
         raise SettingError(f"{setting}: {path}: {error.strerror}") from None

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wsgistack.errors import SettingError
+from wsgistack.files import read_regular
 
 __all__ = ["LOOK_S", "FollowedFile"]
 
@@ -48,7 +49,8 @@ class FollowedFile:
     def read(self) -> bytes | None:
         """Return what is in a file that has changed since it was read, None for nothing new.
 
-        SettingError for a file that cannot be read, which is tried again, or that is too large.
+        SettingError for a file that cannot be read, or is a pipe or a device, which is tried again, and
+        for one that is too large.
         """
         self._look_at = self._monotonic() + LOOK_S
         try:
@@ -56,8 +58,7 @@ class FollowedFile:
             seen = found.st_mtime_ns, found.st_size, found.st_ino
             if seen == self._seen:
                 return None
-            with self._path.open("rb") as file:
-                data = file.read(self._most_bytes + 1)
+            data = read_regular(self._path, most_bytes=self._most_bytes + 1)
         except (OSError, ValueError) as error:
             self._seen = None  # what comes back may be what was there before
             raise SettingError(f"{self}: {getattr(error, 'strerror', None) or error}") from None

@@ -11,6 +11,7 @@ stays when the process is killed.  Only a machine that stops loses what its kern
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import re
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from wsgistack.errors import SettingError
+from wsgistack.files import read_regular
 
 __all__ = [
     "COLUMNS",
@@ -34,6 +36,7 @@ __all__ = [
     "read_folder",
 ]
 
+NONE_OF_OURS = (errno.ENOENT, errno.EISDIR, errno.EINVAL)  # too old, a folder, a pipe
 COLUMNS = ("1xx", "2xx", "3xx", "4xx", "5xx", "refused", "would_refuse")
 MAGIC = b"wsgistack usage 1\n"
 HEAD_BYTES = 4096
@@ -132,9 +135,11 @@ def read_folder(folder: Path, *, since: int = 0, kind: str = "usage") -> Iterato
         found = NAME.fullmatch(name)
         if found and int(found[1]) >= since and found[2] == kind:
             try:
-                data = (folder / name).read_bytes()
-            except FileNotFoundError:
-                continue  # it was too old
+                data = read_regular(folder / name)
+            except OSError as error:
+                if error.errno in NONE_OF_OURS:
+                    continue
+                raise
             if data.startswith(MAGIC):
                 yield from _rows_of(data, int(found[1]))
 
