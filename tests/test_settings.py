@@ -87,7 +87,7 @@ def test_a_text_means_a_value(name: str, text: str, value: Value) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("shiny", "perhaps", "Expecting boolean value for parameter 'shiny'"),
+        ("shiny", "perhaps", "Expecting boolean value for parameter 'shiny', on or off"),
         ("coats", "two", "Expecting integer value for parameter 'coats'"),
         ("coats", "-1", "Expecting integer value for parameter 'coats'"),
         ("coats", "1.5", "Expecting integer value for parameter 'coats'"),
@@ -136,6 +136,12 @@ def test_an_unknown_name_gets_the_nearest() -> None:
     with pytest.raises(UnknownName) as caught:
         TABLE.parse("shinny", "on")
     assert str(caught.value) == "Unknown paint parameter 'shinny' (did you mean 'shiny'?)"
+
+
+def test_an_unknown_name_that_is_near_to_none_gets_all_of_a_short_table() -> None:
+    table = Table("lamp", [Setting("glow", settings.BOOL, True, "x"), Setting("hue", settings.INT, 1, "x")])
+    with pytest.raises(UnknownName, match=r"^Unknown lamp parameter 'tll' \(one of glow, hue\)$"):
+        table.parse("tll", "5")
 
 
 def test_defaults_leave_out_aliases_and_what_is_not_there_yet() -> None:

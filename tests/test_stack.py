@@ -122,7 +122,7 @@ def test_every_error_is_told_at_once(tmp_path: Path) -> None:
         f"  component 'rate_limt' is not one of {', '.join(COMPONENTS.names())} (did you mean 'rate_limit'?)",
         "  compression: level: 10 is above 9",
         "  compression: Unknown compression parameter 'lest_bytes' (did you mean 'least_bytes'?)",
-        "  request_id: Expecting boolean value for parameter 'respond', not 'maybe'",
+        "  request_id: Expecting boolean value for parameter 'respond', on or off, not 'maybe'",
         "  buckets: secret: 5 characters; it takes 16 that nobody can guess",
     ]
 

@@ -25,8 +25,8 @@ LONGEST_FILE_BYTES = 64 * 1024 * 1024
 DESCRIPTION = "A load balancer that speaks Perlbal's language, and tools to talk to it."
 FILE_HELP = "configuration: a list of admin commands"
 NOT_COMPILED = (
-    "wsgistack balancer needs its compiled data plane, which is not here: with a C compiler (gcc, python3-dev)"
-    " type `pip install --force-reinstall --no-binary wsgistack wsgistack`."
+    "wsgistack balancer needs its compiled data plane, which is not here: where a C compiler is (gcc, python3-dev)"
+    " install wsgistack again, `pip install --force-reinstall --no-deps PATH` with the path that it came from."
 )
 NO_GEVENT = "wsgistack balancer needs gevent, which is not here: type `pip install gevent`."
 
@@ -46,17 +46,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not words:
         parser.print_help(sys.stderr)
         return WRONG
-    if words == ["--version"]:
-        import wsgistack
-
-        print(f"wsgistack {wsgistack.__version__}")
-        return DONE
     if not words[0].startswith("-") and words[0] not in COMMANDS:
-        parser.error(f"unknown command '{words[0]}'{_nearest(words[0], COMMANDS)}")
+        parser.error(f"unknown command '{words[0]}'{_nearest(words[0], [*COMMANDS, *_options(parser)[1:]])}")
     given, unknown = parser.parse_known_args(words)
     if unknown:
-        known = [*_options(given.parser), *_options(parser)]
-        given.parser.error(f"unknown argument '{unknown[0]}'{_nearest(unknown[0].partition('=')[0], known)}")
+        _refuse(given.parser, unknown[0], {*_options(given.parser), "--version"})
+    if given.version or given.command is None:
+        return _say_version() if given.version else parser.error("a COMMAND is missing")
     try:
         return int(given.run(given))
     except KeyboardInterrupt:
@@ -70,12 +66,26 @@ def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the program's command line, sub-commands included."""
     parser = _Parser(prog="wsgistack", description=DESCRIPTION, allow_abbrev=False)
     parser.add_argument("--version", action="store_true", help="print the version")
+    parser.set_defaults(parser=parser)
     commands = parser.add_subparsers(metavar="COMMAND", dest="command")
     for name, (help_text, fill, run) in COMMANDS.items():
         command = commands.add_parser(name, help=help_text, description=help_text, allow_abbrev=False)
         fill(command)
         command.set_defaults(run=run, parser=command)
     return parser
+
+
+def _say_version() -> int:
+    import wsgistack
+
+    print(f"wsgistack {wsgistack.__version__}")
+    return DONE
+
+
+def _refuse(parser: argparse.ArgumentParser, word: str, known: Collection[str]) -> NoReturn:
+    if not word.startswith("-"):
+        parser.error(f"'{word}' is one argument too many")
+    parser.error(f"unknown argument '{word}'{_nearest(word.partition('=')[0], known)}")
 
 
 def _options(parser: argparse.ArgumentParser) -> list[str]:
@@ -86,7 +96,7 @@ def _nearest(word: str, words: Collection[str]) -> str:
     from wsgistack.registry import find_nearest
 
     nearest = find_nearest(word, words)
-    return f" (did you mean '{nearest}'?)" if nearest else f" (one of {', '.join(words)})"
+    return f" (did you mean '{nearest}'?)" if nearest else f" (one of {', '.join(sorted(words))})"
 
 
 # balancer
@@ -157,7 +167,12 @@ def _choose_file(given: argparse.Namespace) -> str:
     files = [*given.words, *([given.config] if given.config is not None else [])]
     if len(files) != 1:
         given.parser.error("one FILE, or --listen HOST:PORT and the nodes' addresses")
-    return str(files[0])
+    name = str(files[0])
+    if name.rpartition(":")[2].isdigit() and ":" in name and not os.path.exists(name):
+        given.parser.error(
+            f"'{name}' is no file; a node's address goes with --listen HOST:PORT, the site's own"
+        )
+    return name
 
 
 def _write_configuration(given: argparse.Namespace) -> str:
@@ -240,7 +255,7 @@ def run_admin(given: argparse.Namespace) -> int:
     try:
         sock = connect(given.address, timeout_s=CONNECT_TIMEOUT_S)
     except AddressError as error:
-        given.parser.error(str(error))
+        given.parser.error(f"{error}; the admin port's HOST:PORT comes before the command")
     except OSError as error:
         print(f"{given.address}: {error.strerror or error}", file=sys.stderr)
         return REFUSED

@@ -53,6 +53,7 @@ LARGEST_SIZE = 2**40
 LARGEST_INT = 2**31 - 1
 MOST_NETWORKS = 64
 LONGEST_TEXT = 255
+MOST_LISTED = 30  # names that a complaint about an unknown one lists
 
 TRUE_WORDS = ("1", "true", "on", "yes")
 FALSE_WORDS = ("0", "false", "off", "no")
@@ -112,8 +113,10 @@ class Table:
     def get(self, name: str) -> Setting:
         """Return the row of that name, or raise UnknownName with the nearest."""
         if name not in self._rows:
-            text = f"Unknown {self.owner} parameter '{name}'"
-            raise UnknownName(text, met=name, nearest=find_nearest(name, self._rows))
+            nearest = find_nearest(name, self._rows)
+            few = nearest is None and len(self._rows) <= MOST_LISTED
+            all_of_few = f" (one of {', '.join(self._rows)})" if few else ""
+            raise UnknownName(f"Unknown {self.owner} parameter '{name}'{all_of_few}", met=name, nearest=nearest)
         return self._rows[name]
 
     def parse(self, name: str, text: str) -> Value:
@@ -348,7 +351,7 @@ BOOL = Kind(
     "bool",
     _parse_bool,
     lambda value: "on" if value else "off",
-    "Expecting boolean value for parameter '{name}'",
+    "Expecting boolean value for parameter '{name}', on or off",
 )
 INT = Kind("int", _parse_int, str, "Expecting integer value for parameter '{name}'", LARGEST_INT)
 NUMBER = Kind(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from wsgistack.balancer.cache import Cache
 from wsgistack.cache.texts import TEXTS, check_together
@@ -40,10 +40,10 @@ class Caches:
         """Take a cache away; no service has it, the caller has seen to it."""
         del self._caches[self.get(name).name]
 
-    def get(self, name: str) -> Cache:
-        """Return one cache, or raise CommandError with the nearest."""
+    def get(self, name: str, *, or_else: Iterable[str] = ()) -> Cache:
+        """Return one cache, or raise CommandError with the nearest; *or_else*: words that would do in its place."""
         if name not in self._caches:
-            nearest = find_nearest(name, self._caches)
+            nearest = find_nearest(name, (*self._caches, *or_else))
             raise CommandError(f"cache '{name}' does not exist", met=name, nearest=nearest, because=name)
         return self._caches[name]
 

@@ -18,6 +18,7 @@ __all__ = ["LIMIT_SLOTS", "MOST_OF_A_SERVICE", "Limits"]
 
 LIMIT_SLOTS = 64  # plane/board.pxd
 MOST_OF_A_SERVICE = 4  # plane/gates.pxd
+MAKE_ONE = ": it is a limit's name that stands here, CREATE LIMIT makes one and SET rate says how much"
 
 
 class Limits:
@@ -56,7 +57,8 @@ class Limits:
         """Return one limit, or raise CommandError with the nearest."""
         if name not in self._limits:
             nearest = find_nearest(name, self._limits)
-            raise CommandError(f"limit '{name}' does not exist", met=name, nearest=nearest, because=name)
+            text = f"limit '{name}' does not exist" + (MAKE_ONE if "/" in name else "")
+            raise CommandError(text, met=name, nearest=nearest, because=name)
         return self._limits[name]
 
     def set(self, name: str, key: str, text: str) -> None:

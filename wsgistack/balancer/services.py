@@ -312,7 +312,7 @@ class Services:
             if name not in self._caches:
                 self._check_unused(name)
                 self._caches.create(name)
-        service.cache = self._caches.get(name).name
+        service.cache = self._caches.get(name, or_else=("on", "off")).name
 
     def _check_unused(self, name: str) -> None:
         owners = {"pool": self._pools, "service": self._services, "limit": self._limits}

@@ -74,7 +74,7 @@ SETTINGS = Table(
         ),
         Setting(
             "format",
-            make_choice(lambda: FORMATS, "format: '{text}' is not one"),
+            make_choice(lambda: FORMATS, "Unknown format '{text}'"),
             "json",
             "`json` or `combined`",
         ),

@@ -92,6 +92,7 @@ class Changed:
         ({"encoding": "latin-one"}, ArgumentError, "encoding: 'latin-one' is not the name of one"),
         ({"encoding": None}, ArgumentError, "encoding: None is not the name of one"),
         ({"key_prefx": "a"}, UnknownName, "key_prefx: .*did you mean 'key_prefix'"),
+        ({"time_out": 1}, UnknownName, "time_out: .*did you mean 'timeout'"),
     ],
 )
 def test_what_would_be_silently_different_is_refused(

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypedDict
 
 from wsgistack.errors import ArgumentError, UnknownName
@@ -78,17 +78,23 @@ REFUSED = {
 
 
 def read_arguments(
-    theirs: HashClientArguments, *, prefix: str | bytes, codec: Codec | None, serde: Any
+    theirs: HashClientArguments,
+    *,
+    ours: Iterable[str] = (),
+    prefix: str | bytes,
+    codec: Codec | None,
+    serde: Any,
 ) -> tuple[str | bytes, Coding]:
     """Return the prefix of all keys and the coding of values, by a HashClient's arguments and the ring's own.
 
-    Raises ArgumentError for what the ring does not do, with what to use instead; UnknownName.
+    Raises ArgumentError for what the ring does not do, with what to use instead; UnknownName, with the
+    nearest of *ours* too.
     """
     known = [*MAPPED, *NO_EFFECT, *REFUSED]
     for name, value in theirs.items():
         if name not in known:
             text = f"{name}: neither a MemcacheRing nor a HashClient has such an argument"
-            raise UnknownName(text, met=name, nearest=find_nearest(name, known))
+            raise UnknownName(text, met=name, nearest=find_nearest(name, [*known, *ours]))
         refusal = REFUSED.get(name)
         if refusal is not None and not refusal.fits(value):
             raise ArgumentError(f"{name}: {value!r:.80} is not what a MemcacheRing does: {refusal.instead}")

@@ -58,7 +58,8 @@ class MemcacheRing(Commands):
         serde: Any = None,
         **of_hash_client: Unpack[HashClientArguments],
     ) -> None:
-        prefix, coding = read_arguments(of_hash_client, prefix=prefix, codec=codec, serde=serde)
+        ours = MemcacheRing.__init__.__kwdefaults__ or ()
+        prefix, coding = read_arguments(of_hash_client, ours=ours, prefix=prefix, codec=codec, serde=serde)
         self._cluster = Cluster(
             parse_servers(servers),
             layout=ring,

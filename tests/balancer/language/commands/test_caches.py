@@ -58,6 +58,8 @@ def test_what_differs_is_told_as_commands(stage: Stage, lines: list[str], comman
         ("CREATE CACHE mysite", "service 'mysite' already exists"),
         ("CREATE POOL pages", "cache 'pages' already exists"),
         ("SET mysite.cache = pagse", "cache 'pagse' does not exist (did you mean 'pages'?)"),
+        ("SET mysite.cache = onn", "cache 'onn' does not exist (did you mean 'on'?)"),
+        ("DELETE CACHE onn", "cache 'onn' does not exist"),
         ("SET admin.cache = pages", "The 'cache' option can only be set on a 'reverse_proxy' service"),
         ("DELETE CACHE pages", "cache 'pages' is used by service 'mysite'"),
         ("DELETE CACHE pagse", "cache 'pagse' does not exist (did you mean 'pages'?)"),

@@ -96,6 +96,13 @@ def test_what_differs_is_told_as_commands(stage: LimitedStage, lines: list[str],
         ("CREATE LIMIT mysite", "service 'mysite' already exists"),
         ("CREATE LIMIT _x", "'_x': the name of a limit begins with a letter or a digit"),
         ("SET mysite.limit = apo", "limit 'apo' does not exist (did you mean 'api'?)"),
+        (
+            "SET mysite.limit = 100/minute",
+            (
+                "limit '100/minute' does not exist: it is a limit's name that stands here,"
+                " CREATE LIMIT makes one and SET rate says how much"
+            ),
+        ),
         ("SET mysite.limit = api, api", "limit 'api' is listed twice"),
         ("SET admin.limit = api", "The 'limit' option can only be set on a 'reverse_proxy' service"),
         ("DELETE LIMIT api", "limit 'api' is used by service 'mysite'"),

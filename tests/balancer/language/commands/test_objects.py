@@ -56,7 +56,7 @@ def stage() -> Stage:
         ("set lisen = 80", "ERROR: Unknown service parameter 'lisen' (did you mean 'listen'?)"),
         ("set xyzzy = 80", "ERROR: Unknown service parameter 'xyzzy'"),
         ("set buffer_size = 12x", "ERROR: Expecting size unit value for parameter 'buffer_size' in bytes, or suffixed with 'K' or 'M'"),
-        ("set persist_client = maybe", "ERROR: Expecting boolean value for parameter 'persist_client'"),
+        ("set persist_client = maybe", "ERROR: Expecting boolean value for parameter 'persist_client', on or off"),
         ("set max_backend_uses = x", "ERROR: Expecting integer value for parameter 'max_backend_uses'"),
         ("set enable_ssl = on", "ERROR: 'enable_ssl' is not available yet, only its default off is accepted"),
         ("set enable_ssl = off", "OK"),
