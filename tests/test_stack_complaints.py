@@ -55,8 +55,8 @@ rules = [{name = "login", rate = "5/minute", key = "envron:X", path = "login"}, 
 
 TOLD = """
 store: store 'memry' is not one of memcached, memory, shm, tiered (did you mean 'memory'?)
-access_log: format: 'jsn' is not one (did you mean 'json'?)
-request_id: Expecting boolean value for parameter 'accept', not 'maybe'
+access_log: Unknown format 'jsn' (did you mean 'json'?)
+request_id: Expecting boolean value for parameter 'accept', on or off, not 'maybe'
 component 'frobnicate' is not one of access_log, buckets, compression, conditional, metering, metrics, page_cache, rate_limit, request_id, trust
 trust: forwarded: 'x-forwarded' is not a field that proxies set (did you mean 'forwarded'?)
 trust: trusted: '10.0.0.300' is not a network such as 10.0.0.0/8 or 2001:db8::/32

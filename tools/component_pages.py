@@ -2,17 +2,22 @@
 
 import importlib
 import inspect
+import re
 import sys
 from pathlib import Path
+from textwrap import dedent
 
 from tools.generated import ROOT, keep, sentences
 from tools.settings_page import render_rows
 from wsgistack.components import COMPONENTS, Component
+from wsgistack.errors import ConfigurationError
 from wsgistack.stack import ORDERS
 
 __all__ = ["FOLDER", "render", "render_all"]
 
 FOLDER = ROOT / "docs" / "components"
+CODE = re.compile(r"^\n(?:    .*\n|\n(?=    ))+", re.MULTILINE)  # indented, behind an empty line
+DOCTEST = re.compile(r"^>>> .*(?:\n.+)*", re.MULTILINE)
 NOTE = "\nThis page is written by `make docs` from `wsgistack/components/{name}.py`.\n"
 
 
@@ -42,20 +47,34 @@ def _sentence(text: str) -> str:
 
 
 def _describe(doc: str) -> str:
-    """Return the docstring without its first words, which are the name again; doctests are fenced."""
-    paragraphs = sentences(doc.partition(": ")[2]).split("\n\n")
-    paragraphs[0] = paragraphs[0][:1].upper() + paragraphs[0][1:]
-    return "\n\n".join(f"```pycon\n{text}\n```" if text.startswith(">>>") else text for text in paragraphs)
+    """Return the docstring without its first words, which are the name again; its code is fenced."""
+    text = sentences(doc.partition(": ")[2])
+    text = CODE.sub(_fence, text[:1].upper() + text[1:])
+    return DOCTEST.sub(r"```pycon\n\g<0>\n```", text)
+
+
+def _fence(found: re.Match[str]) -> str:
+    return f"\n```python\n{dedent(found[0]).strip()}\n```\n"
 
 
 def _ways(component: Component) -> str:
     name, main = component.name, component.main
-    lines = [f"- `wrap(application, {name}=True)`: with the defaults below.\n"]
+    lines = [f"- `wrap(application, {name}=True)`: {_bare(component)}\n"]
     if main:
         lines.append(f"- `wrap(application, {name}=VALUE)`: *VALUE* is its `{main}`.\n")
     lines.append(f'- `wrap(application, {name}={{"SETTING": VALUE}})`: any of the settings below.\n')
     lines.append(f"- In TOML they stand below `[wsgistack.{name}]`.\n")
     return "".join(lines)
+
+
+def _bare(component: Component) -> str:
+    """Return what comes of asking for *component* and saying nothing else."""
+    try:
+        component.make(lambda environ, start_response: [])
+    except ConfigurationError as error:
+        why = "; ".join(getattr(error, "texts", ()) or str(error).splitlines())
+        return f"is refused: {why}."
+    return "with the defaults below."
 
 
 def _neighbours(name: str) -> list[str]:

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def sentences(text: str) -> str:
-    """Return the paragraphs of *text* with one sentence a line; what is indented stays as it is.
+    """Return the paragraphs of *text* with one sentence a line, and those of a list; what is indented stays.
 
     >>> print(sentences("One thing. Another\\nthing.\\n\\n    f(1)"))
     One thing.
@@ -26,6 +26,9 @@ def sentences(text: str) -> str:
 def _break(paragraph: str) -> str:
     if paragraph.startswith((" ", ">>>")):
         return paragraph
+    if paragraph.startswith("- "):
+        items = paragraph.removeprefix("- ").split("\n- ")
+        return "\n".join("- " + _break(item).replace("\n", "\n  ") for item in items)
     return re.sub(r"(?<=[a-z`)]\.) (?=[A-Z`*])", "\n", " ".join(paragraph.split()))
 
 

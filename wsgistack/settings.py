@@ -116,7 +116,9 @@ class Table:
             nearest = find_nearest(name, self._rows)
             few = nearest is None and len(self._rows) <= MOST_LISTED
             all_of_few = f" (one of {', '.join(self._rows)})" if few else ""
-            raise UnknownName(f"Unknown {self.owner} parameter '{name}'{all_of_few}", met=name, nearest=nearest)
+            raise UnknownName(
+                f"Unknown {self.owner} parameter '{name}'{all_of_few}", met=name, nearest=nearest
+            )
         return self._rows[name]
 
     def parse(self, name: str, text: str) -> Value:

@@ -58,6 +58,20 @@ def test_a_configuration_loads(block: Block) -> None:
     assert configuration.load(block.text + rest, str(block)) == []
 
 
+def recipes() -> dict[str, str]:
+    """Return the sections of the cookbook by heading; each is to be whole."""
+    _, *sections = re.split(r"^## ", (ROOT / "docs" / "cookbook.md").read_text(), flags=re.MULTILINE)
+    return {heading: rest for heading, _, rest in (one.partition("\n") for one in sections)}
+
+
+@pytest.mark.parametrize("heading", recipes())
+def test_a_recipe_that_asks_an_admin_port_opens_it(heading: str) -> None:
+    recipe = recipes()[heading]
+    asked = set(re.findall(r"wsgistack admin ([\w.:]+)", recipe))
+    opened = re.findall(r"SET role\s+= management\n\s*SET listen\s*= (\S+)", recipe)
+    assert asked <= set(opened)
+
+
 # The machines of the pages are not there: what is kept on them is kept in this process.
 SERVERS = re.compile(r'"(?:memcached|tiered)://[^"]*"')
 UNPLAYED = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,12 @@ def test_locations_stand_in_a_site(tmp_path: Path) -> None:
     check_site(page, tmp_path, "/bin/true")
     text = (tmp_path / "nginx.conf").read_text()
     assert text.index("server {\n") < text.index("proxy_pass http://127.0.0.1:8080;")
+
+
+def test_apache_is_allowed_to_serve_the_folder_that_it_takes_the_application_from() -> None:
+    (text,) = blocks_of(page, "apache")
+    (folder,) = re.findall(r"^WSGIScriptAlias / (\S+)/wsgi\.py$", text, re.MULTILINE)
+    assert f"<Directory {folder}>\n    Require all granted\n</Directory>\n" in text
 
 
 def test_keepalived_is_shown_a_script_and_a_user_of_here(tmp_path: Path) -> None:

@@ -1,7 +1,17 @@
 """`access_log`: a line for each response, written when its last byte was given to the server.
 
+    from wsgistack import wrap
+
+    application = wrap(application, access_log="/var/log/mysite/access.log")
+
 `json` has a key for each thing that is known, as the balancer's log has (docs/access-log.md);
-`combined` begins as Apache's format does and goes on with `key=value`.
+`combined` begins as Apache's format does and goes on with `key=value`.  A file that was renamed is made
+anew, so that logrotate needs no signal.
+
+- In the response: nothing changes.
+- It costs 5 to 15 µs a request, one write of a line included.
+- It does not make the folder of its file, nor stop the site where a line cannot be written: that is said once,
+  by the logger `wsgistack.access`.  Cookies, credentials and bodies are never in it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """`buckets`: which part of the visitors gets what (bucket tests, selective beta).
 
-    Buckets(app, split="beta 5%", secret="…")
-    Buckets(app, split="button: green 30%, red 30%; beta 5%", secret="…")
+    from wsgistack import wrap
+
+    button = {"split": "button: green 30%, red 30%; beta 5%", "secret": "put sixteen of your own here"}
+    application = wrap(application, buckets=button)
 
 Inside the application `environ["wsgistack.bucket"]` is the bucket of the first split, "" for the
 visitors that no bucket took, and `environ["wsgistack.buckets"]` maps each split to its bucket.
@@ -12,8 +14,12 @@ share grows, nobody who is in leaves; the buckets of one split lie end to end, s
 grows move on: let the last one grow, or give each a split of its own.
 
 The application sees no signed cookie but one that tells the buckets, `wsgistack_bucket=green~beta`
-(`-` for none): it is a key cookie of the page cache, which keeps a page for each.  Every response says
-`Vary: Cookie`, so that no other cache on its way gives the page of one bucket to another.
+(`-` for none): it is a key cookie of the page cache, which keeps a page for each.
+
+- In the response: `Vary` names `Cookie` always, so that no other cache on its way gives the page of one bucket to
+  another, and a visitor's first one has a `Set-Cookie`.
+- It costs 2 to 5 µs a request, 22 µs who comes first.
+- It does not know a visitor again who throws his cookies away, or has another browser, unless `by` names him.
 """
 
 from __future__ import annotations

@@ -1,7 +1,15 @@
 """`conditional`: 304 for who has it already.  RFC 9110 §13.
 
+    from wsgistack import wrap
+
+    application = wrap(application, conditional=True)
+
 An ETag is made from the body where the application has none and the body is known to be short; then
 If-None-Match and If-Modified-Since are answered.  Streams pass as they are.
+
+- In the response: an `ETag`; who has that body already gets 304 without it.
+- It costs 5 to 8 µs a request of 1 kB, most of it a hash of the body.
+- It does not spare the application anything, only the way to the client: what spares it is `page_cache`.
 """
 
 from __future__ import annotations

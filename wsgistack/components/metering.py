@@ -1,7 +1,8 @@
 """`metering`: who asked how often, by hour: what is billed, or looked at before a limit is set.
 
-    wrap(app, metering="/var/lib/mysite/usage")
-    wrap(app, metering={"folder": "/var/lib/mysite/usage", "by": "HTTP_X_API_KEY"})
+    from wsgistack import wrap
+
+    application = wrap(application, metering={"folder": "usage", "by": "HTTP_X_API_KEY"})
 
 A row has an hour, a name, a key, and counts by class of status, with what a rate limit inside of
 it refused or, in dry run, would have refused.  Rows are exact; with a folder all processes and
@@ -9,6 +10,10 @@ restarts share them.  A page shows them to who is allowed, by default this machi
 `/usage?format=json|csv|prometheus&hours=24`; for everybody else the path is the application's.
 
 The setting `meter` of `rate_limit` counts by the rules and keys of the limits instead.
+
+- In the response: nothing changes.
+- It costs 2 to 11 µs a request.
+- It does not refuse anybody.  Names and API keys are kept as hashes, addresses are not.
 """
 
 from __future__ import annotations

@@ -1,9 +1,17 @@
 """`metrics`: what is answered, how fast, and by what, for Prometheus at a path of one's own.
 
+    from wsgistack import wrap
+
+    application = wrap(application, metrics={"path": "/metrics", "allow": ["127.0.0.1", "10.0.0.5"]})
+
 The page is given to who is allowed, by default this machine; for everybody else the path is the
 application's.  Where several processes serve, their counts are added up in *store*, by default in
 memory that the workers of one server share: each brings its own about once a second while it is
 asked, when it gives the page, and at its end.
+
+- In the response: nothing changes.
+- It costs 1 to 9 µs a request.
+- It does not tell paths or visitors apart: its labels are method, status, what the page cache did, and buckets.
 """
 
 from __future__ import annotations

@@ -1,7 +1,17 @@
 """`page_cache`: pages that may be shared are answered without the application; see wsgistack.PageCache.
 
-wrap(app, page_cache=True)
-wrap(app, page_cache={"store": "memcached://10.0.0.1", "rules": [{"path": "/news/*", "ttl": 60}]})
+    from wsgistack import wrap
+
+    news = {"path": "/news/*", "ttl": 60, "grace": 300}
+    application = wrap(application, page_cache={"store": "memcached://10.0.0.1", "rules": [news]})
+
+[The page cache](../page-cache.md) says what is kept, why something was not, and how a page is purged.
+
+- In the response: `Cache-Status`, and `Age` and `Date` of a page that comes out of the store.
+- It costs 7 to 11 µs to answer out of memory, about 60 µs out of a memcached on this machine, 0.2 ms to make and
+  keep a page, and 2 to 4 µs a request that goes past it.
+- It does not keep a page that names no lifetime and has no rule, one with a `Set-Cookie`, or anything for who
+  sends a cookie that nobody listed.
 """
 
 from __future__ import annotations
