@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from wsgistack.balancer.address_list import AddressList
+from wsgistack.balancer.durations import show_seconds
 from wsgistack.balancer.limit import Limit, Step
 from wsgistack.balancer.limit_settings import LIMIT_SETTINGS
 from wsgistack.balancer.limit_states import read_state
@@ -202,7 +203,7 @@ def foretell_throttle(
         return f"throttle: banned, ends {show_wait(state[0] - now)}", True
     if delay_s == BANNED:
         return "throttle: this request too many, it bans the client", True
-    return f"throttle: {f'held for {delay_s:g} s' if delay_s else 'passes at once'}", False
+    return f"throttle: {f'held for {show_seconds(delay_s)} s' if delay_s else 'passes at once'}", False
 
 
 def show_key(limit: Limit, key: bytes) -> str:
@@ -225,7 +226,7 @@ def show_key(limit: Limit, key: bytes) -> str:
 def show_wait(wait_us: int) -> str:
     """Return a wait in words.
 
-    >>> show_wait(1_500_000)
-    'in 1.5 s'
+    >>> show_wait(1_500_000), show_wait(7_200_000_000)
+    ('in 1.5 s', 'in 7200 s')
     """
-    return "never" if wait_us == NEVER else f"in {wait_us / 1e6:.3g} s"
+    return "never" if wait_us == NEVER else f"in {show_seconds(wait_us / 1e6)} s"

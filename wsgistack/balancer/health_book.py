@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from wsgistack.balancer import ejection
 from wsgistack.balancer.breaker import Breaker
+from wsgistack.balancer.durations import show_seconds
 from wsgistack.balancer.health import TIMED, TRIALS, Happening, NodeHealth, Rules, State
 from wsgistack.balancer.health_rules import HealthRules, make_node_rules, make_rules
 from wsgistack.balancer.model import News, ProbeResult
@@ -291,7 +292,7 @@ class HealthBook:
                     self._tell("warn", "node_down", **where, reason=after.why, state=after.state)
             case "ejected":
                 assert after.until is not None and after.since is not None
-                for_s = f"{after.until - after.since:.3g}"
+                for_s = show_seconds(after.until - after.since)
                 self._tell(
                     "warn", "node_ejected", **where, reason=after.why, for_s=for_s, times=after.ejected_times
                 )
