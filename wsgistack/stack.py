@@ -43,14 +43,22 @@ ORDERS = (
     ("trust", "page_cache", "pages would be kept under the host and scheme of the proxy's connection"),
     ("trust", "buckets", "the cookie would be made for the scheme of the proxy's connection"),
     ("request_id", "access_log", "lines would lack the request's name"),
+    ("request_id", "rate_limit", "refused requests would have no name"),
     ("request_id", "page_cache", "a stored page would carry the name of the request that filled it"),
     ("rate_limit", "page_cache", "a stored page would carry the quota of whoever filled it"),
     ("buckets", "page_cache", "a page made for one bucket would be given to the others"),
     ("compression", "conditional", "no ETag would match: each compressed body differs"),
+    ("access_log", "rate_limit", "refused requests would not be logged"),
     ("access_log", "page_cache", "pages out of the cache would not be logged"),
-    ("metrics", "page_cache", "pages out of the cache would not be counted"),
+    ("access_log", "compression", "more bytes would be logged than are sent"),
+    ("access_log", "conditional", "200 would be logged where 304 is sent"),
     ("metrics", "rate_limit", "refused requests would not be counted"),
+    ("metrics", "page_cache", "pages out of the cache would not be counted"),
+    ("metrics", "compression", "more bytes would be counted than are sent"),
+    ("metrics", "conditional", "200 would be counted where 304 is sent"),
     ("metering", "rate_limit", "refused requests would not be counted"),
+    ("metering", "page_cache", "a page would count for whoever filled it, and for nobody else"),
+    ("metering", "conditional", "200 would be counted where 304 is sent"),
 )
 
 # Servers (SERVER_SOFTWARE) that take the head when the application returns, and say that they are one

@@ -9,6 +9,11 @@ it refused or, in dry run, would have refused.  Rows are exact; with a folder al
 restarts share them.  A page shows them to who is allowed, by default this machine:
 `/usage?format=json|csv|prometheus&hours=24`; for everybody else the path is the application's.
 
+In a stack it stands outside of the page cache, and counts what comes out of that too.  To count what
+reaches the application alone, put it around the application, below the stack:
+
+    wrap(Metering(app, folder="/var/lib/mysite/usage"), page_cache=True)
+
 The setting `meter` of `rate_limit` counts by the rules and keys of the limits instead.
 
 - In the response: nothing changes.
