@@ -118,6 +118,14 @@ def test_no_tag_is_made_where_another_status_was_said(twin: ModuleType) -> None:
 
 
 @BOTH
+def test_an_application_may_empty_its_environ(twin: ModuleType) -> None:
+    chores = tags(twin)
+    found = said(twin, [("Content-Type", "a/b")], {}, settle=chores.settle)
+    assert chores.settle(found, [b"hello"]) == [b"hello"]
+    assert found.headers == [("Content-Type", "a/b")]
+
+
+@BOTH
 def test_who_has_it_is_told_so(twin: ModuleType) -> None:
     chores = tags(twin, is_known=True)
     environ = {"REQUEST_METHOD": "GET", "HTTP_IF_NONE_MATCH": "*"}
@@ -184,10 +192,11 @@ def shares(twin: ModuleType, by: str = "") -> Any:
     [
         ({"HTTP_COOKIE": "v=ann"}, "a"),
         ({}, "n"),
+        ({"HTTP_COOKIE": None}, "n"),
         ({"HTTP_COOKIE": "v=ann", "REMOTE_USER": "carl"}, "b"),
         ({"HTTP_COOKIE": "v=ann", "REMOTE_USER": ""}, "a"),
     ],
-    ids=["cookie", "nobody", "by a variable", "by an empty one"],
+    ids=["cookie", "nobody", "no text", "by a variable", "by an empty one"],
 )
 def test_the_application_is_told_the_buckets(twin: ModuleType, environ: dict[str, Any], bucket: str) -> None:
     found = shares(twin, "REMOTE_USER")

@@ -66,6 +66,25 @@ def test_a_line_of_who_tells_nothing_is_short(twin: ModuleType) -> None:
 
 
 @BOTH
+def test_what_is_no_text_is_told_as_one(twin: ModuleType) -> None:
+    """An application may put anything into its environ; its line is not lost for that."""
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": None,
+        "REMOTE_ADDR": b"a",
+        "PATH_INFO": 7,
+        "QUERY_STRING": ["a"],
+        "SERVER_PROTOCOL": 1.1,
+        "HTTP_REFERER": 0,
+        "HTTP_USER_AGENT": {},
+        "wsgi.input": None,
+    }
+    assert line_of(twin, environ) == (
+        '{"time":"2026-11-18T11:06:40.250+00:00","client":"b\'a\'","method":"","target":"7?[\'a\']",'
+        '"version":"1.1","status":200,"bytes":5,"referer":"","user_agent":"","total_us":5000}'
+    )
+
+
+@BOTH
 def test_a_clock_may_be_set_to_before_1970(twin: ModuleType) -> None:
     assert json.loads(line_of(twin, {}, at=-0.25))["time"] == "1969-12-31T23:59:59.750+00:00"
 

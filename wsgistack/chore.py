@@ -60,7 +60,7 @@ class Tags:
         if passage.head[:3] != "200":
             return rest
         environ, fields = passage.environ, passage.fields
-        if "etag" not in fields and environ["REQUEST_METHOD"] == "GET" and self._is_short(passage, rest):
+        if "etag" not in fields and environ.get("REQUEST_METHOD") == "GET" and self._is_short(passage, rest):
             rest = rest if isinstance(rest, list | tuple) else [*rest]
             if not passage.is_held:  # written through meanwhile
                 return rest
@@ -125,7 +125,7 @@ class Shares:
 
     def enter(self, environ: Environ, passage: Passage, /) -> None:
         """Find the visitor's buckets."""
-        visitor, shown = self._read(environ.get("HTTP_COOKIE", ""))
+        visitor, shown = self._read(environ.get("HTTP_COOKIE") or "")
         named = environ.get(self._by) if self._by else None
         if named:
             visitor = f"by {named}"
@@ -173,7 +173,7 @@ class Owners:
 
     def enter(self, environ: Environ, passage: Passage, /) -> Instead | None:
         """Let a request pass, or look closer."""
-        why = self._owner_of(environ.get("HTTP_COOKIE", ""))
+        why = self._owner_of(environ.get("HTTP_COOKIE") or "")
         if why is None or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return self._otherwise(environ, passage)
         environ["wsgistack.cache"] = self._voice()

@@ -55,7 +55,7 @@ cdef class Tags(Step):
             return rest
         environ = passage.environ
         if (
-            "etag" not in passage.fields and environ["REQUEST_METHOD"] == "GET"
+            "etag" not in passage.fields and get(environ, "REQUEST_METHOD") == "GET"
             and is_short(self, passage, rest)
         ):
             rest = rest if isinstance(rest, (list, tuple)) else list(rest)

@@ -15,7 +15,7 @@ from typing import Protocol
 from wsgistack.passage import Passage
 from wsgistack.wsgi import Environ
 
-__all__ = ["LONGEST", "OPTIONAL", "File", "Lines", "json_line", "target_of"]
+__all__ = ["LONGEST", "OPTIONAL", "File", "Lines", "json_line", "odd_line", "target_of", "texts_of"]
 
 LONGEST = 1500  # characters of anything that a client wrote, in a line of a log
 LOOK_EVERY_NS = 1_000_000_000
@@ -37,7 +37,23 @@ def json_line(end: Passage) -> str:
 
     By hand: a fifth of what json.dumps of a mapping takes.  ASCII, so that nothing in a value can end it.
     """
-    environ = end.environ
+    try:
+        return _line_of(end, end.environ)
+    except (TypeError, AttributeError):
+        return odd_line(end)
+
+
+def odd_line(end: Passage) -> str:
+    """Return the line where an application left things in the environ that are no texts."""
+    return _line_of(end, texts_of(end.environ))
+
+
+def texts_of(environ: Environ) -> Environ:
+    """Return what is there of an environ, as texts."""
+    return {name: value if isinstance(value, str) else str(value) for name, value in environ.items() if value}
+
+
+def _line_of(end: Passage, environ: Environ) -> str:
     get, text, at = environ.get, encode_basestring_ascii, end.started_at
     second = int(at // 1)
     referer = get("HTTP_REFERER")

@@ -62,6 +62,15 @@ def test_a_line_is_combined(tmp_path: Path) -> None:
     )
 
 
+def test_what_is_no_text_is_told_as_one(tmp_path: Path) -> None:
+    odd: dict[str, Any] = {"HTTP_REFERER": None, "HTTP_USER_AGENT": 7, "PATH_INFO": b"/"}
+    (line,) = logged(tmp_path / "log", format="combined", **odd)
+    assert line == (
+        "192.0.2.1 - - [18/Nov/2026:11:06:40 +0000] \"GET b'/'?a=1 HTTP/1.1\" 200 5"
+        ' "" "7" request_id="r1" total_us=5000'
+    )
+
+
 @pytest.mark.parametrize(
     ("shape", "status", "size"),
     [

@@ -27,7 +27,7 @@ from threading import Lock
 
 from wsgistack import forks
 from wsgistack.errors import SettingError
-from wsgistack.line import LONGEST, OPTIONAL, target_of
+from wsgistack.line import LONGEST, OPTIONAL, target_of, texts_of
 from wsgistack.lines import Lines, json_line
 from wsgistack.registry import find_hint
 from wsgistack.settings import TEXT, Setting, Table, make_choice
@@ -42,7 +42,13 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 
 
 def _combined(end: Passage) -> str:
-    environ = end.environ
+    try:
+        return _combined_of(end, end.environ)
+    except (TypeError, AttributeError):  # an application left things there that are no texts
+        return _combined_of(end, texts_of(end.environ))
+
+
+def _combined_of(end: Passage, environ: Environ) -> str:
     get = environ.get
     asked = f"{get('REQUEST_METHOD', '')} {target_of(environ)} {get('SERVER_PROTOCOL', '')}"
     rest = "".join(
