@@ -1,6 +1,6 @@
 """Build the plane with the address and undefined-behaviour sanitizers and run its tests under them.
 
-    make sanitize             the wire, the exchange, the simulation, the replies of memcached
+    make sanitize             the wire, the exchange, the simulation, the replies of memcached, stacks
     make sanitize ARGS='...'  other arguments for pytest
 
 Everything happens in a copy of the tree below .cache/sanitize, so that the ordinary build stays.
@@ -29,6 +29,14 @@ TESTS = [
 # The readers of what memcached answers.  Not its channels: greenlets copy their stacks, which the address
 # sanitizer takes for an underflow unless all is compiled with `--param asan-stack=0`.
 TESTS += [f"tests/store/memcached/test_{name}.py" for name in ("replies", "talks", "batches", "storing")]
+# What is compiled of a stack, with applications that keep to no rule.
+TESTS += [f"tests/test_{name}.py" for name in ("account", "chore", "clock", "line", "passage")]
+TESTS += [f"tests/ratelimit/test_{name}.py" for name in ("taking", "telling")]
+TESTS += [
+    "tests/contracts/test_components.py",
+    "tests/contracts/test_twins.py",
+    "tests/store/shm/test_store.py",
+]
 SEEDS = "15"  # of each simulated story; it runs about ten times as slowly as without sanitizers
 
 
