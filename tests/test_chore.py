@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import examples
+from tests.wsgi_shapes import Application, Shape
 from wsgistack import chore, chore_cy, passage, passage_cy
 from wsgistack.cache.personal import Personal, Visitors
 from wsgistack.cache.voice import Voice
@@ -31,6 +32,56 @@ def said(twin: ModuleType, headers: list[tuple[str, str]], environ: dict[str, An
     found.settle, found.shape = chores.get("settle"), chores.get("shape")
     found.start_response("200 OK", headers)
     return found
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "given, accepts, name, left",
+    [
+        (None, True, "made 2", ["made 1"]),
+        ("plain", True, "plain", ["made 1", "made 2"]),
+        ("odd", True, "made 2", ["made 1"]),
+        ("plain", False, "made 2", ["made 1"]),
+    ],
+)
+def test_a_request_keeps_its_name_or_gets_one(
+    twin: ModuleType, given: str | None, accepts: bool, name: str, left: list[str]
+) -> None:
+    made = ["made 1", "made 2"]
+    names = twin.Names(accepts, True, is_plain="plain".__eq__, made=made, make=lambda: "made now")
+    environ = {} if given is None else {"HTTP_X_REQUEST_ID": given}
+    frame = passage_of(twin, environ)
+    names.enter(environ, frame)
+    assert environ == {"HTTP_X_REQUEST_ID": name, "wsgistack.request_id": name}
+    assert (frame.request_id, made) == (name, left)
+
+
+@BOTH
+def test_more_names_are_made_where_none_is_left_and_told_only_where_that_is_asked_for(
+    twin: ModuleType,
+) -> None:
+    names = twin.Names(True, False, is_plain=len, made=[], make=lambda: "made now")
+    environ: dict[str, Any] = {}
+    frame = passage_of(twin, environ)
+    names.enter(environ, frame)
+    assert (environ["wsgistack.request_id"], frame.request_id) == ("made now", "")
+
+
+@BOTH
+def test_a_step_that_derives_from_one_is_called_by_its_own_methods(twin: ModuleType) -> None:
+    class Own(twin.Names):  # type: ignore[misc, name-defined]
+        at_end = None
+
+        def enter(self, environ: dict[str, Any], passage: Any, /) -> None:
+            super().enter(environ, passage)
+            environ["own"] = environ["wsgistack.request_id"]
+
+    seen: dict[str, Any] = {}
+    app = Application(Shape())
+    names = Own(False, False, is_plain=len, made=["made"], make=str)
+    module = passage if twin is chore else passage_cy
+    module.Steps((names,)).run(app, seen, lambda *head: len)
+    assert seen["own"] == "made"
 
 
 def tags(twin: ModuleType, *, is_known: bool = False, most: int = 5) -> Any:
@@ -147,8 +198,15 @@ def test_who_has_it_is_told_so(twin: ModuleType) -> None:
         ([("Content-Type", "text/a"), ("Cache-Control", "No-Transform")], [], False),
         ([("Content-Type", "text/a"), ("Content-Encoding", "br")], [], False),
         ([("Content-Type", "image/a")], [], False),
+        ([("Content-Type", "text/a"), ("Content-Length", "\u0669")], [], False),
+        ([("Content-Type", "text/a"), ("Content-Length", f"{9:040}")], [], False),
+        ([("Content-Type", "text/a"), ("Content-Length", "9" * 40)], [("Vary", "Accept-Encoding")], True),
+        ([("Content-Type", "text/a"), ("Content-Length", "9 ")], [("Vary", "Accept-Encoding")], True),
     ],
-    ids=["text", "short", "long enough", "varies", "by all", "by other", "no-transform", "coded", "image"],
+    ids=[
+        *("text", "short", "long enough", "varies", "by all", "by other", "no-transform", "coded", "image"),
+        *("short in Arabic", "short with zeros", "very long", "told ill"),
+    ],
 )
 def test_what_is_worth_it_is_compressed_and_varies(
     twin: ModuleType, headers: list[tuple[str, str]], added: list[tuple[str, str]], is_compressed: bool
@@ -168,7 +226,7 @@ def test_what_is_worth_it_is_compressed_and_varies(
 
 
 @BOTH
-@pytest.mark.parametrize("status", ["101 a", "204 a", "206 a", "304 a", "302 a"])
+@pytest.mark.parametrize("status", ["101 a", "204 a", "206 a", "304 a", "302 a", "", "1", "30"])
 def test_what_has_no_text_of_its_own_is_not_compressed(twin: ModuleType, status: str) -> None:
     chores = twin.Encodings(0, is_text=bool, choose=lambda accepted: "gzip", compress=pytest.fail)
     found = passage_of(twin)
@@ -209,13 +267,50 @@ def test_the_application_is_told_the_buckets(twin: ModuleType, environ: dict[str
 
 
 @BOTH
+def test_the_buckets_of_cookies_are_looked_for_once_but_not_kept_of_long_ones(
+    twin: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chore, "REMEMBERED", 2)
+    read: list[str] = []
+
+    def read_cookies(cookies: str) -> tuple[str, str]:
+        read.append(cookies[-3:])
+        return cookies[2:4], ""
+
+    found = twin.Shares(
+        read_cookies,
+        lambda visitor: ((("beta", ""),), "b=-"),
+        "",
+        pytest.fail,
+    )
+    for cookies in ("v=ann", "v=bob", "v=ann", "v=ann" + "x" * 1024, "v=ann" + "x" * 1024):
+        found.enter({"HTTP_COOKIE": cookies}, passage_of(twin))
+    assert read == ["ann", "bob", "xxx", "xxx"]
+    for name in ("carl", "dora", "eve", "ann"):
+        found.enter({"HTTP_COOKIE": f"v={name}"}, passage_of(twin))
+    assert read[4:] == ["arl", "ora", "eve", "ann"]
+    assert found.counts == {("beta", ""): 9}
+
+
+@BOTH
+def test_what_an_application_does_to_its_buckets_is_its_own(twin: ModuleType) -> None:
+    found, environ = shares(twin), {"HTTP_COOKIE": "v=ann"}
+    for _ in range(2):
+        asked: dict[str, Any] = dict(environ)
+        found.enter(asked, passage_of(twin))
+        assert asked["wsgistack.buckets"].pop("beta") == "a"
+
+
+@BOTH
 def test_a_fork_counts_its_own_visitors(twin: ModuleType) -> None:
     found = shares(twin)
     found.enter({}, passage_of(twin))
     pid = os.fork()
     if pid == 0:
-        os._exit(len(found.counts))
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        before = len(found.counts)
+        found.enter({}, passage_of(twin))
+        os._exit(10 * before + found.counts["beta", "n"])
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
     assert len(found.counts) == 2
 
 

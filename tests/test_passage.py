@@ -104,22 +104,6 @@ def test_a_body_is_closed_once_and_told_once(twin: ModuleType) -> None:
 
 
 @BOTH
-def test_a_step_that_derives_from_one_is_called_by_its_own_methods(twin: ModuleType) -> None:
-    class Own(twin.Names):  # type: ignore[misc, name-defined]
-        at_end = None
-
-        def enter(self, environ: dict[str, Any], passage: Passage, /) -> None:
-            super().enter(environ, passage)
-            environ["own"] = environ["wsgistack.request_id"]
-
-    seen: dict[str, Any] = {}
-    app = Application(Shape())
-    names = Own(False, False, is_plain=len, made=["made"], make=str)
-    around(twin, app, names)(seen, lambda *head: len)
-    assert seen["own"] == "made"
-
-
-@BOTH
 def test_any_callable_is_told_of_the_end(twin: ModuleType) -> None:
     ended: list[Passage] = []
     step = SimpleNamespace(enter=lambda environ, passage: None, at_end=ended.append)
@@ -144,6 +128,26 @@ def test_who_takes_a_block_and_chains_the_rest_gets_each_block_once(twin: Module
     blocks = iter(around(twin, app, Noted("a", []))({}, lambda *head: len))
     assert list(chain((next(blocks),), blocks)) == [b"hel", b"lo"]
     assert list(blocks) == []
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("server", "head", "is_one_process"),
+    [("Granian", ["200 OK"], False), ("waitress", [], True), (None, [], True)],
+)
+def test_a_server_that_takes_the_head_at_once_gets_it_at_once(
+    twin: ModuleType, server: str | None, head: list[str], is_one_process: bool
+) -> None:
+    events: list[str] = []
+    inner = twin.Fused((Noted("a", events), Noted("b", events)), Application(Shape(kind="late")))
+    environ: dict[str, Any] = {"wsgi.multiprocess": False} | ({"SERVER_SOFTWARE": server} if server else {})
+    for outermost in (inner, lambda environ, start_response: inner(environ, start_response)):
+        seen: list[Any] = []
+        body: Any = twin.Front(outermost)(environ, lambda *told, seen=seen: seen.append(told[0]))
+        assert (seen, environ["wsgi.multiprocess"]) == (head, not is_one_process)
+        assert (b"".join(body), seen) == (b"hello", ["200 OK"])
+        body.close()
+    assert events == ["a enters", "b enters", "b: 200, 5 bytes", "a: 200, 5 bytes"] * 2
 
 
 class Timed(Noted):
@@ -197,39 +201,6 @@ def test_a_second_start_response_is_refused_while_the_first_is_settled(twin: Mod
         step = Conditional(app)
     with pytest.raises(AssertionError, match="start_response was called twice"):
         serve(around(twin, app, step))
-
-
-@BOTH
-@pytest.mark.parametrize(
-    "given, accepts, name, left",
-    [
-        (None, True, "made 2", ["made 1"]),
-        ("plain", True, "plain", ["made 1", "made 2"]),
-        ("odd", True, "made 2", ["made 1"]),
-        ("plain", False, "made 2", ["made 1"]),
-    ],
-)
-def test_a_request_keeps_its_name_or_gets_one(
-    twin: ModuleType, given: str | None, accepts: bool, name: str, left: list[str]
-) -> None:
-    made = ["made 1", "made 2"]
-    names = twin.Names(accepts, True, is_plain="plain".__eq__, made=made, make=lambda: "made now")
-    environ = {} if given is None else {"HTTP_X_REQUEST_ID": given}
-    frame = twin.Passage(environ, lambda *head: len, (), lambda: 0)
-    names.enter(environ, frame)
-    assert environ == {"HTTP_X_REQUEST_ID": name, "wsgistack.request_id": name}
-    assert (frame.request_id, made) == (name, left)
-
-
-@BOTH
-def test_more_names_are_made_where_none_is_left_and_told_only_where_that_is_asked_for(
-    twin: ModuleType,
-) -> None:
-    names = twin.Names(True, False, is_plain=len, made=[], make=lambda: "made now")
-    environ: dict[str, Any] = {}
-    frame = twin.Passage(environ, lambda *head: len, (), lambda: 0)
-    names.enter(environ, frame)
-    assert (environ["wsgistack.request_id"], frame.request_id) == ("made now", "")
 
 
 @BOTH

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from hashlib import blake2b, sha1
 from threading import Lock
 from typing import Any
@@ -15,14 +16,53 @@ from wsgistack.codings import Encodings
 from wsgistack.passage import Instead, Passage
 from wsgistack.wsgi import Environ
 
-__all__ = ["Encodings", "Owners", "Shares", "Tags"]
+__all__ = ["Encodings", "Names", "Owners", "Shares", "Tags"]
 
 TAG_DIGITS = 32
 PERSON = b"wsgistack etag"
 # Bytes of the longest body of a page's size: OpenSSL's SHA-1, which processors have built in, makes longer ones
 # quicker, but the way to it is 20 kB of code, which are not at hand where an application has just run.
 MOST_QUICK = 8192
+REMEMBERED = 8192  # visitors whose buckets need not be computed again
+LONGEST_REMEMBERED = 1024  # characters of their cookies: 8 MiB at most
 OF_COOKIE = ("Vary", "Cookie")  # else a cache in front would give the page of one bucket to another
+
+
+class Names:
+    """Names requests, for `request_id`.
+
+    *accepts*: a name that came with the request and *is_plain(name)* is kept.  *responds*: the response
+    carries it.  *made*: names that were made in advance; *make()*: makes more, and returns one.
+    """
+
+    __slots__ = ("_accepts", "_is_plain", "_made", "_make", "_responds")
+
+    def __init__(
+        self,
+        accepts: bool,
+        responds: bool,
+        *,
+        is_plain: Callable[[str], object],
+        made: list[str],
+        make: Callable[[], str],
+    ) -> None:
+        self._accepts = accepts
+        self._responds = responds
+        self._is_plain = is_plain
+        self._made = made
+        self._make = make
+
+    def enter(self, environ: Environ, passage: Passage, /) -> None:
+        """Name the request."""
+        given = environ.get("HTTP_X_REQUEST_ID") if self._accepts else None
+        if given is None or not self._is_plain(given):
+            try:
+                given = self._made.pop()
+            except IndexError:
+                given = self._make()
+        environ["HTTP_X_REQUEST_ID"] = environ["wsgistack.request_id"] = given
+        if self._responds:
+            passage.request_id = given
 
 
 class Tags:
@@ -102,11 +142,11 @@ class Shares:
     """Finds the buckets of visitors, for `buckets`, counts them in *counts*, and says what pages depend on.
 
     *read(cookies)*: the visitor whom they name, "" for nobody, and what is shown of them before the
-    label.  *find(visitor)*: the (split, bucket) pairs, and the label.  *by*: a variable that names the
+    label.  *find(visitor)*: the (split, bucket) pairs, and the label; both are remembered.  *by*: a variable that names the
     visitor, "" for none.  *greet(environ, passage)*: returns a new visitor, who is told.
     """
 
-    __slots__ = ("__weakref__", "_by", "_find", "_greet", "_lock", "_read", "counts")
+    __slots__ = ("__weakref__", "_by", "_find", "_greet", "_lock", "_read", "_read_short", "counts")
 
     def __init__(
         self,
@@ -117,7 +157,8 @@ class Shares:
     ) -> None:
         self.counts: dict[tuple[str, str], int] = {}
         self._read = read
-        self._find = find
+        self._read_short = lru_cache(maxsize=REMEMBERED)(read)
+        self._find = lru_cache(maxsize=REMEMBERED)(find)
         self._by = by
         self._greet = greet
         self._lock = Lock()
@@ -125,7 +166,8 @@ class Shares:
 
     def enter(self, environ: Environ, passage: Passage, /) -> None:
         """Find the visitor's buckets."""
-        visitor, shown = self._read(environ.get("HTTP_COOKIE") or "")
+        cookies = environ.get("HTTP_COOKIE") or ""
+        visitor, shown = (self._read_short if len(cookies) <= LONGEST_REMEMBERED else self._read)(cookies)
         named = environ.get(self._by) if self._by else None
         if named:
             visitor = f"by {named}"

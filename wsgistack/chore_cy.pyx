@@ -6,36 +6,94 @@ behind the others than alone.
 
 from hashlib import sha1
 
-from wsgistack import forks
+from wsgistack import chore, forks
 from wsgistack.codings import UNCHANGED, VARY, combined, varies
 
 from cpython.bytes cimport PyBytes_AS_STRING
-from cpython.dict cimport PyDict_GetItemWithError
+from cpython.dict cimport PyDict_Copy, PyDict_GetItemWithError
 from cpython.ref cimport PyObject
 from libc.stdint cimport uint8_t
 from wsgistack.blake2b cimport BLAKE2B_MOST, Blake2b, blake2b_add, blake2b_begin, blake2b_end
 from wsgistack.environ cimport get
 from wsgistack.passage_cy cimport Passage, Step
 
-__all__ = ["Encodings", "Owners", "Shares", "Tags"]
+__all__ = ["Encodings", "Names", "Owners", "Shares", "Tags"]
 
 cdef extern from "Python.h":
     object PyUnicode_New(Py_ssize_t, Py_UCS4)
     unsigned char* PyUnicode_1BYTE_DATA(object)
+    Py_UCS4 PyUnicode_READ_CHAR(object, Py_ssize_t)
     Py_ssize_t PyUnicode_FindChar(object, Py_UCS4, Py_ssize_t, Py_ssize_t, int) except -2
 
+cdef long long MOST = 2**62
+cdef Py_ssize_t MOST_REASONS = 256
 cdef Py_ssize_t MOST_QUICK = 8192
 cdef uint8_t* PERSON = b"wsgistack etag\0\0"    # 16 bytes
 cdef tuple OF_COOKIE = ("Vary", "Cookie")
 
 
+cdef int code_of(head):
+    """Return the three digits of a status, -1 where it does not begin so."""
+    cdef int code = 0, at
+    cdef Py_UCS4 digit
+    if not isinstance(head, str) or len(<str>head) < 3:
+        return -1
+    for at in range(3):
+        digit = PyUnicode_READ_CHAR(head, at)
+        if not 48 <= digit < 58:
+            return -1
+        code = code * 10 + <int>digit - 48
+    return code
+
+
+cdef long long number_of(text) except -2:
+    """Return what digits say, MOST for more, -1 where they are none."""
+    cdef long long number = 0
+    cdef Py_ssize_t at
+    cdef Py_UCS4 digit
+    if type(text) is str and 0 < len(<str>text) < 19:
+        for at in range(len(<str>text)):
+            digit = PyUnicode_READ_CHAR(text, at)
+            if not 48 <= digit < 58:
+                break
+            number = number * 10 + <int>digit - 48
+        else:
+            return number
+    return min(int(text), MOST) if text.isdecimal() else -1
+
+
+cdef class Names(Step):
+    """Names requests; see chore."""
+
+    cdef object _is_plain, _make
+    cdef list _made
+    cdef bint _accepts, _responds
+
+    def __init__(self, accepts, responds, *, is_plain, list made, make):
+        self._accepts, self._responds = accepts, responds
+        self._is_plain, self._made, self._make = is_plain, made, make
+
+    def enter(self, environ, Passage passage not None, /):
+        """Name the request."""
+        self.do_enter(environ, passage)
+
+    cdef object do_enter(self, environ, Passage passage):
+        given = environ.get("HTTP_X_REQUEST_ID") if self._accepts else None
+        if given is None or not self._is_plain(given):
+            given = self._made.pop() if self._made else self._make()
+        environ["HTTP_X_REQUEST_ID"] = environ["wsgistack.request_id"] = given
+        if self._responds:
+            passage.request_id = given
+
+
 cdef class Tags(Step):
     """Makes ETags of short bodies, and tells who has the current one already; see chore."""
 
-    cdef object _most_bytes, _is_known, _is_file, _voice, _of_content
+    cdef long long _most_bytes
+    cdef object _is_known, _is_file, _voice, _of_content
 
     def __init__(self, most_bytes, *, is_known, is_file, voice, of_content):
-        self._most_bytes, self._is_known, self._is_file = most_bytes, is_known, is_file
+        self._most_bytes, self._is_known, self._is_file = min(most_bytes, MOST), is_known, is_file
         self._voice, self._of_content = voice, of_content
 
     def enter(self, environ, Passage passage not None, /):
@@ -51,7 +109,7 @@ cdef class Tags(Step):
         return self.do_settle(passage, rest)
 
     cdef object do_settle(self, Passage passage, rest):
-        if passage.head[:3] != "200":
+        if code_of(passage.head) != 200:
             return rest
         environ = passage.environ
         if (
@@ -105,15 +163,15 @@ cdef str tag_of(blocks):
 
 cdef bint is_short(Tags tags, Passage passage, rest) except -1:
     cdef dict fields = passage.fields
-    cdef Py_ssize_t size = 0
+    cdef long long length, size = 0
     if "content-range" in fields or "no-store" in fields.get("cache-control", "").lower():
         return False
     if isinstance(rest, (list, tuple)):
         for block in rest:
             size += len(block)
         return size <= tags._most_bytes
-    length = fields.get("content-length", "")
-    if not length.isdecimal() or int(length) > tags._most_bytes:
+    length = number_of(fields.get("content-length", ""))
+    if length < 0 or length > tags._most_bytes:
         return False
     return not tags._is_file(passage.environ, rest)
 
@@ -121,10 +179,11 @@ cdef bint is_short(Tags tags, Passage passage, rest) except -1:
 cdef class Encodings(Step):
     """Decides whether a response is compressed; see chore."""
 
-    cdef object _least_bytes, _is_text, _choose, _compress
+    cdef long long _least_bytes
+    cdef object _is_text, _choose, _compress
 
     def __init__(self, least_bytes, *, is_text, choose, compress):
-        self._least_bytes, self._is_text = least_bytes, is_text
+        self._least_bytes, self._is_text = min(least_bytes, MOST), is_text
         self._choose, self._compress = choose, compress
 
     def enter(self, environ, Passage passage not None, /):
@@ -153,65 +212,124 @@ cdef class Encodings(Step):
     cdef bint _wants(self, Passage passage) except -1:
         """Tell whether a response of that head, of one of the types, is compressed at all."""
         cdef dict fields = passage.fields
-        status = passage.head
-        if status[:3] in UNCHANGED or status[:1] in "13":
+        cdef int code = code_of(passage.head)
+        cdef long long length
+        if code in (204, 205, 206) or 100 <= code < 200 or 300 <= code < 400:
+            return False
+        if code < 0 and (passage.head[:3] in UNCHANGED or passage.head[:1] in "13"):
             return False
         if "content-encoding" in fields or "content-range" in fields:
             return False
-        length = fields.get("content-length", "")
-        if length.isdecimal() and int(length) < self._least_bytes:
+        length = number_of(fields.get("content-length", ""))
+        if 0 <= length < self._least_bytes:
             return False
         return "cache-control" not in fields or "no-transform" not in combined(
             passage.headers, "cache-control"
         )
 
 
+cdef class Counter:
+    """Counts the requests of one bucket."""
+
+    cdef long long count
+
+
+cdef class Shown:
+    """What the cookies of a visitor come to."""
+
+    cdef dict buckets
+    cdef tuple counters
+    cdef str bucket, cookies
+
+
+cdef class Memory:
+    """What texts come to, kept until as many others came."""
+
+    cdef dict _young, _old
+    cdef Py_ssize_t _most
+
+    def __cinit__(self, Py_ssize_t most):
+        self._young, self._old, self._most = {}, {}, most
+
+    cdef object get(self, key):
+        cdef PyObject* found = PyDict_GetItemWithError(self._young, key)
+        if found != NULL:
+            return <object>found
+        value = self._old.pop(key, None)
+        if value is not None:
+            self.put(key, value)
+        return value
+
+    cdef int put(self, key, value) except -1:
+        if len(self._young) >= self._most:
+            self._young, self._old = {}, self._young
+        self._young[key] = value
+        return 0
+
+
 cdef class Shares(Step):
     """Finds the buckets of visitors, and counts them; see chore.  No lock: nothing else runs meanwhile."""
 
-    cdef readonly dict counts
     cdef object _read, _find, _by, _greet, __weakref__
+    cdef dict _counters
+    cdef Memory _memory
 
     def __init__(self, read, find, by, greet):
-        self.counts = {}
-        self._read, self._find, self._by, self._greet = read, find, by, greet
+        self._read, self._find, self._by, self._greet = read, find, by or None, greet
+        self._counters, self._memory = {}, Memory(chore.REMEMBERED // 2)
         forks.register(self)
+
+    @property
+    def counts(self):
+        """How often each bucket was asked for."""
+        return {pair: (<Counter>one).count for pair, one in self._counters.items() if (<Counter>one).count}
 
     def enter(self, environ, Passage passage not None, /):
         """Find the visitor's buckets."""
         self.do_enter(environ, passage)
 
     cdef object do_enter(self, environ, Passage passage):
-        cdef PyObject* found
-        visitor, shown = self._read(get(environ, "HTTP_COOKIE") or "")
-        named = get(environ, self._by) if self._by else None
+        cdef Shown shown
+        cookies = get(environ, "HTTP_COOKIE") or ""
+        named = None if self._by is None else get(environ, self._by)
+        shown = self._memory.get((named, cookies) if named else cookies)
+        if shown is None:
+            shown = self._look(environ, passage, cookies, named)
+        passage.more(OF_COOKIE)
+        environ["wsgistack.buckets"] = PyDict_Copy(shown.buckets)
+        environ["wsgistack.bucket"] = shown.bucket
+        environ["HTTP_COOKIE"] = shown.cookies
+        for one in shown.counters:
+            (<Counter>one).count += 1
+
+    cdef Shown _look(self, environ, Passage passage, cookies, named):
+        cdef Shown shown = Shown.__new__(Shown)
+        visitor, before = self._read(cookies)
         if named:
             visitor = f"by {named}"
-        elif not visitor:
-            visitor = self._greet(environ, passage)
-        passage.add([OF_COOKIE])
-        buckets, label = self._find(visitor)
-        environ["wsgistack.buckets"] = dict(buckets)
-        environ["wsgistack.bucket"] = buckets[0][1]
-        environ["HTTP_COOKIE"] = f"{shown}{label}"
-        for pair in <tuple>buckets:
-            found = PyDict_GetItemWithError(self.counts, pair)
-            self.counts[pair] = 1 if found == NULL else <object>found + 1
+        is_new = not visitor
+        buckets, label = self._find(self._greet(environ, passage) if is_new else visitor)
+        shown.buckets, shown.bucket, shown.cookies = dict(buckets), buckets[0][1], f"{before}{label}"
+        shown.counters = tuple([self._counters.setdefault(pair, Counter.__new__(Counter)) for pair in buckets])
+        if not is_new and len(cookies) <= chore.LONGEST_REMEMBERED:
+            self._memory.put((named, cookies) if named else cookies, shown)
+        return shown
 
     def forked(self):
         """Count anew: what was counted so far are the parent's requests."""
-        self.counts = {}
+        for one in self._counters.values():
+            (<Counter>one).count = 0
 
 
 cdef class Owners(Step):
     """Lets requests pass that are somebody's own by a cookie; see chore."""
 
-    cdef dict _kinds
+    cdef dict _kinds, _fields
     cdef object _personal, _voice, _told, _otherwise
 
     def __init__(self, kinds, personal, voice, told, otherwise):
         self._kinds, self._personal, self._voice = kinds, personal, voice
-        self._told, self._otherwise = told, otherwise
+        self._told, self._otherwise, self._fields = told, otherwise, {}
 
     def enter(self, environ, Passage passage not None, /):
         """Let a request pass, or look closer."""
@@ -222,7 +340,17 @@ cdef class Owners(Step):
         if why is None or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return self._otherwise(environ, passage)
         environ["wsgistack.cache"] = self._voice()
-        passage.mark(("Cache-Status", self._told(why)))
+        passage.note(self._field_of(why))
+        return None
+
+    cdef tuple _field_of(self, why):
+        cdef PyObject* found = PyDict_GetItemWithError(self._fields, why)
+        if found != NULL:
+            return <tuple>found
+        if len(self._fields) >= MOST_REASONS:   # their names come from clients
+            self._fields.clear()
+        field = self._fields[why] = "Cache-Status", self._told(why)
+        return field
 
     cdef object _owner_of(self, value):
         """Return why cookies that are written as browsers do are somebody's, None where that is not clear."""

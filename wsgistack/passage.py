@@ -18,9 +18,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Protocol
 
-from wsgistack.wsgi import Environ, ExcInfo, Headers, StartResponse, WSGIApplication
+from wsgistack.wsgi import (
+    EARLY,
+    Environ,
+    ExcInfo,
+    Headers,
+    StartResponse,
+    WSGIApplication,
+    answer_early,
+)
 
-__all__ = ["Instead", "Names", "Passage", "Recoding", "Step", "Steps"]
+__all__ = ["Front", "Fused", "Instead", "Passage", "Recoding", "Step", "Steps"]
 
 Instead = Callable[[StartResponse], Iterable[bytes]]
 
@@ -222,14 +230,10 @@ class Passage:
         finally:
             self._tell(self._ends)
 
-    def failed(self, ends: Ends) -> None:
+    def _fail(self, ends: Ends) -> None:
         """Tell those of *ends* that there will be no body."""
         self._is_open = False
         self._tell(ends)
-
-    def leave(self, ends: Ends) -> None:
-        """Let only *ends* be told: the steps further inside were not entered."""
-        self._ends = ends
 
     def _tell(self, ends: Ends) -> None:
         if not ends:
@@ -268,43 +272,6 @@ class Step(Protocol):
         ...
 
 
-class Names:
-    """Names requests, for `request_id`.
-
-    *accepts*: a name that came with the request and *is_plain(name)* is kept.  *responds*: the response
-    carries it.  *made*: names that were made in advance; *make()*: makes more, and returns one.
-    """
-
-    __slots__ = ("_accepts", "_is_plain", "_made", "_make", "_responds")
-
-    def __init__(
-        self,
-        accepts: bool,
-        responds: bool,
-        *,
-        is_plain: Callable[[str], object],
-        made: list[str],
-        make: Callable[[], str],
-    ) -> None:
-        self._accepts = accepts
-        self._responds = responds
-        self._is_plain = is_plain
-        self._made = made
-        self._make = make
-
-    def enter(self, environ: Environ, passage: Passage, /) -> None:
-        """Name the request."""
-        given = environ.get("HTTP_X_REQUEST_ID") if self._accepts else None
-        if given is None or not self._is_plain(given):
-            try:
-                given = self._made.pop()
-            except IndexError:
-                given = self._make()
-        environ["HTTP_X_REQUEST_ID"] = environ["wsgistack.request_id"] = given
-        if self._responds:
-            passage.request_id = given
-
-
 class Steps:
     """What goes through *steps*, the outermost first, to an application.  Safe for any thread and greenlet.
 
@@ -325,13 +292,42 @@ class Steps:
             for enter, ends in self._enters:
                 instead = enter(environ, passage)
                 if instead is not None:
-                    passage.leave(ends)
+                    passage._ends = ends  # of those further inside none was entered
                     return passage.watch(instead(passage.start_response))
             ends = self._ends
             return passage.watch(app(environ, passage.start_response))
         except BaseException:
-            passage.failed(ends)
+            passage._fail(ends)
             raise
+
+
+class Fused:
+    """A WSGI application: several steps around *app*."""
+
+    __slots__ = ("_app", "_frame", "steps")
+
+    def __init__(self, steps: Sequence[Step], app: WSGIApplication) -> None:
+        self.steps = tuple(steps)
+        self._frame = Steps(steps)
+        self._app = app
+
+    def __call__(self, environ: Environ, start_response: StartResponse, /) -> Iterable[bytes]:
+        """Answer a request."""
+        return self._frame.run(self._app, environ, start_response)
+
+
+class Front:
+    """What a server calls: answers as *outermost* does, and in the way that this server needs."""
+
+    def __init__(self, outermost: WSGIApplication) -> None:
+        self._outermost = outermost
+
+    def __call__(self, environ: Environ, start_response: StartResponse, /) -> Iterable[bytes]:
+        """Answer a request."""
+        if environ.get("SERVER_SOFTWARE") in EARLY:
+            environ["wsgi.multiprocess"] = True  # so that workers look for each other
+            return answer_early(self._outermost, environ, start_response)
+        return self._outermost(environ, start_response)
 
 
 def _ends_of(steps: Sequence[Step]) -> Ends:

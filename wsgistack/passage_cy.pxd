@@ -27,4 +27,6 @@ cdef class Passage:
     cdef object _begin_late(self, blocks)
     cdef int _fail(self, tuple ends) except -1
     cdef int _tell(self, tuple ends) except -1
-    cdef int more(self, list fields) except -1
+    cdef object _watch(self, body)
+    cdef int more(self, fields) except -1
+    cdef int note(self, tuple field) except -1

@@ -8,10 +8,12 @@ import time
 from itertools import chain
 from types import BuiltinMethodType
 
+from wsgistack.wsgi import EARLY, answer_early
+
 cimport cython
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
-__all__ = ["Names", "Passage", "Steps"]
+__all__ = ["Front", "Fused", "Passage", "Steps"]
 
 cdef object OVER = object()
 cdef Py_ssize_t MOST_NAMES = 512
@@ -131,14 +133,21 @@ cdef class Passage:
         """Let the response have *fields* too, before those of steps further outside."""
         self.more(fields)
 
-    cdef int more(self, list fields) except -1:
-        self._added = fields if self._added is None else fields + self._added
+    cdef int more(self, fields) except -1:
+        """Add some fields, a list, or one, a tuple."""
+        if self._added is None:
+            self._added = [fields]
+        else:
+            self._added.append(fields)
         return 0
 
     def mark(self, tuple field):
         """Let it have *field*, its Cache-Status, too."""
+        self.note(field)
+
+    cdef int note(self, tuple field) except -1:
         self._cached = field[1]
-        self.more([field])
+        return self.more(field)
 
     def start_response(self, status, headers, exc_info=None, /):
         """Take what the application says; see passage."""
@@ -161,10 +170,14 @@ cdef class Passage:
         if self._shaper is not None:
             self.recoding = None
             self._shaper.do_shape(self)
-        self.status = self.head[:3]
+        self.status = (<str>self.head)[:3] if type(self.head) is str else self.head[:3]
         self.cache_status = self._cached or self.fields.get("cache-status", "")
         if self._added is not None:
-            self.headers += self._added
+            for added in reversed(self._added):
+                if type(added) is tuple:
+                    self.headers.append(added)
+                else:
+                    self.headers += <list>added
         if self.request_id and "x-request-id" not in self.fields:
             self.headers.append(("X-Request-Id", self.request_id))
         if exc_info is None:    # some servers take no None
@@ -188,6 +201,9 @@ cdef class Passage:
 
     def watch(self, body):
         """Return what the server gets for *body*: the very same where nobody wants anything else."""
+        return self._watch(body)
+
+    cdef object _watch(self, body):
         cdef object rest = body
         self._body = body
         if self._is_held:
@@ -221,26 +237,19 @@ cdef class Passage:
         cdef object block, blocks = self._blocks
         if blocks is None:
             raise StopIteration
-        try:
-            if self._is_late:
-                block = self._begin_late(blocks)
-            else:
-                block = next(blocks, OVER)
-            if block is not OVER:
-                if self.recoding is not None and block:
-                    block = self.recoding.take(block)
-                self.sent += len(block)
-                return block
-        except:
-            self._blocks = None
-            raise
-        self._blocks = None
-        if self.recoding is not None:
-            block = self.recoding.last()
-            if block:
-                self.sent += len(block)
-                return block
-        raise StopIteration
+        self._blocks = None     # unless all of this goes well
+        block = self._begin_late(blocks) if self._is_late else next(blocks, OVER)
+        if self._blocks is not None:    # those that were settled
+            blocks, self._blocks = self._blocks, None
+        if block is OVER:
+            blocks, block = None, b"" if self.recoding is None else self.recoding.last()
+            if not block:
+                raise StopIteration
+        elif self.recoding is not None and block:
+            block = self.recoding.take(block)
+        self.sent += len(block)
+        self._blocks = blocks
+        return block
 
     cdef object _begin_late(self, blocks):
         """Go on until the application has called start_response, and settle then."""
@@ -248,8 +257,10 @@ cdef class Passage:
         if not self._is_held:
             return block
         self._is_late = False
-        self._blocks = iter(self._settle([] if block is OVER else chain((block,), blocks)))
-        return next(self._blocks, OVER)
+        rest = iter(self._settle([] if block is OVER else chain((block,), blocks)))
+        block = next(rest, OVER)
+        self._blocks = rest
+        return block
 
     def close(self):
         """Close the body and tell the steps, the innermost first; a second call does nothing."""
@@ -261,18 +272,9 @@ cdef class Passage:
         finally:
             self._tell(self._ends)
 
-    def failed(self, ends):
-        """Tell those of *ends* that there will be no body."""
-        self._fail(steps_of(ends))
-
     cdef int _fail(self, tuple ends) except -1:
         self._is_open = False
-        self._tell(ends)
-        return 0
-
-    def leave(self, ends):
-        """Let only *ends* be told: the steps further inside were not entered."""
-        self._ends = steps_of(ends)
+        return self._tell(ends)
 
     cdef int _tell(self, tuple ends) except -1:
         cdef Py_ssize_t told = 0, count = len(ends)
@@ -289,30 +291,6 @@ cdef class Passage:
             if told < count:    # one of them raised
                 self._tell(ends[told:])
         return 0
-
-
-cdef class Names(Step):
-    """Names requests; see passage."""
-
-    cdef object _is_plain, _make
-    cdef list _made
-    cdef bint _accepts, _responds
-
-    def __init__(self, accepts, responds, *, is_plain, list made, make):
-        self._accepts, self._responds = accepts, responds
-        self._is_plain, self._made, self._make = is_plain, made, make
-
-    def enter(self, environ, Passage passage not None, /):
-        """Name the request."""
-        self.do_enter(environ, passage)
-
-    cdef object do_enter(self, environ, Passage passage):
-        given = environ.get("HTTP_X_REQUEST_ID") if self._accepts else None
-        if given is None or not self._is_plain(given):
-            given = self._made.pop() if self._made else self._make()
-        environ["HTTP_X_REQUEST_ID"] = environ["wsgistack.request_id"] = given
-        if self._responds:
-            passage.request_id = given
 
 
 cdef inline object lower(name):
@@ -350,6 +328,9 @@ cdef class Steps:
 
     def run(self, app, environ, start_response):
         """Answer a request as *app* does, and as the steps want it."""
+        return self.answer(app, environ, start_response)
+
+    cdef object answer(self, app, environ, start_response):
         cdef Passage passage = Passage.__new__(Passage)
         cdef Py_ssize_t at
         cdef tuple ends = self._ends
@@ -360,12 +341,48 @@ cdef class Steps:
                 instead = (<Step>self._enters[at]).do_enter(environ, passage)
                 if instead is not None:
                     passage._ends = ends
-                    return passage.watch(instead(passage.start_response))
+                    return passage._watch(instead(passage.start_response))
             ends = self._ends
-            return passage.watch(app(environ, passage.start_response))
+            return passage._watch(app(environ, passage.start_response))
         except:
             passage._fail(ends)
             raise
+
+
+cdef class Fused:
+    """Several steps around an application; see passage."""
+
+    cdef readonly tuple steps
+    cdef Steps _frame
+    cdef object _app
+
+    def __init__(self, steps, app):
+        self.steps, self._frame, self._app = tuple(steps), Steps(steps), app
+
+    def __call__(self, environ, start_response, /):
+        """Answer a request."""
+        return self._frame.answer(self._app, environ, start_response)
+
+
+cdef class Front:
+    """What a server calls; see passage."""
+
+    cdef object _outermost
+
+    def __init__(self, outermost):
+        self._outermost = outermost
+
+    def __call__(self, environ, start_response, /):
+        """Answer a request."""
+        server = environ.get("SERVER_SOFTWARE")
+        if server is not None and server in EARLY:
+            environ["wsgi.multiprocess"] = True
+            return answer_early(self._outermost, environ, start_response)
+        if type(self._outermost) is Fused:
+            return (<Fused>self._outermost)._frame.answer(
+                (<Fused>self._outermost)._app, environ, start_response
+            )
+        return self._outermost(environ, start_response)
 
 
 cdef tuple ends_of(steps):

@@ -24,10 +24,10 @@ from wsgistack.components import COMPONENTS, Component
 from wsgistack.errors import ConfigurationError, UnknownName
 from wsgistack.files import read_regular
 from wsgistack.settings import EMPTY_WORDS, FALSE_WORDS, TRUE_WORDS
-from wsgistack.steps import Frames
+from wsgistack.steps import Frames, Front
 from wsgistack.store.base import Store
 from wsgistack.store.url import make_store
-from wsgistack.wsgi import Environ, StartResponse, WSGIApplication, answer_early
+from wsgistack.wsgi import WSGIApplication
 
 __all__ = ["ORDERS", "Stack", "wrap"]
 
@@ -61,10 +61,6 @@ ORDERS = (
     ("metering", "conditional", "200 would be counted where 304 is sent"),
 )
 
-# Servers (SERVER_SOFTWARE) that take the head when the application returns, and say that they are one
-# process where they run several: granian 2.8.
-EARLY = frozenset({"Granian"})
-
 
 class _Errors:
     """What is wrong, each once.  What could not be read is not complained of again as if it were missing."""
@@ -92,7 +88,7 @@ class _Errors:
         self._unread.add((component, meant or setting))
 
 
-class Stack:
+class Stack(Front):
     """A WSGI application: *app* inside of *layers*, (name, WSGI application) pairs, outermost first.
 
     *outermost*: what answers, the layers around each other and around *app*.
@@ -105,16 +101,9 @@ class Stack:
         layers: Iterable[tuple[str, WSGIApplication]],
         outermost: WSGIApplication,
     ) -> None:
+        super().__init__(outermost)
         self.app = app
         self.layers = tuple(layers)
-        self._outermost = outermost
-
-    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer a request."""
-        if environ.get("SERVER_SOFTWARE") in EARLY:
-            environ["wsgi.multiprocess"] = True  # so that workers look for each other
-            return answer_early(self._outermost, environ, start_response)
-        return self._outermost(environ, start_response)
 
     def layer(self, name: str) -> Any:
         """Return the component of that name; UnknownName if the stack has none."""

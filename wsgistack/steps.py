@@ -8,34 +8,20 @@ is the same, in the same order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from wsgistack.passage import Instead, Recoding, Step
-from wsgistack.wsgi import Environ, StartResponse, WSGIApplication
+from wsgistack.wsgi import WSGIApplication
 
 if TYPE_CHECKING:
-    from wsgistack.passage import Names, Passage, Steps
+    from wsgistack.passage import Front, Fused, Passage, Steps
 else:
     try:
-        from wsgistack.passage_cy import Names, Passage, Steps
+        from wsgistack.passage_cy import Front, Fused, Passage, Steps
     except ImportError:
-        from wsgistack.passage import Names, Passage, Steps
+        from wsgistack.passage import Front, Fused, Passage, Steps
 
-__all__ = ["Frames", "Fused", "Instead", "Names", "Passage", "Recoding", "Step", "Steps"]
-
-
-class Fused:
-    """A WSGI application: several steps around *app*."""
-
-    def __init__(self, steps: Sequence[Step], app: WSGIApplication) -> None:
-        self.steps = tuple(steps)
-        self._frame = Steps(steps)
-        self._app = app
-
-    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer a request."""
-        return self._frame.run(self._app, environ, start_response)
+__all__ = ["Frames", "Front", "Fused", "Instead", "Passage", "Recoding", "Step", "Steps"]
 
 
 class Frames:

@@ -14,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 from wsgistack.errors import ArgumentError
 
 __all__ = [
+    "EARLY",
     "Environ",
     "EnvironRequest",
     "ExcInfo",
@@ -25,6 +26,10 @@ __all__ = [
     "environ_of",
     "pass_head",
 ]
+
+# Servers (SERVER_SOFTWARE) that take the head when the application returns, and say that they are one
+# process where they run several: granian 2.8.
+EARLY = frozenset({"Granian"})
 
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]

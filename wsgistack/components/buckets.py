@@ -28,7 +28,7 @@ import hmac
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache, partial
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -55,8 +55,6 @@ COOKIE = "wsgistack_bucket"
 COOKIE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 BETWEEN = "~"
 MOST_LABELS = 64  # pages of one URL
-REMEMBERED = 8192  # visitors whose buckets need not be computed again
-LONGEST_REMEMBERED = 1024  # characters of their cookies: 8 MiB at most
 
 NAME = "buckets"
 PLACE = 50
@@ -156,9 +154,7 @@ class Buckets:
         self._read = re.compile(rf"(?:^|;)\s*{re.escape(cookie)}=([A-Za-z0-9_-]+)\.([0-9a-f]+)\s*(?:;|$)")
         self._own = re.compile(rf"(?:^|;)\s*{re.escape(cookie)}\s*(?:=[^;]*)?(?=;|$)")
         self._max_age = int(max_age)
-        find = lru_cache(maxsize=REMEMBERED)(self._find_buckets)
-        self._read_short = lru_cache(maxsize=REMEMBERED)(self._read_cookies)
-        self._shares = Shares(self._read_any, find, by, self._greet)
+        self._shares = Shares(self._read_cookies, self._find_buckets, by, self._greet)
         self.enter = self._shares.enter
         self._steps = Steps((self,))
 
@@ -182,9 +178,6 @@ class Buckets:
         visitor = os.urandom(TOKEN_BYTES).hex()
         passage.add([("Set-Cookie", self._cookie_of(environ, visitor))])
         return visitor
-
-    def _read_any(self, cookies: str) -> tuple[str, str]:
-        return (self._read_short if len(cookies) <= LONGEST_REMEMBERED else self._read_cookies)(cookies)
 
     def _read_cookies(self, cookies: str) -> tuple[str, str]:
         """Return the visitor whom the cookies name, "" for nobody, and what is shown before the label."""

@@ -19,8 +19,9 @@ import re
 from collections.abc import Iterable
 
 from wsgistack import forks
+from wsgistack.chores import Names
 from wsgistack.settings import BOOL, Setting, Table
-from wsgistack.steps import Names, Steps
+from wsgistack.steps import Steps
 from wsgistack.wsgi import Environ, StartResponse, WSGIApplication
 
 __all__ = ["HELP", "MAIN", "NAME", "PLACE", "SETTINGS", "RequestId", "make"]
