@@ -91,7 +91,7 @@ def test_an_empty_page_is_a_page() -> None:
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verification, "MOST_BYTES", 10)
+    monkeypatch.setattr(verification, "MOST_BYTES", 390)
     fills = Verification(2)
     fills.check(b"a", HEAD, b"123456")
     fills.check(b"b", HEAD, b"123456")
@@ -100,9 +100,18 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_waits_is_counted_once_however_often_it_came(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verification, "MOST_BYTES", 10)
+    monkeypatch.setattr(verification, "MOST_BYTES", 390)
     fills = Verification(9)
     assert [fills.check(KEY, HEAD, b"123456").equal_fills for _ in range(9)] == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+
+
+def test_fields_take_memory_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verification, "MOST_BYTES", 2000)
+    fills = Verification(2)
+    large = ResponseHead(302, "Found", [("Location", "/" + "x" * 800)])
+    for key in (b"a", b"b", b"a"):
+        assert not fills.check(key, large, b"").may_share
+    assert fills.check(b"a", large, b"").may_share
 
 
 def test_what_is_verified_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,6 +79,21 @@ def test_a_length_that_no_body_has_is_malformed() -> None:
         read_reply(stream_of(b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n"), "GET")
 
 
+@pytest.mark.parametrize(
+    "more", ["Content-Length: 4", "X: a\r\ncontent-length: 2", "Content-Length: 3\r\nContent-Length: 03\r\nContent-Length: 0"]
+)  # fmt: skip
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_of_two_lengths_that_differ_none_is_believed(more: str, method: str) -> None:
+    raw = f"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n{more}\r\n\r\nabcd".encode()
+    with pytest.raises(Malformed, match="content-lengths"):
+        read_reply(stream_of(raw), method)
+
+
+def test_two_lengths_that_are_the_same_are_one() -> None:
+    raw = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabcd"
+    assert b"".join(read_reply(stream_of(raw), "GET").blocks) == b"abc"
+
+
 @given(raw=st.binary(max_size=200), cut=st.integers(0, 120))
 def test_no_bytes_are_more_than_malformed(raw: bytes, cut: int) -> None:
     for data in (raw, COUNTED[:cut] + raw, CHUNKED[:cut] + raw):

@@ -23,6 +23,7 @@ MOST_FILLS = 100
 MOST_KEYS = 1024
 MOST_BYTES = 16 * 1024 * 1024
 MOST_VERIFIED = 10_000
+FIELD_BYTES = 160  # a tuple, two texts and the place in a tuple
 # What differs from fill to fill because time passes, or because each request has a number.
 OF_ONE_FILL = frozenset(
     (
@@ -54,7 +55,7 @@ class Verification:
             raise SettingError(f"verify: {fills!r} is not a number of fills from 2 to {MOST_FILLS} (0: none)")
         self._fills = fills
         self._waiting: dict[bytes, tuple[int, Says, bytes]] = {}
-        self._bytes = 0
+        self._bytes = 0  # of bodies and fields that wait
         self._verified: dict[bytes, bytes] = {}  # what of a key was verified, by its digest
         self._lock = threading.Lock()
         forks.register(self)
@@ -75,7 +76,7 @@ class Verification:
                 return Checked(may_share=True, equal_fills=self._fills)
             self._verified.pop(key, None)
             times, said, before = self._waiting.pop(key, (0, says, body))
-            self._bytes -= len(before) if times else 0
+            self._bytes -= _size(said, before) if times else 0
             differs_at = find_difference(before, body) if before != body else None
             differs_in = "" if differs_at is not None else _find_field(said, says)
             times = 1 if differs_at is not None or differs_in else times + 1
@@ -93,10 +94,10 @@ class Verification:
 
     def _wait(self, key: bytes, times: int, says: Says, body: bytes) -> None:
         self._waiting[key] = (times, says, body)
-        self._bytes += len(body)
+        self._bytes += _size(says, body)
         while self._waiting and (self._bytes > MOST_BYTES or len(self._waiting) > MOST_KEYS):
-            _, _, old = self._waiting.pop(next(iter(self._waiting)))
-            self._bytes -= len(old)
+            _, said, old = self._waiting.pop(next(iter(self._waiting)))
+            self._bytes -= _size(said, old)
 
     def _verify(self, key: bytes, digest: bytes) -> None:
         while len(self._verified) >= MOST_VERIFIED:
@@ -108,6 +109,10 @@ def _says(head: ResponseHead) -> Says:
     """Return the status and the fields of *head* that are the same for all whom the page is for."""
     fields = [(name.lower(), value) for name, value in head.fields]
     return (("status", str(head.status)), *[field for field in fields if field[0] not in OF_ONE_FILL])
+
+
+def _size(says: Says, body: bytes) -> int:
+    return len(body) + sum(len(name) + len(value) + FIELD_BYTES for name, value in says)
 
 
 def _digest(says: Iterable[tuple[str, str]], body: bytes) -> bytes:

@@ -158,15 +158,21 @@ def _read_head(raw: bytes, method: str) -> Head:
 
 
 def _make_head(head: Head, told: list[tuple[str, str]], method: str) -> Head:
-    """Return *head* with what the fields *told*, which are about this connection, say of it."""
+    """Return *head* with what the fields *told*, which are about this connection, say of it.
+
+    Malformed where two lengths differ: nobody knows where the body ends.  RFC 9112 §6.3 (5).
+    """
     status, reason, fields, _, keeps, own = head
-    length: int | None = -1
+    length, is_chunked = -1, False
     named: set[str] = set()
     for name, value in told:
-        if name == "content-length" and length is not None:
-            length = read_length(value)
+        if name == "content-length":
+            found = read_length(value)
+            if length not in (-1, found):
+                raise Malformed("content-lengths")
+            length = found
         elif name == "transfer-encoding":
-            length = None
+            is_chunked = True
         elif name == "connection":
             words = [word.strip().lower() for word in value.split(",")]
             keeps = keeps and "close" not in words
@@ -174,9 +180,11 @@ def _make_head(head: Head, told: list[tuple[str, str]], method: str) -> Head:
         elif name == OWN:
             own = value
     if method == "HEAD" or status < 200 or status in BODYLESS:
-        length = 0
+        length, is_chunked = 0, False
     if named:
         fields = [(name, value) for name, value in fields if name.lower() not in named]
+    if is_chunked:
+        return Head(status, reason, fields, None, keeps, own)
     return Head(status, reason, fields, length, keeps and length != -1, own)
 
 
