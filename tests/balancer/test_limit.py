@@ -49,7 +49,7 @@ def test_the_calendar_of_a_window_is_told() -> None:
 
 
 def test_a_ban_is_told_in_its_numbers() -> None:
-    ban = make_limit("api", ban="3 in 1 minute for 2 s up to 8 s").as_wire()["rates"][0]
+    ban = make_limit("api", ban="3 in 1 minute for 2 s up to 8 s", cost="5").as_wire()["rates"][0]
     assert ban["numbers"] == {
         "kind": "ban", "amount": 3, "window_us": 60_000_000, "burst": 3, "cost": 1,
         "length_us": 2_000_000, "longest_us": 8_000_000, "calendar": [],

@@ -26,12 +26,46 @@ from wsgistack.errors import SettingError
         ("headers", "NONE", "none"),
         ("path", "/login, /api/* /login", "/login, /api/*"),
         ("status", "503", "503"),
+        ("status", "0", "auto"),
+        ("methods", "*", "none"),
     ],
 )
 def test_a_value_is_read_and_shown_so_that_it_is_read_again(name: str, text: str, shown: str) -> None:
     value = LIMIT_SETTINGS.parse(name, text)
     assert LIMIT_SETTINGS.show(name, value) == shown
     assert LIMIT_SETTINGS.parse(name, shown) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("rate", "1/second; 2/second; 3/second; 4/second"),
+        ("rate", "10000 concurrent"),
+        ("rate", "1/year burst 100"),
+        ("ban", "500 in hour for 15 minutes up to day"),
+        ("exempt", ", ".join(f"10.0.0.{n}/32" for n in range(64))),
+        ("path", ", ".join(f"/{n}" for n in range(8))),
+        ("path", "/" + "x" * 254),
+        ("key", "header:" + "x" * 63),
+        ("status", "400"),
+        ("status", "599"),
+        ("cost", "1000000"),
+        ("ipv4_prefix", "32"),
+        ("ipv6_prefix", "128"),
+        ("critical", ", ".join(f"/{n}" for n in range(8))),
+    ],
+)
+def test_the_most_that_is_taken_is_taken(name: str, text: str) -> None:
+    assert LIMIT_SETTINGS.show(name, LIMIT_SETTINGS.parse(name, text)) == text
+
+
+def test_a_limit_that_is_told_nothing_limits_nobody_by_itself() -> None:
+    shown = {name: LIMIT_SETTINGS.show(name, value) for name, value in LIMIT_SETTINGS.defaults().items()}
+    assert shown == {
+        "rate": "unlimited", "key": "ip", "status": "auto", "dry_run": "off", "exempt": "none", "path": "none",
+        "methods": "none", "critical": "none", "sheddable": "none", "shares": "0.8, 0.5", "cost": "1", "ban": "none",
+        "count_refused": "off", "meter": "on", "headers": "draft10", "ipv6_prefix": "64", "ipv4_prefix": "32",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -57,6 +91,14 @@ def test_a_value_is_read_and_shown_so_that_it_is_read_again(name: str, text: str
         ("path", "/a?b", "path: '/a?b' is not a glob of a path"),
         ("path", " ".join(f"/{n}" for n in range(9)), "path: 9 globs; at most 8 fit"),
         ("status", "200", "status: '200' is not a number from 400 to 599, or auto"),
+        ("status", "399", "status: '399' is not a number from 400 to 599, or auto"),
+        ("status", "600", "status: '600' is not a number from 400 to 599, or auto"),
+        ("key", "header:" + "x" * 64, "is not one of ip, service, global or header:NAME"),
+        ("path", "/" + "x" * 255, "is not a glob of a path"),
+        ("cost", "1000001", "cost: 1000001 is above 1000000"),
+        ("ipv4_prefix", "33", "ipv4_prefix: 33 is above 32"),
+        ("ipv4_prefix", "0", "ipv4_prefix: 0 is below 1"),
+        ("ipv6_prefix", "0", "ipv6_prefix: 0 is below 1"),
         ("cost", "0", "cost: 0 is below 1"),
         ("ipv6_prefix", "129", "ipv6_prefix: 129 is above 128"),
         ("headers", "draft6", "headers: 'draft6' is not known"),

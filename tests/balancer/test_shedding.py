@@ -36,6 +36,7 @@ def test_at_most_eight_marks_fit() -> None:
     ("text", "error"),
     [
         ("0.8", "shares: '0.8' is not two shares of the places, as in 0.8, 0.5"),
+        ("0.8 0.5 0.3", "shares: '0.8 0.5 0.3' is not two shares"),
         ("80% 50%", "shares: '80% 50%' is not two shares"),
         ("0.5 0.8", "sheddable 0.8 and normal 0.5 are not shares with 0 < sheddable <= normal <= 1"),
         ("1.5 0.5", "sheddable 0.5 and normal 1.5 are not shares"),

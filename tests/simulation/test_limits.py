@@ -63,6 +63,7 @@ EDGES: dict[str, tuple[dict[str, Any], dict[str, Any], list[Step]]] = {
     "status": ({"rate": "1/minute", "status": "503"}, {"status": 503}, BURST),
     "refused ones count": ({"rate": "2/second", "count_refused": "on"}, {"count_refused": True}, BURST + PAUSES * 2),
     "methods": ({"rate": "1/minute", "methods": "POST"}, {"methods": "POST"}, [(0.0, m, ()) for m in ("GET", "POST", "POST", "HEAD")]),
+    "two methods": ({"rate": "1/minute", "methods": "PUT, POST"}, {"methods": ["PUT", "POST"]}, [(0.0, m, ()) for m in ("POST", "GET", "PUT")]),
     "get is head": ({"rate": "1/minute", "methods": "GET"}, {"methods": "GET"}, [(0.0, m, ()) for m in ("GET", "HEAD", "POST")]),
     "ban": (
         {"rate": "1/second", "ban": "2 in 10 s for 3 s"},

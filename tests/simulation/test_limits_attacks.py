@@ -321,3 +321,26 @@ def test_a_404_and_a_node_that_fails_count_too(worlds: list[LimitedWorld]) -> No
     world = make(worlds, make_limit("api", rate="2/minute"))
     world.apply(range(1), down=[0])
     assert [world.ask(target="/nothing").status for _ in range(3)] == [503, 503, 429]
+
+
+# -- what refusals count for ------------------------------------------------------------------
+
+
+def test_who_is_refused_by_a_limit_without_a_ban_is_banned_by_nobody(worlds: list[LimitedWorld]) -> None:
+    world = make(worlds, make_limit("api", rate="1/second"))
+    table = world.board.limits
+    assert table is not None
+    table.look_at_bans()  # an operator has banned somebody else
+    assert world.statuses(3) == [200, 429, 429]
+    world.run_for(1.1)
+    assert world.ask().status == 200
+
+
+@pytest.mark.parametrize("rate", ["2/minute", "2/minute exact"])
+def test_what_can_never_pass_is_not_counted_though_refusals_are(
+    rate: str, worlds: list[LimitedWorld]
+) -> None:
+    world = make(worlds, make_limit("api", rate=rate, count_refused="on", cost="3"))
+    assert world.statuses(3) == [429, 429, 429]
+    world.put(make_limit("api", rate=rate, count_refused="on", cost="2"))
+    assert world.statuses(2) == [200, 429]

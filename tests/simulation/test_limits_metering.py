@@ -55,7 +55,7 @@ def test_a_limit_that_only_watches_counts_whom_it_would_refuse(
 
 
 def test_who_is_not_limited_is_metered_all_the_same(worlds: list[LimitedWorld], folder: str) -> None:
-    world = make(worlds, folder, make_limit("all", key="global"), make_limit("off", 1, meter="off"))
+    world = make(worlds, folder, make_limit("off", meter="off"), make_limit("all", 1, key="global"))
     assert world.statuses(2) == [200, 200]
     assert rows(folder) == [(0, "all", "*", (0, 2, 0, 0, 0, 0, 0))]
 

@@ -110,7 +110,6 @@ class Limit:
             str(self.settings["rate"]),
             status=int(str(self.settings["status"])),
             ban=str(self.settings["ban"]) or NO_BAN,
-            count_refused=bool(self.settings["count_refused"]),
         )
         engines = Limiter([rule], trust=Trust(), now=lambda: 0).limits
         engines = sorted(engines, key=lambda engine: engine.ban is None)  # the ban first

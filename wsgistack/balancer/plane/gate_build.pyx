@@ -105,7 +105,7 @@ cdef int fill_limit(GateLimit* limit, dict spec, bint dry_run) except -1:
     limit.name_len = len(name)
     fill_text(&limit.meter, spec["meter"])
     limit.dry_run = dry_run or spec["dry_run"]
-    limit.tells = spec["tells"] and not limit.dry_run
+    limit.tells = spec["tells"]
     limit.bans = spec["bans"]
     limit.count_refused = spec["count_refused"]
     limit.methods = sum([1 << METHODS[word] for word in spec["methods"]])

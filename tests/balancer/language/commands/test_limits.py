@@ -226,7 +226,26 @@ def test_a_successor_knows_which_states_were_reset(stage: LimitedStage) -> None:
     other.do("CREATE LIMIT api", "SET rate = 100/hour fixed")
     other.control.restore_names(stage.control.export())
     assert other.control.snapshot.limits["api"] == stage.control.snapshot.limits["api"]
+    stage.do("CREATE LIMIT new")
+    assert stage.control.export()["limits"] == {"api": 1}
     other.board.close()
+
+
+def test_a_limit_in_the_place_of_another_begins_at_zero(
+    stage: LimitedStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forgotten: list[int] = []
+    monkeypatch.setattr(stage.ledger, "reset", forgotten.append)
+    stage.do("CREATE LIMIT second", "DELETE LIMIT second")
+    assert forgotten == []
+    stage.do("CREATE LIMIT third", "CREATE LIMIT fourth")
+    assert forgotten == [stage.control.snapshot.limits["third"].slot]
+
+
+def test_there_are_as_many_places_for_limits_as_the_scoreboard_has(stage: LimitedStage) -> None:
+    stage.do(*(f"CREATE LIMIT n{number}" for number in range(63)))
+    (told,) = stage.say("CREATE LIMIT beyond")
+    assert told == "ERROR: all 64 places for limits are taken"
 
 
 def test_units_that_are_kept_apart_are_shown_and_a_client_s_stamps_forgotten(stage: LimitedStage) -> None:
