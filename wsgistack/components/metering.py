@@ -12,7 +12,9 @@ restarts share them.  A page shows them to who is allowed, by default this machi
 In a stack it stands outside of the page cache, and counts what comes out of that too.  To count what
 reaches the application alone, put it around the application, below the stack:
 
-    wrap(Metering(app, folder="/var/lib/mysite/usage"), page_cache=True)
+    from wsgistack.components.metering import Metering
+
+    application = wrap(Metering(application, folder="usage"), page_cache=True)
 
 The setting `meter` of `rate_limit` counts by the rules and keys of the limits instead.
 
