@@ -1,9 +1,12 @@
 """Shares of visitors: the right one, always the same, and nobody leaves one that grows."""
 
+from collections import Counter
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import examples
 from wsgistack.errors import SettingError
 from wsgistack.splits import Split, make_key, mark_of, parse_splits
 
@@ -61,6 +64,54 @@ def test_the_last_bucket_of_a_split_grows_alone() -> None:
     for visitor in (str(number).encode() for number in range(300)):
         before, after = small.bucket(b"s", visitor), large.bucket(b"s", visitor)
         assert before == after or (before, after) == ("", "b")
+
+
+@st.composite
+def growing(draw: st.DrawFn) -> tuple[str, str, str]:
+    """Return the texts of a split before and after one of its buckets has grown, and that bucket."""
+    names = [f"b{number}" for number in range(draw(st.integers(1, 8)))]
+    rooms = [draw(st.integers(1, 100 // len(names))) for _ in names]
+    taken = [draw(st.integers(0, room)) for room in rooms]
+    grows = draw(st.integers(0, len(names) - 1))
+    after = [draw(st.integers(share, rooms[at])) if at == grows else share for at, share in enumerate(taken)]
+    texts = [
+        ", ".join(
+            f"{name} {share}% up to {room}%" for name, share, room in zip(names, now, rooms, strict=True)
+        )
+        for now in (taken, after)
+    ]
+    return texts[0], texts[1], names[grows]
+
+
+@settings(max_examples=examples(40), deadline=None)
+@given(growing(), st.lists(st.binary(min_size=1, max_size=8), min_size=20, max_size=20))
+def test_nobody_moves_but_from_nobodys_into_a_share_that_grows_as_far_as_it_may(
+    split: tuple[str, str, str], visitors: list[bytes]
+) -> None:
+    (before,), (after,) = parse_splits(split[0]), parse_splits(split[1])
+    moved = {
+        (was, now)
+        for visitor in visitors
+        if (was := before.bucket(b"s", visitor)) != (now := after.bucket(b"s", visitor))
+    }
+    assert moved <= {("", split[2])}
+
+
+def test_as_many_move_as_a_share_grows_by() -> None:
+    one, two = (f"a 5% up to 30%, b {share}% up to 40%, c 10%" for share in (10, 30))
+    (before,), (after,) = parse_splits(one), parse_splits(two)
+    visitors = [str(number).encode() for number in range(20_000)]
+    moves = Counter((before.bucket(b"s", one), after.bucket(b"s", one)) for one in visitors)
+    assert moves.keys() == {("a", "a"), ("b", "b"), ("c", "c"), ("", "b"), ("", "")}
+    shares = {pair: count / 200 for pair, count in moves.items()}
+    expected = {("a", "a"): 5, ("b", "b"): 10, ("c", "c"): 10, ("", "b"): 20, ("", ""): 55}
+    assert shares == pytest.approx(expected, abs=1.0)
+
+
+def test_a_share_with_room_begins_where_one_of_that_size_would() -> None:
+    (split,) = parse_splits("a 5% up to 25%, b 25%, c 0% up to 50%")
+    assert split.buckets == (("a", 214748365), ("", 2**30), ("b", 2**31), ("c", 2**31), ("", 2**32))
+    assert split.names == ["a", "b", "c"]
 
 
 def test_a_split_draws_the_same_however_its_name_is_written() -> None:

@@ -25,6 +25,9 @@ OURS = f"w=abc.{mark_of(KEY, 'abc')}"
         ("beta: beta 5% cookie uid", "beta 5% cookie uid"),
         ("beta 0% cookie", "beta 0% cookie"),
         ("beta 100% cookie", "beta 100% cookie"),
+        ("beta 5% UP TO 20%, Gamma 7%", "beta 5% up to 20%, gamma 7% cookie"),
+        ("beta 20% up  to 20 % ip", "beta 20% ip"),
+        ("v2: beta 0% up to 0.5% header X-User", "v2: beta 0% up to 0.5% header x-user"),
     ],
 )
 def test_a_split_is_read_and_written(text: str, shown: str) -> None:
@@ -45,6 +48,10 @@ def test_a_split_can_be_none(text: str) -> None:
         ("beta 105% cookie", "split: 'beta 105%' takes more than all, which is 100%"),
         ("beta 60%, gamma 50%", "split 'beta': its buckets take 110 %, more than all"),
         ("beta 5%, Beta 5%", "split 'beta': the bucket 'beta' stands there twice"),
+        ("beta 5% up to 60%, gamma 41%", "split 'beta': its buckets take 101 %, more than all"),
+        ("beta 30% up to 20%", "split: 'beta 30% up to 20%' has grown past the 20% that it may"),
+        ("beta 5% up to 101%", "split: 'beta 5% up to 101%' takes more than all, which is 100%"),
+        ("beta 5% to 10%", "split: 'beta 5% to 10%' is not a bucket and its share, such as 'beta 5%'"),
         ("beta -5%", "split: 'beta -5%' is not a bucket and its share, such as 'beta 5%'"),
         (
             "beta 5% cooky",
@@ -142,9 +149,11 @@ def test_a_pool_of_a_split_is_in_use(stage: Stage) -> None:
 
 
 def test_it_survives_saving_and_reading(stage: Stage) -> None:
-    stage.do("SET mysite.split = v2: beta 5%, gamma 1% header X-User", "SET mysite.split_max_age = 1h")
+    stage.do(
+        "SET mysite.split = v2: beta 5% up to 9%, gamma 1% header X-User", "SET mysite.split_max_age = 1h"
+    )
     lines = stage.say("dumpconfig")
-    assert "  SET split = v2: beta 5%, gamma 1% header x-user" in lines
+    assert "  SET split = v2: beta 5% up to 9%, gamma 1% header x-user" in lines
     again = Stage()
     again.do(*[line for line in lines if line not in ("", "OK", ".")])
     assert again.control.blueprint() == stage.control.blueprint()
@@ -155,13 +164,20 @@ def test_workers_are_told_tokens_and_counters(stage: Stage) -> None:
     split: Any = stage.control.snapshot.as_wire()["services"]["mysite"]["split"]
     (share,) = split.pop("shares")
     assert list(share["tokens"]) == ["127.0.0.1:8003"]
-    assert (share["pool"], share["end"], share["cell"]) == ("beta", 214748365, 2)
+    assert (share["pool"], share["begin"], share["end"], share["cell"]) == ("beta", 0, 214748365, 2)
     assert (split["by"], split["key"], split["cookie"], split["max_age"]) == (
         "ip",
         "",
         "wsgistack_split",
         1_000_000,
     )
+
+
+def test_workers_are_told_where_a_share_begins_behind_what_another_may_grow_into(stage: Stage) -> None:
+    stage.do("SET mysite.split = gamma 1% up to 25%, beta 5%")
+    split: Any = stage.control.snapshot.as_wire()["services"]["mysite"]["split"]
+    ends = [(share["pool"], share["begin"], share["end"]) for share in split["shares"]]
+    assert ends == [("gamma", 0, 42949673), ("beta", 2**30, 1288490189)]
 
 
 def test_a_successor_counts_where_the_balancer_before_did(stage: Stage) -> None:

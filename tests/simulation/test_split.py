@@ -19,6 +19,7 @@ from tests.simulation.world import World
 from tests.wsgi_shapes import serve
 from wsgistack.balancer.split import Rule, find_visitor
 from wsgistack.components.buckets import Buckets
+from wsgistack.splits import Share, mark_of
 
 BETA, MAIN = "beta", "n0"
 
@@ -79,6 +80,20 @@ def test_the_component_reads_the_cookie_and_says_the_same(worlds: list[World]) -
         assert "set-cookie" not in answer.fields
         expected = serve(buckets, {"HTTP_COOKIE": value}).body == b"beta"
         assert (answer.fields["x-node"] == BETA) == expected
+
+
+def test_what_a_share_may_grow_into_is_nobodys(worlds: list[World]) -> None:
+    world, rule = make_world(worlds, "test: mypool 10% up to 40%, beta 30% up to 50% cookie")
+    nodes = {"mypool": MAIN, "beta": BETA, "": MAIN}
+    told = []
+    for token in (f"{number:x}" for number in range(60)):
+        answer = world.ask(("Cookie", f"wsgistack_split={token}.{mark_of(KEY, token)}"))
+        bucket = rule.split.bucket(KEY, token.encode())
+        assert answer.fields["x-node"] == nodes[bucket], token
+        at = rule.split.place(KEY, token.encode()) * 100 // 2**32
+        told.append(bucket or ("its room" if 10 <= at < 40 else "the rest"))
+    counts = {name: told.count(name) for name in ("mypool", "its room", "beta", "the rest")}
+    assert counts == {"mypool": 6, "its room": 22, "beta": 15, "the rest": 17}
 
 
 def test_the_cookies_of_both_look_the_same(worlds: list[World]) -> None:
@@ -287,7 +302,7 @@ def counted(world: LimitedWorld) -> tuple[list[int], int]:
 
 def test_tokens_are_those_of_the_function() -> None:
     # The helper of these tests and hashlib agree: what is compared above is not one thing with itself.
-    rule = Rule("beta", (("beta", 50.0),))
+    rule = Rule("beta", (Share("beta", 50.0, 50.0),))
     token = find_token(rule, "beta")
     person = blake2b(b"beta", digest_size=16).digest()
     digest = blake2b(token.encode(), digest_size=4, key=KEY, person=person).digest()

@@ -2,6 +2,7 @@
 
     beta 5% cookie                          a signed cookie of ours
     beta 5%, gamma 10% ip                   the client's address, of IPv6 its /64
+    beta 5% up to 20%, gamma 10% ip         the same; while beta grows that far, nobody leaves gamma
     checkout: beta 5% header X-User         what a field says; who has none is known by our cookie
     beta 5% cookie uid                      the same of a cookie of the application's
 
@@ -17,6 +18,7 @@ import re
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from wsgistack.balancer.hash_key import find_cookie
@@ -24,7 +26,7 @@ from wsgistack.errors import SettingError
 from wsgistack.http.forwarded import Address
 from wsgistack.registry import find_hint
 from wsgistack.settings import TEXT, Kind
-from wsgistack.splits import LEAST_SECRET, ONE, WORD, Split, make_split, mark_of, parse_shares
+from wsgistack.splits import LEAST_SECRET, ONE, WORD, Share, Split, make_split, mark_of, parse_shares
 
 __all__ = [
     "FIELD",
@@ -58,30 +60,30 @@ EXAMPLE = "'beta 5% cookie'"
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What `SET split` says: (pool, per cent) of each bucket.  *by*: cookie, ip or header; *key*: a name.
+    """What `SET split` says: the share of each bucket.  *by*: cookie, ip or header; *key*: a name.
 
     `cookie` without a name is the cookie of our own.
     """
 
     name: str
-    shares: tuple[tuple[str, float], ...]
+    shares: tuple[Share, ...]
     by: str = "cookie"
     key: str = ""
 
     def __str__(self) -> str:
-        name = "" if self.name == self.shares[0][0] else f"{self.name}: "
-        shares = ", ".join(f"{pool} {share:g}%" for pool, share in self.shares)
+        name = "" if self.name == self.shares[0].bucket else f"{self.name}: "
+        shares = ", ".join(map(str, self.shares))
         return f"{name}{shares} {self.by} {self.key}".strip()
 
     @property
     def pools(self) -> list[str]:
         """The pools of its buckets."""
-        return [pool for pool, _ in self.shares]
+        return [share.bucket for share in self.shares]
 
     @property
     def split(self) -> Split:
         """Who is in which bucket."""
-        return make_split(self.name, list(self.shares))
+        return make_split(self.name, self.shares)
 
     def as_wire(
         self,
@@ -102,12 +104,14 @@ class Rule:
             "shares": [
                 {
                     "pool": pool,
+                    "begin": begin,
                     "end": end,
                     "number": bucket_number(pool),
                     "cell": find_cell(cells, pool),
                     "tokens": dict(tokens.get(pool, {})),
                 }
-                for pool, end in split.buckets
+                for (_, begin), (pool, end) in pairwise([("", 0), *split.buckets])
+                if pool
             ],
         }
 
@@ -138,19 +142,14 @@ def parse_rule(text: str) -> Rule | None:
     found = NAMED.fullmatch(text)
     if found is None:
         raise SettingError(f"split: '{text}' has no share, such as {EXAMPLE}")
-    shares = [_lowered(share) for share in parse_shares(found[2])]
+    shares = [share._replace(bucket=share.bucket.lower()) for share in parse_shares(found[2])]
     if len(shares) > MOST_SHARES:
         raise SettingError(f"split: {len(shares)} buckets; at most {MOST_SHARES} fit")
-    name = found[1] or shares[0][0]
+    name, pools = found[1] or shares[0].bucket, [share.bucket for share in shares]
     make_split(name, shares)
-    numbers = {bucket_number(pool): pool for pool, _ in shares}
-    if len(numbers) < len(shares):
-        raise SettingError(f"split: of {', '.join(pool for pool, _ in shares)} two look the same: rename one")
+    if len(set(map(bucket_number, pools))) < len(pools):
+        raise SettingError(f"split: of {', '.join(pools)} two look the same: rename one")
     return Rule(name, tuple(shares), *_parse_key(found[3]))
-
-
-def _lowered(share: tuple[str, float]) -> tuple[str, float]:
-    return share[0].lower(), share[1]
 
 
 def _parse_key(text: str) -> tuple[str, str]:

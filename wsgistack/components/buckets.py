@@ -11,7 +11,8 @@ visitors that no bucket took, and `environ["wsgistack.buckets"]` maps each split
 A visitor stays in his bucket: it is a pure function of the secret, the split's name and his token,
 which lies in a signed cookie, or of a key that a middleware outside of this one knows (*by*).  When a
 share grows, nobody who is in leaves; the buckets of one split lie end to end, so that those after one that
-grows move on: let the last one grow, or give each a split of its own.
+grows move on: let the last one grow, give each a split of its own, or say how far each will grow,
+`green 10% up to 30%, red 10% up to 30%`: while it does, nobody moves but those it takes from nobody's.
 
 The application sees no signed cookie but one that tells the buckets, `wsgistack_bucket=green~beta`
 (`-` for none): it is a key cookie of the page cache, which keeps a page for each.
@@ -63,7 +64,7 @@ MAIN = "split"
 SETTINGS = Table(
     "buckets",
     [
-        Setting("split", TEXT, "", "`beta 5%`, or `name: a 30%, b 30%; …`"),
+        Setting("split", TEXT, "", "`beta 5%`, or `name: a 30%, b 10% up to 30%; …`"),
         Setting("secret", TEXT, "", "what signs the cookie: the same on every machine, and nobody else's"),
         Setting("cookie", TEXT, COOKIE, "the name of the cookie"),
         Setting(
@@ -80,7 +81,7 @@ def _label(buckets: Iterable[str]) -> str:
 
 def _labels_of(splits: Iterable[Split]) -> tuple[str, ...]:
     """Return every value of the cookie that the application sees."""
-    return tuple(map(_label, product(*[[*(name for name, _ in split.buckets), ""] for split in splits])))
+    return tuple(map(_label, product(*[[*split.names, ""] for split in splits])))
 
 
 def _check_secret(secret: str) -> None:

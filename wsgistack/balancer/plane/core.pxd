@@ -97,7 +97,7 @@ cdef struct Pool:
 cdef struct Share:               # a bucket of a split, see split.pyx
     Pool* pool
     char* tokens                 # TOKEN_BYTES for each member of the pool
-    uint64_t end                 # in 32-bit fractions
+    uint64_t begin, end          # in 32-bit fractions
     uint32_t number              # balancer/split.bucket_number
     uint32_t cell                # its counter
 

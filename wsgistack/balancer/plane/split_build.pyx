@@ -31,7 +31,7 @@ cdef int fill_keys(Split* split, bytes key, bytes person) except -1:
 
 cdef int fill_share(Share* share, dict spec, dict pools) except -1:
     share.pool = <Pool*><size_t>pools[spec["pool"]]
-    share.end = spec["end"]
+    share.begin, share.end = spec["begin"], spec["end"]
     share.number = spec["number"]
     share.cell = spec["cell"]
     share.tokens = make_tokens(share.pool, spec["tokens"])
