@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -242,6 +244,70 @@ def chores_of(twin: ModuleType) -> Iterator[None]:
         patch.setattr("wsgistack.components.compression.Encodings", module.Encodings)
         patch.setattr("wsgistack.components.conditional.Tags", module.Tags)
         yield
+
+
+def begin_anew(start_response: Any) -> Any:
+    """Call start_response as who meets an error does."""
+    try:
+        raise Broken("found out late")
+    except Broken:
+        return start_response("503 Late", [("Content-Type", "text/plain")], sys.exc_info())
+
+
+def late_again(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
+    """Begin anew behind the first block, whatever the server says to that."""
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    yield b"hel"
+    with suppress(Broken):
+        begin_anew(start_response)
+    yield b"lo"
+
+
+def early_again(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
+    """Begin anew before the first block, with what would be worth compressing."""
+    start_response("200 OK", [("Content-Type", "image/png")])
+
+    def blocks() -> Iterator[bytes]:
+        begin_anew(start_response)
+        yield b"hello"
+
+    return blocks()
+
+
+GZIP = {"HTTP_ACCEPT_ENCODING": "gzip"}
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("app", "status", "is_coded"), [(late_again, "200 OK", True), (early_again, "503 Late", False)]
+)
+def test_what_begins_anew_is_coded_as_its_head_says(
+    twin: ModuleType, app: Any, status: str, is_coded: bool
+) -> None:
+    with chores_of(twin):
+        seen = serve(around(twin, app, Compression(app, least_bytes=0)), dict(GZIP))
+    assert (seen.status, ("Content-Encoding", "gzip") in seen.headers) == (status, is_coded)
+    assert (gzip.decompress(seen.body) if is_coded else seen.body) == b"hello"
+
+
+@BOTH
+def test_a_status_that_comes_too_late_is_not_told(twin: ModuleType) -> None:
+    events: list[str] = []
+    seen = serve(around(twin, late_again, Noted("a", events)))
+    assert (seen.status, seen.body, events[1:]) == ("200 OK", b"hello", ["a: 200, 5 bytes"])
+
+
+@BOTH
+def test_a_second_head_without_a_reason_is_the_server_s_to_refuse_and_not_told(twin: ModuleType) -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        with suppress(AssertionError):
+            start_response("201 Created", [])
+        return [b"hello"]
+
+    events: list[str] = []
+    seen = serve(around(twin, app, Noted("a", events)))
+    assert (seen.status, seen.body, events[1:]) == ("200 OK", b"hello", ["a: 200, 5 bytes"])
 
 
 @BOTH

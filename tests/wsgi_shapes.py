@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 
 __all__ = ["SHAPES", "Broken", "Seen", "Shape", "serve", "shapes"]
 
-SHAPES = ("list", "tuple", "generator", "late", "iterator", "write", "write and list", "restart", "file")
+SHAPES = (
+    *("list", "tuple", "generator", "late", "iterator", "write", "write and list", "restart", "file"),
+    # a list that says more than a list; an iterator that has no close(); one that begins anew before its first
+    # block, or too late; what the client sent, sent back
+    *("own list", "no close", "late restart", "too late", "echo"),
+)
 
 
 class Broken(Exception):
@@ -42,6 +47,30 @@ class Seen:
     error: BaseException | None = None
 
 
+class OwnList(list[bytes]):
+    """A list of one's own, with a close() that counts."""
+
+    def __init__(self, owner: Application, blocks: Iterable[bytes]) -> None:
+        super().__init__(blocks)
+        self._owner = owner
+
+    def close(self) -> None:
+        self._owner.closed += 1
+
+
+class Bare:
+    """An iterator that is nothing else."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks = blocks
+
+    def __iter__(self) -> Bare:
+        return self
+
+    def __next__(self) -> bytes:
+        return next(self._blocks)
+
+
 class Application:
     """The WSGI application of a shape; counts how often its body was closed."""
 
@@ -56,12 +85,11 @@ class Application:
             headers.append(("Content-Length", str(sum(map(len, shape.blocks)))))
         if kind == "late":
             return Body(self, self._blocks(lambda: start_response(shape.status, headers)))
-        if kind == "restart":
-            start_response("200 Wrong", [("X-Wrong", "yes")])
-            try:
-                raise Broken("found out late")
-            except Broken:
-                start_response(shape.status, headers, sys.exc_info())
+        if kind in ("restart", "late restart"):
+            start_response("200 Wrong", [("X-Wrong", "yes"), ("Content-Type", "text/wrong")])
+            if kind == "late restart":
+                return Body(self, self._blocks(lambda: begin_anew(start_response, shape.status, headers)))
+            begin_anew(start_response, shape.status, headers)
             return Body(self, self._blocks())
         write = start_response(shape.status, headers)
         if kind in ("write", "write and list"):
@@ -73,6 +101,15 @@ class Application:
         if kind in ("list", "tuple"):
             self._break_at(0)
             return list(shape.blocks) if kind == "list" else shape.blocks
+        if kind == "own list":
+            self._break_at(0)
+            return OwnList(self, shape.blocks)
+        if kind == "too late":
+            return Body(self, self._blocks(last=lambda: begin_anew(start_response, "500 Oops", headers)))
+        if kind == "echo":
+            return [*shape.blocks, read_input(environ)]
+        if kind == "no close":
+            return Bare(self._blocks())
         if kind == "file":
             wrapper: Any = environ["wsgi.file_wrapper"]
             return wrapper(io.BytesIO(b"".join(shape.blocks)))  # type: ignore[no-any-return]
@@ -80,11 +117,14 @@ class Application:
             return self._blocks()
         return Body(self, self._blocks())
 
-    def _blocks(self, first: Callable[[], object] = lambda: None) -> Iterator[bytes]:
+    def _blocks(
+        self, first: Callable[[], object] = lambda: None, last: Callable[[], object] = lambda: None
+    ) -> Iterator[bytes]:
         first()
         for number, block in enumerate(self.shape.blocks):
             self._break_at(number)
             yield block
+        last()
 
     def _break_at(self, number: int) -> None:
         if self.shape.breaks_at == number:
@@ -93,7 +133,22 @@ class Application:
     @property
     def counts_closing(self) -> bool:
         """Tell whether its body has a close() that counts."""
-        return self.shape.kind in ("late", "iterator", "restart")
+        return self.shape.kind in ("late", "iterator", "restart", "late restart", "too late", "own list")
+
+
+def begin_anew(start_response: Any, status: str, headers: list[tuple[str, str]]) -> None:
+    """Call start_response again, as who meets an error does."""
+    try:
+        raise Broken("found out late")
+    except Broken:
+        start_response(status, headers, sys.exc_info())
+
+
+def read_input(environ: dict[str, Any]) -> bytes:
+    """Return what the client sent: as much as it told, or all where the server knows its end."""
+    size = -1 if environ.get("wsgi.input_terminated") else int(environ.get("CONTENT_LENGTH") or 0)
+    read: bytes = environ["wsgi.input"].read(size)
+    return read
 
 
 class Body:
@@ -189,11 +244,15 @@ def shapes(draw: st.DrawFn) -> Shape:
     """Return any legal application."""
     status = draw(
         st.sampled_from(
-            ["200 OK", "200 OK", "404 Not Found", "500 Oops", "204 No Content", "304 Not Modified"]
+            [
+                *("200 OK", "200 OK", "200 OK", "404 Not Found", "500 Oops"),
+                *("204 No Content", "206 Partial Content", "304 Not Modified"),
+            ]
         )
     )
     empty = status[:3] in ("204", "304")
-    blocks = () if empty else tuple(draw(st.lists(st.binary(max_size=2000), max_size=6)))
+    texts = st.just(b"") if empty else st.binary(max_size=2000)
+    blocks = tuple(draw(st.lists(texts, max_size=6)))
     headers = (
         [] if empty else [("Content-Type", draw(st.sampled_from(["text/html; charset=utf-8", "image/png"])))]
     )
@@ -214,11 +273,14 @@ def shapes(draw: st.DrawFn) -> Shape:
             max_size=3,
         )
     )
+    if status[:3] == "206":
+        headers.append(("Content-Range", "bytes 0-4/9"))
+    kind = draw(st.sampled_from(SHAPES))
     return Shape(
-        kind=draw(st.sampled_from(SHAPES)),
+        kind=kind,
         blocks=blocks,
         status=status,
         headers=tuple(headers),
-        tells_length=not empty and draw(st.booleans()),
+        tells_length=not empty and kind != "echo" and draw(st.booleans()),
         breaks_at=draw(st.none() | st.integers(0, max(len(blocks) - 1, 0))) if blocks else None,
     )

@@ -64,6 +64,7 @@ class Passage:
         "_body",
         "_cached",
         "_ends",
+        "_is_away",
         "_is_held",
         "_is_open",
         "_is_sent",
@@ -104,7 +105,7 @@ class Passage:
         self._ends = ends
         self._added: Headers | None = None
         self._cached = ""
-        self._is_held = self._is_sent = False
+        self._is_held = self._is_sent = self._is_away = False
         self._is_open = True
         self.settle: Callable[[Passage, Iterable[bytes]], Iterable[bytes]] | None = None
         self.shape: Callable[[Passage], object] | None = None
@@ -132,6 +133,10 @@ class Passage:
         """Take what the application says, and pass it on with what was added unless somebody is to settle it."""
         if self._is_held and exc_info is None:  # a server would say so
             raise AssertionError("start_response was called twice")
+        if self._is_sent and (exc_info is None or self.sent):  # the server raises: what was sent stands
+            if exc_info is None:
+                return self._start_response(status, headers)
+            return self._start_response(status, headers, exc_info)
         self.head = status
         self.headers = headers = [*headers]
         self.fields = {name.lower(): value for name, value in headers}
@@ -143,7 +148,7 @@ class Passage:
 
     def _send(self, exc_info: ExcInfo | None = None) -> None:
         self._is_held, self._is_sent = False, True
-        if self.shape is not None:
+        if self.shape is not None and not self._is_away:
             self.recoding = None
             self.shape(self)
         status, headers, fields = self.head, self.headers, self.fields
@@ -184,6 +189,7 @@ class Passage:
         if self._ends or self.recoding is not None or rest is not body or is_late:
             self._rest = rest
             return self
+        self._is_away = True
         return body
 
     def _settle(self, rest: Iterable[bytes]) -> Iterable[bytes]:

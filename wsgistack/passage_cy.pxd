@@ -18,7 +18,7 @@ cdef class Passage:
     cdef object _start_response, _write, _body, _rest, _blocks, _cached
     cdef tuple _ends
     cdef list _added
-    cdef bint _is_held, _is_sent, _is_open, _is_late, _is_begun
+    cdef bint _is_held, _is_sent, _is_open, _is_late, _is_begun, _is_away
 
     cdef int _begin(self, environ, start_response, tuple ends, clock, bint is_own) except -1
     cdef long long _now_ns(self) except? -1

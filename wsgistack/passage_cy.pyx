@@ -154,6 +154,10 @@ cdef class Passage:
         cdef dict fields = {}
         if self._is_held and exc_info is None:
             raise AssertionError("start_response was called twice")
+        if self._is_sent and (exc_info is None or self.sent):  # the server raises: what was sent stands
+            if exc_info is None:
+                return self._start_response(status, headers)
+            return self._start_response(status, headers, exc_info)
         self.head = status
         self.headers = list(headers)
         for name, value in self.headers:
@@ -167,7 +171,7 @@ cdef class Passage:
 
     cdef int _send(self, exc_info) except -1:
         self._is_held, self._is_sent = False, True
-        if self._shaper is not None:
+        if self._shaper is not None and not self._is_away:
             self.recoding = None
             self._shaper.do_shape(self)
         self.status = (<str>self.head)[:3] if type(self.head) is str else self.head[:3]
@@ -218,6 +222,7 @@ cdef class Passage:
         ):
             self._rest = rest
             return self
+        self._is_away = True
         return body
 
     cdef object _settle(self, rest):

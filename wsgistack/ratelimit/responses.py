@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from wsgistack.ratelimit.decision import Decision
 from wsgistack.ratelimit.meter import Meter
-from wsgistack.wsgi import ExcInfo, Headers, StartResponse
+from wsgistack.wsgi import ExcInfo, Headers, StartResponse, pass_head
 
 __all__ = ["Counted", "Settled", "with_fields"]
 
@@ -42,11 +42,10 @@ class Counted:
     def start_response(
         self, status: str, headers: Headers, exc_info: ExcInfo | None = None, /
     ) -> Callable[[bytes], object]:
-        """Count, and pass on what the application says."""
+        """Pass on what the application says, and count what the server takes."""
+        write = pass_head(self._start_response, status, headers, exc_info)
         self._count(int(status[:3]))
-        if exc_info is None:
-            return self._start_response(status, headers)
-        return self._start_response(status, headers, exc_info)
+        return write
 
     def failed(self) -> None:
         """Count an application that failed before it said anything."""
@@ -78,9 +77,9 @@ class Settled:
     def start_response(
         self, status: str, headers: Headers, exc_info: ExcInfo | None = None, /
     ) -> Callable[[bytes], object]:
-        """Pass on what the application says, and remember it."""
-        self._status = int(status[:3])
+        """Pass on what the application says, and remember what the server takes."""
         write = self._start_response(status, headers, exc_info)
+        self._status = int(status[:3])
 
         def count(block: bytes) -> object:
             self._written += len(block)
