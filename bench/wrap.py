@@ -7,6 +7,10 @@ rounds.  The application answers with 1,000 bytes of text/html to a client that 
 that nothing is compressed.  Of a Django site with the middleware of `startproject` two views are measured
 bare and wrapped, each with one query on sqlite: one says what `select 1` gives, one lists 50 rows of a
 model in a template.
+
+In a loop of its own all of a stack is at hand in the processor's caches, which an application empties
+between two requests.  So a second table times single requests (by the wall clock, lower quartile) right
+behind one of the bare Django site, and once more when the same was done twice.
 """
 
 from __future__ import annotations
@@ -20,11 +24,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from wsgistack import wrap
 
 REQUESTS = 2000
+BEHIND, TURNS = 100, 10  # requests of one stack in a row, and how often
 SESSION = "sessionid=0123456789abcdef0123456789abcdef"
 PAGE = [b"x" * 1000]
 ENVIRON = {
@@ -68,11 +73,19 @@ WHOLE = (
     "nothing",
     *[f"{view}{rest}" for view in (LEAST, LISTED) for rest in ("", AROUND)],
 )  # not subtracted from
+COLD = ("nothing", *PARTS, "all")
 CONTRIB = ("auth", "contenttypes", "sessions", "messages")
 TEMPLATE = """<!doctype html><title>{{ title }}</title><ul>
 {% for group in groups %}<li id="g{{ group.pk }}">{{ forloop.counter }} {{ group.name }}</li>
 {% endfor %}</ul>"""
 IMPORTS = "import time; at = time.perf_counter(); import wsgistack; print((time.perf_counter() - at) * 1000)"
+
+
+class Behind(NamedTuple):
+    """Microseconds of a request behind one of another application, and behind its like."""
+
+    cold: float
+    warm: float
 
 
 def bare(environ: dict[str, Any], start_response: Any) -> list[bytes]:
@@ -177,6 +190,39 @@ def measure(app: Callable[..., Any], cookie: str) -> float:
     return (time.process_time() - began) / REQUESTS * 1e6
 
 
+def measure_behind(
+    site: Callable[..., Any], apps: dict[str, Callable[..., Any]], cookie: str
+) -> dict[str, Behind]:
+    """Return of each of *apps* the microseconds of a request right behind one of *site*, and of a third one."""
+    environ = {**ENVIRON, "HTTP_COOKIE": cookie}
+    taken: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in apps}
+
+    def timed(app: Callable[..., Any]) -> float:
+        asked = dict(environ)
+        began = time.perf_counter_ns()
+        body = app(asked, lambda *arguments: None)
+        for _block in body:
+            pass
+        close = getattr(body, "close", None)
+        if close is not None:
+            close()
+        return (time.perf_counter_ns() - began) / 1000
+
+    for _ in range(TURNS):
+        for name, app in apps.items():
+            for _ in range(BEHIND):  # a server has one stack: those of others are not to come between
+                timed(site)
+                cold, _again, warm = timed(app), timed(app), timed(app)
+                taken[name][0].append(cold)
+                taken[name][1].append(warm)
+    return {name: Behind(*map(lower_quartile, times)) for name, times in taken.items()}
+
+
+def lower_quartile(times: list[float]) -> float:
+    """Return what three quarters of *times* are above."""
+    return statistics.quantiles(times, n=4)[0]
+
+
 def cookie_of(parts: dict[str, object]) -> str:
     """Return the cookie that a visitor brings from his second request on."""
     kept: list[str] = []
@@ -195,6 +241,16 @@ def show_profile(cookie: str) -> None:
     profile = cProfile.Profile()
     profile.runcall(measure, app, cookie)
     pstats.Stats(profile).sort_stats("tottime").print_stats(40)
+
+
+def show_behind(taken: dict[str, Behind]) -> None:
+    """Print the second table."""
+    print("\n| µs added, of who is signed in | cold: behind a Django view | warm: behind its like |")
+    print("|---|---|---|")
+    base = taken["nothing"]
+    for name, (cold, warm) in taken.items():
+        if name != "nothing":
+            print(f"| {name} | {cold - base.cold:.1f} | {warm - base.warm:.1f} |")
 
 
 def main() -> int:
@@ -246,6 +302,7 @@ def main() -> int:
     for view in (LEAST, LISTED):
         share = told[f"{view}{AROUND}"] / told[view] - 1
         print(f"All adds {share:.1%} to the {view}.")
+    show_behind(measure_behind(stacks[LEAST], {name: stacks[name] for name in COLD}, visitors[0]))
     run = [sys.executable, "-c", IMPORTS]
     spent = [float(subprocess.run(run, capture_output=True, check=True).stdout) for _ in range(11)]
     print(f"\n`import wsgistack`: {statistics.median(spent):.1f} ms.")

@@ -337,20 +337,18 @@ cdef class Steps:
 
     cdef object answer(self, app, environ, start_response):
         cdef Passage passage = Passage.__new__(Passage)
-        cdef Py_ssize_t at
-        cdef tuple ends = self._ends
-        passage._begin(environ, start_response, ends, self._clock, self._is_own)
+        cdef Py_ssize_t at, entered = 0, count = len(self._enters)
+        passage._begin(environ, start_response, self._ends, self._clock, self._is_own)
         try:
-            for at in range(len(self._enters)):
-                ends = <tuple>self._inner_ends[at]
+            for at in range(count):
                 instead = (<Step>self._enters[at]).do_enter(environ, passage)
                 if instead is not None:
-                    passage._ends = ends
+                    passage._ends = <tuple>self._inner_ends[at]
                     return passage._watch(instead(passage.start_response))
-            ends = self._ends
+                entered += 1
             return passage._watch(app(environ, passage.start_response))
         except:
-            passage._fail(ends)
+            passage._fail(self._ends if entered == count else <tuple>self._inner_ends[entered])
             raise
 
 
