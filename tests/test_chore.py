@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from io import BytesIO
 from types import ModuleType
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import examples
-from tests.wsgi_shapes import Application, Shape
+from tests.wsgi_shapes import Application, FileWrapper, Shape
 from wsgistack import chore, chore_cy, passage, passage_cy
 from wsgistack.cache.personal import Personal, Visitors
 from wsgistack.cache.voice import Voice
@@ -88,7 +89,6 @@ def tags(twin: ModuleType, *, is_known: bool = False, most: int = 5) -> Any:
     return twin.Tags(
         most,
         is_known=lambda passage: is_known,
-        is_file=lambda environ, body: False,
         voice=Voice,
         of_content=("content-type",),
     )
@@ -156,6 +156,22 @@ def test_a_body_of_any_length_has_a_tag(twin: ModuleType, blocks: Any, tag: str)
     found = said(twin, [], {"REQUEST_METHOD": "GET"}, settle=chores.settle)
     chores.settle(found, blocks)
     assert found.headers == [("ETag", tag)]
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("wrapper", "is_made"),
+    [(FileWrapper, False), (iter, True), (None, True)],
+    ids=["file", "function", "none"],
+)
+def test_a_file_is_left_to_a_server_that_has_a_wrapper_for_it(
+    twin: ModuleType, wrapper: Any, is_made: bool
+) -> None:
+    chores = tags(twin)
+    environ = {"REQUEST_METHOD": "GET", "wsgi.file_wrapper": wrapper}
+    found = said(twin, [("Content-Length", "5")], environ, settle=chores.settle)
+    rest = chores.settle(found, FileWrapper(BytesIO(b"hello")))
+    assert (len(found.headers) == 2, type(rest) is list) == (is_made, is_made)
 
 
 @BOTH
@@ -261,7 +277,8 @@ def test_the_application_is_told_the_buckets(twin: ModuleType, environ: dict[str
     for _ in range(2):
         asked = dict(environ)
         found.enter(asked, passage_of(twin))
-    assert asked["wsgistack.buckets"] == {"beta": bucket, "color": "red"}
+        assert asked["wsgistack.buckets"] == {"beta": bucket, "color": "red"}
+        asked["wsgistack.buckets"].clear()  # which is the application's own to change
     assert (asked["wsgistack.bucket"], asked["HTTP_COOKIE"]) == (bucket, f"a=1; b={bucket}~red")
     assert found.counts == {("beta", bucket): 2, ("color", "red"): 2}
 
@@ -290,15 +307,6 @@ def test_the_buckets_of_cookies_are_looked_for_once_but_not_kept_of_long_ones(
         found.enter({"HTTP_COOKIE": f"v={name}"}, passage_of(twin))
     assert read[4:] == ["arl", "ora", "eve", "ann"]
     assert found.counts == {("beta", ""): 9}
-
-
-@BOTH
-def test_what_an_application_does_to_its_buckets_is_its_own(twin: ModuleType) -> None:
-    found, environ = shares(twin), {"HTTP_COOKIE": "v=ann"}
-    for _ in range(2):
-        asked: dict[str, Any] = dict(environ)
-        found.enter(asked, passage_of(twin))
-        assert asked["wsgistack.buckets"].pop("beta") == "a"
 
 
 @BOTH

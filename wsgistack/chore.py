@@ -68,25 +68,23 @@ class Names:
 class Tags:
     """Makes ETags of short bodies, and tells who has the current one already, for `conditional`.
 
-    *is_known(passage)*: whether the request says that it has it.  *is_file(environ, body)*: whether a
-    server sends that better by itself.  *voice*: the type of what stands at environ["wsgistack.cache"]
-    where a page cache is around.  *of_content*: fields that a 304 does without.
+    *is_known(passage)*: whether the request says that it has it.  *voice*: the type of what stands at
+    environ["wsgistack.cache"] where a page cache is around.  *of_content*: fields that a 304 does without.
+    A body of the server's own file wrapper is left to the server, which sends it better.
     """
 
-    __slots__ = ("_is_file", "_is_known", "_most_bytes", "_of_content", "_voice")
+    __slots__ = ("_is_known", "_most_bytes", "_of_content", "_voice")
 
     def __init__(
         self,
         most_bytes: int,
         *,
         is_known: Callable[[Passage], bool],
-        is_file: Callable[[Environ, Iterable[bytes]], bool],
         voice: type[Any],
         of_content: Sequence[str],
     ) -> None:
         self._most_bytes = most_bytes
         self._is_known = is_known
-        self._is_file = is_file
         self._voice = voice
         self._of_content = of_content
 
@@ -124,10 +122,11 @@ class Tags:
         if isinstance(rest, list | tuple):
             return sum(map(len, rest)) <= self._most_bytes
         length = fields.get("content-length", "")
+        wrapper = passage.environ.get("wsgi.file_wrapper")
         return (
             length.isdecimal()
             and int(length) <= self._most_bytes
-            and not self._is_file(passage.environ, rest)
+            and not (isinstance(wrapper, type) and isinstance(rest, wrapper))
         )
 
 

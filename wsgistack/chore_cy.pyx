@@ -90,10 +90,10 @@ cdef class Tags(Step):
     """Makes ETags of short bodies, and tells who has the current one already; see chore."""
 
     cdef long long _most_bytes
-    cdef object _is_known, _is_file, _voice, _of_content
+    cdef object _is_known, _voice, _of_content
 
-    def __init__(self, most_bytes, *, is_known, is_file, voice, of_content):
-        self._most_bytes, self._is_known, self._is_file = min(most_bytes, MOST), is_known, is_file
+    def __init__(self, most_bytes, *, is_known, voice, of_content):
+        self._most_bytes, self._is_known = min(most_bytes, MOST), is_known
         self._voice, self._of_content = voice, of_content
 
     def enter(self, environ, Passage passage not None, /):
@@ -173,7 +173,8 @@ cdef bint is_short(Tags tags, Passage passage, rest) except -1:
     length = number_of(fields.get("content-length", ""))
     if length < 0 or length > tags._most_bytes:
         return False
-    return not tags._is_file(passage.environ, rest)
+    wrapper = get(passage.environ, "wsgi.file_wrapper")
+    return not (isinstance(wrapper, type) and isinstance(rest, wrapper))
 
 
 cdef class Encodings(Step):

@@ -55,7 +55,7 @@ class Conditional:
 
     def __init__(self, app: WSGIApplication, *, most_bytes: int = 1024 * 1024) -> None:
         self.app = app
-        tags = Tags(most_bytes, is_known=_is_known, is_file=_is_file, voice=Voice, of_content=OF_CONTENT)
+        tags = Tags(most_bytes, is_known=_is_known, voice=Voice, of_content=OF_CONTENT)
         self.enter = tags.enter
         self._steps = Steps((self,))
 
@@ -74,11 +74,6 @@ def _is_known(passage: Passage) -> bool:
         date=None,
     )
     return status == 304
-
-
-def _is_file(environ: Environ, body: Iterable[bytes]) -> bool:
-    wrapper = environ.get("wsgi.file_wrapper")
-    return isinstance(wrapper, type) and isinstance(body, wrapper)
 
 
 make = Conditional
