@@ -211,6 +211,7 @@ def test_who_has_it_is_told_so(twin: ModuleType) -> None:
         ([("Content-Type", "text/a"), ("Vary", "Cookie, accept-encoding")], [], True),
         ([("Content-Type", "text/a"), ("Vary", "*")], [], True),
         ([("Content-Type", "text/a"), ("Vary", "Cookie")], [("Vary", "Accept-Encoding")], True),
+        ([("Content-Type", "text/a"), ("Vary", "accept-encoding"), ("vary", "Cookie")], [], True),
         ([("Content-Type", "text/a"), ("Cache-Control", "No-Transform")], [], False),
         ([("Content-Type", "text/a"), ("Content-Encoding", "br")], [], False),
         ([("Content-Type", "image/a")], [], False),
@@ -220,7 +221,8 @@ def test_who_has_it_is_told_so(twin: ModuleType) -> None:
         ([("Content-Type", "text/a"), ("Content-Length", "9 ")], [("Vary", "Accept-Encoding")], True),
     ],
     ids=[
-        *("text", "short", "long enough", "varies", "by all", "by other", "no-transform", "coded", "image"),
+        *("text", "short", "long enough", "varies", "by all", "by other", "by two"),
+        *("no-transform", "coded", "image"),
         *("short in Arabic", "short with zeros", "very long", "told ill"),
     ],
 )

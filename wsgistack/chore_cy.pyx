@@ -7,7 +7,7 @@ behind the others than alone.
 from hashlib import sha1
 
 from wsgistack import chore, forks
-from wsgistack.codings import UNCHANGED, VARY, combined, varies
+from wsgistack.codings import UNCHANGED, VARY, is_final, varies
 
 from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.dict cimport PyDict_Copy, PyDict_GetItemWithError
@@ -29,6 +29,7 @@ cdef long long MOST = 2**62
 cdef Py_ssize_t MOST_REASONS = 256
 cdef Py_ssize_t MOST_QUICK = 8192
 cdef uint8_t* PERSON = b"wsgistack etag\0\0"    # 16 bytes
+cdef dict _varying = {}, _final = {}
 cdef tuple OF_COOKIE = ("Vary", "Cookie")
 
 
@@ -202,7 +203,7 @@ cdef class Encodings(Step):
         cdef dict fields = passage.fields
         if not self._is_text(fields.get("content-type", "")) or not self._wants(passage):
             return 0
-        if "vary" not in fields or not varies(passage.headers):
+        if "vary" not in fields or not tells(passage.headers, "vary", varies, _varying):
             passage.headers.append(VARY)
         if get(passage.environ, "REQUEST_METHOD") != "HEAD":
             coding = self._choose(get(passage.environ, "HTTP_ACCEPT_ENCODING"))
@@ -224,9 +225,23 @@ cdef class Encodings(Step):
         length = number_of(fields.get("content-length", ""))
         if 0 <= length < self._least_bytes:
             return False
-        return "cache-control" not in fields or "no-transform" not in combined(
-            passage.headers, "cache-control"
-        )
+        return "cache-control" not in fields or not tells(passage.headers, "cache-control", is_final, _final)
+
+
+cdef bint tells(list headers, str name, judge, dict known) except -1:
+    """Return what *judge* says of the fields of that name, *known*: of a lone one by its value."""
+    only = None
+    for key, value in headers:
+        if len(key) == len(name) and key.lower() == name:
+            if only is not None:
+                return judge(headers)
+            only = value
+    found = known.get(only)
+    if found is None:
+        if len(known) >= MOST_REASONS:
+            known.clear()
+        found = known[only] = judge(headers)
+    return found
 
 
 cdef class Counter:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from wsgistack.passage import Passage
 from wsgistack.wsgi import Environ, Headers
 
-__all__ = ["UNCHANGED", "VARY", "Encodings", "combined", "varies"]
+__all__ = ["UNCHANGED", "VARY", "Encodings", "combined", "is_final", "varies"]
 
 VARY = ("Vary", "Accept-Encoding")
 UNCHANGED = frozenset(("204", "205", "206", "304"))
@@ -66,13 +66,18 @@ class Encodings:
         length = fields.get("content-length", "")
         if length.isdecimal() and int(length) < self._least_bytes:
             return False
-        return "cache-control" not in fields or "no-transform" not in combined(headers, "cache-control")
+        return "cache-control" not in fields or not is_final(headers)
 
 
 def varies(headers: Headers) -> bool:
     """Tell whether a response is said to vary by the codings that are taken."""
     told = [word.strip() for word in combined(headers, "vary").split(",")]
     return "accept-encoding" in told or "*" in told
+
+
+def is_final(headers: Headers) -> bool:
+    """Tell whether a response is not to be changed on its way.  RFC 9111 §5.2.2.6"""
+    return "no-transform" in combined(headers, "cache-control")
 
 
 def combined(headers: Headers, name: str) -> str:
