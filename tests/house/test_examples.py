@@ -76,7 +76,7 @@ def test_a_recipe_that_asks_an_admin_port_opens_it(heading: str) -> None:
 SERVERS = re.compile(r'"(?:memcached|tiered)://[^"]*"')
 UNPLAYED = {
     "architecture.md": "its Python is the idea of an interface, not the letter",
-    "memcached.md": "asks servers that are not there; tests/store/memcached has the same calls",
+    "memcached.md": "played by tests/docs/test_blocks.py",
     "django.md": "played by tests/docs/test_tutorials.py",
     "balancer-cache.md": "played by tests/docs/test_tutorials.py",
     "flask.md": "played by tests/docs/test_tutorials.py",
@@ -112,6 +112,15 @@ def test_a_shell_example_uses_what_exists(block: Block) -> None:
             assert {word for word in words[1:] if "=" not in word} <= targets, line
         if words[:1] and words[0].endswith("wsgistack"):
             assert words[1] in {*COMMANDS, "--version"}, line
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/life-of-a-request.md"])
+def test_the_files_that_a_page_sends_the_reader_to_are_there(page: str) -> None:
+    named = re.findall(
+        r"`((?:wsgistack|balancer|keeper|cache|demo|tests)/[\w./]*)`", (ROOT / page).read_text()
+    )
+    assert len(named) >= 5
+    assert [one for one in named if not any((top / one).exists() for top in (ROOT, ROOT / "wsgistack"))] == []
 
 
 @pytest.mark.parametrize("path", find_files("*.py", rooms=["wsgistack"]), ids=module_name)
