@@ -108,7 +108,12 @@ def make_environment(folder: Path) -> str:
 def try_wheel(folder: Path, wheel: Path) -> None:
     """Install *wheel* and use it."""
     python = make_environment(folder)
-    run("install the wheel", [python, "-m", "pip", "install", "-q", str(wheel)])
+    said = run(
+        "install the wheel and its extras", [python, "-m", "pip", "install", "-q", f"{wheel}[brotli,dns]"]
+    )
+    if "does not provide the extra" in said:
+        sys.exit(f"pip says {said!r}")
+    run("pip check", [python, "-m", "pip", "check"])
     said = run("wsgistack --version", [str(folder / "bin" / "wsgistack"), "--version"])
     if version("wsgistack") not in said:
         sys.exit(f"--version says {said!r}")
