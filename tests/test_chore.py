@@ -271,8 +271,9 @@ def shares(twin: ModuleType, by: str = "") -> Any:
         ({"HTTP_COOKIE": None}, "n"),
         ({"HTTP_COOKIE": "v=ann", "REMOTE_USER": "carl"}, "b"),
         ({"HTTP_COOKIE": "v=ann", "REMOTE_USER": ""}, "a"),
+        ({"HTTP_COOKIE": "v=ann", "REMOTE_USER": ["carl"]}, "b"),
     ],
-    ids=["cookie", "nobody", "no text", "by a variable", "by an empty one"],
+    ids=["cookie", "nobody", "no text", "by a variable", "by an empty one", "by what is no text"],
 )
 def test_the_application_is_told_the_buckets(twin: ModuleType, environ: dict[str, Any], bucket: str) -> None:
     found = shares(twin, "REMOTE_USER")

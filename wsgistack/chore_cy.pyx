@@ -308,9 +308,11 @@ cdef class Shares(Step):
         cdef Shown shown
         cookies = get(environ, "HTTP_COOKIE") or ""
         named = None if self._by is None else get(environ, self._by)
-        shown = self._memory.get((named, cookies) if named else cookies)
+        visitor = f"by {named}" if named else ""
+        key = (visitor, cookies) if visitor else cookies
+        shown = self._memory.get(key)
         if shown is None:
-            shown = self._look(environ, passage, cookies, named)
+            shown = self._look(environ, passage, cookies, visitor, key)
         passage.more(OF_COOKIE)
         environ["wsgistack.buckets"] = PyDict_Copy(shown.buckets)
         environ["wsgistack.bucket"] = shown.bucket
@@ -318,17 +320,16 @@ cdef class Shares(Step):
         for one in shown.counters:
             (<Counter>one).count += 1
 
-    cdef Shown _look(self, environ, Passage passage, cookies, named):
+    cdef Shown _look(self, environ, Passage passage, cookies, visitor, key):
         cdef Shown shown = Shown.__new__(Shown)
-        visitor, before = self._read(cookies)
-        if named:
-            visitor = f"by {named}"
+        found, before = self._read(cookies)
+        visitor = visitor or found
         is_new = not visitor
         buckets, label = self._find(self._greet(environ, passage) if is_new else visitor)
         shown.buckets, shown.bucket, shown.cookies = dict(buckets), buckets[0][1], f"{before}{label}"
         shown.counters = tuple([self._counters.setdefault(pair, Counter.__new__(Counter)) for pair in buckets])
         if not is_new and len(cookies) <= chore.LONGEST_REMEMBERED:
-            self._memory.put((named, cookies) if named else cookies, shown)
+            self._memory.put(key, shown)
         return shown
 
     def forked(self):
