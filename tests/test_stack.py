@@ -179,6 +179,16 @@ def test_every_error_is_told_at_once(tmp_path: Path) -> None:
             {"rate_limit": {"rate": "1/s", "key": "REMOTE_USER"}},
             "wrap: rate_limit: key: 'REMOTE_USER' is not one of ip, everybody, network, header:NAME, environ:NAME",
         ),
+        ("", "wrap: '' is no mapping, no list and no path of a TOML file"),
+        (b"trust", "wrap: b'trust' is no mapping, no list and no path of a TOML file"),
+        ({"metrics": {"path": ""}}, "wrap: metrics: path: '' does not begin with /"),
+        ({"metering": {"name": ""}}, "wrap: metering: name: '' is what rows can not be called"),
+        ({"metering": "/dev/null/usage"}, "wrap: metering: folder: /dev/null/usage: "),
+        ({"buckets": "beta 5%"}, "wrap: buckets: secret: none is given; it takes 16 characters that"),
+        (
+            {"page_cache": {"keep": -5}},
+            "wrap: page_cache: Expecting duration value for parameter 'keep', such as 5, 5s, 200ms, 2m or 1h, not -5",
+        ),
         ({"page_cache": {"is_personal": 5}}, "wrap: page_cache: is_personal: 5 can not be called"),
         ({"page_cache": {"now": "5"}}, "wrap: page_cache: now: '5' is a text, and only a Python object"),
     ],
@@ -254,16 +264,16 @@ def test_everything_that_is_wrong_in_one_component_is_told_at_once(
     [
         (
             {"rate_limit": {"rate": 5}},
-            "Expecting at most 255 printable Latin-1 characters for parameter 'rate', not 5",
+            "Expecting a text for parameter 'rate', not 5",
         ),
         ({"rate_limit": {"rat": "5/s"}}, "Unknown rate_limit parameter 'rat' (did you mean 'rate'?)"),
         (
             {"buckets": {"split": "beta 5%", "secret": 5}},
-            "Expecting at most 255 printable Latin-1 characters for parameter 'secret', not int",
+            "Expecting a text for parameter 'secret', not int",
         ),
         (
             {"buckets": {"split": 5, "secret": "0123456789abcdef"}, "page_cache": True},
-            "Expecting at most 255 printable Latin-1 characters for parameter 'split', not 5",
+            "Expecting a text for parameter 'split', not 5",
         ),
     ],
     ids=["a rate", "a misspelt rate", "a secret", "a split"],
@@ -345,3 +355,14 @@ def test_a_server_that_hides_its_processes_is_taken_for_several(software: str, s
         lambda status, headers, exc_info=None: lambda data: None,
     )
     assert seen == [several]
+
+
+def test_an_empty_text_in_a_file_is_nothing() -> None:
+    stack = wrap(hello, metering={"path": "", "allow": ""}, compression={"codings": ""})
+    assert Request.blank("/usage", {"REMOTE_ADDR": "127.0.0.1"}).get_response(stack).body == b"hello"
+
+
+def test_a_complaint_tells_no_secret() -> None:
+    told = complaint(buckets={"split": "beta 5%", "secret": b"hunter2hunter2hunter2"})
+    assert told == "wrap: buckets: Expecting a text for parameter 'secret', not bytes"
+    assert "hunter2" not in complaint(page_cache={"secret": ["hunter2"]})

@@ -139,7 +139,8 @@ class Table:
         if isinstance(value, os.PathLike) and isinstance(row.default, str):
             value = os.fsdecode(value)
         if isinstance(value, str):
-            return _parse(row, value, met=_show_met(row, value))
+            is_empty = not value and (row.kind is TEXT or isinstance(row.default, tuple))
+            return _parse(row, EMPTY_WORDS[0] if is_empty else value, met=_show_met(row, value))
         if isinstance(value, list | tuple | set | frozenset) and isinstance(row.default, tuple):
             return self.parse(name, ", ".join(map(str, value)) or '""')
         own = (int, float) if isinstance(row.default, float) else type(row.default)
@@ -148,8 +149,8 @@ class Table:
             or isinstance(value, bool) is not isinstance(row.default, bool)
             or (isinstance(value, float) and not math.isfinite(value))
         ):
-            raise SettingError(row.kind.complaint.format(name=name, text=value) + _show_met(row, value))
-        return self.parse(name, row.kind.show(value))
+            raise SettingError(_complaint_of(row, value) + _show_met(row, value))
+        return _parse(row, row.kind.show(value), met=_show_met(row, value))
 
     def show(self, name: str, value: Value) -> str:
         """Return the text that `parse` reads as *value*."""
@@ -172,6 +173,12 @@ def _parse(row: Setting, text: str, *, met: str = "") -> Value:
     if not row.available and value != row.default:
         raise SettingError(_not_available(row))
     return value
+
+
+def _complaint_of(row: Setting, value: object) -> str:
+    if row.kind is TEXT:  # whose complaint is about the characters of one
+        return f"Expecting a text for parameter '{row.name}'"
+    return row.kind.complaint.format(name=row.name, text=value)
 
 
 def _show_met(row: Setting, value: object) -> str:

@@ -192,11 +192,11 @@ def _read_config(config: object, errors: _Errors) -> tuple[Parts, bool]:
     """Return the parts that *config* names, and whether their order is meant; what is no part goes to *errors*."""
     if config is None:
         return [], False
-    if isinstance(config, str | os.PathLike):
+    if isinstance(config, str | os.PathLike) and str(config):
         return list(_read_toml(Path(config)).items()), False
     if isinstance(config, Mapping):
         return [(str(name), value) for name, value in config.items()], False
-    if isinstance(config, Iterable):
+    if isinstance(config, Iterable) and not isinstance(config, str | bytes):
         return list(_read_items(config, errors)), True
     raise ConfigurationError(f"wrap: {config!r} is no mapping, no list and no path of a TOML file")
 

@@ -13,7 +13,7 @@ from tests.conftest import PATIENT, Cluster
 from tools.real_memcached import Memcached
 from wsgistack.contrib import django as bridge
 from wsgistack.contrib.django import MemcacheRingCache
-from wsgistack.errors import ArgumentError
+from wsgistack.errors import ArgumentError, SettingError
 
 if not settings.configured:
     settings.configure(SECRET_KEY="of the tests")
@@ -135,3 +135,27 @@ def test_a_process_has_one_ring_for_all_its_threads(servers: list[Memcached]) ->
     first, second = (MemcacheRingCache(address, {"OPTIONS": {"timeout": 0.5}}) for _ in range(2))
     assert first._ring is second._ring
     assert MemcacheRingCache(address, {"OPTIONS": {"timeout": 0.6}})._ring is not first._ring
+
+
+@pytest.mark.parametrize(
+    ("location", "options", "told"),
+    [
+        (None, {}, "LOCATION: None is neither a server such as '10.0.0.1:11211' nor a list"),
+        (
+            ["127.0.0.1", 5],
+            {},
+            "LOCATION: ['127.0.0.1', 5] is neither a server such as '10.0.0.1:11211' nor a list",
+        ),
+        (
+            5,
+            {"pickle": "yes"},
+            "LOCATION: 5 is neither a server such as '10.0.0.1:11211' nor a list; OPTIONS: pickle: 'yes' is neither True nor False",
+        ),
+        ("127.0.0.1", ["pickle"], "OPTIONS: ['pickle'] is not a mapping, such as {'ring': 'ketama'}"),
+    ],
+    ids=["none", "a number among servers", "both", "no mapping"],
+)
+def test_what_cannot_be_meant_is_told(location: Any, options: Any, told: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        MemcacheRingCache(location, {"OPTIONS": options})
+    assert str(caught.value) == told

@@ -85,6 +85,8 @@ def _labels_of(splits: Iterable[Split]) -> tuple[str, ...]:
 
 
 def _check_secret(secret: str) -> None:
+    if not secret:
+        raise SettingError("secret: none is given; it takes 16 characters that nobody can guess")
     if len(secret) < LEAST_SECRET:
         raise SettingError(f"secret: {len(secret)} characters; it takes 16 that nobody can guess")
 

@@ -29,6 +29,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
+from typing import Any
 
 from wsgistack.accounts import Bills, Door
 from wsgistack.complaints import gather
@@ -37,7 +38,7 @@ from wsgistack.http.forwarded import parse_hop
 from wsgistack.ratelimit.clients import Asker, Key, Trust, client_ip, environ_key, header_key
 from wsgistack.ratelimit.meter import Meter
 from wsgistack.ratelimit.middleware import ENVIRON_KEY
-from wsgistack.ratelimit.networks import parse_networks
+from wsgistack.ratelimit.networks import Networks, parse_networks
 from wsgistack.ratelimit.usage_page import UsagePage
 from wsgistack.settings import DURATION, INT, NETWORKS, TEXT, Setting, Table
 from wsgistack.steps import Instead, Passage, Steps
@@ -98,6 +99,8 @@ class Metering:
     """
 
     is_step = True
+    meter: Meter
+    _allow: Networks
 
     def __init__(
         self,
@@ -113,18 +116,18 @@ class Metering:
         key: Key | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        checks: tuple[Callable[[], object], ...] = (
+        steps: tuple[Callable[[], Any], ...] = (
+            partial(_make_meter, folder, max_keys, keep),
             partial(_check_path, path),
+            partial(_check_name, name),
             partial(_check_keep, keep),
             partial(_check_key, key, by),
             partial(parse_networks, allow, setting="allow"),
         )
-        gather(checks)
+        self.meter, *_, self._allow = gather(steps)
         self.app = app
-        self.meter = Meter(folder or None, max_keys=max_keys, keep_hours=int(keep // HOUR_S))
         self.usage_page = UsagePage(self.meter, now_s=now)
         self._path = path
-        self._allow = parse_networks(allow, setting="allow")
         self._key = key or _key_of(by)
         self._name = name
         self._trust = Trust()
@@ -178,9 +181,21 @@ class Metering:
         return ((self._name, self._trust.key_of_peer(peer)),)
 
 
+def _make_meter(folder: str, max_keys: int, keep: float) -> Meter:
+    try:
+        return Meter(folder or None, max_keys=max_keys, keep_hours=int(keep // HOUR_S))
+    except SettingError as error:
+        raise SettingError(str(error).replace("meter: ", "folder: ", 1)) from None
+
+
 def _check_path(path: str) -> None:
     if path and not path.startswith("/"):
         raise SettingError(f"path: {path!r} does not begin with /")
+
+
+def _check_name(name: str) -> None:
+    if not name:
+        raise SettingError("name: '' is what rows can not be called")
 
 
 def _check_keep(keep: float) -> None:

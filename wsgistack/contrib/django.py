@@ -19,12 +19,15 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
 
 from wsgistack import forks
+from wsgistack.complaints import gather
+from wsgistack.errors import SettingError
 from wsgistack.store.codec import Codec
 from wsgistack.store.memcached.ring import MemcacheRing
 
@@ -64,10 +67,13 @@ class MemcacheRingCache(BaseCache):  # type: ignore[misc]  # Django has no annot
     """Django's cache over one ring for the whole process: Django makes a backend for every thread."""
 
     def __init__(self, server: str | Iterable[str], params: dict[str, Any]) -> None:
+        steps: tuple[Callable[[], Any], ...] = (
+            partial(_read_location, server),
+            partial(_read_options, params.get("OPTIONS")),
+        )
+        servers, options = gather(steps)
         super().__init__(params)
-        servers = re.split("[;,]", server) if isinstance(server, str) else list(server)
-        options = dict(params.get("OPTIONS") or {})
-        self._ring = _rings.share([one.strip().removeprefix("unix:") for one in servers], options)
+        self._ring = _rings.share(servers, options)
 
     def get_backend_timeout(self, timeout: float | None = DEFAULT_TIMEOUT) -> float:
         """Return the seconds that the ring is told: 0 for ever, -1 for at once."""
@@ -131,3 +137,23 @@ class MemcacheRingCache(BaseCache):  # type: ignore[misc]  # Django has no annot
     def _name(self, key: str, version: int | None) -> str:
         name: str = self.make_and_validate_key(key, version=version)
         return name
+
+
+def _read_location(location: object) -> list[str]:
+    """Return the servers that LOCATION names; SettingError for what is no text and no list of them."""
+    servers = re.split("[;,]", location) if isinstance(location, str) else location
+    if not isinstance(servers, Iterable) or not all(isinstance(one, str) for one in servers):
+        raise SettingError(
+            f"LOCATION: {location!r:.80} is neither a server such as '10.0.0.1:11211' nor a list"
+        )
+    return [one.strip().removeprefix("unix:") for one in servers]
+
+
+def _read_options(options: object) -> dict[str, Any]:
+    """Return what OPTIONS says; SettingError for what is no mapping, or a `pickle` that is not True or False."""
+    if options is not None and not isinstance(options, Mapping):
+        raise SettingError(f"OPTIONS: {options!r:.80} is not a mapping, such as {{'ring': 'ketama'}}")
+    read = dict(options or {})
+    if not isinstance(read.get("pickle", False), bool):
+        raise SettingError(f"OPTIONS: pickle: {read['pickle']!r:.80} is neither True nor False")
+    return read
