@@ -207,6 +207,44 @@ def test_a_body_that_is_too_large_passes_and_nothing_of_it_is_held() -> None:
     assert response.headers["Cache-Status"] == "wsgistack; fwd=uri-miss; ttl=60; detail=too-large"
 
 
+LENGTH = ("Content-Length", "1200")
+
+
+def streamed(*headers: tuple[str, str]) -> Any:
+    def app(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [*FRESH, *headers])
+        yield b"x" * 600
+        yield b"y" * 600
+
+    return app
+
+
+def written(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    start_response("200 OK", FRESH)(b"x" * 600)
+    return [b"y" * 600]
+
+
+@pytest.mark.parametrize(
+    ("app", "largest", "told"),
+    [
+        (page(b"x" * 600, b"y" * 600), 1200, "; stored"),
+        (page(b"x" * 600, b"y" * 600), 1199, "; detail=too-large"),
+        (streamed(LENGTH), 1200, "; stored"),
+        (streamed(LENGTH), 1199, "; detail=too-large"),
+        (streamed(), 1200, ""),
+        (streamed(), 1199, ""),
+        (written, 1200, ""),
+        (written, 1199, ""),
+    ],
+    ids=["whole", "whole, too large", "announced", "announced, too large", "streamed", "streamed, too large", "written", "written, too large"],
+)  # fmt: skip
+def test_a_page_is_called_stored_only_where_that_is_known(app: Any, largest: int, told: str) -> None:
+    cache = cached(app, max_object=largest)
+    said = [ask(cache).headers["Cache-Status"] for _ in range(2)]
+    again = "wsgistack; hit; ttl=60" if largest == 1200 else f"wsgistack; fwd=uri-miss; ttl=60{told}"
+    assert said == [f"wsgistack; fwd=uri-miss; ttl=60{told}", again]
+
+
 def test_a_large_body_takes_no_more_memory_than_a_page_may() -> None:
     def app(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
         start_response("200 OK", FRESH)

@@ -28,6 +28,7 @@ __all__ = [
     "not_stored",
     "send_reply",
     "to_nobody",
+    "unsaid",
     "why_only_pass",
 ]
 
@@ -68,7 +69,10 @@ class Judge(Protocol):
 class Run:
     """What the application said, and what was sent of it.  Its `start` is the application's start_response."""
 
-    __slots__ = ("_judge", "_passed", "_sink", "_start_response", "_write", "answer", "head", "is_sent")
+    __slots__ = (
+        *("_judge", "_passed", "_sink", "_start_response", "_write"),
+        *("answer", "head", "is_measured", "is_sent"),
+    )
 
     def __init__(self, judge: Judge, start_response: StartResponse, largest: int) -> None:
         self._judge = judge
@@ -79,6 +83,7 @@ class Run:
         self.answer: AfterResponse | None = None
         self.head: ResponseHead | None = None
         self.is_sent = False
+        self.is_measured = False  # the body is here, and fits
 
     def start(
         self, status: str, headers: Headers, exc_info: ExcInfo | None = None, /
@@ -127,6 +132,8 @@ class Run:
         answer = self.answer
         assert isinstance(answer, Keep | Drop | Refresh)
         head = answer.reply if isinstance(answer, Refresh) else answer.head
+        if isinstance(answer, Keep) and not self.is_measured and length_of(answer, None) is None:
+            head = unsaid(answer.head)  # it may still become too large
         self.is_sent = True
         self._write = self._start_response(f"{head.status} {head.reason}", list(head.fields))
 
@@ -226,6 +233,7 @@ class Captured:
     def __init__(self, run: Run, keep: Keep, body: Iterable[bytes], blocks: Iterator[bytes]) -> None:
         self._run = run
         self._body: Iterable[bytes] | None = body
+        run.is_measured = isinstance(body, list | tuple)
         self._blocks = blocks if run.is_sent or not keep.before else chain((keep.before,), blocks)
 
     def __iter__(self) -> Captured:
@@ -338,7 +346,14 @@ class Then:
 def not_stored(head: ResponseHead, why: str) -> ResponseHead:
     """Return *head* whose last field, our Cache-Status, says *why* it is not stored instead of that it is."""
     *others, (name, value) = head.fields
-    return head.with_fields((*others, (name, value.replace("; stored", f"; detail={why}"))))
+    text = value if "; detail=" in value else f"{value.replace('; stored', '')}; detail={why}"
+    return head.with_fields((*others, (name, text)))
+
+
+def unsaid(head: ResponseHead) -> ResponseHead:
+    """Return *head* whose last field, our Cache-Status, does not say that it is stored: nobody knows yet.  RFC 9211 §2.3"""
+    *others, (name, value) = head.fields
+    return head.with_fields((*others, (name, value.replace("; stored", ""))))
 
 
 def close_body(body: Iterable[bytes]) -> None:
@@ -371,5 +386,12 @@ def why_only_pass(keep: Keep, body: Iterable[bytes], environ: Environ, largest: 
     """Return why a body is better left alone, "" if it is not."""
     if is_file(body, environ):
         return "file"
+    return "too-large" if (length_of(keep, body) or 0) > largest else ""
+
+
+def length_of(keep: Keep, body: Iterable[bytes] | None) -> int | None:
+    """Return how long the body is, if that is announced or *body* is whole, else None."""
     announced = keep.head.field("content-length")
-    return "too-large" if announced and announced.isdecimal() and int(announced) > largest else ""
+    if announced and announced.isdecimal():
+        return int(announced)
+    return sum(map(len, body)) if isinstance(body, list | tuple) else None

@@ -39,6 +39,7 @@ from wsgistack.cache.run import (
     not_stored,
     send_reply,
     to_nobody,
+    unsaid,
     why_only_pass,
 )
 from wsgistack.cache.shelf import Place
@@ -189,8 +190,8 @@ class Visit:
         works, trip, now = self.works, self._trip(), self.works.now()
         answer = works.engine.on_response(trip, head, now)
         self._judged = trip, head, now
-        if isinstance(answer, Keep) and (why := self._why_not_stored(answer.page)):
-            answer = replace(answer, head=not_stored(answer.head, why))
+        if isinstance(answer, Keep):
+            answer = replace(answer, head=self._said(answer))
         if isinstance(answer, Drop) and not isinstance(self._sent, Pass):
             self._voice.too_late_for = trip.target
         if isinstance(answer, Refresh):
@@ -213,12 +214,15 @@ class Visit:
             trip, head, _ = self._judged
             audit.take(self._reads, url=trip.target, varies_by=vary_names(head) or ())
 
-    def _why_not_stored(self, page: Page) -> str:
-        """Return why a page that may be stored will not be, as far as that is known before its body."""
-        verification = self.works.verification
-        if verification is not None and not verification.may_be_enough(self._frame_of(page)):
-            return "unverified"
-        return "store-down" if self.works.shelf.is_down else ""
+    def _said(self, keep: Keep) -> ResponseHead:
+        """Return the head of a page that may be stored; it says no more than is known before its body."""
+        works = self.works
+        if works.shelf.is_down:
+            return not_stored(keep.head, "store-down")
+        if works.verification is None:
+            return keep.head
+        is_near = works.verification.may_be_enough(self._frame_of(keep.page))
+        return unsaid(keep.head) if is_near else not_stored(keep.head, "unverified")
 
     def _trip(self) -> Trip:
         voice, rule = self._voice, self._rule
