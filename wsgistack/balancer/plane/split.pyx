@@ -126,8 +126,10 @@ cdef const Share* share_at(const Split* split, const char* before, const char* v
     blake2b_end(&b, digest)
     at = <uint64_t>digest[0] << 24 | <uint64_t>digest[1] << 16 | <uint64_t>digest[2] << 8 | digest[3]
     for i in range(split.n):
-        if at < split.shares[i].end:         # before its begin lies what the share before may grow into
-            return &split.shares[i] if at >= split.shares[i].begin else NULL
+        if at < split.shares[i].begin:       # what the share before may grow into
+            return NULL
+        if at < split.shares[i].end:
+            return &split.shares[i]
     return NULL
 
 
