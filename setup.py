@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from glob import glob
 from pathlib import Path
+from typing import Any
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -26,7 +27,7 @@ PLANE = "wsgistack/balancer/plane"
 # What tests alone import: an installed package does without.
 FACES = {f"{PLANE}/{name}.pyx" for name in ("exchange_face", "parts", "wire")}
 FACE = "\n# -- the face for tests -"  # the same, at the end of a module
-# What handles Python objects, on no request's way: -Og compiles it in a third of the time of -O2.
+# What handles Python objects, on no request's way: -O0 compiles it in a fifth of the time of -O2.
 UNHURRIED = FACES | {
     f"{PLANE}/{name}.pyx"
     for name in (
@@ -46,16 +47,18 @@ COMPILE_ARGS += ["-g0", "-w"] if COMPILED == "optional" else ["-g1"]
 # The plane turns Python's integers into C's when it is configured, by no request: one call does for it, where
 # Cython would write a way of its own for every size of an integer and every type of C.
 PLANE_MACROS = [("CYTHON_USE_PYLONG_INTERNALS", "0")]
-LEVELS = ("-O2", "-O1", "-Og")
+LEVELS = ("-O2", "-O1", "-O0")
 HEADERS = "build/headers/python.h"
 CORES = os.cpu_count() or 1
+FORK = multiprocessing.get_context("fork")  # of a process without threads
 MADE = "build/cython"
+# Those that learn_declarations was tried with: it calls what Cython does not document.
+KNOWN_CYTHONS = ("3.2.", "3.3.")
 # Apart, else `make build` would take for its own what pip left there, with other flags and without the faces.
 BASE = "build/package" if COMPILED == "optional" else "build"
 TRANSLATION = {
     "build_dir": MADE,
     "c_line_in_traceback": False,
-    "quiet": True,
     "compiler_directives": {
         "language_level": 3,
         "boundscheck": False,
@@ -83,7 +86,7 @@ def without_face(path: str) -> str:
 def optimisation_of(path: str) -> str:
     """Return how hard gcc shall try."""
     if path in UNHURRIED:
-        return "-Og"
+        return "-O0"
     return "-O1" if path.startswith(CALLING) else "-O2"
 
 
@@ -104,10 +107,69 @@ def make_extensions() -> list[Extension]:
     ]
 
 
+def made_of(source: str) -> Path:
+    """Return where Cython puts the C file of *source*."""
+    return Path(MADE, source).with_suffix(".c")
+
+
+def is_untranslated(source: str) -> bool:
+    """Return whether *source* has no C file, or one that an older setup.py made."""
+    return bool(newer("setup.py", str(made_of(source))))  # also where there is none
+
+
+def learn_declarations() -> Any:
+    """Return a Context of Cython that has read every .pxd file, or None where Cython is not one of KNOWN_CYTHONS.
+
+    A module needs seventeen of them, which is half of what Cython does for it: here they are read once for all.
+    A translation leaves its module's own names in the Context, so each needs a process of its own.  Also None
+    where a .pxd file is wrong: cythonize says better what is.
+    """
+    from Cython import __version__
+
+    if not __version__.startswith(KNOWN_CYTHONS):
+        return None
+    from Cython.Compiler import Errors
+    from Cython.Compiler.Main import CompilationOptions, Context
+
+    class Learned(Context):  # type: ignore[misc]  # Cython ships no annotations
+        """Takes a file that is asked for, and those which it needs, for read just now."""
+
+        learned: dict[str, Any] = {}  # noqa: RUF012  # replaced, never changed
+
+        def find_module(self, *args: Any, **options: Any) -> Any:
+            scope = super().find_module(*args, **options)
+            for one in (*scope.cimported_modules, scope):
+                if found := self.learned.get(one.qualified_name):
+                    self.pxds.setdefault(one.qualified_name, found)
+            return scope
+
+    gc.disable()
+    Errors.init_thread()
+    errors = Errors.hold_errors()
+    context = Learned.from_options(CompilationOptions(include_path=["."], **TRANSLATION))
+    for path in sorted(glob("wsgistack/**/*.pxd", recursive=True)):
+        context.find_module(path.removesuffix(".pxd").replace("/", "."))
+    Errors.release_errors(ignore=True)
+    context.learned, context.pxds = context.pxds, {}
+    return None if errors else context
+
+
+def translate(context: Any, source: str, name: str) -> None:
+    """Make the C file of *source* with what *context* knows, and leave this process."""
+    from Cython.Compiler.Main import CompilationOptions, compile_single
+
+    gc.disable()  # all is given back at the end
+    made = made_of(source)
+    made.parent.mkdir(parents=True, exist_ok=True)
+    options = CompilationOptions(include_path=["."], output_file=str(made), **TRANSLATION)
+    sys.exit(compile_single(source, options, name, context=context).num_errors > 0)
+
+
 def collect_seldom() -> None:
     """Let Cython, which makes millions of objects that refer to each other, wait a third less for the collector."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 1000)
+    gc.enable()
 
 
 @contextmanager
@@ -124,6 +186,7 @@ class Build(build_ext):  # type: ignore[misc]  # setuptools ships no annotations
     """Translates and compiles one module after the other, as many at a time as there are cores."""
 
     extensions: list[Extension]
+    context: Any = None
 
     def build_extensions(self) -> None:
         """Compile all of them: gcc is at work on one core while Cython is on the next."""
@@ -133,15 +196,19 @@ class Build(build_ext):  # type: ignore[misc]  # setuptools ships no annotations
             sys.exit(
                 "wsgistack's data plane is written in Cython, which is not here: pip install 'Cython>=3.1'"
             )
+        readers = self.read_headers_once() if COMPILED == "optional" else []
         if COMPILED == "optional":
-            self.read_headers_once()
+            for extension in self.extensions:
+                extension.sources = [without_face(source) for source in extension.sources]
+        if any(is_untranslated(source) for extension in self.extensions for source in extension.sources):
+            self.context = learn_declarations()
+        for reader in readers:
+            reader.wait()
         todo, numbers = os.pipe()
         with os.fdopen(numbers, "wb") as file:
             file.write(b"".join(number.to_bytes(2, "big") for number in range(len(self.extensions))))
-        fork = multiprocessing.get_context("fork")  # of a process without threads
         workers = [
-            fork.Process(target=self.build_next, args=[cythonize, todo], daemon=True)
-            for _ in range(self.parallel or 1)
+            FORK.Process(target=self.build_next, args=[cythonize, todo]) for _ in range(self.parallel or 1)
         ]
         for worker in workers:
             worker.start()
@@ -170,12 +237,19 @@ class Build(build_ext):  # type: ignore[misc]  # setuptools ships no annotations
     def translate(self, cythonize: Callable[..., list[Extension]], extension: Extension) -> None:
         """Let Cython make the C file of *extension*, if a source of it or setup.py changed."""
         (source,) = extension.sources
-        if COMPILED == "optional":
-            source = extension.sources[0] = without_face(source)
-        is_old = newer("setup.py", str(Path(MADE, source).with_suffix(".c")))
         with undisturbed():
-            (translated,) = cythonize([extension], force=is_old, **TRANSLATION)
-        extension.sources = translated.sources
+            if self.context and is_untranslated(source):
+                alone = FORK.Process(target=translate, args=[self.context, source, extension.name])
+                alone.start()
+                alone.join()
+                if alone.exitcode:
+                    raise ValueError(f"Cython does not translate {source}")
+                extension.sources = [str(made_of(source))]
+            else:
+                (translated,) = cythonize(
+                    [extension], force=is_untranslated(source), quiet=True, **TRANSLATION
+                )
+                extension.sources = translated.sources
         extension.depends = ["setup.py"]  # which says what gcc is told
 
     def copy_extensions_to_source(self) -> None:
@@ -183,21 +257,24 @@ class Build(build_ext):  # type: ignore[misc]  # setuptools ships no annotations
         with undisturbed():
             super().copy_extensions_to_source()
 
-    def read_headers_once(self) -> None:
+    def read_headers_once(self) -> list[subprocess.Popen[bytes]]:
         """Let gcc keep what it knows after Python.h, which is a third of its work on a small module.
 
-        It takes from HEADERS.gch what was made with the same options; where nothing fits, it reads HEADERS itself.
+        Return the processes that see to it.  gcc takes from HEADERS.gch what was made with the same options; where
+        nothing fits, it reads HEADERS itself.
         """
         kept = Path(f"{HEADERS}.gch")
         kept.mkdir(parents=True, exist_ok=True)
         Path(HEADERS).write_text('#define PY_SSIZE_T_CLEAN\n#include "Python.h"\n#include "frameobject.h"\n')
         command = [*self.compiler.compiler_so, *(f"-I{folder}" for folder in self.compiler.include_dirs)]
+        readers = []
         for level in LEVELS:
             made = ["-x", "c-header", HEADERS, "-o", str(kept / level), *COMPILE_ARGS, level]
             with suppress(OSError):  # no compiler at all, which is said later
-                subprocess.run([*command, *made], stderr=subprocess.DEVNULL, check=False)
+                readers.append(subprocess.Popen([*command, *made], stderr=subprocess.DEVNULL))
         for extension in self.extensions:
             extension.extra_compile_args += ["-include", HEADERS]
+        return readers
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,9 +22,9 @@ while [ $# -gt 0 ]; do if [ "$1" = -o ]; then : > "$2"; fi; shift; done
 FILES = {
     "wsgistack/__init__.py": "",
     "wsgistack/alone.pyx": "cdef int nothing\n",
-    "wsgistack/base.pxd": "cdef int number\n",
+    "wsgistack/base.pxd": "cdef int number\ncdef inline int twice(int one) noexcept:\n    return 2 * one\n",
     "wsgistack/base.pyx": "cdef int number = 1\n",
-    "wsgistack/user.pyx": "from wsgistack.base cimport number\nshown = number\n",
+    "wsgistack/user.pyx": "from wsgistack.base cimport number, twice\nshown = twice(number)\n",
 }
 Build = Callable[[], subprocess.CompletedProcess[str]]
 
@@ -97,3 +98,36 @@ def test_what_cannot_be_compiled_is_named_and_the_build_ends(build: Build) -> No
     assert "no such type" in done.stderr
     assert "wsgistack.broken: command " in done.stderr
     assert "not everything is compiled" in done.stderr
+
+
+def test_what_cython_refuses_is_named_whether_a_module_or_its_declarations_are_wrong(build: Build) -> None:
+    Path("wsgistack/wrong.pyx").write_text("cdef int = 1\n")
+    done = build()
+    assert done.returncode == 1
+    assert "wrong.pyx:1:" in done.stderr
+    assert "wsgistack.wrong: Cython does not translate wsgistack/wrong.pyx" in done.stderr
+    Path("wsgistack/wrong.pyx").write_text("cdef int right\n")
+    Path("wsgistack/wrong.pxd").write_text("cdef int = 1\n")
+    done = build()
+    assert done.returncode == 1
+    assert "wrong.pxd:1:" in done.stderr
+
+
+def test_declarations_that_are_read_once_for_all_make_the_same_c(build: Build) -> None:
+    def lines() -> dict[str, list[str]]:
+        metadata = re.compile(r"/\* BEGIN: Cython Metadata.*?END: Cython Metadata \*/\n*", re.DOTALL)
+        made = {path.stem: path.read_text() for path in Path("build/cython/wsgistack").glob("*.c")}
+        return {
+            stem: sorted(filter(None, metadata.sub("", text).splitlines())) for stem, text in made.items()
+        }
+
+    together = lines()
+    assert together.keys() == {"alone", "base", "user"}
+    assert "twice" in "".join(together["user"]) and "twice" not in "".join(together["alone"])
+    setup = Path("setup.py")
+    text = setup.read_text()
+    alone = re.sub(r"^KNOWN_CYTHONS = .+$", 'KNOWN_CYTHONS = ("none",)', text, flags=re.MULTILINE)
+    assert alone != text
+    setup.write_text(alone)
+    assert build().returncode == 0
+    assert lines() == together

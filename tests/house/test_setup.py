@@ -31,11 +31,16 @@ def test_every_module_that_setup_names_is_there(said: dict[str, Any], names: str
         pytest.param("wsgistack/store/shm/arena.pyx", "-O2", id="shared memory"),
         pytest.param("wsgistack/chore_cy.pyx", "-O2", id="what a stack does for every request"),
         pytest.param("wsgistack/ratelimit/taking_cy.pyx", "-O1", id="calls of Python"),
-        pytest.param("wsgistack/balancer/plane/configure.pyx", "-Og", id="a change of the configuration"),
+        pytest.param("wsgistack/balancer/plane/configure.pyx", "-O0", id="a change of the configuration"),
     ],
 )
 def test_a_module_is_optimised_as_far_as_it_pays(said: dict[str, Any], path: str, flag: str) -> None:
     assert said["optimisation_of"](path) == flag
+
+
+def test_the_pinned_cython_is_one_that_reads_declarations_once(said: dict[str, Any]) -> None:
+    pinned = re.search(r"^cython==(\S+)", (ROOT / "requirements/build.txt").read_text(), re.MULTILINE)
+    assert pinned and pinned[1].startswith(said["KNOWN_CYTHONS"])
 
 
 def test_the_largest_modules_are_compiled_first(
