@@ -9,10 +9,12 @@ from tempfile import TemporaryDirectory
 
 from demo.processes import Backend, Balancer, Trouble, choose_ports, stop_all
 from demo.story import Stage, play
+from demo.telnet import Telnet
 
 CONFIGURATION = Path(__file__).with_name("demo.conf")
 PORTS = {"site": 8080, "admin": 60000, "Django": 8001, "Flask": 8002, "bare": 8003, "spare": 8004}
 RESTART_AFTER_S = 10.0
+HEALTHY_TIMEOUT_S = 20.0
 HINTS = """
    curl -i http://{site}/    some times: Django, Flask and the bare callable answer
    curl -i http://{site}/news    a page that is kept: Cache-Status says hit, and who made it stays
@@ -83,16 +85,33 @@ def make_stage(folder: Path, *, free_ports: bool, loud: bool) -> Stage:
 
 
 def start(stage: Stage) -> None:
-    """Start the pool's backends, then the balancer."""
-    print("-- demo: three WSGI backends", flush=True)
+    """Start the balancer beside the pool's backends; return once it has found each of them well."""
+    print(f"-- demo: three WSGI backends, wsgistack balancer {stage.balancer.configuration}", flush=True)
     for backend in stage.pool:
         backend.start()
+    stage.balancer.start()
     for backend in stage.pool:
         backend.wait()
         print(f"   {backend.address}  {backend.name}, process {backend.pid}", flush=True)
-    print(f"-- demo: wsgistack balancer {stage.balancer.configuration}", flush=True)
-    stage.balancer.start()
+    stage.balancer.wait_ready()
+    with Telnet(stage.admin) as telnet:
+        for backend in stage.pool:
+            await_health(telnet, backend.address)
     print(f"   http://{stage.site}/ balances, {stage.admin} is the admin port", flush=True)
+
+
+def await_health(telnet: Telnet, address: str) -> None:
+    """Return once the health checks of the balancer pass at *address*, as an operator would look."""
+    deadline = time.monotonic() + HEALTHY_TIMEOUT_S
+    while not is_healthy(lines := telnet.ask(f"nodes {address}"), address):
+        if time.monotonic() > deadline:
+            raise Trouble(f"{address} does not become healthy: {lines}")
+        time.sleep(0.02)
+
+
+def is_healthy(lines: list[str], address: str) -> bool:
+    """Say whether *lines*, the answer to `nodes`, have *address* up in its pool."""
+    return f"{address} health mypool up" in "\n".join(lines)
 
 
 def hold(stage: Stage) -> None:

@@ -93,15 +93,19 @@ class Balancer:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it and return once it has said that every worker accepts."""
+        """Start it; `wait_ready` says when it serves."""
         command = [sys.executable, "-m", "wsgistack", "balancer", str(self.configuration)]
         self.process = _spawn(command, stderr=subprocess.PIPE)
-        reader = Thread(target=self._read_log, daemon=True)
-        reader.start()
+        self.reader = Thread(target=self._read_log, daemon=True)
+        self.reader.start()
+
+    def wait_ready(self) -> None:
+        """Return once it has said that every worker accepts."""
+        assert self.process is not None
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self.ready.wait(0.02):
             if self.process.poll() is not None or time.monotonic() > deadline:
-                reader.join(1)
+                self.reader.join(1)
                 log = self.log.read_text() if self.log.exists() else ""
                 raise Trouble(f"the balancer did not become ready, exit {self.process.poll()}\n{log}")
 

@@ -3,7 +3,9 @@
 import re
 from pathlib import Path
 
-from demo.__main__ import CONFIGURATION, PORTS, make_stage
+import pytest
+
+from demo.__main__ import CONFIGURATION, PORTS, is_healthy, make_stage
 
 
 def test_with_free_ports_no_default_port_is_left_in_the_configuration(tmp_path: Path) -> None:
@@ -21,3 +23,16 @@ def test_with_free_ports_no_default_port_is_left_in_the_configuration(tmp_path: 
 def test_the_default_ports_are_those_of_the_file() -> None:
     ports = {int(port) for port in re.findall(r"127\.0\.0\.1:(\d+)", CONFIGURATION.read_text())}
     assert ports == set(PORTS.values()) - {PORTS["spare"]}
+
+
+@pytest.mark.parametrize(
+    "lines, healthy",
+    [
+        pytest.param(["127.0.0.1:8001 attempts 3", "127.0.0.1:8001 health mypool up", "."], True, id="up"),
+        pytest.param(["127.0.0.1:8001 health mypool unchecked", "."], False, id="not yet looked at"),
+        pytest.param(["127.0.0.1:8001 health mypool down", "."], False, id="too slow to start"),
+        pytest.param(["127.0.0.1:8002 health mypool up", "."], False, id="another"),
+    ],
+)
+def test_the_story_begins_when_a_node_is_found_well(lines: list[str], healthy: bool) -> None:
+    assert is_healthy(lines, "127.0.0.1:8001") is healthy
