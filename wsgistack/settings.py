@@ -6,8 +6,6 @@ component's rows by name.  The same table feeds SET, help, dumpconfig and the do
 >>> table = Table("service", [Setting("buffer_size", SIZE, 262144, "bytes kept for a slow client")])
 >>> table.parse("buffer_size", "120k")
 122880
->>> table.show("buffer_size", 122880)
-'120k'
 """
 
 from __future__ import annotations
@@ -116,9 +114,8 @@ class Table:
             nearest = find_nearest(name, self._rows)
             few = nearest is None and len(self._rows) <= MOST_LISTED
             all_of_few = f" (one of {', '.join(self._rows)})" if few else ""
-            raise UnknownName(
-                f"Unknown {self.owner} parameter '{name}'{all_of_few}", met=name, nearest=nearest
-            )
+            text = f"Unknown {self.owner} parameter '{name}'{all_of_few}"
+            raise UnknownName(text, met=name, nearest=nearest)
         return self._rows[name]
 
     def parse(self, name: str, text: str) -> Value:
@@ -149,7 +146,9 @@ class Table:
             or isinstance(value, bool) is not isinstance(row.default, bool)
             or (isinstance(value, float) and not math.isfinite(value))
         ):
-            raise SettingError(_complaint_of(row, value) + _show_met(row, value))
+            of_text = "Expecting a text for parameter '{name}'"  # its own is about the characters of one
+            told = of_text if row.kind is TEXT else row.kind.complaint
+            raise SettingError(told.format(name=row.name, text=value) + _show_met(row, value))
         return _parse(row, row.kind.show(value), met=_show_met(row, value))
 
     def show(self, name: str, value: Value) -> str:
@@ -173,12 +172,6 @@ def _parse(row: Setting, text: str, *, met: str = "") -> Value:
     if not row.available and value != row.default:
         raise SettingError(_not_available(row))
     return value
-
-
-def _complaint_of(row: Setting, value: object) -> str:
-    if row.kind is TEXT:  # whose complaint is about the characters of one
-        return f"Expecting a text for parameter '{row.name}'"
-    return row.kind.complaint.format(name=row.name, text=value)
 
 
 def _show_met(row: Setting, value: object) -> str:
