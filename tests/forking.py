@@ -271,7 +271,7 @@ def fork_with_locks_held(made: dict[str, Part]) -> dict[str, str]:
     def take() -> None:
         for part in made.values():
             for lock in part.locks():
-                lock.acquire()
+                lock.__enter__()
         taken.set()
         threading.Event().wait()
 

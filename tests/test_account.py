@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import UserDict
+from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import examples
 from wsgistack import account, account_cy, passage, passage_cy
+from wsgistack.clocks import SteadyClock
 from wsgistack.http.identity import NAMES, PREFIXES, tells_identity
 from wsgistack.ratelimit.clients import Trust
 from wsgistack.ratelimit.decision import Decision
@@ -19,6 +21,7 @@ from wsgistack.ratelimit.fields import legacy
 from wsgistack.ratelimit.limiter import Limiter
 from wsgistack.ratelimit.meter import Meter
 from wsgistack.ratelimit.rules import Rule
+from wsgistack.ratelimit.shut import Shut
 
 TWINS = [account, account_cy]
 BOTH = pytest.mark.parametrize("twin", TWINS, ids=["plain", "compiled"])
@@ -105,7 +108,7 @@ VARIABLES = [f"HTTP_{name.upper().replace('-', '_')}" for name in (*NAMES, *PREF
         max_size=8,
     )
 )
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_no_variable_that_tells_who_asks_is_left(twin: ModuleType, variables: list[str]) -> None:
     environ = dict.fromkeys(variables, "1")
     twin.Belief((), lambda *values: None).enter(environ)
@@ -153,6 +156,33 @@ def test_what_a_limit_refused_is_counted_otherwise(twin: ModuleType, refused: An
     assert told == [end]
 
 
+def limiter_of(rate: str) -> Limiter:
+    return Limiter([Rule("a", rate)], trust=Trust(), now=lambda: NOW_US)
+
+
+def quotas_of(
+    twin: ModuleType, limiter: Limiter, *, form: Any = None, prepare: Callable[[Any], object] = id
+) -> Any:
+    """Return what decides by *limiter*; who is refused gets a text that says so."""
+    return twin.Quotas(
+        limiter,
+        limiter.claims_of_peer,
+        Decision,
+        limiter.teller if form is None else None,
+        form,
+        prepare=prepare,
+        refuse=lambda environ, decision: f"for {environ['REMOTE_ADDR']}: {decision.wait_us}",
+    )
+
+
+def ask(twin: ModuleType, quotas: Any) -> tuple[Any, Decision, list[tuple[str, str]]]:
+    """Return the answer to a request, what was decided, and the fields of the response."""
+    found = passage_of(twin, {"REMOTE_ADDR": "192.0.2.1"})
+    answer = quotas.enter(found.environ, found)
+    found.start_response("200 OK", [])
+    return answer, found.environ["wsgistack.ratelimit"], found.headers
+
+
 @BOTH
 @pytest.mark.parametrize(
     ("form", "told"),
@@ -165,20 +195,61 @@ def test_what_a_limit_refused_is_counted_otherwise(twin: ModuleType, refused: An
 def test_who_passes_is_told_what_is_left_and_who_does_not_is_refused(
     twin: ModuleType, form: Any, told: list[tuple[str, str]]
 ) -> None:
-    limiter = Limiter([Rule("a", "2/minute")], trust=Trust(), now=lambda: NOW_US)
-    teller = limiter.teller if form is None else None
-    quotas = twin.Quotas(limiter, limiter.claims_of_peer, Decision, teller, form)
-    decided = []
-    for _ in range(3):
-        found = passage_of(twin, {"REMOTE_ADDR": "192.0.2.1"})
-        decided.append(quotas.hit(found.environ, found))
-        assert found.environ["wsgistack.ratelimit"] is decided[-1]
-        found.start_response("200 OK", [])
-        if len(decided) == 1:
-            assert found.headers == told
-    assert found.headers == []
-    assert [decision.ok for decision in decided] == [True, True, False]
-    assert decided[2].wait_us == 30_000_000
+    quotas = quotas_of(twin, limiter_of("2/minute"), form=form)
+    answer, decision, fields = ask(twin, quotas)
+    assert (answer, decision.ok, decision.remaining, decision.would_refuse, fields) == (
+        None,
+        True,
+        1,
+        (),
+        told,
+    )
+    assert ask(twin, quotas)[0] is None
+    answer, decision, fields = ask(twin, quotas)
+    assert (answer, decision.wait_us, fields) == ("for 192.0.2.1: 30000000", 30_000_000, [])
+
+
+@BOTH
+def test_several_limits_are_told_together(twin: ModuleType) -> None:
+    quotas = quotas_of(twin, limiter_of("2/minute; 60/hour"))
+    told = [ask(twin, quotas)[2][1][1] for _ in range(2)]
+    assert told == ['"a";r=1;t=30, "a-2";r=59;t=60', '"a";r=0;t=30, "a-2";r=58;t=60']
+    assert ask(twin, quotas)[0] == "for 192.0.2.1: 30000000"
+
+
+@BOTH
+def test_it_is_prepared_for_decisions_until_it_is_at_rest(twin: ModuleType) -> None:
+    prepared: list[Any] = []
+    quotas = quotas_of(twin, limiter_of("2/minute"), prepare=prepared.append)
+    ask(twin, quotas)
+    quotas.is_at_rest = True
+    ask(twin, quotas)
+    assert [environ["REMOTE_ADDR"] for environ in prepared] == ["192.0.2.1"]
+
+
+@BOTH
+def test_who_is_shut_out_is_refused_and_let_in_again(twin: ModuleType) -> None:
+    limiter = limiter_of("5/minute")
+    quotas = quotas_of(twin, limiter)
+    key = Trust().key_of_peer("192.0.2.1")
+    limiter.shut.put(Shut(NOW_US + 7, "a", key), NOW_US)
+    answer, decision, fields = ask(twin, quotas)
+    assert (answer, decision.ok, decision.about(), fields) == ("for 192.0.2.1: 7", False, [("a", key)], [])
+    limiter.shut.drop("a", key, NOW_US)
+    assert [ask(twin, quotas)[0] for _ in range(2)] == [None, None]
+
+
+@BOTH
+def test_a_limiter_that_counts_elsewhere_from_now_on_is_asked_there(twin: ModuleType) -> None:
+    limiter, other = limiter_of("1/minute"), limiter_of("1/minute")
+    quotas = quotas_of(twin, limiter)
+    clock = SteadyClock(lambda: NOW_US * 1000, lambda: 0)
+    limiter.now = clock.read
+    assert [ask(twin, quotas)[0] is None for _ in range(2)] == [True, False]
+    limiter.table, limiter.bound = other.table, None
+    assert [ask(twin, quotas)[0] is None for _ in range(2)] == [True, False]
+    limiter.now = lambda: NOW_US + 60_000_000
+    assert ask(twin, quotas)[0] is None
 
 
 @BOTH

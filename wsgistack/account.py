@@ -17,15 +17,30 @@ from wsgistack.passage import Instead, Passage
 from wsgistack.wsgi import Environ
 
 if TYPE_CHECKING:
-    from wsgistack.ratelimit.decision import Decision
+    from wsgistack.ratelimit.algorithms import State
+    from wsgistack.ratelimit.decision import Decision, Judge
     from wsgistack.ratelimit.fields import Form
     from wsgistack.ratelimit.limiter import Limiter
+    from wsgistack.ratelimit.limits import Limit
     from wsgistack.ratelimit.meter import Counted, Meter
     from wsgistack.ratelimit.rows import Row
+    from wsgistack.ratelimit.shut import ShutList
     from wsgistack.ratelimit.table import Claim
+    from wsgistack.ratelimit.tables import States
+    from wsgistack.ratelimit.taking import Bound
     from wsgistack.ratelimit.tellers import Teller
 
-__all__ = ["MOST_NOTES", "Belief", "Bills", "Door", "Hour", "Notes", "Quotas"]
+__all__ = [
+    "MOST_NOTES",
+    "Belief",
+    "Bills",
+    "Decided",
+    "Deciding",
+    "Door",
+    "Hour",
+    "Notes",
+    "Quotas",
+]
 
 MOST_NOTES = 256
 REMEMBERED = 512  # sets of variables: bounded, as clients choose
@@ -173,14 +188,80 @@ class Bills:
         self._meter.count(int(self._now() * 1_000_000), about, int(passage.status))
 
 
+class Decided:
+    """What was decided about one request: of a Decision what is known at once.
+
+    *refused*: the limit that has no room, None if the request may pass.  *wait_us*: how long until it
+    would have, algorithms.NEVER if it never will.  *would_refuse*: the limits of rules in dry run that
+    had no room.
+    """
+
+    __slots__ = (
+        "_claims",
+        "_limiter",
+        "_missed",
+        "_now",
+        "_states",
+        "_taken",
+        "refused",
+        "wait_us",
+        "would_refuse",
+    )
+
+    def __init__(
+        self,
+        limiter: Judge,
+        claims: Sequence[Claim],
+        now: int,
+        states: Sequence[State | None],
+        refused: Limit | None = None,
+        wait_us: int = 0,
+    ) -> None:
+        self._limiter = limiter
+        self._claims = claims
+        self._now = now
+        self._states = states
+        self.refused = refused
+        self.wait_us = wait_us
+        self.would_refuse: Sequence[Limit] = ()
+        self._missed: Sequence[Claim] = ()  # what rules in dry run would have refused
+        self._taken: list[int] | None = None  # and not given back, once something was
+
+
+class Deciding:
+    """What a limiter decides by, now.
+
+    *now*: microseconds since the epoch that never go back.  *bound*: what decides for a key that all claims
+    of a request have, None where there is more to it: then who is shut out, which *shut* knows, and the
+    *table* are asked.
+    """
+
+    __slots__ = ("bound", "now", "shut", "table")
+
+    now: Callable[[], int]
+    bound: Bound | None
+    shut: ShutList
+    table: States
+
+
 class Quotas:
     """Counts requests by who holds the connection, and tells what is left, for `rate_limit`.
 
     *claims_of(address)*: what such a request counts under.  *decided*: the type of decisions.  *teller*:
-    tells of all of them, None where *form(decision)* does.
+    tells of all of them, None where *form(decision)* does.  *prepare(environ)*: called before each decision
+    unless *is_at_rest*.  *refuse(environ, decision)*: what answers who is refused.
     """
 
-    __slots__ = ("_claims_of", "_decided", "_form", "_limiter", "_teller")
+    __slots__ = (
+        "_claims_of",
+        "_decided",
+        "_form",
+        "_limiter",
+        "_prepare",
+        "_refuse",
+        "_teller",
+        "is_at_rest",
+    )
 
     def __init__(
         self,
@@ -189,15 +270,23 @@ class Quotas:
         decided: type[Decision],
         teller: Teller | None,
         form: Form,
+        *,
+        prepare: Callable[[Environ], object],
+        refuse: Callable[[Environ, Decision], Instead],
     ) -> None:
         self._limiter = limiter
         self._claims_of = claims_of
         self._decided = decided
         self._teller = teller
         self._form = form
+        self._prepare = prepare
+        self._refuse = refuse
+        self.is_at_rest = False
 
-    def hit(self, environ: Environ, passage: Passage, /) -> Decision:
-        """Count one request; return what was decided, which the environ has too."""
+    def enter(self, environ: Environ, passage: Passage, /) -> Instead | None:
+        """Count a request; return the refusal, if it is one.  The environ has what was decided."""
+        if not self.is_at_rest:
+            self._prepare(environ)
         limiter = self._limiter
         claims, now, bound = self._claims_of(environ.get("REMOTE_ADDR") or ""), limiter.now(), limiter.bound
         if bound is None:
@@ -205,15 +294,14 @@ class Quotas:
                 shut = limiter.find_shut(claims, now)
                 if shut is not None:
                     environ["wsgistack.ratelimit"] = shut
-                    return shut
+                    return self._refuse(environ, shut)
             index, wait, states = limiter.table.decide(claims, now)
         else:
             index, wait, states = bound(claims[0][1], now)
         if index >= 0:
-            decision = limiter.refuse(claims, now, index, wait, states)
-        else:
-            decision = self._decided(limiter, claims, now, states)
-            teller = self._teller
-            passage.add(self._form(decision) if teller is None else teller.fields(states, now))
-        environ["wsgistack.ratelimit"] = decision
-        return decision
+            decision = environ["wsgistack.ratelimit"] = limiter.refuse(claims, now, index, wait, states)
+            return self._refuse(environ, decision)
+        decision = environ["wsgistack.ratelimit"] = self._decided(limiter, claims, now, states)
+        teller = self._teller
+        passage.add(self._form(decision) if teller is None else teller.fields(states, now))
+        return None

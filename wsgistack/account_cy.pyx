@@ -14,19 +14,25 @@ from cpython.list cimport PyList_GET_SIZE
 from cpython.ref cimport PyObject
 from libc.math cimport INFINITY
 from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME
+from wsgistack.clock_cy cimport SteadyClock
 from wsgistack.environ cimport get, seconds_of
 from wsgistack.passage_cy cimport Passage, Step
+from wsgistack.ratelimit.taking_cy cimport Steps as Bound
+from wsgistack.ratelimit.telling_cy cimport Teller
 
-__all__ = ["Belief", "Bills", "Door", "Hour", "Notes", "Quotas"]
+__all__ = ["Belief", "Bills", "Decided", "Deciding", "Door", "Hour", "Notes", "Quotas"]
 
 cdef extern from "Python.h":
     bint PyUnicode_IS_COMPACT_ASCII(object)
     const unsigned char* PyUnicode_1BYTE_DATA(object)
+    ctypedef struct PyTypeObject:
+        object (*tp_new)(PyTypeObject*, PyObject*, PyObject*)
 
 cdef enum:
     MOST_NOTES = 256
     MOST_VARIABLES = 512        # that are known for what they are
 
+cdef tuple NOTHING = ()
 cdef dict _variables = {}       # of fields, by name: whether proxies tell by it who asks
 cdef unsigned short _starts[64]
 cdef int _start_count = 0
@@ -218,7 +224,7 @@ cdef class Bills(Step):
         cdef PyObject* found
         cdef long long now_us
         decision = get(passage.environ, "wsgistack.ratelimit")
-        if decision is not None and (decision.refused is not None or decision.would_refuse):
+        if decision is not None and is_refusal(decision):
             self._otherwise(passage)
             return 0
         about = self._find(get(passage.environ, "REMOTE_ADDR") or "")
@@ -238,35 +244,113 @@ cdef class Bills(Step):
         return 0
 
 
-cdef class Quotas:
+cdef class Decided:
+    """What was decided about one request; see account."""
+
+    cdef public object refused, wait_us, would_refuse
+    cdef public object _limiter, _claims, _now, _states, _taken, _missed
+
+    def __init__(self, limiter, claims, now, states, refused=None, wait_us=0):
+        self._limiter, self._claims, self._now, self._states = limiter, claims, now, states
+        self.refused, self.wait_us = refused, wait_us
+        self.would_refuse = self._missed = NOTHING
+
+
+cdef bint is_refusal(decision) except -1:
+    """Tell whether a limit refused, or would have."""
+    if isinstance(decision, Decided):
+        return (<Decided>decision).refused is not None or bool((<Decided>decision).would_refuse)
+    return decision.refused is not None or bool(decision.would_refuse)
+
+
+cdef class Deciding:
+    """What a limiter decides by; see account."""
+
+    cdef public object table, shut
+    cdef object _now, _bound
+    cdef SteadyClock _clock     # whose `read` is *now*, else None
+    cdef Bound _steps           # whose `decide` is *bound*, else None
+
+    @property
+    def now(self):
+        """Microseconds since the epoch that never go back."""
+        return self._now
+
+    @now.setter
+    def now(self, now):
+        clock = getattr(now, "__self__", None)
+        self._clock = clock if type(clock) is SteadyClock and now.__name__ == "read" else None
+        self._now = now
+
+    @property
+    def bound(self):
+        """What decides for a key that all claims of a request have; None where there is more to it."""
+        return self._bound
+
+    @bound.setter
+    def bound(self, bound):
+        steps = getattr(bound, "__self__", None)
+        self._steps = steps if type(steps) is Bound else None
+        self._bound = bound
+
+
+cdef class Quotas(Step):
     """Counts requests by who holds the connection, and tells what is left; see account."""
 
-    cdef object _limiter, _claims_of, _decided, _teller, _form
+    cdef public bint is_at_rest
+    cdef Deciding _limiter
+    cdef object _claims_of, _decided, _teller, _form, _prepare, _refuse
 
-    def __init__(self, limiter, claims_of, decided, teller, form):
+    def __init__(self, Deciding limiter not None, claims_of, type decided, teller, form, *, prepare, refuse):
+        if not issubclass(decided, Decided):
+            raise TypeError(f"decided: {decided!r} is no Decided")
         self._limiter, self._claims_of, self._decided = limiter, claims_of, decided
-        self._teller, self._form = teller, form
+        self._teller, self._form, self._prepare, self._refuse = teller, form, prepare, refuse
 
-    def hit(self, environ, Passage passage not None, /):
-        """Count one request; return what was decided, which the environ has too."""
-        limiter = self._limiter
+    def enter(self, environ, Passage passage not None, /):
+        """Count a request; return the refusal, if it is one."""
+        return self.do_enter(environ, passage)
+
+    cdef object do_enter(self, environ, Passage passage):
+        cdef Deciding limiter = self._limiter
+        cdef Bound steps
+        if not self.is_at_rest:
+            self._prepare(environ)
         claims = self._claims_of(get(environ, "REMOTE_ADDR") or "")
-        now = limiter.now()
-        bound = limiter.bound
+        now = limiter._now() if limiter._clock is None else limiter._clock.now()
+        steps = limiter._steps
+        if steps is not None:
+            tat = steps.quickly(<bytes>(<tuple>(<tuple>claims)[0])[1], now)
+            if tat is not None:
+                self._pass(environ, passage, claims, now, [tat])
+                return None
+        return self._decide(environ, passage, claims, now)
+
+    cdef object _decide(self, environ, Passage passage, claims, now):
+        limiter, bound = self._limiter, self._limiter._bound
         if bound is None:
             if now >= limiter.shut.look_at:
                 decision = limiter.find_shut(claims, now)
                 if decision is not None:
                     environ["wsgistack.ratelimit"] = decision
-                    return decision
+                    return self._refuse(environ, decision)
             index, wait, states = limiter.table.decide(claims, now)
         else:
             index, wait, states = bound(claims[0][1], now)
-        if index >= 0:
-            decision = limiter.refuse(claims, now, index, wait, states)
+        if index < 0:
+            self._pass(environ, passage, claims, now, states)
+            return None
+        decision = environ["wsgistack.ratelimit"] = limiter.refuse(claims, now, index, wait, states)
+        return self._refuse(environ, decision)
+
+    cdef int _pass(self, environ, Passage passage, claims, now, states) except -1:
+        cdef PyTypeObject* kind = <PyTypeObject*>self._decided
+        cdef Decided decision = kind.tp_new(kind, <PyObject*>NOTHING, NULL)
+        decision._limiter, decision._claims, decision._now = self._limiter, claims, now
+        decision._states, decision.wait_us, decision.would_refuse, decision._missed = states, 0, NOTHING, NOTHING
+        if type(self._teller) is Teller:
+            passage.more((<Teller>self._teller).told(states, now))
         else:
-            decision = self._decided(limiter, claims, now, states)
-            teller = self._teller
-            passage.more(self._form(decision) if teller is None else teller.fields(states, now))
+            passage.more(self._form(decision) if self._teller is None else self._teller.fields(states, now))
         environ["wsgistack.ratelimit"] = decision
-        return decision
+        return 0

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from wsgistack.account import Belief, Bills, Door, Hour, Notes, Quotas
+    from wsgistack.account import Belief, Bills, Decided, Deciding, Door, Hour, Notes, Quotas
 else:
     try:
-        from wsgistack.account_cy import Belief, Bills, Door, Hour, Notes, Quotas
+        from wsgistack.account_cy import Belief, Bills, Decided, Deciding, Door, Hour, Notes, Quotas
     except ImportError:
-        from wsgistack.account import Belief, Bills, Door, Hour, Notes, Quotas
+        from wsgistack.account import Belief, Bills, Decided, Deciding, Door, Hour, Notes, Quotas
 
-__all__ = ["Belief", "Bills", "Door", "Hour", "Notes", "Quotas"]
+__all__ = ["Belief", "Bills", "Decided", "Deciding", "Door", "Hour", "Notes", "Quotas"]

@@ -15,9 +15,6 @@ cdef long long FORWARD_STEP_US = 1_000_000
 cdef class SteadyClock:
     """Microseconds since the epoch that never go back; see clock."""
 
-    cdef object _wall_ns, _monotonic_ns   # the latter None for the machine's own
-    cdef long long _ahead, _look_at
-
     def __init__(self, wall_ns=time.time_ns, monotonic_ns=time.monotonic_ns):
         self._wall_ns = wall_ns
         self._monotonic_ns = None if monotonic_ns is time.monotonic_ns else monotonic_ns
@@ -27,10 +24,13 @@ cdef class SteadyClock:
 
     def __call__(self):
         """Return now, at least what any call before returned."""
-        return self.read()
+        return self.now()
 
     def read(self):
         """Do what a call of the clock does, in less time: a method is called without a detour."""
+        return self.now()
+
+    cdef long long now(self) except? -1:
         cdef long long now = self._now_ns() // 1000, ahead
         if now >= self._look_at:
             self._look_at = now + FORWARD_STEP_US

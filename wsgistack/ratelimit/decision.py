@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from wsgistack.accounts import Decided
 from wsgistack.ratelimit.algorithms import NEVER, State
 from wsgistack.ratelimit.fields import Quota
 from wsgistack.ratelimit.limits import Limit
@@ -32,37 +33,13 @@ class Judge(Protocol):
     find_teller: Callable[[tuple[int, ...]], Teller]
 
 
-class Decision:
+class Decision(Decided):
     """What was decided about one request, and what can still be done about it.
 
-    *refused*: the limit that has no room, None if the request may pass.  *wait_us*: how long until it
-    would have, algorithms.NEVER if it never will.  *would_refuse*: the limits of rules in dry run that
-    had no room.  Safe to use from the greenlet or thread that has the request.
+    Safe to use from the greenlet or thread that has the request.
     """
 
-    # What few decisions have is not set for each of them.
-    refused: Limit | None = None
-    wait_us = 0
-    _taken: list[int] | None = None  # and not given back, once something was
-    _missed: Sequence[Claim] = ()  # what rules in dry run would have refused
-    would_refuse: Sequence[Limit] = ()
-
-    def __init__(
-        self,
-        limiter: Judge,
-        claims: Sequence[Claim],
-        now: int,
-        states: Sequence[State | None],
-        refused: Limit | None = None,
-        wait_us: int = 0,
-    ) -> None:
-        self._limiter = limiter
-        self._claims = claims
-        self._now = now
-        self._states = states
-        if refused is not None:
-            self.refused = refused
-            self.wait_us = wait_us
+    __slots__ = ()
 
     @property
     def ok(self) -> bool:

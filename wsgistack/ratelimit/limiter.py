@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from hashlib import blake2b
 
+from wsgistack.accounts import Deciding
 from wsgistack.errors import SettingError
 from wsgistack.http.request import RequestView
 from wsgistack.ratelimit.algorithms import NEVER, State
@@ -23,8 +24,7 @@ from wsgistack.ratelimit.rates import UNLIMITED, Rate
 from wsgistack.ratelimit.rules import Rule, policy_names
 from wsgistack.ratelimit.shut import NEVER_US, ShutList, ShutOut
 from wsgistack.ratelimit.table import Claim, Table
-from wsgistack.ratelimit.tables import Before, Options, States, make_table, make_workers_table
-from wsgistack.ratelimit.taking import Bound
+from wsgistack.ratelimit.tables import Before, Options, make_table, make_workers_table
 from wsgistack.ratelimit.tellers import Teller
 from wsgistack.registry import find_hint
 from wsgistack.store.base import Store
@@ -130,7 +130,7 @@ def _make_note(store: Store | None, every_us: int) -> Note:
     return StoreNote(store, BANS) if every_us else NoNote()
 
 
-class Limiter:
+class Limiter(Deciding):
     """Decides by *rules*, in their order; states live in *store*, or in this process without one.
 
     *now* gives microseconds since the epoch that never go back.  *on_store_error*: see SharedTable.
@@ -181,9 +181,7 @@ class Limiter:
         self._options = Options(on_store_error, max_keys, processes)
         self._store = store
         before_table = None if before is None else Before(before.table, before.limits)
-        self.table: States = make_table(self.limits, store, self._options, before_table)
-        # What decides for a key that all claims of a request have; None where somebody may be shut out.
-        self.bound: Bound | None = None
+        self.table = make_table(self.limits, store, self._options, before_table)
         if before is None:
             self.shut = ShutList(rules, _make_note(store, bans_every_us), bans_every_us if store else 0)
         else:

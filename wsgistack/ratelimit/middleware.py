@@ -167,7 +167,9 @@ class RateLimit:
         self._draw, self._dry_run = draw, dry_run
         self._waiting = self._make_waiting(self.limiter)
         self._simple = self._find_simple()
-        self._quotas = None if self._simple is None else _make_quotas(self._simple, self._form)
+        self._quotas = self._make_quotas()
+        # Counts a request where `is_step`, and returns the refusal, if it is one.
+        self.enter: Callable[..., Instead | None] = self._quotas.enter if self._quotas else self._enter
         self.usage_page = None if self.meter is None else UsagePage(self.meter)
 
     def _begin_place(self, store: Store | str | None) -> None:
@@ -255,22 +257,37 @@ class RateLimit:
 
     at_end = None
 
-    def enter(self, environ: Environ, passage: Passage, /) -> Instead | None:
-        """Count a request where `is_step`; return the refusal, if it is one."""
+    def _enter(self, environ: Environ, passage: Passage, /) -> Instead | None:
         if not self._is_at_rest:
             self._prepare(environ)
-        if self._quotas is not None:
-            decision = self._quotas.hit(environ, passage)
-        else:
-            decision = self.limiter.hit(EnvironRequest(environ))
-            environ[ENVIRON_KEY] = decision
-            if self._dry_run:
-                return None
-            if decision.refused is None:
-                passage.add(self._form(decision))
+        decision = self.limiter.hit(EnvironRequest(environ))
+        environ[ENVIRON_KEY] = decision
+        if self._dry_run:
+            return None
         if decision.refused is not None:
-            return partial(self._refuse, EnvironRequest(environ), decision)
+            return self._refusal(environ, decision)
+        passage.add(self._form(decision))
         return None
+
+    def _refusal(self, environ: Environ, decision: Decision) -> Instead:
+        return partial(self._refuse, EnvironRequest(environ), decision)
+
+    def _make_quotas(self) -> Quotas | None:
+        """Return what decides instead of `_enter` where nothing of a request matters but who asks."""
+        limiter = self._simple
+        if limiter is None or limiter.claims_of_peer is None:
+            return None
+        quotas = Quotas(
+            limiter,
+            limiter.claims_of_peer,
+            Decision,
+            limiter.teller if self._form is draft10 else None,
+            self._form,
+            prepare=self._prepare,
+            refuse=self._refusal,
+        )
+        quotas.is_at_rest = self._is_at_rest
+        return quotas
 
     def join_workers(self, master: int) -> None:
         """Share the limits of the workers whose parent is *master*, as an operator does from outside.
@@ -327,6 +344,8 @@ class RateLimit:
                     log.warning("limits_of_one_process reason=%r", str(error))
             self._is_placed = True
             self._is_at_rest = self.rules_file is None
+            if self._quotas is not None:
+                self._quotas.is_at_rest = self._is_at_rest
 
     def _refuse(
         self, request: EnvironRequest, decision: Decision, start_response: StartResponse
@@ -365,10 +384,3 @@ class RateLimit:
 
 def _nothing() -> None:
     return None
-
-
-def _make_quotas(limiter: Limiter, form: Form) -> Quotas:
-    assert limiter.claims_of_peer is not None
-    return Quotas(
-        limiter, limiter.claims_of_peer, Decision, limiter.teller if form is draft10 else None, form
-    )

@@ -25,10 +25,6 @@ cdef long long MOST = 1LL << 62
 cdef class Bucket:
     """What Gcra.numbers says of one limit, in numbers of C where these suffice."""
 
-    cdef object parts, step, full       # of any size
-    cdef long long c_parts, c_step, c_full
-    cdef long long latest, most_cost    # beyond these, c_... do not suffice
-
     def __init__(self, numbers):
         self.parts, self.step, self.full = numbers
         fits = max(numbers) < MOST
@@ -66,9 +62,7 @@ cdef class Bucket:
 
 
 cdef class Door:
-    """A lock that is made anew in its place; see taking."""
-
-    cdef readonly object locked, acquire, release
+    """A lock that tells without a call whether somebody is inside; see taking."""
 
     def __init__(self):
         self.renew()
@@ -76,20 +70,28 @@ cdef class Door:
     def renew(self):
         """Be open, whoever was inside; see taking."""
         lock = threading.Lock()
-        self.locked, self.acquire, self.release = lock.locked, lock.acquire, lock.release
+        self.locked, self._acquire, self._release = lock.locked, lock.acquire, lock.release
+        self.inside = False
 
     def __enter__(self):
-        self.acquire()
+        self.enter()
 
     def __exit__(self, kind, error, where):
-        self.release()
+        self.leave()
+
+    cdef int enter(self) except -1:
+        self._acquire()
+        self.inside = True
+        return 0
+
+    cdef int leave(self) except -1:
+        self.inside = False
+        self._release()
+        return 0
 
 
 cdef class Taker:
-    cdef list _shards, _decides, _buckets
-    cdef Py_ssize_t _count
-    cdef readonly Door lock
-    cdef object _place, _get
+    """See taking."""
 
     def __init__(self, list shards, decides, buckets, place, get, lock=None):
         self._shards = shards
@@ -115,7 +117,7 @@ cdef class Taker:
             outcome = self._quickly(claims, now)
             if outcome is not None:
                 return outcome
-        self.lock.acquire()
+        self.lock.enter()
         try:
             places, states = [], []
             for index, (number, key, cost) in enumerate(claims):
@@ -134,7 +136,7 @@ cdef class Taker:
                 if state is not None:
                     shard[mark] = state
         finally:
-            self.lock.release()
+            self.lock.leave()
         return -1, 0, states
 
     def decide_one(self, Py_ssize_t number, bytes key, cost, now):
@@ -150,7 +152,7 @@ cdef class Taker:
         cdef object shard = self._shard(number, mark)
         cdef object bucket = self._buckets[number]
         cdef PyObject* found
-        if bucket is not None and not self.lock.locked():
+        if bucket is not None and not self.lock.inside:
             found = PyDict_GetItemWithError(shard, mark)
             if found != NULL or PyDict_Size(shard) < shard.sweep_at:
                 tat = (<Bucket>bucket).arrival(found, cost, now)
@@ -158,7 +160,7 @@ cdef class Taker:
                     PyDict_SetItem(shard, mark, tat)
                     return 0, tat
                 return self._decides[number](<object>found if found != NULL else None, now, cost)
-        self.lock.acquire()
+        self.lock.enter()
         try:
             state = shard.get(mark)
             if state is None:
@@ -168,7 +170,7 @@ cdef class Taker:
             if not wait and state is not None:
                 shard[mark] = state
         finally:
-            self.lock.release()
+            self.lock.leave()
         return wait, state
 
     cdef object _quickly(self, claims, now):
@@ -182,7 +184,7 @@ cdef class Taker:
             shard = self._shard(number, mark)
             shards.append(shard)
             marks.append(mark)
-        if self.lock.locked():
+        if self.lock.inside:
             return None
         # From here on nothing is made that could set off a collection, which runs Python code.
         for index in range(len(marks)):
@@ -199,19 +201,13 @@ cdef class Taker:
             PyDict_SetItem(shards[index], marks[index], states[index])
         return -1, 0, states
 
-    cdef inline object _shard(self, Py_ssize_t number, mark):
+    cdef object _shard(self, Py_ssize_t number, mark):
         cdef unsigned long long code = mark
         return (<list>self._shards[number])[<Py_ssize_t>(code % <unsigned long long>self._count)]
 
 
 cdef class Steps:
     """What Taker.bind gives."""
-
-    cdef Taker taker
-    cdef list steps
-    cdef Py_ssize_t number          # of a single one, else -1
-    cdef object cost
-    cdef Bucket bucket
 
     def __init__(self, Taker taker, steps):
         self.taker = taker
@@ -222,19 +218,27 @@ cdef class Steps:
             self.bucket = taker._buckets[self.number]
 
     def decide(self, bytes key, now):
-        cdef PyObject* found
-        if self.bucket is not None and not self.taker.lock.locked():
-            mark = hash_of(key)
-            shard = self.taker._shard(self.number, mark)
-            found = PyDict_GetItemWithError(shard, mark)
-            tat = None if found == NULL else self.bucket.arrival(found, self.cost, now)
-            if tat is not None:
-                PyDict_SetItem(shard, mark, tat)
-                return -1, 0, [tat]
+        """Return what Taker.decide does."""
+        tat = self.quickly(key, now)
+        if tat is not None:
+            return -1, 0, [tat]
         if self.number >= 0:
             wait, state = self.taker._one(self.number, key, self.cost, now)
             return (0 if wait else -1), wait, [state]
         return self.taker.decide([(number, key, cost) for number, cost in self.steps], now)
+
+    cdef object quickly(self, bytes key, now):
+        """Let a single step pass, and return its state; None, with nothing done, where there is more to it."""
+        cdef PyObject* found
+        if self.bucket is None or self.taker.lock.inside:
+            return None
+        mark = hash_of(key)
+        shard = self.taker._shard(self.number, mark)
+        found = PyDict_GetItemWithError(shard, mark)
+        tat = None if found == NULL else self.bucket.arrival(found, self.cost, now)
+        if tat is not None:
+            PyDict_SetItem(shard, mark, tat)
+        return tat
 
 
 cdef inline object hash_of(key):

@@ -1,0 +1,5 @@
+cdef class Teller:
+    cdef tuple _policies
+    cdef list _items
+
+    cdef list told(self, states, now)
