@@ -269,11 +269,11 @@ def show_purges(pages: int) -> None:
         f"\n### A tag purged that {pages:,} pages have\n\n| store | first, ms | median of 9 more, ms |\n|---|---|---|"
     )
     show_purge("memory", MemoryStore(1 << 30), pages)
-    name = f"wsgistack-bench-{os.getpid()}"
+    name = f"bench-{os.getpid()}"
     try:
         show_purge("shared memory", f"shm:///{name}?size=512m", pages)
     finally:
-        Path("/dev/shm", name).unlink(missing_ok=True)
+        Path("/dev/shm", f"wsgistack-{name}").unlink(missing_ok=True)
     with running(1) as servers:
         show_purge("memcached", f"memcached://{servers[0].address}", pages)
 
