@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from tests.conftest import examples
 from tests.wsgi_shapes import Application, Broken, Shape, serve, shapes
@@ -98,6 +98,7 @@ def impatient(app: Any) -> Any:
 
 
 @given(shape=shapes())
+@example(shape=Shape("late restart"))
 @settings(max_examples=examples(60), deadline=None)
 def test_an_early_head_changes_nothing_else(shape: Shape) -> None:
     bare_app, app = Application(shape), Application(shape)

@@ -215,13 +215,16 @@ class _Early:
         return self._first.append
 
     def take_head(self, body: Iterable[bytes]) -> None:
-        """Let the application go on until its head is known, and tell it."""
+        """Let the application go on until its head is final, and tell it.
+
+        That is with the first block that is not empty (PEP 3333): until then it may begin anew.
+        """
         self.body = body
-        if self._head is None:
+        if self._head is None or not (self._first or isinstance(body, list | tuple)):
             self._iterator = iter(body)
             for block in self._iterator:
                 self._first.append(block)
-                if self._head is not None:
+                if self._head is not None and block:
                     break
         if self._head is None:
             raise AssertionError("the application never called start_response")
