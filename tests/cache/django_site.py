@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import django
+from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.middleware.csrf import get_token
@@ -80,6 +81,27 @@ def message(request: HttpRequest) -> HttpResponse:
     return answer("message")
 
 
+def read_messages(request: HttpRequest) -> HttpResponse:
+    from django.contrib import messages
+
+    return answer(f"{[*messages.get_messages(request)]}")
+
+
+def logout(request: Any) -> HttpResponse:
+    request.session.flush()
+    return answer("see you")
+
+
+def async_navbar(request: Any) -> HttpResponse:
+    return answer(f"signed in: {async_to_sync(request.auser)().is_authenticated}")
+
+
+def by_certificate(request: Any) -> HttpResponse:
+    """Answer one whom the server knows, so that there is no session."""
+    request._cached_user = SimpleNamespace(is_authenticated=True)
+    return answer("signed in")
+
+
 def language(request: HttpRequest) -> HttpResponse:
     said = request.META.get("HTTP_ACCEPT_LANGUAGE")
     return answer("absent" if said is None else f"[{said}]", Vary="Accept-Language")
@@ -130,6 +152,10 @@ VIEWS: dict[str, Callable[..., Any]] = {
     "token": token,
     "navbar": navbar,
     "message": message,
+    "read-messages": read_messages,
+    "logout": logout,
+    "async-navbar": async_navbar,
+    "by-certificate": by_certificate,
     "language": language,
     "set-cookie": set_cookie,
     "says": says,

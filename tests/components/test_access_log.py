@@ -192,3 +192,13 @@ def test_lines_of_many_processes_stay_whole(tmp_path: Path) -> None:
 def test_an_unknown_format_is_refused() -> None:
     with pytest.raises(SettingError, match=r"format: 'xml' is not one of combined, json"):
         AccessLog(Application(Shape()), format="xml")
+
+
+def test_a_folder_is_refused_when_the_log_is_made(tmp_path: Path) -> None:
+    for path in (str(tmp_path), f"{tmp_path}/logs/"):
+        with pytest.raises(SettingError) as caught:
+            AccessLog(Application(Shape()), path=path, format="jsn")
+        assert str(caught.value) == (
+            f"path: '{path}' is a folder, not a file that lines are appended to; "
+            "format: 'jsn' is not one of combined, json (did you mean 'json'?)"
+        )

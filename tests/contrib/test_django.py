@@ -114,6 +114,15 @@ def test_without_pickle_only_plain_values_are_taken(servers: list[Memcached]) ->
         plain.set("object", object())
 
 
+def test_what_cannot_be_written_leaves_nothing_of_before(cache: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache.set_many({"one": "old", "many": "old", "other": "old"})
+    monkeypatch.setattr(cache._ring, "set", lambda *arguments: False)
+    monkeypatch.setattr(cache._ring, "set_many", lambda values, ttl: [next(iter(values))])
+    cache.set("one", "new")
+    assert cache.set_many({"many": "new", "other": "new"}) == ["many"]
+    assert cache.get_many(["one", "many", "other"]) == {"other": "old"}
+
+
 def test_a_dead_server_is_a_miss_and_no_exception(servers: list[Memcached], cache: Any) -> None:
     for server in servers:
         server.kill()
@@ -151,9 +160,19 @@ def test_a_process_has_one_ring_for_all_its_threads(servers: list[Memcached]) ->
             {"pickle": "yes"},
             "LOCATION: 5 is neither a server such as '10.0.0.1:11211' nor a list; OPTIONS: pickle: 'yes' is neither True nor False",
         ),
+        (
+            "127.0.0.1",
+            {"pikle": True, "rng": "ketama", "no_dely": True, "pickle": 1},
+            (
+                "OPTIONS: pikle: neither a MemcacheRing nor a HashClient has such an argument (did you mean 'pickle'?); "
+                "OPTIONS: rng: neither a MemcacheRing nor a HashClient has such an argument (did you mean 'ring'?); "
+                "OPTIONS: no_dely: neither a MemcacheRing nor a HashClient has such an argument (did you mean 'no_delay'?); "
+                "OPTIONS: pickle: 1 is neither True nor False"
+            ),
+        ),
         ("127.0.0.1", ["pickle"], "OPTIONS: ['pickle'] is not a mapping, such as {'ring': 'ketama'}"),
     ],
-    ids=["none", "a number among servers", "both", "no mapping"],
+    ids=["none", "a number among servers", "both", "unknown names", "no mapping"],
 )
 def test_what_cannot_be_meant_is_told(location: Any, options: Any, told: str) -> None:
     with pytest.raises(SettingError) as caught:

@@ -31,8 +31,11 @@ def said(client: Client, path: str) -> str:
         ("/touched", "session"),
         ("/login?name=joe", "session"),
         ("/token", "csrf-token"),
+        ("/logout", "session"),
         ("/message", "messages"),
+        ("/read-messages", "messages"),
         ("/navbar", "user"),
+        ("/async-navbar", "user"),
     ],
 )
 def test_a_response_is_private_when_something_of_the_visitors_was_used(
@@ -54,6 +57,11 @@ def test_a_token_is_private_also_when_the_visitor_has_one(client: Client) -> Non
 def test_a_look_up_that_found_nobody_may_be_allowed() -> None:
     with serving(adapter=True, WSGISTACK_SHARE_ANONYMOUS_USER=True) as site:
         assert said(Client(site), "/navbar") == ""
+
+
+def test_somebody_whom_a_look_up_found_is_never_nobody() -> None:
+    with serving(adapter=True, WSGISTACK_SHARE_ANONYMOUS_USER=True) as site:
+        assert said(Client(site), "/by-certificate") == "user"
 
 
 def test_without_a_cache_nothing_is_said(client: Client) -> None:

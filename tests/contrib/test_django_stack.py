@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.checks import CheckMessage
 from django.core.wsgi import get_wsgi_application
 from django.http import HttpRequest, HttpResponse
@@ -97,6 +98,65 @@ def test_each_check_finds_what_it_is_about(name: str, change: dict[str, Any]) ->
         messages = check_deployment()
     assert [one for one in ids(messages) if one not in silenced] == [name]
     assert all(message.hint for message in messages)
+
+
+ON_PLAIN_HTTP: dict[str, Any] = SAFE | {
+    "WSGISTACK": {},
+    "SESSION_COOKIE_SECURE": False,
+    "SECURE_PROXY_SSL_HEADER": None,
+    "USE_X_FORWARDED_HOST": False,
+}
+
+
+@pytest.mark.parametrize(
+    "https", ["SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE", "SECURE_SSL_REDIRECT"], ids=str.lower
+)
+def test_whatever_asks_for_https_needs_somebody_who_tells_of_it(https: str) -> None:
+    with override_settings(**ON_PLAIN_HTTP):
+        assert check_deployment() == []
+    with override_settings(**ON_PLAIN_HTTP | {https: True}):
+        assert ids(check_deployment()) == ["wsgistack.W002"]
+    with override_settings(**ON_PLAIN_HTTP | {https: True, "CSRF_TRUSTED_ORIGINS": ["https://example.org"]}):
+        assert check_deployment() == []
+
+
+def test_a_proxy_that_tells_only_the_host_shares_a_limit_too() -> None:
+    change = {"WSGISTACK": {"rate_limit": "1/minute"}, "USE_X_FORWARDED_HOST": True}
+    with override_settings(**ON_PLAIN_HTTP | change):
+        assert ids(check_deployment()) == ["wsgistack.W005", "wsgistack.W006"]
+
+
+def test_one_local_cache_of_several_is_found() -> None:
+    with override_settings(**SAFE | {"CACHES": {**SAFE["CACHES"], "second": LOCAL["default"]}}):
+        assert ids(check_deployment()) == ["wsgistack.W004"]
+
+
+def test_the_adapter_has_to_be_the_first() -> None:
+    behind = ["django.middleware.common.CommonMiddleware", *SAFE["MIDDLEWARE"]]
+    with override_settings(**SAFE | {"MIDDLEWARE": behind}):
+        assert ids(check_deployment()) == ["wsgistack.W007"]
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({"ALLOWED_HOSTS": None}, []),
+        ({"CACHES": {"default": None}}, []),
+        ({"CACHES": {"default": None, "second": LOCAL["default"]}}, ["wsgistack.W004"]),
+        ({"MIDDLEWARE": None}, ["wsgistack.W007"]),
+    ],
+    ids=["no hosts", "no cache", "no cache beside one", "no middleware"],
+)
+def test_a_setting_that_is_none_is_empty(change: dict[str, Any], found: list[str]) -> None:
+    with override_settings(**SAFE | change):
+        assert ids(check_deployment()) == found
+
+
+def test_caches_that_are_none_are_no_caches(monkeypatch: pytest.MonkeyPatch) -> None:
+    with override_settings(**SAFE):  # which Django itself could not end with such caches
+        monkeypatch.setattr(settings, "CACHES", None)
+        assert check_deployment() == []
+        monkeypatch.undo()
 
 
 def test_every_check_has_a_test() -> None:

@@ -65,6 +65,15 @@ conditional = off
     assert ask(app, HTTP_X_FORWARDED_FOR="192.0.2.8").status_code == 200
 
 
+def test_what_is_off_stays_off_with_settings_of_its_own() -> None:
+    app = paste.stack(
+        lambda environ, start_response: [],
+        {},
+        **{"rate_limit": "OFF", "rate_limit.rate": "1/minute", "conditional.most_bytes": "1k"},
+    )
+    assert [name for name, _ in app.layers] == ["conditional"]
+
+
 def test_each_component_is_a_filter(tmp_path: Path) -> None:
     app = load_text(
         tmp_path,

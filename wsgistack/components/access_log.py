@@ -22,10 +22,11 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from threading import Lock
 
 from wsgistack import forks
+from wsgistack.complaints import gather
 from wsgistack.errors import SettingError
 from wsgistack.line import LONGEST, OPTIONAL, target_of, texts_of
 from wsgistack.lines import Lines, json_line
@@ -117,9 +118,7 @@ class AccessLog:
         now: Callable[[], float] = time.time,
         monotonic_ns: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
-        if format not in FORMATS:
-            hint = find_hint(str(format), FORMATS)
-            raise SettingError(f"format: {format!r:.80} is not one of {', '.join(FORMATS)}{hint}")
+        gather((partial(_check_path, path), partial(_check_format, format)))
         self.app = app
         line_of = FORMATS[format]
         self.lines = Lines(_File(path), line_of, now)
@@ -133,6 +132,17 @@ class AccessLog:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Pass a request on, and log it at its end."""
         return self._steps.run(self.app, environ, start_response)
+
+
+def _check_path(path: str) -> None:
+    if path and (str(path).endswith(os.sep) or os.path.isdir(path)):
+        raise SettingError(f"path: {str(path)!r:.300} is a folder, not a file that lines are appended to")
+
+
+def _check_format(format: str) -> None:
+    if format not in FORMATS:
+        hint = find_hint(str(format), FORMATS)
+        raise SettingError(f"format: {format!r:.80} is not one of {', '.join(FORMATS)}{hint}")
 
 
 class _File:

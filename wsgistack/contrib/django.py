@@ -28,11 +28,14 @@ from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
 from wsgistack import forks
 from wsgistack.complaints import gather
 from wsgistack.errors import SettingError
+from wsgistack.registry import find_hint
 from wsgistack.store.codec import Codec
+from wsgistack.store.memcached.hashclient import HashClientArguments
 from wsgistack.store.memcached.ring import MemcacheRing
 
 __all__ = ["MemcacheRingCache"]
 
+OPTIONS = ("pickle", *(MemcacheRing.__init__.__kwdefaults__ or ()), *HashClientArguments.__annotations__)
 AT_ONCE = -1
 FOR_EVER = 0
 
@@ -150,10 +153,19 @@ def _read_location(location: object) -> list[str]:
 
 
 def _read_options(options: object) -> dict[str, Any]:
-    """Return what OPTIONS says; SettingError for what is no mapping, or a `pickle` that is not True or False."""
+    """Return what OPTIONS says; SettingError for what is no mapping, for names that nothing has, and for a
+    `pickle` that is not True or False.
+    """
     if options is not None and not isinstance(options, Mapping):
         raise SettingError(f"OPTIONS: {options!r:.80} is not a mapping, such as {{'ring': 'ketama'}}")
     read = dict(options or {})
+    wrong = [
+        f"OPTIONS: {name}: neither a MemcacheRing nor a HashClient has such an argument{find_hint(str(name), OPTIONS)}"
+        for name in read
+        if name not in OPTIONS
+    ]
     if not isinstance(read.get("pickle", False), bool):
-        raise SettingError(f"OPTIONS: pickle: {read['pickle']!r:.80} is neither True nor False")
+        wrong.append(f"OPTIONS: pickle: {read['pickle']!r:.80} is neither True nor False")
+    if wrong:
+        raise SettingError(*wrong)
     return read

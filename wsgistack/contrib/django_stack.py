@@ -14,7 +14,7 @@ has an id for SILENCED_SYSTEM_CHECKS.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from django.apps import AppConfig
@@ -42,8 +42,14 @@ def wrap_application(application: WSGIApplication) -> Stack:
     return wrap(application, config)
 
 
+def _listed(name: str) -> list[object]:
+    """Return what a setting of Django's lists, nothing where it is no list, which is not ours to tell."""
+    value = getattr(settings, name)
+    return list(value) if isinstance(value, Iterable) else []
+
+
 def _any_host(parts: set[str]) -> bool:
-    return "*" in settings.ALLOWED_HOSTS
+    return "*" in _listed("ALLOWED_HOSTS")
 
 
 def _no_origin(parts: set[str]) -> bool:
@@ -57,7 +63,8 @@ def _believes_scheme(parts: set[str]) -> bool:
 
 
 def _local_cache(parts: set[str]) -> bool:
-    return any(cache.get("BACKEND") == LOCAL_CACHE for cache in settings.CACHES.values())
+    caches = settings.CACHES.values() if isinstance(settings.CACHES, Mapping) else ()
+    return any(isinstance(cache, Mapping) and cache.get("BACKEND") == LOCAL_CACHE for cache in caches)
 
 
 def _believes_host(parts: set[str]) -> bool:
@@ -70,7 +77,7 @@ def _one_limit(parts: set[str]) -> bool:
 
 
 def _no_adapter(parts: set[str]) -> bool:
-    return "page_cache" in parts and list(settings.MIDDLEWARE[:1]) != [ADAPTER]
+    return "page_cache" in parts and _listed("MIDDLEWARE")[:1] != [ADAPTER]
 
 
 # id: (whether it applies, given the components' names; what is so; what to do about it)
