@@ -1,7 +1,8 @@
 """Counters by name that processes share: kept here, brought to a store about once a second.
 
-A request costs a dictionary look-up or two, and no store.  What a process counted since it last
-brought its counts is lost when it is killed; nothing is ever counted twice.
+A request costs a dictionary look-up or two, and no store.  A process that is not asked any more brings
+the rest by an alarm.  What it counted since it last brought its counts is lost when it is killed; nothing
+is ever counted twice.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 from wsgistack import forks
 from wsgistack.accounts import Notes
+from wsgistack.alarm import Alarm
 from wsgistack.errors import StoreError
 from wsgistack.store.base import Step, Store
 
@@ -34,8 +36,9 @@ class Tally:
     """Counts by name.  *store*: where they are added up, None to keep them in this process.
 
     *notes*: are kept as they are, and counted later, together, as *digest* says.  *prefix*: of the store's
-    keys.  Names have no newline.  Safe for threads and greenlets; a fork begins with nothing that is not
-    brought yet, so that it is not counted twice.
+    keys.  Names have no newline.  *make_alarm*: what rings when nobody asks any more.
+    Safe for threads and greenlets; a fork begins with nothing that is not brought yet, so that it is not
+    counted twice.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Tally:
         digest: Callable[[list[Any]], Mapping[str, int]] = dict,
         prefix: str = "wsgistack:tally:",
         monotonic: Callable[[], float] = time.monotonic,
+        make_alarm: Callable[[Callable[[], object]], Alarm] = Alarm,
     ) -> None:
         self._store = store
         self._prefix = prefix
@@ -57,8 +61,10 @@ class Tally:
         self._digest = digest
         me = weakref.proxy(self)  # no cycle: who is forgotten brings nothing any more
         self.notes = Notes(lambda: me._settle(), monotonic)
+        self.alarm = make_alarm(self.bring)
+        self._due_at = math.inf  # when to bring again
         if store is not None:
-            self.notes.bring_at = monotonic() + BRING_EVERY_S
+            self._await(monotonic() + BRING_EVERY_S)
         _tallies.add(self)
         forks.register(self)
 
@@ -71,9 +77,21 @@ class Tally:
         self._count_notes()
         self._bring_due()
 
+    def _await(self, due_at: float) -> None:
+        """Bring again at *due_at*: the next one who counts sets the alarm, so that an idle process has none."""
+        self._due_at = due_at
+        self.notes.bring_at = -math.inf
+
     def _bring_due(self) -> None:
-        if self._store is not None and self._monotonic() >= self.notes.bring_at:
+        if self._store is None:
+            return
+        now = self._monotonic()
+        if now >= self._due_at:
             self.bring()
+        elif self.notes.bring_at != self._due_at:
+            # In this order: an alarm that rings meanwhile finds what we counted, and lets the next one set it.
+            self.notes.bring_at = self._due_at
+            self.alarm.set(self._due_at - now)
 
     def _count_notes(self) -> None:
         notes = self.notes.take()
@@ -85,7 +103,7 @@ class Tally:
         with self._lock:
             if self._store is None:
                 self._store = store
-                self.notes.bring_at = self._monotonic()
+                self._await(self._monotonic())
 
     def _count(self, counts: Mapping[str, int]) -> None:
         with self._lock:
@@ -102,12 +120,13 @@ class Tally:
 
     def bring(self) -> None:
         """Bring what was counted to the store; what it does not take is kept for the next time."""
+        if self._store is not None:
+            self._await(self._monotonic() + BRING_EVERY_S)  # first: who counts from here on sets the alarm
         self._count_notes()
         if self._store is None:
             return
         with self._lock:
             counts, self._counts = self._counts, {}
-            self.notes.bring_at = self._monotonic() + BRING_EVERY_S
         counts = {name: by for name, by in counts.items() if by}
         try:
             self._list(counts.keys() - self._listed)
@@ -119,6 +138,7 @@ class Tally:
             self._failed = False
         except StoreError as error:
             self._keep(counts)
+            self.alarm.set(BRING_EVERY_S)
             if not self._failed:
                 log.warning("counts stay in process %s: %s", self._prefix, error)
             self._failed = True
@@ -163,6 +183,7 @@ class Tally:
         if self._store is not None:
             self._counts = {}
             self.notes.take()
+            self._await(self._due_at)
 
 
 _tallies: weakref.WeakSet[Tally] = weakref.WeakSet()
@@ -170,6 +191,7 @@ _tallies: weakref.WeakSet[Tally] = weakref.WeakSet()
 
 def _bring_all() -> None:
     for tally in list(_tallies):
+        tally.alarm.end()
         tally.bring()
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.live.processes import eventually
 from tests.wsgi_shapes import Application, Broken, Shape, serve
 from wsgistack.components.metrics import Metrics
 from wsgistack.errors import SettingError
@@ -115,6 +116,8 @@ def test_processes_share_a_store() -> None:
         serve(metrics)
     one.tally.bring()
     assert samples(two)[("requests_total", "GET", "200")] == 3
+    for metrics in (one, two):
+        metrics.tally.alarm.end()
 
 
 def test_the_workers_of_a_server_share_their_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,6 +136,39 @@ def test_the_workers_of_a_server_share_their_counts(tmp_path: Path, monkeypatch:
         serve(metrics, {"wsgi.multiprocess": True, **HERE})
         os._exit(int(samples(metrics)[("requests_total", "GET", "200")]))
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3
+    for path in Path("/dev/shm").glob(f"wsgistack-limits-{os.getpid()}-*6"):
+        path.unlink()
+
+
+def test_a_worker_that_falls_idle_brings_what_it_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    here, there = os.pipe()
+    idle = os.fork()
+    if idle == 0:
+        try:
+            os.close(there)
+            metrics = Metrics(Application(Shape()))
+            for _ in range(3):
+                serve(metrics, {"wsgi.multiprocess": True})
+            os.read(here, 1)  # until the test ends
+            os._exit(0)
+        finally:
+            os._exit(1)
+    os.close(here)
+    reader = os.fork()
+    if reader == 0:
+        try:
+            metrics = Metrics(Application(Shape()))
+            serve(metrics, {"wsgi.multiprocess": True, "REQUEST_METHOD": "HEAD"})
+            eventually(lambda: metrics.tally.read().get("requests|GET|200") == 3)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    seen = os.waitstatus_to_exitcode(os.waitpid(reader, 0)[1])
+    os.close(there)
+    assert (seen, os.waitstatus_to_exitcode(os.waitpid(idle, 0)[1])) == (0, 0)
     for path in Path("/dev/shm").glob(f"wsgistack-limits-{os.getpid()}-*6"):
         path.unlink()
 

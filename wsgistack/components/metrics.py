@@ -6,8 +6,8 @@
 
 The page is given to who is allowed, by default this machine; for everybody else the path is the
 application's.  Where several processes serve, their counts are added up in *store*, by default in
-memory that the workers of one server share: each brings its own about once a second while it is
-asked, when it gives the page, and at its end.
+memory that the workers of one server share: each brings its own about once a second (the last ones by
+a short-lived thread, when nobody asks it any more), when it gives the page, and at its end.
 
 - In the response: nothing changes.
 - It costs 1 to 9 µs a request.
