@@ -212,6 +212,34 @@ def test_what_was_written_can_not_be_settled_any_more(twin: ModuleType) -> None:
     assert (seen.status, seen.body, events) == ("200 OK", b"hello", ["a enters", "a: 200, 5 bytes"])
 
 
+@pytest.mark.parametrize("kind", ["list", "late"])
+@BOTH
+def test_what_nobody_settles_any_more_is_sent_as_it_is(twin: ModuleType, kind: str) -> None:
+    """Who asked may take it back, when the head is known and kept back already."""
+    passages: list[Passage] = []
+
+    class Notes(Settled):
+        def enter(self, environ: dict[str, Any], passage: Passage, /) -> Instead | None:
+            passages.append(passage)
+            return super().enter(environ, passage)
+
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        def blocks() -> Iterator[bytes]:
+            start_response("200 OK", [])
+            assert passages[0].is_held
+            passages[0].settle = None
+            yield b"hello"
+
+        return blocks() if kind == "late" else [*blocks()]
+
+    seen = serve(around(twin, app, Notes("a", [])))
+    assert (seen.status, seen.body, seen.headers) == (
+        "200 OK",
+        b"hello",
+        [("X-Head", "200 OK"), ("X-Step", "a")],
+    )
+
+
 @BOTH
 def test_an_application_that_fails_while_it_is_settled_is_closed_and_told(twin: ModuleType) -> None:
     events: list[str] = []

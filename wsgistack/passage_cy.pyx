@@ -226,7 +226,8 @@ cdef class Passage:
         return body
 
     cdef object _settle(self, rest):
-        rest = self._settler.do_settle(self, rest)
+        if self._settler is not None:   # else who asked for it took that back
+            rest = self._settler.do_settle(self, rest)
         if self._is_held:
             self._send(None)
         return rest
