@@ -67,6 +67,29 @@ def test_invented_methods_are_one_label() -> None:
 
 
 @pytest.mark.parametrize(
+    "left",
+    [
+        {"REQUEST_METHOD": ["GET"]},
+        {"wsgistack.buckets": "beta"},
+        {"wsgistack.buckets": {"split": ["beta"]}},
+    ],
+    ids=["a method", "buckets", "a bucket"],
+)
+def test_what_an_application_leaves_that_is_no_text_costs_no_other_response(left: dict[str, Any]) -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        environ.update(left)
+        return Application(Shape())(environ, start_response)
+
+    metrics = Metrics(app)
+    serve(metrics)
+    metrics.app = Application(Shape(status="404 Not Found"))
+    serve(metrics)
+    got = samples(metrics)
+    assert got[("response_bytes_total",)] == 10
+    assert got[("requests_total", "GET", "404")] == 1
+
+
+@pytest.mark.parametrize(
     ("status", "result"),
     [
         ("wsgistack; hit; ttl=5", "hit"),

@@ -175,7 +175,23 @@ def _check_path(path: str) -> None:
 
 
 def _counts_of(responses: list[Response]) -> dict[str, int]:
-    """Return what is counted of many responses: each kind is told apart once, not for each response."""
+    """Return what is counted of many responses, also where an application left things that are no texts."""
+    try:
+        return _count_kinds(responses)
+    except (TypeError, AttributeError):  # of one, which costs the others nothing
+        return _count_kinds([_as_texts(*response) for response in responses])
+
+
+def _as_texts(
+    method: object, status: object, took_us: int, sent: int, cache_status: object, buckets: object
+) -> Response:
+    pairs = buckets if isinstance(buckets, dict) else {}
+    texts = {str(split): str(bucket) for split, bucket in pairs.items()}
+    return str(method), str(status), took_us, sent, str(cache_status or ""), texts
+
+
+def _count_kinds(responses: list[Response]) -> dict[str, int]:
+    """Return the same of texts: each kind is told apart once, not for each response."""
     counts: Counter[str] = Counter()
     methods, statuses, durations, sent, cached, buckets = zip(*responses, strict=True)
     for (method, status), by in Counter(zip(methods, statuses, strict=True)).items():
