@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections import UserDict
 from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
@@ -266,6 +267,38 @@ def test_notes_are_settled_when_they_are_many_or_due(twin: ModuleType) -> None:
     now[0] = 101.0
     notes.add("c")
     assert (settled, notes.take()) == ([256, 3], [])
+
+
+class Taker:
+    """Takes notes when it is collected, which a new list may set off."""
+
+    def __init__(self, notes: Any, taken: list[Any]) -> None:
+        self.notes = notes
+        self.taken = taken
+        self.me = self
+
+    def __del__(self) -> None:
+        self.taken += self.notes.take()
+
+
+@BOTH
+def test_a_note_is_taken_once(twin: ModuleType) -> None:
+    notes = twin.Notes(lambda: None, lambda: 0.0)
+    notes.add("one")
+    taken: list[Any] = []
+    thresholds = gc.get_threshold()
+    gc.collect()
+    gc.disable()
+    try:
+        Taker(notes, taken)
+        gc.set_threshold(1)
+        gc.enable()
+        last = notes.take()
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.enable()
+    gc.collect()
+    assert taken + last == ["one"]
 
 
 @BOTH

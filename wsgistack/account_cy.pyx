@@ -191,7 +191,8 @@ cdef class Notes(Step):
 
     def take(self):
         """Return what was kept, the first first, and keep it no longer."""
-        kept, self._kept = self._kept, []
+        cdef list fresh = []    # first: it may set off a collection, and what that runs may take them too
+        kept, self._kept = self._kept, fresh
         return kept
 
 
