@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import tracemalloc
 from collections import UserDict
 from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
@@ -77,6 +78,46 @@ def test_what_is_believed_is_all_that_is_left(twin: ModuleType, kind: Any, field
         "HTTP_X_FORWARDED_FOR": "192.0.2.1",
         "HTTP_X_FORWARDED_PROTO": "http",
     }
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "fields", [("HTTP_FORWARDED",), ("HTTP_A", "HTTP_B", "HTTP_FORWARDED")], ids=["one", "three"]
+)
+@pytest.mark.parametrize(
+    ("told", "times"),
+    [("a" * 256, 1), ("a" * 257, 2), (Text("a" * 257), 2), (None, 1), (7, 1)],
+    ids=["short", "long", "a long one of its own kind", "nothing", "no text"],
+)
+def test_what_was_told_is_remembered_unless_it_is_long(
+    twin: ModuleType, fields: tuple[str, ...], told: Any, times: int
+) -> None:
+    """Else any client fills the memory with what it writes."""
+    asked: list[Any] = []
+    belief = twin.Belief(fields, lambda peer, *values: asked.append(values[-1]))
+    for _ in range(2):
+        belief.enter({"REMOTE_ADDR": "10.0.0.1", "HTTP_FORWARDED": told})
+    assert asked == [told] * times
+
+
+@BOTH
+def test_names_that_clients_invent_take_no_place_in_memory(twin: ModuleType) -> None:
+    tracemalloc.start()
+    try:
+        belief = twin.Belief((), lambda *values: None)
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(400):
+            environ = {
+                "HTTP_X_FORWARDED_" + f"{number:05}" * 2000: "1",
+                "HTTP_X_" + f"{number:05}" * 2000: "1",
+            }
+            belief.enter(environ)
+            assert len(environ) == 2  # the other one, and wsgistack.peer
+        del environ
+        after, _ = tracemalloc.get_traced_memory()
+        assert after - before < 100_000  # of 8 MB
+    finally:
+        tracemalloc.stop()
 
 
 @BOTH

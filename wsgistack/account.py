@@ -44,26 +44,32 @@ __all__ = [
 
 MOST_NOTES = 256
 REMEMBERED = 512  # sets of variables: bounded, as clients choose
+LONGEST_SET = 4096  # characters of their names: 2 MiB at most
+MOST_TOLD = 4096  # what was told of who asks
+LONGEST_TOLD = 256  # characters of each field that tells it: 3 MiB at most, for any client may write them
 
 
 class Belief:
     """Corrects who asks, for `trust`: drops all variables by which proxies tell it, and writes what is believed.
 
     *learn(peer, value of each of *fields*)*: what becomes of an environ by the word of that peer, None
-    if it has none.
+    if it has none; remembered, unless one of the values is long.
     """
 
-    __slots__ = ("_fields", "_learn")
+    __slots__ = ("_fields", "_learn", "_remember")
 
     def __init__(self, fields: Sequence[str], learn: Callable[..., dict[str, str] | None]) -> None:
         self._fields = fields
         self._learn = learn
+        self._remember = lru_cache(maxsize=MOST_TOLD)(learn)
 
     def enter(self, environ: Environ, passage: Passage | None = None, /) -> None:
         """Correct the environ."""
         peer = environ.get("REMOTE_ADDR") or ""
         environ["wsgistack.peer"] = peer
-        told = self._learn(peer, *map(environ.get, self._fields))
+        values = [environ.get(name) for name in self._fields]
+        is_long = any(isinstance(value, str) and len(value) > LONGEST_TOLD for value in values)
+        told = (self._learn if is_long else self._remember)(peer, *values)
         for variable in _identity_of(tuple(environ)):
             del environ[variable]
         if told is not None:
@@ -75,10 +81,16 @@ class Belief:
                 environ.pop("REMOTE_PORT", None)
 
 
-@lru_cache(maxsize=REMEMBERED)
 def _identity_of(variables: tuple[str, ...]) -> tuple[str, ...]:
     """Return those of an environ's variables by which proxies tell who asks."""
+    return (_known_set if sum(map(len, variables)) <= LONGEST_SET else _look_through)(variables)
+
+
+def _look_through(variables: tuple[str, ...]) -> tuple[str, ...]:
     return tuple([name for name in variables if name.startswith("HTTP_") and tells_identity(name)])
+
+
+_known_set = lru_cache(maxsize=REMEMBERED)(_look_through)
 
 
 class Door:

@@ -6,6 +6,7 @@ once, and what is an object of ours is read as C does.
 """
 
 import time
+from functools import lru_cache
 
 from wsgistack.http.identity import NAMES, PREFIXES, tells_identity
 
@@ -31,6 +32,9 @@ cdef extern from "Python.h":
 cdef enum:
     MOST_NOTES = 256
     MOST_VARIABLES = 512        # that are known for what they are
+    LONGEST_VARIABLE = 64       # characters of one of them
+    MOST_TOLD = 4096            # see account
+    LONGEST_TOLD = 256
 
 cdef tuple NOTHING = ()
 cdef dict _variables = {}       # of fields, by name: whether proxies tell by it who asks
@@ -55,10 +59,10 @@ cdef class Belief(Step):
     """Corrects who asks, for `trust`; see account."""
 
     cdef tuple _fields
-    cdef object _learn
+    cdef object _learn, _remember
 
     def __init__(self, fields, learn):
-        self._fields, self._learn = tuple(fields), learn
+        self._fields, self._learn, self._remember = tuple(fields), learn, lru_cache(maxsize=MOST_TOLD)(learn)
 
     def enter(self, environ, passage=None, /):
         """Correct the environ."""
@@ -69,11 +73,12 @@ cdef class Belief(Step):
         peer = get(environ, "REMOTE_ADDR") or ""
         environ["wsgistack.peer"] = peer
         if len(fields) == 3:
-            told = self._learn(
-                peer, get(environ, fields[0]), get(environ, fields[1]), get(environ, fields[2])
-            )
+            first, second, third = get(environ, fields[0]), get(environ, fields[1]), get(environ, fields[2])
+            learn = self._learn if is_long(first) or is_long(second) or is_long(third) else self._remember
+            told = learn(peer, first, second, third)
         else:
-            told = self._learn(peer, *[get(environ, name) for name in fields])
+            values = [get(environ, name) for name in fields]
+            told = (self._learn if any([is_long(value) for value in values]) else self._remember)(peer, *values)
         forget_identity(environ, told)
         if told is not None:
             environ.update(told)
@@ -82,6 +87,10 @@ cdef class Belief(Step):
             if (<dict>told)["REMOTE_ADDR"] != peer:
                 environ.pop("REMOTE_HOST", None)
                 environ.pop("REMOTE_PORT", None)
+
+
+cdef inline bint is_long(value) noexcept:
+    return isinstance(value, str) and len(<str>value) > LONGEST_TOLD
 
 
 cdef int forget_identity(environ, told) except -1:
@@ -125,7 +134,7 @@ cdef bint tells(name) except -1:
     if known != NULL:
         return <object>known is True
     found = name.startswith("HTTP_") and tells_identity(name)
-    if len(_variables) < MOST_VARIABLES:
+    if len(_variables) < MOST_VARIABLES and len(name) <= LONGEST_VARIABLE:
         _variables[name] = found
     return found
 

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 from wsgistack.accounts import Belief
@@ -44,7 +44,6 @@ from wsgistack.wsgi import Environ, StartResponse, WSGIApplication
 __all__ = ["HELP", "MAIN", "NAME", "PLACE", "SETTINGS", "Trust", "make"]
 
 HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
-REMEMBERED = 4096  # what clients tell: bounded
 
 NAME = "trust"
 PLACE = 10
@@ -93,8 +92,7 @@ class Trust:
         (self._unix, self._networks), _ = gather(steps)
         self.app = app
         fields, self._read = READERS[forwarded]
-        learn = lru_cache(maxsize=REMEMBERED)(self._believe)
-        self.enter: Callable[..., None] = Belief(fields, learn).enter
+        self.enter: Callable[..., None] = Belief(fields, self._believe).enter
         self._host = host
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
