@@ -20,6 +20,7 @@ from tempfile import TemporaryDirectory
 __all__ = ["faults_of_archive", "faults_of_wheel", "main"]
 
 ROOT = Path(__file__).parent.parent
+WRONG = 2  # exit status of `check` for a file with errors
 UNAVAILABLE = 3  # exit status of what needs a module that is not compiled
 IN_ARCHIVE = (
     *("LICENSE", "README.md", "MANIFEST.in", "pyproject.toml", "setup.py", "Makefile", "PKG-INFO"),
@@ -49,6 +50,16 @@ for _ in range(3):
     setup_testing_defaults(environ)
     b"".join(site(environ, lambda status, headers, exc_info=None: said.append(status[:3])))
 assert said == ["200", "200", "429"], said
+"""
+
+SRV = """
+CREATE POOL mypool
+  POOL mypool ADD srv:_http._tcp.app.example
+CREATE SERVICE mysite
+  SET listen = 127.0.0.1:8080
+  SET role = reverse_proxy
+  SET pool = mypool
+ENABLE mysite
 """
 
 
@@ -106,21 +117,26 @@ def make_environment(folder: Path) -> str:
 
 
 def try_wheel(folder: Path, wheel: Path) -> None:
-    """Install *wheel* and use it."""
+    """Install *wheel* and use it, then with its extras."""
     python = make_environment(folder)
-    said = run(
-        "install the wheel and its extras", [python, "-m", "pip", "install", "-q", f"{wheel}[brotli,dns]"]
-    )
-    if "does not provide the extra" in said:
-        sys.exit(f"pip says {said!r}")
-    run("pip check", [python, "-m", "pip", "check"])
-    said = run("wsgistack --version", [str(folder / "bin" / "wsgistack"), "--version"])
+    program = str(folder / "bin" / "wsgistack")
+    run("install the wheel", [python, "-m", "pip", "install", "-q", str(wheel)])
+    said = run("wsgistack --version", [program, "--version"])
     if version("wsgistack") not in said:
         sys.exit(f"--version says {said!r}")
     run("a wrapped application", [python, "-W", "error", "-c", SITE])
-    conf = folder / "demo.conf"
+    conf, srv = folder / "demo.conf", folder / "srv.conf"
     conf.write_text((ROOT / "demo" / "demo.conf").read_text())
-    run("check a configuration", [str(folder / "bin" / "wsgistack"), "check", str(conf)])
+    srv.write_text(SRV)
+    run("check a configuration", [program, "check", str(conf)])
+    said = run("SRV records are refused", [program, "check", str(srv)], expected=WRONG)
+    if "pip install 'wsgistack[dns]'" not in said:
+        sys.exit(f"check says {said!r}")
+    said = run("install its extras", [python, "-m", "pip", "install", "-q", f"{wheel}[brotli,dns]"])
+    if "does not provide the extra" in said:
+        sys.exit(f"pip says {said!r}")
+    run("pip check", [python, "-m", "pip", "check"])
+    run("SRV records are taken", [program, "check", str(srv)])
 
 
 def try_archive(folder: Path, archive: Path) -> None:

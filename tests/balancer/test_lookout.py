@@ -1,5 +1,6 @@
 """Names and nodefiles followed: a real name server, real files, short intervals."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from tests.balancer.name_server import NameServer
 from tests.balancer.stage import FakePorts, FakeStats
+from wsgistack.balancer import dns_package
 from wsgistack.balancer.control import Control, Session
 from wsgistack.balancer.events import Log
 from wsgistack.balancer.files import Disk
@@ -127,6 +129,16 @@ def test_other_resolvers_are_asked_at_once(post: Post, server: NameServer) -> No
         other.zone["app.example.", "A"] = (3600, ["10.0.0.5"])
         post.do(f"server resolvers = {other.address[0]}:{other.address[1]}")
         post.wait_for("10.0.0.5:80")
+
+
+def test_without_dnspython_a_name_leads_where_the_system_says(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dns_package, "INSTALLED", False)
+    monkeypatch.setitem(sys.modules, "wsgistack.balancer.resolver", None)  # its import fails, as there
+    post.do("server resolve_family = ipv4", "pool p add localhost:8001")
+    post.wait_for("127.0.0.1:8001")
+    assert post.said("resolved") == ["resolved name=localhost leads=127.0.0.1"]
 
 
 def test_a_nodefile_is_followed_and_its_garbage_told(post: Post, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wsgistack.balancer import dns_package
 from wsgistack.balancer.address import parse_member
 from wsgistack.balancer.nodefile import parse_nodefile, parse_options
 from wsgistack.errors import CommandError
@@ -52,6 +53,17 @@ def test_garbage_is_told_and_passed_over(line: str, problem: str) -> None:
     entries, problems = parse_nodefile(f"10.0.0.9\n{line}\n10.0.0.8\n")
     assert [str(entry) for entry in entries] == ["10.0.0.9:80", "10.0.0.8:80"]
     assert problems == [(2, line, problem)]
+
+
+def test_without_dnspython_a_line_of_srv_records_is_told_and_passed_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dns_package, "INSTALLED", False)
+    line = "srv:_http._tcp.app.example max=50"
+    entries, problems = parse_nodefile(f"app.example\n{line}\n10.0.0.8\n")
+    assert [str(entry) for entry in entries] == ["app.example:80", "10.0.0.8:80"]
+    told = "srv:_http._tcp.app.example: SRV records need the package dnspython: pip install 'wsgistack[dns]'"
+    assert problems == [(2, line, told)]
 
 
 def test_of_two_lines_with_one_address_the_last_counts() -> None:

@@ -1,7 +1,10 @@
 """The settings of the whole server that have a form of their own."""
 
+import re
+
 import pytest
 
+from wsgistack.balancer import dns_package
 from wsgistack.balancer.server_settings import SERVER_SETTINGS
 from wsgistack.errors import ConfigurationError
 
@@ -16,6 +19,8 @@ from wsgistack.errors import ConfigurationError
         ("graphite_prefix", "prod.lb-1.wsgi_stack", "prod.lb-1.wsgi_stack", "prod.lb-1.wsgi_stack"),
         ("graphite_prefix", "none", "", "none"),
         ("drain_delay", "500ms", 0.5, "500ms"),
+        ("resolvers", "10.0.0.2 [::1]:5353", ("10.0.0.2:53", "[::1]:5353"), "10.0.0.2:53, [::1]:5353"),
+        ("resolvers", "system", (), "system"),
     ],
 )
 def test_a_value_is_read_and_shown_so_that_it_is_read_again(
@@ -44,3 +49,11 @@ def test_a_value_is_read_and_shown_so_that_it_is_read_again(
 def test_what_does_not_fit_is_refused(key: str, text: str) -> None:
     with pytest.raises(ConfigurationError):
         SERVER_SETTINGS.parse(key, text)
+
+
+def test_without_dnspython_only_the_system_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dns_package, "INSTALLED", False)
+    assert SERVER_SETTINGS.parse("resolvers", "system") == ()
+    told = "resolvers: name servers other than the system's need the package dnspython: pip install 'wsgistack[dns]'"
+    with pytest.raises(ConfigurationError, match="^" + re.escape(told) + "$"):
+        SERVER_SETTINGS.parse("resolvers", "10.0.0.2")

@@ -20,21 +20,15 @@ import dns.rdatatype
 import gevent
 from gevent import socket
 
-__all__ = ["LookupFailed", "NoSuchName", "Server", "ask"]
+from wsgistack.balancer.local_names import LookupFailed
+
+__all__ = ["Server", "ask"]
 
 ROUNDS = 2  # over all servers
 PAYLOAD_BYTES = 1232  # of a UDP response: what passes unfragmented everywhere (DNS flag day 2020)
 LENGTH = struct.Struct(">H")
 
 Server = tuple[str, int]
-
-
-class LookupFailed(Exception):
-    """There is no answer; str() says why.  A later try may have one."""
-
-
-class NoSuchName(LookupFailed):
-    """The answer is that there is nothing by that name, or nothing of that kind."""
 
 
 def ask(

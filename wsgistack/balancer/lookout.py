@@ -15,8 +15,10 @@ import gevent
 from wsgistack.balancer.address_list import read_list
 from wsgistack.balancer.control import Control
 from wsgistack.balancer.discovery import show_record
+from wsgistack.balancer.dns_package import has_dns
 from wsgistack.balancer.events import Log
 from wsgistack.balancer.files import Disk
+from wsgistack.balancer.local_names import Answer, LocalNames
 from wsgistack.balancer.lookups import Lookup
 from wsgistack.balancer.model import Fact, ListRead, NodefileRead, Resolved
 from wsgistack.balancer.nodefile import parse_nodefile
@@ -95,19 +97,24 @@ class Lookout:
     # Names.
 
     def _follow(self, name: str) -> None:
-        from wsgistack.balancer.resolver import Resolver  # with dnspython, which few pools need
-
-        servers, family, timeout_s = self._settings
-        resolver = Resolver(parse_servers(servers), family=family, timeout_s=timeout_s)
+        resolve = self._choose_resolver()
         failures = 0
         while self._names.get(name) in (gevent.getcurrent(), None):
-            answer = resolver.resolve(name)
+            answer = resolve(name)
             before = self._control.lookup(name)
             self._absorb(Resolved(name, answer.records, answer.detail, answer.dropped))
             after = self._control.lookup(name)
             self._say_name(before, after)
             failures = 0 if answer.records else failures + 1
             gevent.sleep(next_look(answer.ttl_s, failures, after.kept) * random.uniform(1, 1 + JITTER))
+
+    def _choose_resolver(self) -> Callable[[str], Answer]:
+        servers, family, timeout_s = self._settings
+        if not has_dns():
+            return LocalNames(family=family).resolve
+        from wsgistack.balancer.resolver import Resolver  # with dnspython, which few pools need
+
+        return Resolver(parse_servers(servers), family=family, timeout_s=timeout_s).resolve
 
     def _say_name(self, before: Lookup, after: Lookup) -> None:
         name = after.name

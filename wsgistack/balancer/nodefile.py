@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from wsgistack.balancer.address import Address, parse_member
 from wsgistack.balancer.discovery import HEAVIEST, MOST_IN_FLIGHT
+from wsgistack.balancer.dns_package import NEED_DNS, has_dns
 from wsgistack.balancer.roster import Entry
 from wsgistack.errors import AddressError, CommandError
 from wsgistack.registry import find_nearest
@@ -63,8 +64,10 @@ def parse_options(address: Address, words: Sequence[str], *, complaint: str = ""
     """Return the entry of *address* with the options `weight=N`, `max=N` and `backup`.
 
     Raises CommandError for what is none of them, with the nearest, and for a number out of range;
-    its text begins with *complaint*.
+    its text begins with *complaint*.  And for SRV records where DNS cannot be spoken.
     """
+    if address.kind == "srv" and not has_dns():
+        raise CommandError(f"{address}: SRV records {NEED_DNS}")
     weight = most = None
     backup = False
     for word in words:

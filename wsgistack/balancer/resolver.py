@@ -1,12 +1,11 @@
-"""Where a name leads: /etc/hosts, then DNS (A, AAAA, SRV, CNAME), then what else the system knows.
+"""Where a name leads, with dnspython: /etc/hosts, then DNS (A, AAAA, SRV, CNAME), then what the system knows.
 
 Nothing here blocks other greenlets for longer than reading a small file takes.
 """
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,38 +15,20 @@ import dns.name
 import dns.rdatatype
 import dns.resolver
 import gevent
-from gevent import socket
 from gevent.pool import Pool
 
-from wsgistack.balancer.discovery import MOST_RECORDS, Record, Service, make_records
-from wsgistack.balancer.dns_client import LookupFailed, NoSuchName, Server, ask
-from wsgistack.files import read_regular
+from wsgistack.balancer.discovery import MOST_RECORDS, Service, make_records
+from wsgistack.balancer.dns_client import Server, ask
+from wsgistack.balancer.local_names import Answer, LocalNames, LookupFailed, NoSuchName, make_addresses
 
 __all__ = ["Answer", "Resolver"]
 
-FILE_INTERVAL_S = 10.0  # until /etc/hosts is read again
-SYSTEM_INTERVAL_S = 30.0  # until getaddrinfo is asked again: it tells no TTL
-SYSTEM_TIMEOUT_S = 10.0
 LOOKUP_LIMIT_S = 30.0  # for a whole name, with search domains, aliases and targets
 MOST_ALIASES = 8  # CNAMEs that lead from zone to zone
 TARGETS_AT_ONCE = 16
-LONGEST_HOSTS_BYTES = 4 * 1024 * 1024
 
 KINDS = {"ipv4": dns.rdatatype.A, "ipv6": dns.rdatatype.AAAA}
 FAMILIES = {"any": ("ipv4", "ipv6"), "both": ("ipv4", "ipv6"), "ipv4": ("ipv4",), "ipv6": ("ipv6",)}
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a look-up gave: records that hold for *ttl_s* seconds, or none and why.
-
-    *dropped*: SRV records beyond those whose targets were looked up.
-    """
-
-    records: tuple[Record, ...]
-    ttl_s: float = 0.0
-    detail: str = ""
-    dropped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +59,7 @@ class Resolver:
         self._given = servers
         self._family = family
         self._timeout_s = timeout_s
-        self._hosts = hosts
+        self._local = LocalNames(family=family, hosts=hosts)
         self._resolv_conf = resolv_conf
 
     def resolve(self, name: str) -> Answer:
@@ -96,17 +77,17 @@ class Resolver:
     # Host names.
 
     def _resolve_host(self, name: str) -> Answer:
-        filed = self._choose(_read_hosts(self._hosts, name))
+        filed = self._local.find_in_file(name)
         if filed:
-            return Answer(_as_records(filed), FILE_INTERVAL_S)
+            return filed
         if name == "localhost" or name.endswith(".localhost"):  # RFC 6761 §6.3: never asked of a server
-            return self._ask_system(name)
+            return self._local.ask_system(name)
         try:
             return self._ask_servers(name)
         except NoSuchName:
             if self._given:
                 raise
-            return self._ask_system(name)  # mDNS, a directory, whatever nsswitch.conf names
+            return self._local.ask_system(name)
 
     def _ask_servers(self, name: str) -> Answer:
         config = self._config()
@@ -115,25 +96,8 @@ class Resolver:
                 hosts, ttl_s = self._addresses(candidate, config)
             except NoSuchName:
                 continue
-            return Answer(_as_records(hosts), ttl_s)
+            return Answer(make_addresses(hosts), ttl_s)
         raise NoSuchName("no such name")
-
-    def _ask_system(self, name: str) -> Answer:
-        try:
-            with gevent.Timeout(SYSTEM_TIMEOUT_S, TimeoutError("no answer of the system")):
-                found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-        except socket.gaierror as error:
-            raise NoSuchName(error.strerror or str(error)) from None
-        hosts = self._choose(list(dict.fromkeys(str(where[0]) for *_, where in found)))
-        if not hosts:
-            raise NoSuchName(f"no address of family {self._family}")
-        return Answer(_as_records(hosts), SYSTEM_INTERVAL_S)
-
-    def _choose(self, hosts: Sequence[str]) -> tuple[str, ...]:
-        """Return those addresses of *hosts* that the family wants."""
-        four = tuple(host for host in hosts if ":" not in host)
-        six = tuple(host for host in hosts if ":" in host and "%" not in host)
-        return {"any": four or six, "both": four + six, "ipv4": four, "ipv6": six}[self._family]
 
     def _addresses(self, name: dns.name.Name, config: _Servers) -> tuple[tuple[str, ...], float]:
         """Return a name's addresses and for how many seconds they hold.
@@ -223,10 +187,6 @@ def _rank(record: Any) -> tuple[int, int, str, int]:
     return record.priority, -record.weight, str(record.target), record.port
 
 
-def _as_records(hosts: Sequence[str]) -> tuple[Record, ...]:
-    return tuple(Record(host) for host in hosts)
-
-
 def _candidates(name: str, config: _Servers) -> Iterator[dns.name.Name]:
     """Yield the names to try, in order: resolv.conf(5), `search` and `ndots`."""
     itself = dns.name.from_text(name)
@@ -237,25 +197,3 @@ def _candidates(name: str, config: _Servers) -> Iterator[dns.name.Name]:
     else:
         yield from searched
         yield itself
-
-
-def _read_hosts(path: str, name: str) -> list[str]:
-    """Return the addresses that a hosts file gives to *name*, in its order."""
-    try:
-        text = read_regular(path, most_bytes=LONGEST_HOSTS_BYTES)
-    except OSError:
-        return []
-    found = []
-    for line in text.decode("utf-8", "replace").splitlines():
-        words = line.partition("#")[0].split()
-        if name in (word.lower().rstrip(".") for word in words[1:]):
-            found.append(words[0])
-    return [host for host in dict.fromkeys(found) if _is_address(host)]
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

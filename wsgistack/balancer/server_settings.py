@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from wsgistack.balancer.address import parse_address
+from wsgistack.balancer.dns_package import NEED_DNS, has_dns
 from wsgistack.errors import AddressError, SettingError
 from wsgistack.settings import DURATION, FLAG, INT, SIZE, Kind, Setting, Table, Value, make_choice
 
@@ -45,6 +46,8 @@ def _parse_resolvers(text: str) -> tuple[str, ...]:
         servers.append(str(address))
     if len(servers) > MOST_RESOLVERS:
         raise SettingError(f"resolvers: {len(servers)} servers; at most {MOST_RESOLVERS} fit")
+    if not has_dns():
+        raise SettingError(f"resolvers: name servers other than the system's {NEED_DNS}")
     return tuple(servers)
 
 
@@ -102,7 +105,12 @@ SERVER_SETTINGS = Table(
         Setting("drain_timeout", DURATION, 30.0, "for what runs to finish at a graceful shutdown or upgrade"),
         Setting("journal", PATH, "", "file that keeps changes made at run time over a restart"),
         Setting("pidfile", PATH, "", "file that holds the process number"),
-        Setting("resolvers", RESOLVERS, (), "name servers, ip or ip:port; system for those of resolv.conf"),
+        Setting(
+            "resolvers",
+            RESOLVERS,
+            (),
+            "name servers, ip or ip:port (with dnspython); system for those of resolv.conf",
+        ),
         Setting(
             "resolve_family",
             FAMILIES,

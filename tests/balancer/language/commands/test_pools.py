@@ -3,6 +3,7 @@
 import pytest
 
 from tests.balancer.stage import Stage
+from wsgistack.balancer import dns_package
 from wsgistack.balancer.language.commands import COMMANDS
 from wsgistack.balancer.language.session import Session
 
@@ -64,6 +65,17 @@ def stage() -> Stage:
 def test_a_line_gets_its_reply(stage: Stage, line: str, reply: str) -> None:
     stage.do("pool mysite add 10.0.0.100")
     assert stage.say(line) == [reply]
+
+
+def test_without_dnspython_srv_records_are_refused_and_host_names_taken(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dns_package, "INSTALLED", False)
+    told = "ERROR: srv:_http._tcp.app.example: SRV records need the package dnspython: pip install 'wsgistack[dns]'"
+    assert stage.say("pool mysite add srv:_http._tcp.app.example") == [told]
+    assert stage.say("pool mysite remove srv:_http._tcp.app.example") == ["OK"]
+    assert stage.say("pool mysite add localhost:8080") == ["OK"]
+    assert stage.control.hosts() == ["localhost"]
 
 
 def test_a_pool_may_be_called_like_an_action(stage: Stage) -> None:
