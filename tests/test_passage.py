@@ -318,6 +318,21 @@ def test_what_begins_anew_is_coded_as_its_head_says(
     assert (gzip.decompress(seen.body) if is_coded else seen.body) == b"hello"
 
 
+@pytest.mark.parametrize(
+    "status", ["", "20", "OK", "2 0 K", "099 No", "\uff12\uff10\uff10 OK", '2"0', "20\n"]
+)
+@BOTH
+def test_what_begins_with_no_three_digits_is_told_as_500(twin: ModuleType, status: str) -> None:
+    """Who counts and logs may trust that it is a number; the server gets what the application said."""
+    events: list[str] = []
+    heads: list[str] = []
+    app = around(twin, Application(Shape(status=status)), Noted("a", events))
+    body: Any = app({}, lambda said, headers: heads.append(said))
+    assert (list(body), heads) == ([b"hello"], [status])
+    body.close()
+    assert events[1:] == ["a: 500, 5 bytes"]
+
+
 @BOTH
 def test_a_status_that_comes_too_late_is_not_told(twin: ModuleType) -> None:
     events: list[str] = []

@@ -50,7 +50,7 @@ class Passage:
 
     *head*, *headers*: as the application said them, the list our own; *fields*: the same by lower-case
     name, of several the last.  *status*: three digits, "500" of an application that raised before it
-    answered.  *cache_status*: the field of that name.  *sent*: bytes of the body.  *began_ns*: of the
+    answered, or said something else.  *cache_status*: the field of that name.  *sent*: bytes of the body.  *began_ns*: of the
     clock of Steps; *took_us*: known at the end.  *request_id*: what the response is to carry, unless the
     application says another one.
 
@@ -152,7 +152,7 @@ class Passage:
             self.recoding = None
             self.shape(self)
         status, headers, fields = self.head, self.headers, self.fields
-        self.status = status[:3]
+        self.status = _digits_of(status[:3])
         self.cache_status = self._cached or fields.get("cache-status", "")
         if self._added is not None:
             headers += self._added
@@ -256,6 +256,11 @@ class Passage:
 
 
 Ends = tuple[Callable[[Passage], object], ...]
+
+
+def _digits_of(status: str) -> str:
+    is_one = type(status) is str and len(status) == 3 and status.isascii() and status.isdecimal()
+    return status if is_one and status[0] != "0" else "500"
 
 
 def close_body(body: Iterable[bytes]) -> None:

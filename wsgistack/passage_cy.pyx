@@ -174,7 +174,7 @@ cdef class Passage:
         if self._shaper is not None and not self._is_away:
             self.recoding = None
             self._shaper.do_shape(self)
-        self.status = (<str>self.head)[:3] if type(self.head) is str else self.head[:3]
+        self.status = digits_of((<str>self.head)[:3] if type(self.head) is str else self.head[:3])
         self.cache_status = self._cached or self.fields.get("cache-status", "")
         if self._added is not None:
             for added in reversed(self._added):
@@ -306,6 +306,12 @@ cdef inline object lower(name):
         if len(_lower) < MOST_NAMES and len(name) < 64:
             _lower[name] = found
     return found
+
+
+cdef object digits_of(status):
+    """Return a status of three digits, "500" for what is none."""
+    cdef str text = status if type(status) is str else ""
+    return text if len(text) == 3 and "1" <= text[0] <= "9" and "0" <= text[1] <= "9" and "0" <= text[2] <= "9" else "500"
 
 
 cdef int close_body(body) except -1:
