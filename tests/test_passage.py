@@ -114,6 +114,25 @@ def test_any_callable_is_told_of_the_end(twin: ModuleType) -> None:
 
 
 @BOTH
+@pytest.mark.parametrize(
+    ("said", "sent"),
+    [
+        ([], [("X-Request-Id", "r1")]),
+        ([("x-request-id", "its own")], [("x-request-id", "its own")]),
+    ],
+    ids=["none", "one"],
+)
+def test_a_response_has_one_name(
+    twin: ModuleType, said: list[tuple[str, str]], sent: list[tuple[str, str]]
+) -> None:
+    heads: list[Any] = []
+    found = twin.Passage({}, lambda status, headers: heads.append(headers), (), lambda: 0)
+    found.request_id = "r1"
+    found.start_response("200 OK", said)
+    assert heads == [sent]
+
+
+@BOTH
 def test_what_was_asked_for_can_be_read_and_taken_back(twin: ModuleType) -> None:
     frame = twin.Passage({}, lambda *head: len, (), lambda: 0)
     frame.settle, frame.shape = max, min

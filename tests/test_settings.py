@@ -269,6 +269,18 @@ def test_a_value_of_another_type_is_refused(name: str, given: object) -> None:
         OWN.read(name, given)
 
 
+def test_what_a_secret_is_stands_in_no_complaint() -> None:
+    table = Table(
+        "thing", [Setting("shared_secret", settings.TEXT, "", ""), Setting("name", settings.TEXT, "", "")]
+    )
+    for met in (1234567890, "\x07hidden"):
+        with pytest.raises(SettingError) as caught:
+            table.read("shared_secret", met)
+        assert str(caught.value).endswith(f"parameter 'shared_secret', not {type(met).__name__}")
+    with pytest.raises(SettingError, match="parameter 'name', not 1234567890"):
+        table.read("name", 1234567890)
+
+
 def test_a_bound_itself_may_be_had() -> None:
     assert [TABLE.parse("coats", text) for text in ("1", "9")] == [1, 9]
     networks = [f"10.0.0.{number}" for number in range(65)]

@@ -37,6 +37,7 @@ def test_splits_know_nothing_of_each_other() -> None:
         ("beta", "split: 'beta' is not a bucket and its share, such as 'beta 5%'"),
         ("beta 5", "split: 'beta 5' is not a bucket and its share, such as 'beta 5%'"),
         ("beta 101%", "split: 'beta 101%' takes more than all, which is 100%"),
+        ("beta 5% up to 101%", "split: 'beta 5% up to 101%' takes more than all, which is 100%"),
         ("a 60%, b 50%", "split 'a': its buckets take 110 %, more than all"),
         ("a 5%, a 5%", "split 'a': the bucket 'a' stands there twice"),
         ("a 5%; a 5%", "split: two splits have the name 'a'"),

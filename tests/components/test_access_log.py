@@ -102,6 +102,30 @@ def test_what_clients_write_is_cut(tmp_path: Path) -> None:
     assert len(line) < 4000
 
 
+def test_each_thing_that_a_client_writes_is_cut(tmp_path: Path) -> None:
+    long = "b" * 100_000
+    (line,) = logged(
+        tmp_path / "log",
+        format="combined",
+        HTTP_USER_AGENT=long,
+        HTTP_REFERER=long,
+        REMOTE_USER=long,
+        HTTP_TRACEPARENT=long,
+        **{"wsgistack.request_id": long},  # type: ignore[arg-type]  # it is no other argument's name
+    )
+    assert line.count("b" * 1500) == 5
+    assert "b" * 1501 not in line
+
+
+def test_nobody_else_may_read_or_write_the_file(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        logged(tmp_path / "log")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "log").stat().st_mode & 0o777 == 0o640
+
+
 @pytest.mark.parametrize(
     ("user", "written"),
     [
@@ -151,15 +175,24 @@ def test_a_file_that_is_made_anew_keeps_its_descriptor(
         connections.append(open_file(os.devnull, os.O_RDONLY))
         return open_file(*arguments)
 
+    closed: list[int] = []
+    close = os.close
+
+    def closing(fd: int) -> None:
+        closed.append(fd)
+        close(fd)
+
     monkeypatch.setattr("wsgistack.components.access_log.os.open", connecting)
+    monkeypatch.setattr("wsgistack.components.access_log.os.close", closing)
     app = AccessLog(Application(Shape()), path=str(path), monotonic_ns=lambda: clock[0])
     serve(app)
     descriptor = app.lines.fd
     path.rename(tmp_path / "log.1")
     clock[0] += 1_500_000_000
     serve(app)
+    assert len(closed) == 1  # what was opened beside the old one: none is left behind
     for connection in connections:
-        os.close(connection)
+        close(connection)
     assert len(connections) == 2
     assert app.lines.fd == descriptor
     assert os.path.samestat(os.fstat(descriptor), path.stat())

@@ -9,7 +9,7 @@ import pytest
 
 from tests.wsgi_shapes import Seen, serve
 from wsgistack.balancer.split import find_visitor, parse_rule
-from wsgistack.components.buckets import Buckets
+from wsgistack.components.buckets import Buckets, for_others
 from wsgistack.errors import ConfigurationError, SettingError
 from wsgistack.splits import make_key
 from wsgistack.stack import wrap
@@ -195,6 +195,7 @@ def test_every_split_is_told() -> None:
     ("options", "told"),
     [
         ({"secret": "short"}, "secret: 5 characters; it takes 16 that nobody can guess"),
+        ({"secret": "s" * 15}, "secret: 15 characters; it takes 16 that nobody can guess"),
         ({"cookie": "a b"}, "cookie: 'a b' is not a name of letters, digits, '_', '.' and '-'"),
         ({"by": "HTTP_X_USER"}, "by: HTTP_X_USER is written by the client"),
     ],
@@ -203,3 +204,11 @@ def test_settings_that_can_not_be_meant_are_refused(options: dict[str, str], tol
     with pytest.raises(SettingError) as caught:
         make(**options)
     assert str(caught.value) == told
+
+
+def test_a_page_is_kept_in_at_most_64_forms() -> None:
+    names = [f"b{number} 1%" for number in range(64)]
+    told = for_others({"split": ", ".join(names[:63])})
+    assert len(told["page_cache"]["key_cookies"]["wsgistack_bucket"]) == 64
+    with pytest.raises(SettingError, match="split: 65 combinations of buckets; the page cache keeps at most"):
+        for_others({"split": ", ".join(names)})

@@ -12,6 +12,7 @@ import pytest
 from tests.wsgi_shapes import Application, Broken, Shape, serve
 from wsgistack.components.metering import Metering
 from wsgistack.errors import ConfigurationError, SettingError
+from wsgistack.ratelimit.rules import Rule
 from wsgistack.ratelimit.usage import show_key
 from wsgistack.stack import wrap
 
@@ -86,6 +87,18 @@ def test_what_a_limit_refuses_or_would_refuse_is_counted(dry_run: bool, counts: 
     assert rows(stack.layer("metering")) == {"192.0.2.1": counts}
 
 
+def test_what_a_rule_only_watches_is_not_refused_whatever_the_answer() -> None:
+    rules = [Rule("watched", "1/day", dry_run=True)]
+    stack = wrap(
+        Application(Shape(status="404 Not Found")),
+        metering=True,
+        rate_limit={"rate": "9/day", "rules": rules},
+    )
+    for _ in range(2):
+        serve(stack)
+    assert rows(stack.layer("metering")) == {"192.0.2.1": (0, 0, 0, 2, 0, 0, 1)}
+
+
 def test_the_page_shows_the_rows_to_this_machine() -> None:
     site = metering()
     serve(site)
@@ -109,6 +122,13 @@ def test_a_folder_is_shared(tmp_path: Path) -> None:
     assert rows(one) == {"192.0.2.1": (0, 2, 0, 0, 0, 0, 0)}
 
 
+def test_several_processes_with_a_folder_are_told_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    serve(metering(folder=str(tmp_path / "usage")), {"wsgi.multiprocess": True})
+    assert caplog.records == []
+
+
 def test_several_processes_without_a_folder_are_told_once(caplog: pytest.LogCaptureFixture) -> None:
     site = metering()
     with caplog.at_level(logging.WARNING):
@@ -124,12 +144,19 @@ def test_several_processes_without_a_folder_are_told_once(caplog: pytest.LogCapt
     [
         ({"path": "usage"}, "does not begin with /"),
         ({"keep": 60.0}, "the shortest is an hour"),
+        ({"keep": 3599.0}, "keep: 3599 seconds; the shortest is an hour"),
         ({"by": "REMOTE_USER", "key": lambda asker: (b"a",)}, "both say"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(SettingError, match=words):
         metering(**settings)
+
+
+def test_rows_may_be_kept_for_an_hour_alone() -> None:
+    site = metering(keep=3600.0)
+    serve(site)
+    assert rows(site) == {"192.0.2.1": (0, 1, 0, 0, 0, 0, 0)}
 
 
 def test_a_limit_outside_of_it_is_refused() -> None:

@@ -143,6 +143,30 @@ def test_processes_share_a_store() -> None:
         metrics.tally.alarm.end()
 
 
+def test_who_has_a_store_looks_for_no_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wsgistack.components.metrics.workers_name", pytest.fail)
+    store = MemoryStore(1_000_000)
+    one, two = (Metrics(Application(Shape()), store=store) for _ in range(2))
+    serve(one, {"wsgi.multiprocess": True})
+    one.tally.bring()
+    assert samples(two)[("requests_total", "GET", "200")] == 1
+
+
+def test_pages_at_two_paths_are_counted_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: list[str] = []
+
+    def name_of(name: str) -> str:
+        names.append(name)
+        return f"wsgistack-{name}"
+
+    monkeypatch.setattr("wsgistack.components.metrics.workers_name", name_of)
+    monkeypatch.setattr("wsgistack.store.shm.store.ShmStore", lambda name, size: MemoryStore(size))
+    for path in ("/metrics", "/numbers", "/metrics"):
+        serve(Metrics(Application(Shape()), path=path), {"wsgi.multiprocess": True})
+    assert (len(names), len(set(names)), names[0]) == (3, 2, names[2])
+
+
 def test_the_workers_of_a_server_share_their_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # the working directory is part of the place's name
     for number in range(3):

@@ -99,6 +99,16 @@ def test_the_scheme_is_that_of_the_clients_connection(proto: str, scheme: str) -
     assert got["wsgi.url_scheme"] == got["HTTP_X_FORWARDED_PROTO"] == scheme
 
 
+def test_the_port_is_that_of_the_scheme_that_was_told() -> None:
+    for proto, port in (("https", "443"), ("http", "80"), ("ftp", "8000")):
+        assert seen(HTTP_X_FORWARDED_FOR="198.51.100.7", HTTP_X_FORWARDED_PROTO=proto)["SERVER_PORT"] == port
+
+
+def test_a_client_without_an_address_is_told_as_unknown() -> None:
+    got = seen({"trusted": [*OURS, "unix"]}, REMOTE_ADDR="", HTTP_X_FORWARDED_FOR="unknown")
+    assert (got["REMOTE_ADDR"], got["HTTP_X_FORWARDED_FOR"]) == ("", "unknown")
+
+
 @pytest.mark.parametrize(
     ("told", "host"),
     [
