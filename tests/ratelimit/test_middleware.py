@@ -343,6 +343,29 @@ def test_what_cannot_be_meant_is_told_at_once(
     assert complaint in str(caught.value)
 
 
+def test_everything_that_cannot_be_meant_is_told_together() -> None:
+    rules: list[Rule | dict[str, str]] = [
+        {"name": "api", "rate": "5/s"},
+        {"name": "api", "rate": "100000/s exact"},
+        {"name": "slow", "rate": "10/second burst 5 delay 1"},
+        {"name": "slow", "rate": "9/second"},
+        Rule("default", "5/s", tier=lambda request: "gold", tiers={"gold": "10/s burst 20 delay 5"}),
+        Rule("watched", "10/s burst 20 delay 5", dry_run=True),
+    ]
+    with pytest.raises(SettingError) as caught:
+        RateLimit(hello, "200000/s exact", rules=rules, jitter=2)
+    assert caught.value.complaints == (
+        "'200000/second exact': an exact limit keeps every stamp, at most 10000; 'sliding' does not",
+        "rules: rule api: '100000/second exact': an exact limit keeps every stamp, at most 10000; 'sliding' does not",
+        "rule slow: '10/second burst 5 delay 1' lets requests wait, and most_waiting, how many of them may at once, is 0",
+        "rule default: '10/second burst 20 delay 5' lets requests wait, and most_waiting, how many of them may at once, is 0",
+        "rule default: two rules have this name",
+        "rule api: two rules have this name",
+        "rule slow: two rules have this name",
+        "jitter: 2 is not a share from 0 to 1",
+    )
+
+
 def test_importing_it_imports_neither_gevent_nor_the_balancer() -> None:
     import subprocess
 

@@ -14,8 +14,9 @@ from wsgistack.ratelimit.fallback import ON_STORE_ERROR
 from wsgistack.ratelimit.meter import Meter
 from wsgistack.ratelimit.networks import NetworkFile, NetworkSet, parse_networks
 from wsgistack.ratelimit.rates import parse_rates
-from wsgistack.ratelimit.rules import Rule
+from wsgistack.ratelimit.rules import Rule, check_counted, check_names
 from wsgistack.ratelimit.rules_file import NAMES, make_rule
+from wsgistack.ratelimit.waiting import check_waits
 from wsgistack.registry import find_hint
 from wsgistack.store.base import Store
 from wsgistack.store.url import make_store
@@ -37,6 +38,7 @@ __all__ = [
 ]
 
 WORKERS, PROCESS = "workers", "process"
+DEFAULT = "default"  # the rule that a bare rate is
 LONGEST_DEADLINE_S = 60
 LEAST_TIMEOUT_S = 0.015  # of a node that usually answers at once; see docs/memcached.md
 SHORTEST_S, LONGEST_S = 0.1, 3600
@@ -44,21 +46,46 @@ MOST_PROCESSES = 100_000
 
 
 def find_rules(
-    rate: str | None, rules: Iterable[Rule | Mapping[str, Any]], *, key: Key, is_enough: bool
+    rate: str | None,
+    rules: Iterable[Rule | Mapping[str, Any]],
+    *,
+    key: Key,
+    is_enough: bool,
+    may_wait: bool,
 ) -> list[Rule]:
-    """Return the rules: *rate* as one, and *rules*.  *is_enough*: there may be none, a file has some."""
+    """Return the rules: *rate* as one, and *rules*.  *is_enough*: there may be none, a file has some.
+
+    *may_wait*: whether a request may wait for its turn.
+    """
     if rate is None and not rules and not is_enough:
         raise SettingError("rate and rules: neither is given; a rate reads as '100/minute'")
     if isinstance(rules, str | Mapping) or not isinstance(rules, Iterable):
         raise SettingError(f"rules: {rules!r:.80} is not a list of rules")
-    steps: list[Callable[[], Rule]] = [] if rate is None else [partial(_make_default, rate, key)]
-    return gather([*steps, *(partial(_read_rule, number, rule) for number, rule in enumerate(rules, 1))])
+    rules = [*rules]
+    makes: list[Callable[[], Rule]] = [] if rate is None else [partial(_make_default, rate, key)]
+    makes += [partial(_read_rule, number, rule) for number, rule in enumerate(rules, 1)]
+    if not may_wait:
+        makes = [partial(_make_at_once, make) for make in makes]
+    names = [*([] if rate is None else [DEFAULT]), *filter(None, map(_name_of, rules))]
+    steps: tuple[Callable[[], Any], ...] = (partial(gather, makes), partial(check_names, names))
+    made: list[Rule] = gather(steps)[0]
+    return made
+
+
+def _make_at_once(make: Callable[[], Rule]) -> Rule:
+    return check_waits(make())
+
+
+def _name_of(rule: object) -> str:
+    """Return the name that a rule has, "" for none: what it is not is told elsewhere."""
+    name = rule.get("name") if isinstance(rule, Mapping) else getattr(rule, "name", "")
+    return name if isinstance(name, str) else ""
 
 
 def _make_default(rate: str, key: Key) -> Rule:
     if isinstance(rate, str):
-        parse_rates(rate)  # whose complaint needs no name of a rule
-    return Rule("default", rate, key=key)
+        check_counted(parse_rates(rate))  # whose complaints need no name of a rule
+    return Rule(DEFAULT, rate, key=key)
 
 
 def _read_rule(number: int, rule: Rule | Mapping[str, Any]) -> Rule:

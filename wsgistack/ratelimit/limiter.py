@@ -21,7 +21,7 @@ from wsgistack.ratelimit.fields import make_teller
 from wsgistack.ratelimit.limits import Limit
 from wsgistack.ratelimit.notes import MemoryNote, NoNote, Note, StoreNote
 from wsgistack.ratelimit.rates import UNLIMITED, Rate
-from wsgistack.ratelimit.rules import Rule, policy_names
+from wsgistack.ratelimit.rules import Rule, check_names, policy_names
 from wsgistack.ratelimit.shut import NEVER_US, ShutList, ShutOut
 from wsgistack.ratelimit.table import Claim, Table
 from wsgistack.ratelimit.tables import Before, Options, make_table, make_workers_table
@@ -150,10 +150,7 @@ class Limiter(Deciding):
         bans_every_us: int = 0,
         before: Limiter | None = None,
     ) -> None:
-        names = [rule.name for rule in rules]
-        for name in names:
-            if names.count(name) > 1:
-                raise SettingError(f"rule {name}: two rules have this name")
+        check_names(rule.name for rule in rules)
         self.rules = tuple(rules)
         self.trust = trust
         self.now = now

@@ -142,9 +142,10 @@ class RateLimit:
         page: Text = "",
         problem: Text = "",
     ) -> None:
+        may_wait = dry_run or most_waiting != 0
         prefixes = {"ipv6_prefix": ipv6_prefix, "ipv4_prefix": ipv4_prefix}
         steps: tuple[Callable[[], Any], ...] = (
-            partial(find_rules, rate, rules, key=key, is_enough=bool(rules_file)),
+            partial(find_rules, rate, rules, key=key, is_enough=bool(rules_file), may_wait=may_wait),
             partial(RulesFile, rules_file) if rules_file else _nothing,
             partial(Trust, trusted=trusted, forwarded=forwarded, **prefixes),
             partial(find_keeping, max_keys, store, store_deadline, on_store_error, processes, bans_every),
@@ -158,13 +159,12 @@ class RateLimit:
         )
         self._rules, self.rules_file, trust, keeping, self._exempt, self._denied, *rest = gather(steps)
         self._form, self._bodies, self._jitter, self._most_waiting, self.meter = rest
-        self.app = app
+        self.app, self._draw, self._dry_run = app, draw, dry_run
         all_rules = [*self._rules, *(self.rules_file.rules if self.rules_file else ())]
         self.limiter = Limiter(all_rules, trust=trust, now=now or SteadyClock().read, **keeping)
         self.operator = Operator(self.limiter)
         self._begin_place(store)
         self._has_lists = bool(self._exempt) or self._denied is not None
-        self._draw, self._dry_run = draw, dry_run
         self._waiting = self._make_waiting(self.limiter)
         self._simple = self._find_simple()
         self._quotas = self._make_quotas()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -11,11 +12,12 @@ from wsgistack.complaints import gather
 from wsgistack.errors import RateError, SettingError
 from wsgistack.http.paths import compile_globs, host_name, normal_path
 from wsgistack.http.request import RequestView
+from wsgistack.ratelimit.algorithms import make_counter
 from wsgistack.ratelimit.bans import parse_ban
 from wsgistack.ratelimit.clients import Key, client_ip
 from wsgistack.ratelimit.rates import UNLIMITED, Rate, parse_rates
 
-__all__ = ["Rule", "policy_names"]
+__all__ = ["Rule", "check_counted", "check_names", "policy_names"]
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # it stands in fields, logs and stores
 METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token, RFC 9110 §5.6.2
@@ -113,6 +115,20 @@ class Rule:
         return rates
 
 
+def check_names(names: Iterable[object]) -> None:
+    """Raise SettingError with each name that two rules have."""
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise SettingError(*(f"rule {name}: two rules have this name" for name in twice))
+
+
+def check_counted(rates: Iterable[Rate]) -> None:
+    """Raise RateError for a rate that cannot be counted, such as an exact one of very many."""
+    for rate in rates:
+        if rate != UNLIMITED:
+            make_counter(rate)
+
+
 def policy_names(rule: str, rates: Iterable[Rate]) -> list[str]:
     """Return the names of a rule's limits, as RateLimit-Policy tells them: api, api-2, api-3.
 
@@ -132,7 +148,16 @@ def _check_rates(rule: Rule) -> None:
     tiers = rule.tiers or {}
     if not isinstance(tiers, Mapping):
         raise SettingError(f"rule {rule.name}: tiers: {tiers!r:.80} is not a mapping of names to rates")
-    gather(partial(rule._parse, text) for text in (rule.rate, *tiers.values()))
+    gather(partial(_check_rate, rule, text) for text in (rule.rate, *tiers.values()))
+
+
+def _check_rate(rule: Rule, text: str) -> None:
+    """Check one text, and that each of its rates can be counted."""
+    rates = rule._parse(text)
+    try:
+        check_counted(rates)
+    except RateError as error:
+        raise RateError(f"rule {rule.name}: {error}") from None
 
 
 def _check_ban(rule: Rule) -> None:

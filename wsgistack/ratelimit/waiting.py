@@ -5,13 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from typing import NoReturn
 
 from wsgistack import forks
 from wsgistack.errors import SettingError
 from wsgistack.ratelimit.decision import Decision
 from wsgistack.ratelimit.limits import Limit
+from wsgistack.ratelimit.rates import Rate
+from wsgistack.ratelimit.rules import Rule
 
-__all__ = ["MOST_WAITING", "Waiting", "check_most_waiting", "make_waiting"]
+__all__ = ["MOST_WAITING", "Waiting", "check_most_waiting", "check_waits", "make_waiting"]
 
 MOST_WAITING = 100_000
 
@@ -66,6 +69,19 @@ def make_waiting(limits: Sequence[Limit], most: int) -> Waiting | None:
     if not limits:
         return None
     if not most:
-        text = f"rule {limits[0].rule.name}: '{limits[0].rate}' lets requests wait"
-        raise SettingError(f"{text}, and most_waiting, how many of them may at once, is 0")
+        _refuse(limits[0].rule, limits[0].rate)
     return Waiting(most)
+
+
+def check_waits(rule: Rule) -> Rule:
+    """Return a rule that lets no request wait; SettingError for another, where none may."""
+    if not rule.dry_run:
+        for rate in (*rule.rates, *(rate for rates in rule.tier_rates.values() for rate in rates)):
+            if rate.at_once:
+                _refuse(rule, rate)
+    return rule
+
+
+def _refuse(rule: Rule, rate: Rate) -> NoReturn:
+    text = f"rule {rule.name}: '{rate}' lets requests wait"
+    raise SettingError(f"{text}, and most_waiting, how many of them may at once, is 0")
