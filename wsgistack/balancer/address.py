@@ -15,7 +15,7 @@ from typing import Literal
 
 from wsgistack.errors import AddressError
 
-__all__ = ["Address", "parse_address", "parse_listen", "parse_listen_list", "parse_member"]
+__all__ = ["Address", "is_numeric", "parse_address", "parse_listen", "parse_listen_list", "parse_member"]
 
 Kind = Literal["inet", "inet6", "unix", "name", "srv"]
 
@@ -83,6 +83,15 @@ def parse_member(text: str) -> Address:
     if not name or ":" in name or "." not in name:
         raise AddressError(f"{_quote(text)}: {EXPECTED_SRV}")
     return Address("srv", _parse_name(text, name, room=len("srv:")))
+
+
+def is_numeric(text: str) -> bool:
+    """Return whether *text* is an IPv4 or IPv6 address, without brackets or port."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def parse_listen(text: str) -> Address:

@@ -5,13 +5,13 @@ Nothing here blocks other greenlets for longer than reading a small file takes.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import gevent
 from gevent import socket
 
+from wsgistack.balancer.address import is_numeric
 from wsgistack.balancer.discovery import Record
 from wsgistack.files import read_regular
 
@@ -104,12 +104,4 @@ def _read_hosts(path: str, name: str) -> list[str]:
         words = line.partition("#")[0].split()
         if name in (word.lower().rstrip(".") for word in words[1:]):
             found.append(words[0])
-    return [host for host in dict.fromkeys(found) if _is_address(host)]
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
+    return [host for host in dict.fromkeys(found) if is_numeric(host)]

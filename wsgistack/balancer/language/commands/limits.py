@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable
 
+from wsgistack.balancer.address import is_numeric
 from wsgistack.balancer.foresight import Left, key_of_address, look, show_key, show_wait
 from wsgistack.balancer.language.command import Command, Desk
 from wsgistack.balancer.language.grammar import NAME, Line
@@ -49,7 +50,7 @@ def _show(desk: Desk, line: Line) -> Reply:
     limits = desk.estate.limits.publish()
     if first is None:
         return Lines((*(_summary(desk, limit) for _, limit in sorted(limits.items())), _tell_table(desk)))
-    if key is None and first.lower() not in limits and _is_address(first):
+    if key is None and first.lower() not in limits and is_numeric(first):
         by_address = [one for _, one in sorted(limits.items()) if one.by[0] in ("ip", "header")]
         return Lines(tuple(text for one in by_address for text in _state(desk, one, first)))
     limit = desk.estate.limits.get(first.lower())
@@ -196,14 +197,6 @@ def _unban(desk: Desk, line: Line) -> Reply:
     return Ok()
 
 
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _parse_key(desk: Desk, limit: Limit, text: str) -> bytes:
     """Return the key that *text* means: an address, or a credential where the limit counts by one."""
     kind = limit.by[0]
@@ -211,7 +204,7 @@ def _parse_key(desk: Desk, limit: Limit, text: str) -> bytes:
         raise CommandError(f"limit {limit.name} counts everybody together: limit reset {limit.name}")
     if kind == "service":
         return b"s" + desk.estate.services.get(text.lower()).slot.to_bytes(4, "little")
-    if _is_address(text):
+    if is_numeric(text):
         address = ipaddress.ip_address(text)
         mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
         return key_of_address(limit, mapped or address)
