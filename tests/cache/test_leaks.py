@@ -101,6 +101,16 @@ def test_a_prefix_that_a_client_makes_up_is_another_page(raw: str | None) -> Non
     assert "('PATH_INFO', '/a/b')" in body
 
 
+@pytest.mark.parametrize("raw", [None, "/a/b"], ids=["decoded", "raw"])
+def test_a_mount_point_that_a_client_makes_up_is_another_page(raw: str | None) -> None:
+    """A field SCRIPT_NAME, which gunicorn obeys, makes the application take the rest of the same path for all of it."""
+    cache = PageCache(mirror, now=lambda: NOW)
+    ask(cache, SCRIPT_NAME="/a", PATH_INFO="/b", RAW_URI=raw)
+    told, body = ask(cache, PATH_INFO="/a/b", RAW_URI=raw)
+    assert told == "wsgistack; fwd=uri-miss; ttl=60; stored"
+    assert "('PATH_INFO', '/a/b')" in body
+
+
 def test_what_changes_behind_a_mount_point_is_forgotten_there() -> None:
     def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         start_response("200 OK", [("Cache-Control", "max-age=60"), ("Location", "/shop/list")])

@@ -102,8 +102,9 @@ class Target(NamedTuple):
     """What is asked for, as the key has it and as the application is to see it while a page is filled.
 
     *path*: raw, as it stands on the wire.  *query*: raw, without the ignored parameters.  *seen*: the
-    decoded path that the application sees, where a middleware above moved the request; where the server
-    does not tell the raw path, the mount point (`/a` + `/b` is not `/a/b`: X-Forwarded-Prefix moves it).
+    decoded path that the application sees, where a middleware above moved the request; else the mount
+    point, where there is one (`/a` + `/b` is not `/a/b`: X-Forwarded-Prefix, and gunicorn's SCRIPT_NAME
+    field, move it).
     """
 
     scheme: str
@@ -181,15 +182,14 @@ def normalise_prefix(prefix: str) -> str:
 
 def _raw_path(request: RequestView) -> tuple[str, str | None]:
     """Return the path as it stands on the wire, and what the application sees where that is another one."""
-    decoded = request.path
+    decoded, mount = request.path, request.variable("SCRIPT_NAME")
+    mounted = f"mount:{mount}" if mount else None
     for name in RAW:
         raw = request.variable(name)
         if raw is not None:
             path = _path_of(raw)
-            return path, None if _decode(path) == decoded else decoded
-    mount = request.variable("SCRIPT_NAME")
-    path = quote(decoded, safe="/~!$&'()*+,;=:@", encoding="latin-1")
-    return path, f"mount:{mount}" if mount else None
+            return path, mounted if _decode(path) == decoded else decoded
+    return quote(decoded, safe="/~!$&'()*+,;=:@", encoding="latin-1"), mounted
 
 
 @lru_cache(maxsize=1024)

@@ -339,7 +339,7 @@ class PageCache:
         """Return, line by line, what would be done with a GET of *url* now, and why; nothing is changed.
 
         *fields*: of the request, `_` for `-`: `trace("https://example.com/", Cookie="a=1")`.
-        *mount*: SCRIPT_NAME, where a server mounts the application and does not tell the raw path.
+        *mount*: SCRIPT_NAME, where a server mounts the application.
         ArgumentError for a URL that is not below it.
         """
         said = {f"HTTP_{name.upper()}": value for name, value in fields.items()}
