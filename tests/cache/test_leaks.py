@@ -142,3 +142,25 @@ def test_a_part_of_one_variant_is_no_part_of_another() -> None:
     ask(cache, HTTP_ACCEPT_LANGUAGE="en")
     parts = [ask(cache, HTTP_ACCEPT_LANGUAGE=one, HTTP_RANGE="bytes=0-1")[1] for one in ("de", "en")]
     assert parts == ["de", "en"]
+
+
+def test_a_download_that_is_resumed_is_not_given_the_rest_of_another_version() -> None:
+    """RFC 9110 §13.1.5: the rest only if it is the same; the application alone knows, where nothing is stored."""
+
+    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        is_same = environ.get("HTTP_IF_RANGE", '"new"') == '"new"'
+        fields = [("Cache-Control", "max-age=60"), ("ETag", '"new"')]
+        if is_same and "HTTP_RANGE" in environ:
+            start_response("206 Partial Content", [*fields, ("Content-Range", "bytes 4-7/8")])
+            return [b"5678"]
+        start_response("200 OK", fields)
+        return [b"12345678"]
+
+    rest = {"HTTP_RANGE": "bytes=4-", "HTTP_IF_RANGE": '"old"'}
+    cache = PageCache(app, now=lambda: NOW)
+    assert ask(cache, **rest) == ("wsgistack; fwd=uri-miss; ttl=60; stored", "12345678")
+    cache = PageCache(app, now=lambda: NOW)
+    assert ask(cache, HTTP_RANGE="bytes=4-")[1] == "5678"
+    assert ask(cache, **rest)[1] == "12345678"
+    cache = PageCache(app, now=lambda: NOW)
+    assert ask(cache, HTTP_RANGE="bytes=4-", HTTP_IF_RANGE='"new"')[1] == "5678"

@@ -32,8 +32,9 @@ __all__ = [
 
 # What is sent in a field instead of what the client said; None: nothing.
 Changes = Mapping[str, str | None]
-NO_CONDITIONS: Changes = dict.fromkeys(("if-none-match", "if-modified-since", "if-range"))
-WHOLE: Changes = {**NO_CONDITIONS, "range": None}
+# If-Range stays with Range: whoever resumes a download must not be sent the rest of another version.
+NO_CONDITIONS: Changes = dict.fromkeys(("if-none-match", "if-modified-since"))
+WHOLE: Changes = {**NO_CONDITIONS, "range": None, "if-range": None}
 
 
 class Serve(NamedTuple):

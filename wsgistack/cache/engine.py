@@ -124,7 +124,7 @@ class PageCacheEngine:
         changes: dict[str, str | None] = {"range": f"bytes={part.span.last + 1}-"}
         if is_strong(page.etag):
             changes["if-range"] = page.etag
-        return Fetch("partial", {**NO_CONDITIONS, **changes}, page)
+        return Fetch("partial", {**WHOLE, **changes}, page)
 
     def _ask_in_background(self, page: Page) -> Fetch | Validate:
         validators = validators_of(page.head)
