@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsgistack.cache.answers import Drop, Fetch, Keep, Pass, Refetch, Refresh, Serve, Trip, Validate
-from wsgistack.cache.engine import ASKING_FIELDS, PageCacheEngine
+from wsgistack.cache.engine import PageCacheEngine
 from wsgistack.cache.freshness import Terms, make_terms
 from wsgistack.cache.head import ResponseHead
 from wsgistack.cache.page import Page
 from wsgistack.cache.policy import PROFILES
+from wsgistack.cache.signs import ASKING_FIELDS
 from wsgistack.wsgi import EnvironRequest
 
 ENGINE = PageCacheEngine(PROFILES["rfc9111"])

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from wsgistack.cache.engine import ASKING_FIELDS
-from wsgistack.cache.signs import IDENTITY_FIELDS
+from wsgistack.cache.signs import ASKING_FIELDS, IDENTITY_FIELDS
 from wsgistack.cache.texts import find_visitors
 from wsgistack.settings import Value
 

@@ -10,11 +10,8 @@ import queue
 import threading
 from typing import NamedTuple
 
-from prometheus_client.bridge.graphite import GraphiteBridge
-
 from wsgistack.balancer.address import parse_address
 from wsgistack.balancer.events import Log
-from wsgistack.balancer.exposition import Exhibit
 from wsgistack.balancer.picture import Picture
 
 __all__ = ["Graphite"]
@@ -58,6 +55,11 @@ class Graphite:
         self._parcels.join()
 
     def _send(self, parcel: _Parcel) -> None:
+        # Few send anything to Graphite; whoever does has a thread for it.
+        from prometheus_client.bridge.graphite import GraphiteBridge
+
+        from wsgistack.balancer.exposition import Exhibit
+
         where = parse_address(parcel.address, default_port=None)
         bridge = GraphiteBridge((where.host, where.port), Exhibit(parcel.picture), TIMEOUT_S)
         problem = ""

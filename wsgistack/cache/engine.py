@@ -34,13 +34,10 @@ from wsgistack.cache.policy import Policy
 from wsgistack.cache.status import Forwarded
 from wsgistack.cache.validation import validators_of
 from wsgistack.http.cache_control import Directives, parse_cache_control
-from wsgistack.http.conditional import CONDITIONS, is_strong
+from wsgistack.http.conditional import is_strong
 from wsgistack.http.request import RequestView
 
-__all__ = ["ASKING_FIELDS", "PageCacheEngine"]
-
-# The fields by which a client asks for something else than just the page.
-ASKING_FIELDS = (*CONDITIONS, "cache-control", "range")
+__all__ = ["PageCacheEngine"]
 
 ERRORS = frozenset((500, 502, 503, 504))  # RFC 5861 §4
 CONDITIONAL_ON_THE_ORIGIN = ("if-match", "if-unmodified-since")  # a cache does not judge: RFC 9111 §4.3.2
@@ -53,7 +50,7 @@ class PageCacheEngine:
         self.policy = policy
 
     def on_plain_request(self, pages: Sequence[Page], now: float) -> Reply | None:
-        """Return the reply to a GET that has none of ASKING_FIELDS, None for `on_request` to decide.
+        """Return the reply to a GET that has none of signs.ASKING_FIELDS, None for `on_request` to decide.
 
         It never says anything else than `on_request`, only sooner.
         """

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 from wsgistack.cache.audit import Audit
-from wsgistack.cache.engine import ASKING_FIELDS
 from wsgistack.cache.filling import variable_of
 from wsgistack.cache.guests import Guests
 from wsgistack.cache.keys import Names
@@ -18,6 +17,7 @@ from wsgistack.cache.purge import Purges
 from wsgistack.cache.settings import check_number
 from wsgistack.cache.shelf import Shelf
 from wsgistack.cache.shortcut import Shortcut
+from wsgistack.cache.signs import ASKING_FIELDS
 from wsgistack.cache.verification import Verification
 from wsgistack.complaints import gather
 from wsgistack.errors import SettingError

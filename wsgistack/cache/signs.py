@@ -1,8 +1,14 @@
-"""The names by which visitors are told apart, and those by which pages are poisoned; see personal."""
+"""The names by which visitors are told apart, and those by which pages are poisoned; see personal.
+
+Here because the balancer asks for the names alone, and the engine is long to import.
+"""
 
 from __future__ import annotations
 
+from wsgistack.http.conditional import CONDITIONS
+
 __all__ = [
+    "ASKING_FIELDS",
     "IDENTITY_COOKIES",
     "IDENTITY_FIELDS",
     "IDENTITY_VARIABLES",
@@ -11,6 +17,9 @@ __all__ = [
     "NO_CERTIFICATE",
     "WITHHELD_FIELDS",
 ]
+
+# The fields by which a client asks for something else than just the page.
+ASKING_FIELDS = (*CONDITIONS, "cache-control", "range")
 
 # Lower-case: their case does not count.
 IDENTITY_COOKIES = (

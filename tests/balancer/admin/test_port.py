@@ -1,6 +1,7 @@
 """Admin ports in this process: who is let in, who makes room, and what a mistake of ours does."""
 
 from collections.abc import Callable, Iterator, Mapping
+from threading import Event
 from typing import Any
 
 import gevent
@@ -10,6 +11,7 @@ from gevent import socket
 from tests.balancer.stage import Stage
 from wsgistack.balancer.admin import port as module
 from wsgistack.balancer.admin.port import AdminPorts
+from wsgistack.balancer.admin.web_server import Pages
 from wsgistack.balancer.events import Log
 from wsgistack.balancer.language.replies import Reply
 from wsgistack.balancer.language.session import Session
@@ -161,3 +163,24 @@ def test_a_reader_that_does_not_read_is_left(place: Place, monkeypatch: pytest.M
             gevent.sleep(0.01)
     assert len(read(sock)) < 16_000_000
     assert place.logged == []
+
+
+def test_what_http_needs_is_there_a_moment_after_the_start_though_nobody_asked(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listening = socket.create_server(("127.0.0.1", 0))
+    monkeypatch.setattr(module, "LOAD_AFTER_S", 0.0)
+    imported = Event()
+
+    def import_pages() -> type[Pages]:
+        imported.set()
+        return Pages
+
+    monkeypatch.setattr(module, "_import_pages", import_pages)
+    ports = AdminPorts(place, Log(place.logged.append))
+    stop = ports.serve("admin", listening)
+    with gevent.Timeout(PATIENCE_S):
+        while not imported.is_set():
+            gevent.sleep(0.01)
+    stop()
+    ports.close()

@@ -11,10 +11,10 @@ from gevent.lock import BoundedSemaphore
 
 from wsgistack.balancer.control import Control
 from wsgistack.balancer.events import Log
-from wsgistack.balancer.exposition import render
 from wsgistack.balancer.graphite import Graphite
 from wsgistack.balancer.language.replies import Reply
 from wsgistack.balancer.language.session import Session
+from wsgistack.balancer.picture import Picture
 from wsgistack.balancer.processes import Seat
 from wsgistack.balancer.secrets import hide_in
 from wsgistack.balancer.window import Window
@@ -66,7 +66,7 @@ class FrontDesk:
         """Return the metrics and their content type; a thread of their own writes them."""
         with self._rendering:  # one after the other: a crowd of scrapers gets one core at most
             picture = self._window.picture(self.unready())
-            text: tuple[bytes, str] = gevent.get_hub().threadpool.apply(render, (picture, accept))
+            text: tuple[bytes, str] = gevent.get_hub().threadpool.apply(_render, (picture, accept))
         return text
 
     def unready(self) -> str:
@@ -87,3 +87,9 @@ class FrontDesk:
                 pushed_at = time.monotonic()
                 picture = self._window.picture(self.unready())
                 self._graphite.offer(picture, address=str(address), prefix=str(server["graphite_prefix"]))
+
+
+def _render(picture: Picture, accept: str) -> tuple[bytes, str]:
+    from wsgistack.balancer.exposition import render  # with prometheus_client: see port.py
+
+    return render(picture, accept)

@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import gevent
 from gevent import socket
@@ -18,12 +18,14 @@ from gevent import socket
 from wsgistack.balancer.admin.access import Attempts
 from wsgistack.balancer.admin.door import Door
 from wsgistack.balancer.admin.lines import converse
-from wsgistack.balancer.admin.web import Pages, View
-from wsgistack.balancer.admin.web_server import serve_http
+from wsgistack.balancer.admin.view import View
 from wsgistack.balancer.events import Log, find_place
 from wsgistack.balancer.language.replies import Error, Reply, Row, encode
 from wsgistack.balancer.language.session import LONGEST_LINE, Session
 from wsgistack.settings import Value
+
+if TYPE_CHECKING:
+    from wsgistack.balancer.admin.web_server import Pages
 
 __all__ = ["AdminPort", "AdminPorts", "Desk"]
 
@@ -34,6 +36,7 @@ LINGER_S = 1.0
 READ_BYTES = 16384
 WRITE_BYTES = 65536
 ACCEPT_PAUSE_S = 0.1  # after EMFILE and its like
+LOAD_AFTER_S = 5.0
 
 # A page that a browser shows may make it send a request anywhere, this port included; its first
 # line looks like this whatever else is in it ("HTML form protocol attack", Topf, 2001).  DELETE is a
@@ -82,11 +85,14 @@ class AdminPorts:
         self._desk = desk
         self._log = log
         self._attempts = Attempts()
-        self._pages = Pages(desk, self._perform)
+        self._pages: Pages | None = None
+        self._loading: Any = None
         self._open: dict[Any, _Visit] = {}
 
     def serve(self, service: str, listening: Any) -> Callable[[], None]:
         """Take over a listening socket of *service*; return what stops it."""
+        if self._loading is None:
+            self._loading = gevent.spawn_later(LOAD_AFTER_S, self._load)
         return AdminPort(listening, lambda sock, peer: self._begin(service, sock, peer)).close
 
     def rows(self, now: float) -> list[Row]:
@@ -104,6 +110,8 @@ class AdminPorts:
 
     def close(self) -> None:
         """End all connections at once."""
+        if self._loading is not None:
+            self._loading.kill(block=False)
         for sock in list(self._open):
             sock.close()
 
@@ -158,12 +166,21 @@ class AdminPorts:
         elif protocol == "line" and HTTP.match(opening):
             self._refuse(sock, door, "http", NOT_HTTP)
         elif protocol == "http" or HTTP.match(opening):
-            serve_http(sock, opening, door, self._pages)
+            pages = self._pages or self._load()
+            from wsgistack.balancer.admin.web_server import serve_http
+
+            serve_http(sock, opening, door, pages)
             _linger(sock)
         else:
             for answer in converse(_chunks(sock, opening), door, self._perform, peer=door.peer):
                 _write(sock, answer)
             _linger(sock)
+
+    def _load(self) -> Pages:
+        """Import what HTTP needs, if that is not done, in a thread: meanwhile the loop goes on."""
+        pages: Pages = gevent.get_hub().threadpool.apply(_import_pages)(self._desk, self._perform)
+        self._pages = pages
+        return pages
 
     def _refuse(self, sock: Any, door: Door, reason: str, text: str) -> None:
         self._log.often("admin_refused", service=door.service, peer=door.peer, reason=reason)
@@ -180,6 +197,19 @@ class AdminPorts:
                 "admin_failed", word="".join(line.split()[:1]), error=repr(error), at=find_place(error)
             )
             return Error("internal error, the log says more")
+
+
+def _import_pages() -> type[Pages]:
+    """Import the half of the admin port that speaks HTTP, and return its pages.
+
+    werkzeug and prometheus_client are a quarter of what a balancer would import before it is ready.  So
+    they are imported by whoever asks for a page first, and a moment after the start in any case: what
+    comes from the disk much later may be of another version.
+    """
+    import wsgistack.balancer.exposition  # noqa: F401 - imported is all that it shall be
+    from wsgistack.balancer.admin.web_server import Pages
+
+    return Pages
 
 
 def _read_opening(sock: Any) -> bytes:

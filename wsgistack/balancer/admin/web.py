@@ -12,7 +12,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any
 
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import (
@@ -29,10 +29,11 @@ from werkzeug.wrappers import Request, Response
 
 from wsgistack.balancer.admin.access import Granted, Refused
 from wsgistack.balancer.admin.door import Door
+from wsgistack.balancer.admin.view import View
 from wsgistack.balancer.language.replies import Error, Lines, Reply, lines_of
 from wsgistack.balancer.language.session import LONGEST_LINE, Session
 
-__all__ = ["DOOR", "Pages", "View"]
+__all__ = ["DOOR", "Pages"]
 
 DOOR = "wsgistack.door"  # the key of the visitor's Door in environ
 LONGEST_BODY_BYTES = 1024 * 1024
@@ -45,19 +46,6 @@ FIELDS = {
     "X-Frame-Options": "DENY",
 }
 FREE = ("healthz", "ready")  # what a probe asks without a token
-
-
-class View(Protocol):
-    """What the pages show."""
-
-    def state(self) -> dict[str, Any]:
-        """Return everything, as JSON carries it."""
-
-    def metrics(self, accept: str) -> tuple[bytes, str]:
-        """Return the metrics and their content type, in the format that *accept* prefers."""
-
-    def unready(self) -> str:
-        """Return why no request should be sent here, "" if nothing speaks against it."""
 
 
 class _Request(Request):

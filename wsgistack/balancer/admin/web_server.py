@@ -13,7 +13,7 @@ from wsgistack.balancer.admin.door import Door
 from wsgistack.balancer.admin.web import DOOR, Pages
 from wsgistack.balancer.events import find_place
 
-__all__ = ["serve_http"]
+__all__ = ["Pages", "serve_http"]
 
 REQUEST_LIMIT_S = 30.0  # for the request, the commands and the answer together
 READ_BYTES = 16384
