@@ -133,7 +133,8 @@ def run_balancer(given: argparse.Namespace) -> int:
         return WRONG
     keys = ("workers", "ready_bytes", "limit_keys")
     workers, ready_bytes, limit_keys = (int(str(loaded.snapshot.server[key])) for key in keys)
-    return _serve(text, name, path, Sizes(workers, cores, ready_bytes, limit_keys))
+    keeper = any(service.cache for service in loaded.snapshot.services.values())
+    return _serve(text, name, path, Sizes(workers, cores, ready_bytes, limit_keys, keeper))
 
 
 def _serve(text: str, name: str, path: str | None, sizes: Sizes) -> int:

@@ -12,10 +12,15 @@ from wsgistack.balancer.keeping import MOST_SILENT, Keeping, choose_folder
 from wsgistack.balancer.language.replies import Error, Order
 
 
+def never() -> Any:
+    """Start no keeper: nobody needs one here."""
+    raise AssertionError("a keeper was started")
+
+
 def make_keeping(folder: Path) -> Keeping:
     """Return the place of a keeper that nobody has needed yet."""
     board: Any = SimpleNamespace(ready=None)
-    return Keeping(board, str(folder), Log(lambda line: None), Event())
+    return Keeping(board, str(folder), Log(lambda line: None), Event(), start=never)
 
 
 def test_the_folder_is_made_when_it_is_needed_for_us_alone_and_removed(tmp_path: Path) -> None:
@@ -56,7 +61,7 @@ def make_watched(tmp_path: Path) -> tuple[Keeping, list[str], Any]:
     happened: list[str] = []
     board: Any = SimpleNamespace(ready=None)
     log = Log(lambda line: happened.append(line.split()[2]))
-    keeping = Keeping(board, str(tmp_path / "x"), log, Event())
+    keeping = Keeping(board, str(tmp_path / "x"), log, Event(), start=never)
     seat: Any = SimpleNamespace(pid=7, kill=lambda: happened.append("killed"))
     keeping.seat = seat
     return keeping, happened, seat

@@ -113,16 +113,21 @@ class Log:
 
 
 class Writer:
-    """A `write` for Log that never blocks: a thread writes, and counts what did not fit."""
+    """A `write` for Log that never blocks: a thread writes, and counts what did not fit.
+
+    The thread is there with the first line: until then the process may be forked.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._lines: queue.Queue[str | None] = queue.Queue(MOST_WAITING)
         self._lost = 0
-        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
 
     def __call__(self, text: str) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+            self._thread.start()
         try:
             self._lines.put_nowait(text)
         except queue.Full:
@@ -130,6 +135,8 @@ class Writer:
 
     def close(self) -> None:
         """Write what waits, for a second at most."""
+        if self._thread is None:
+            return
         try:
             self._lines.put(None, timeout=FLUSH_TIMEOUT_S)
         except queue.Full:

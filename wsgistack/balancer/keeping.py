@@ -11,15 +11,16 @@ import secrets
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import gevent
 from gevent.event import AsyncResult, Event
 
-from wsgistack.balancer.channel import Message
+from wsgistack.balancer.channel import Channel, Message
 from wsgistack.balancer.events import Log
 from wsgistack.balancer.language.replies import Error, Lines, Ok, Order, Reply
-from wsgistack.balancer.processes import Seat, spawn_keeper
+from wsgistack.balancer.processes import Process, Seat
 
 if TYPE_CHECKING:
     from wsgistack.balancer.plane.board import Board
@@ -32,6 +33,8 @@ END_TIMEOUT_S = 2.0
 LOOK_INTERVAL_S = 1.0
 MOST_SILENT = 8  # looks in a row; a keeper says every second that it lives
 
+Start = Callable[[], tuple[Process, Channel]]
+
 
 def choose_folder() -> str:
     """Return the path of a directory for sockets between our processes; it is made when one is needed."""
@@ -39,11 +42,15 @@ def choose_folder() -> str:
 
 
 class Keeping:
-    """Keeps a keeper from when a service first has a cache.  *folder*: see Snapshot; removed in the end."""
+    """Keeps a keeper from when a service first has a cache; *start* starts its process.
 
-    def __init__(self, board: Board, folder: str, log: Log, changed: Event) -> None:
+    *folder*: see Snapshot; removed in the end.
+    """
+
+    def __init__(self, board: Board, folder: str, log: Log, changed: Event, *, start: Start) -> None:
         self.seat: Seat | None = None
         self._board = board
+        self._start = start
         self._folder = folder
         self._log = log
         self._changed = changed
@@ -91,10 +98,6 @@ class Keeping:
         if self._silent_looks == MOST_SILENT:
             self._log.error("keeper_stuck", pid=self.seat.pid)
             self.seat.kill()
-
-    def _start(self) -> Any:
-        ready = self._board.ready
-        return spawn_keeper(None if ready is None else ready.fd)
 
     def wait(self) -> str:
         """Wait until a living keeper does what was published last; return what went wrong with it."""

@@ -41,12 +41,16 @@ SAVED_HEAD = "# Written by `save`; comments of the file before are in {name}.bef
 
 
 class Sizes(NamedTuple):
-    """What is fixed at the start; *cores* is the number of workers where a file says nothing about it."""
+    """What is fixed at the start; *cores* is the number of workers where a file says nothing about it.
+
+    *keeper*: whether a service has a page cache, at the start.
+    """
 
     workers: int
     cores: int
     ready_bytes: int
     limit_keys: int
+    keeper: bool = False
 
 
 @dataclass(slots=True)

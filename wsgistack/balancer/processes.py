@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import gevent
 from gevent.event import Event
@@ -18,10 +14,7 @@ from wsgistack.balancer.channel import Channel, ChannelError, Message
 from wsgistack.balancer.events import Log
 from wsgistack.balancer.picture import WorkerState
 
-if TYPE_CHECKING:
-    from wsgistack.balancer.plane.board import Board
-
-__all__ = ["Delays", "Duties", "Seat", "spawn_keeper", "spawn_worker"]
+__all__ = ["Delays", "Duties", "Process", "Seat"]
 
 FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 5.0
@@ -29,6 +22,22 @@ SETTLED_S = 5.0  # a worker that lived that long did not die of its start
 REAP_STEP_S = 0.01
 REAP_TIMEOUT_S = 2.0
 MOST_BACKLOG = 1000  # messages; a worker that reads none of them is no worker
+
+
+class Process(Protocol):
+    """What a seat asks of a child: subprocess.Popen has it, starting.Forked too."""
+
+    pid: int
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit status, minus a signal's number; None until `poll` saw it."""
+
+    def poll(self) -> int | None:
+        """Look whether it has ended, and return the exit status; None while it runs."""
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
 
 
 class Delays:
@@ -74,7 +83,7 @@ class Seat:
         self,
         number: int,
         *,
-        start: Callable[[], tuple[subprocess.Popen[bytes], Channel]],
+        start: Callable[[], tuple[Process, Channel]],
         duties: Duties,
         log: Log,
         changed: Event,
@@ -93,7 +102,7 @@ class Seat:
         self._log = log
         self._changed = changed
         self._delays = Delays()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
         self._ending = False
 
     @property
@@ -201,53 +210,3 @@ class Seat:
             self._log.error(
                 f"{self.kind}_died", **self._name, pid=process.pid, status=status, deaths=self.deaths
             )
-
-
-def spawn_worker(number: int, board: Board) -> tuple[subprocess.Popen[bytes], Channel]:
-    """Start the process of worker *number*.
-
-    It inherits the descriptors of the scoreboard, of the tables of limits and of pages and of the eventfds by
-    which the workers wake each other, and its channel; nothing else.
-    """
-    assert board.limits is not None
-    arguments: list[object] = ["--board", board.fd, "--number", number]
-    arguments += ["--limits", board.limits.fd, "--wakes", ",".join(str(wake) for wake in board.wakes)]
-    ready = () if board.ready is None else (board.ready.fd,)
-    arguments += [word for fd in ready for word in ("--ready", fd)]
-    return _spawn("wsgistack.balancer.worker", arguments, (board.fd, board.limits.fd, *ready, *board.wakes))
-
-
-def spawn_keeper(ready: int | None) -> tuple[subprocess.Popen[bytes], Channel]:
-    """Start the process of the page caches; *ready* is the descriptor of the table that workers answer from."""
-    given = () if ready is None else (ready,)
-    return _spawn("wsgistack.keeper", ["--ready", -1 if ready is None else ready], given)
-
-
-def _spawn(
-    module: str, arguments: Sequence[object], descriptors: Sequence[int]
-) -> tuple[subprocess.Popen[bytes], Channel]:
-    """Start a process with its channel and some descriptors of ours.
-
-    In a process group of its own, so that Ctrl-C is for the supervisor, which ends all in order.
-    """
-    ours, theirs = socket.socketpair()
-    words = [*_python(module), "--channel", theirs.fileno(), *arguments]
-    try:
-        process = subprocess.Popen(
-            [str(word) for word in words],
-            stdin=subprocess.DEVNULL,
-            pass_fds=(theirs.fileno(), *descriptors),
-            process_group=0,
-        )
-    except BaseException:
-        ours.close()
-        raise
-    finally:
-        theirs.close()
-    return process, Channel.over(ours.detach())
-
-
-def _python(module: str) -> list[str]:
-    # -m puts the working directory first in the path: only if it stands in ours too.
-    safe = [] if {"", os.getcwd()} & set(sys.path) else ["-P"]
-    return [sys.executable, *safe, "-m", module]

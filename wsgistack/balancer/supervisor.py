@@ -34,9 +34,10 @@ from wsgistack.balancer.model import Fact, ProbeResult, Service
 from wsgistack.balancer.operations import Operations, Sizes, Source
 from wsgistack.balancer.pidfile import Pidfile
 from wsgistack.balancer.probes import Probes
-from wsgistack.balancer.processes import Seat, spawn_worker
+from wsgistack.balancer.processes import Seat
 from wsgistack.balancer.publisher import Publisher
 from wsgistack.balancer.signals import obey
+from wsgistack.balancer.starting import Starter
 from wsgistack.balancer.stats import BoardStats
 from wsgistack.balancer.succession import Succession
 from wsgistack.balancer.upgrade import Inheritance, UpgradeError, receive
@@ -61,10 +62,7 @@ class StartError(Exception):
 
 
 class Supervisor:
-    """One balancer.  *source* is its checked configuration.
-
-    *inheritance*: what the balancer before hands over.
-    """
+    """One balancer.  *source* is its checked configuration, *inheritance* what the balancer before hands over."""
 
     def __init__(
         self, source: Source, sizes: Sizes, *, log: Log, inheritance: Inheritance | None = None
@@ -79,18 +77,16 @@ class Supervisor:
         self._succession = Succession(inheritance, log)
         self._pidfile = Pidfile()
         self._board = self._succession.make_board(sizes)
+        self._starter = Starter(self._board)
+        if inheritance is None:  # else there is an event loop already: it came by a channel
+            self._starter.fork_first(workers=workers, keeper=sizes.keeper)
         self._listeners = Listeners(workers, find=self._find_service, serve_admin=self._serve_admin)
         folder = choose_folder()
-        self._keeping = Keeping(self._board, folder, log, self._changed)
+        self._keeping = Keeping(self._board, folder, log, self._changed, start=self._starter.keeper)
         self._publisher = Publisher(self._listeners, self._keeping, self._changed)
+        start = self._starter.worker
         self._seats = [
-            Seat(
-                number,
-                start=partial(spawn_worker, number, self._board),
-                duties=self,
-                log=log,
-                changed=self._changed,
-            )
+            Seat(number, start=partial(start, number), duties=self, log=log, changed=self._changed)
             for number in range(workers)
         ]
         stats = BoardStats(self._board, self._pids, self._succession.pasts)
@@ -251,6 +247,7 @@ class Supervisor:
         gevent.joinall(self._greenlets[: len(self._seats)], timeout=REAP_TIMEOUT_S)
         gevent.killall(self._greenlets)
         self._keeping.close()
+        self._starter.close()
         self._probes.stop()
         self._lookout.stop()
         self._listeners.close_all()

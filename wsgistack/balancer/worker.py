@@ -12,6 +12,7 @@ import gc
 import os
 import resource
 import signal
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import gevent
@@ -216,14 +217,14 @@ def raise_limit() -> int:
     return hard
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Run worker --number over the inherited descriptors --channel, --board, --limits, --ready and --wakes."""
     parser = argparse.ArgumentParser(prog="wsgistack.balancer.worker")
     for name in ("channel", "board", "limits", "number"):
         parser.add_argument(f"--{name}", type=int, required=True)
     parser.add_argument("--ready", type=int)
     parser.add_argument("--wakes", type=lambda text: [int(word) for word in text.split(",")], required=True)
-    given = parser.parse_args()
+    given = parser.parse_args(words)
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
     descriptors = raise_limit()

@@ -1,6 +1,6 @@
 """The keeper's process: what the supervisor says is done, what operators ask is answered.
 
-    python -m wsgistack.keeper --channel FD --ready FD
+    python -m wsgistack.keeper.process --channel FD --ready FD
 
 It ends when it is told to, or when the supervisor is gone; what runs may come to its end.
 """
@@ -11,6 +11,7 @@ import argparse
 import gc
 import os
 import signal
+from collections.abc import Sequence
 from typing import Any
 
 import gevent
@@ -104,12 +105,12 @@ class Keeper:
             gevent.sleep(LIFE_INTERVAL_S)
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Run the keeper over the inherited descriptors --channel and --ready."""
     parser = argparse.ArgumentParser(prog="wsgistack.keeper")
     parser.add_argument("--channel", type=int, required=True)
     parser.add_argument("--ready", type=int, required=True, help="of the ready table, -1 for none")
-    given = parser.parse_args()
+    given = parser.parse_args(words)
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
     table = None
@@ -122,3 +123,7 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     Keeper(channel, table).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,5 +1,0 @@
-"""`python -m wsgistack.keeper`."""
-
-from wsgistack.keeper.process import main
-
-main()
