@@ -104,3 +104,12 @@ def test_the_names_that_clients_make_up_are_not_remembered_without_end() -> None
     assert isinstance(target, Target)
     assert filling.environ(request, target, VISITORS.nobody) == request
     assert len(filling._plain) <= 1024
+
+
+def test_a_keyed_field_is_seen_each_time_also_where_a_pattern_withholds_its_like() -> None:
+    visitors = Visitors(keyed_fields={"proxy-kind": ["a"]})
+    filling, target = Filling(visitors), Target("http", "example.com", "/a", "x=1")
+    for value, shown in (("b", None), ("a", "a"), ("a", "a"), ("b", None)):
+        environ = PLAIN | {"HTTP_PROXY_KIND": value, "HTTP_PROXY": "evil"}
+        made = filling.environ(environ, target, visitors.nobody)
+        assert (made.get("HTTP_PROXY_KIND"), "HTTP_PROXY" in made) == (shown, False)

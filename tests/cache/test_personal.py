@@ -342,3 +342,19 @@ def test_what_a_cookie_says_comes_first_and_the_first_cookie_that_says_something
     visitors = Visitors()
     request = EnvironRequest({"HTTP_AUTHORIZATION": "Basic x", "HTTP_COOKIE": "_ga=1; sessionid=2; nameless"})
     assert visitors.decide(request) == Personal("cookie:sessionid")
+
+
+def test_who_is_known_is_told_apart_by_all_that_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wsgistack.cache.personal.MOST_KNOWN", 2)
+    for _ in range(2):
+        for cookie, scheme in (
+            ("beta=on", "http"),
+            ("beta=on", "https"),
+            ("beta=off", "http"),
+            ("_ga=1", "http"),
+        ):
+            found = decide(cookie, BETA, HTTP_X_FORWARDED_PROTO=scheme)
+            shown = cookie if cookie == "beta=on" else None
+            assert isinstance(found, Anonymous)
+            assert found.dimensions[0] == ("x-forwarded-proto", scheme)
+            assert (dict(found.dimensions)["cookie:beta"], found.cookie) == (shown and "on", shown)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wsgistack.cache.freshness import make_terms
 from wsgistack.cache.head import ResponseHead
 from wsgistack.cache.policy import PROFILES
-from wsgistack.cache.storing import REASONS, fields_to_store, find_refusal
+from wsgistack.cache.storing import REASONS, fields_to_store, find_refusal, says_nothing
 from wsgistack.wsgi import EnvironRequest
 
 TARGET = "http://example.org/page"
@@ -105,3 +107,59 @@ def test_fields_of_the_hop_and_those_named_are_not_stored() -> None:
     ]
     stored = fields_to_store(ResponseHead(200, "OK", fields), PROFILES["rfc9111"])
     assert [pair for pair in stored if pair[0] != "Cache-Control"] == [("X-Kept", "1"), ("X-Kept", "2")]
+
+
+def is_silent(
+    profile: str = "anonymous", status: int = 200, asks: dict[str, str] | None = None, **said: str
+) -> bool:
+    asked = EnvironRequest({"REQUEST_METHOD": "GET", **(asks or {})})
+    head = ResponseHead(status, "Words", [(name.replace("_", "-"), value) for name, value in said.items()])
+    return says_nothing(asked, head, PROFILES[profile])
+
+
+def test_a_page_that_says_nothing_of_its_storing_is_known_at_a_glance() -> None:
+    assert is_silent(Content_Type="text/html", Vary="Cookie", X_Frame_Options="DENY")
+    assert not is_silent(Content_Type="text/html", Cache_Control="max-age=60")
+    assert not is_silent(ETag='"a"')
+    assert not is_silent(status=404)
+
+
+SAID = {
+    "Cache_Control": ["max-age=60", "public", "no-store", "private"],
+    "CDN_Cache_Control": ["max-age=60"],
+    "WSGIStack_Cache_Control": ["max-age=60"],
+    "Content_Encoding": ["gzip"],
+    "Content_Type": ["text/html"],
+    "Date": ["Sun, 06 Nov 1994 08:49:37 GMT"],
+    "ETag": ['"a"', 'W/"a"'],
+    "Expires": ["0", "Sun, 06 Nov 2094 08:49:37 GMT"],
+    "Last_Modified": ["Sun, 06 Nov 1994 08:49:37 GMT"],
+    "Pragma": ["no-cache"],
+    "Set_Cookie": ["a=1"],
+    "Set_Cookie2": ["a=1"],
+    "Vary": ["Cookie", "*", "Accept, *"],
+}
+
+
+@given(
+    profile=st.sampled_from(sorted(PROFILES)),
+    status=st.sampled_from([200, 201, 203, 206, 301, 304, 404, 500]),
+    method=st.sampled_from(["GET", "HEAD", "POST"]),
+    asks=st.dictionaries(
+        st.sampled_from(["HTTP_AUTHORIZATION", "HTTP_CACHE_CONTROL"]),
+        st.sampled_from(["no-store", "max-age=0"]),
+        max_size=1,
+    ),
+    said=st.lists(st.sampled_from(sorted(SAID)), max_size=3, unique=True).flatmap(
+        lambda names: st.fixed_dictionaries({name: st.sampled_from(SAID[name]) for name in names})
+    ),
+    has_made_tag=st.booleans(),
+)
+def test_a_glance_says_no_more_than_a_closer_look(
+    profile: str, status: int, method: str, asks: dict[str, str], said: dict[str, str], has_made_tag: bool
+) -> None:
+    head = ResponseHead(status, "Words", [(name.replace("_", "-"), value) for name, value in said.items()])
+    asked = EnvironRequest({"REQUEST_METHOD": method, **asks})
+    if says_nothing(asked, head, PROFILES[profile], has_made_tag=has_made_tag):
+        found = refusal(profile, method, status, asks, has_made_tag, **said)
+        assert found == "no-lifetime"

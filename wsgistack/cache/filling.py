@@ -28,16 +28,20 @@ class Filling:
         fields, variables = visitors.telling
         # What `Visitors.telling` lists, as variables of an environ.
         self.telling = frozenset([variable_of(name) for name in fields] + list(variables))
-        self._plain: set[str] = set()  # variables that pass as they are, of those that were met
+        # Of the variables that were met: those that pass as they are, and those that never do.
+        self._plain: set[str] = set()
+        self._withheld: set[str] = set()
 
     def environ(self, environ: Environ, target: Target, anonymous: Anonymous) -> Environ:
         """Return the environ for the application; *anonymous* is what was decided about the request."""
         made = dict(environ)
         for name in environ.keys() - self._plain:
-            if name[:5] == "HTTP_":
+            if name in self._withheld:
+                del made[name]
+            elif name[:5] == "HTTP_":
                 self._show(made, name)
             else:
-                self._learn(name)
+                self._learn(name, self._plain)
         for name in ("HTTP_COOKIE", "CONTENT_TYPE"):  # there is no content to have a type
             made.pop(name, None)
         if anonymous.cookie is not None:
@@ -53,18 +57,21 @@ class Filling:
         """Leave of a field in *made* what the application may see of it."""
         field = name[5:].lower().replace("_", "-")
         if not self._visitors.is_looked_at(field):
-            self._learn(name)
+            self._learn(name, self._plain)
             return
+        if self._visitors.withholds(field) and field not in self._visitors.kind_fields:
+            self._learn(name, self._withheld)
         shown = self._visitors.shown(field, str(made[name]))
         if shown is None:
             del made[name]
         else:
             made[name] = shown
 
-    def _learn(self, name: str) -> None:
-        if len(self._plain) >= MOST_NAMES:  # names come from clients
-            self._plain.clear()
-        self._plain.add(name)
+    @staticmethod
+    def _learn(name: str, known: set[str]) -> None:
+        if len(known) >= MOST_NAMES:  # names come from clients
+            known.clear()
+        known.add(name)
 
 
 @lru_cache(maxsize=1024)

@@ -30,12 +30,20 @@ class ResponseHead:
         """Return the combined value of the field of that lower-case name, None if there is none."""
         combined = self._combined
         if combined is None:
-            combined = {}
-            for key, value in self.fields:
-                key = key.strip().lower()
-                combined[key] = f"{combined[key]}, {value}" if key in combined else value
-            self._combined = combined
+            combined = self._combine()
         return combined.get(name)
+
+    def has_none_of(self, names: frozenset[str]) -> bool:
+        """Tell whether there is no field of these lower-case names."""
+        return names.isdisjoint(self._combine() if self._combined is None else self._combined)
+
+    def _combine(self) -> dict[str, str]:
+        combined: dict[str, str] = {}
+        for key, value in self.fields:
+            key = key.strip().lower()
+            combined[key] = f"{combined[key]}, {value}" if key in combined else value
+        self._combined = combined
+        return combined
 
     def with_fields(self, fields: Iterable[tuple[str, str]]) -> ResponseHead:
         """Return the same status with other fields."""

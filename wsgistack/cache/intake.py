@@ -29,7 +29,7 @@ from wsgistack.cache.invalidation import (
 from wsgistack.cache.page import Page, make_reply
 from wsgistack.cache.policy import Policy
 from wsgistack.cache.status import Forwarded
-from wsgistack.cache.storing import fields_to_store, find_refusal, is_for_one
+from wsgistack.cache.storing import fields_to_store, find_refusal, is_for_one, says_nothing
 from wsgistack.cache.validation import is_about, merge_fields, same_representation
 from wsgistack.cache.vary import names_of, selecting_of
 from wsgistack.http.conditional import same_strong
@@ -73,11 +73,12 @@ def _detail(trip: Trip, refusal: str) -> str:
 
 def _kept(trip: Trip, why: Forwarded, head: ResponseHead, now: float, policy: Policy) -> Keep | Drop:
     """Keep the response if every rule allows it."""
+    if _says_nothing(trip, head, policy):
+        return _dropped(trip, why, head, "no-lifetime")
     terms = _terms(trip, head, now, policy)
     refusal = _refusal(trip, head, terms, policy)
     if refusal is not None:
-        marked = _marked(head, status.forwarded(why, detail=_detail(trip, refusal)))
-        return Drop(refusal, marked, Invalidation() if _is_replaced(trip, refusal) else None)
+        return _dropped(trip, why, head, refusal)
     page = Page(
         head.with_fields(fields_to_store(head, policy)),
         terms,
@@ -87,6 +88,18 @@ def _kept(trip: Trip, why: Forwarded, head: ResponseHead, now: float, policy: Po
         tuple(dict.fromkeys((*groups_of(head), *trip.tags))),
     )
     return Keep(page, _marked(head, status.forwarded(why, stored=True, ttl_s=terms.freshness(now))))
+
+
+def _says_nothing(trip: Trip, head: ResponseHead, policy: Policy) -> bool:
+    """Tell at a glance whether nobody says how long a page may be used, as of most; False: only a closer look tells."""
+    if trip.is_private or trip.told.ttl_s is not None:
+        return False
+    return says_nothing(trip.request, head, policy, has_made_tag=trip.has_made_tag)
+
+
+def _dropped(trip: Trip, why: Forwarded, head: ResponseHead, refusal: str) -> Drop:
+    marked = _marked(head, status.forwarded(why, detail=_detail(trip, refusal)))
+    return Drop(refusal, marked, Invalidation() if _is_replaced(trip, refusal) else None)
 
 
 def _is_replaced(trip: Trip, refusal: str) -> bool:

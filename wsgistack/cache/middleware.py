@@ -39,6 +39,7 @@ from wsgistack.cache.making import (
 )
 from wsgistack.cache.page import Page
 from wsgistack.cache.personal import Personal, Visitors
+from wsgistack.cache.places import Places
 from wsgistack.cache.purge import Purges
 from wsgistack.cache.purging import METHOD, Purgers, bans_of, find_answer
 from wsgistack.cache.rules import Rule, RuleBook, bypass
@@ -165,6 +166,7 @@ class PageCache:
     def _begin_guests(self, guests: Guests | None, ignored: Names) -> None:
         self._guests = guests
         self._ignored = ignored if guests else Names((), setting="ignored_parameters")
+        self._places = Places(self._hosts, self._ignored)
         self._kinds: list[Selecting] | None = guests.kinds() if guests else [EVERYBODY]
 
     verdict: Callable[[Environ], Verdict]  # see Shortcut.read
@@ -253,10 +255,10 @@ class PageCache:
             if asked is not None:
                 self._shortcut.learn(asked, BY_RULE)
             return self._pass(environ, start_response, BY_RULE.why)
-        target = find_target(request, hosts=self._hosts, ignored=self._ignored)
-        if isinstance(target, str):
-            return self._pass(environ, start_response, target)
-        place = Place(target, dimensions)
+        place = self._places.find(request, dimensions)
+        if isinstance(place, str):
+            return self._pass(environ, start_response, place)
+        target = place.target
         if not reads:
             if request.method == METHOD and self._purgers:
                 return self._purge(request, target, start_response)

@@ -151,11 +151,12 @@ def make_not_modified(head: ResponseHead, request: RequestView) -> Reply | None:
 
     The application was not shown the client's conditions, in case its answer would be kept.
     """
-    if head.status != 200:
+    none_match, modified_since = request.field("if-none-match"), request.field("if-modified-since")
+    if head.status != 200 or none_match is modified_since is None:
         return None
     status = evaluate(
-        none_match=request.field("if-none-match"),
-        modified_since=request.field("if-modified-since"),
+        none_match=none_match,
+        modified_since=modified_since,
         etag=head.field("etag"),
         last_modified=head.field("last-modified"),
         date=None,

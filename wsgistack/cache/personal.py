@@ -45,6 +45,7 @@ JOINED = re.compile(r",[ \t]*[!#$%&'*+.^_`|~0-9A-Za-z-]+=")
 COOKIE_OCTETS = re.compile(r"[!#-+\x2d-:<-\[\]-~]*")  # RFC 6265 §4.1.1
 LONGEST_DETAIL = 64
 MOST_KINDS = 1024
+MOST_KNOWN, LONGEST_KNOWN = 1024, 256
 KEY, IGNORED = "key", "ignored"
 FRAMES = ("content-length", "transfer-encoding", "upgrade")  # fields by which a request is more than its head
 
@@ -157,6 +158,7 @@ class Visitors:
         self.kind_fields = (*self._keyed_fields, "cookie")  # see decide
         self.nobody = Anonymous((*self._unkeyed, *self._nobody), None)
         self.kinds: dict[str, str | Personal] = {}  # of cookies, by name
+        self._known: dict[tuple[str, tuple[tuple[str, str | None], ...]], Anonymous] = {}  # see _judge
 
     @property
     def telling(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -200,7 +202,7 @@ class Visitors:
                 break  # what is not usual is the strict parser's
             if not semicolon:
                 return self.nobody
-        return self._judge(value, list(self._unkeyed))
+        return self._judge(value, self._unkeyed)
 
     def withholds(self, name: str) -> bool:
         """Tell whether the application must not see the field of that lower-case name."""
@@ -222,7 +224,7 @@ class Visitors:
             (name, value if (value := request.field(name)) in values else None)
             for name, values in self._keyed_fields.items()
         ]
-        return self._judge(request.field("cookie") or "", dimensions)
+        return self._judge(request.field("cookie") or "", tuple(dimensions))
 
     def _look(self, request: RequestView) -> Anonymous | Personal:
         found = self._find_kind(request)
@@ -240,7 +242,20 @@ class Visitors:
             return Personal("upgrade")
         return found
 
-    def _judge(self, value: str, dimensions: list[tuple[str, str | None]]) -> Anonymous | Personal:
+    def _judge(self, value: str, dimensions: tuple[tuple[str, str | None], ...]) -> Anonymous | Personal:
+        asked = value, dimensions
+        known = self._known.get(asked)
+        if known is not None:
+            return known
+        found = self._read(value, dimensions)
+        # Not Personal ones, by which `kinds` are learned, nor long ones: they come from clients.
+        if isinstance(found, Anonymous) and len(value) <= LONGEST_KNOWN:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            self._known[asked] = found
+        return found
+
+    def _read(self, value: str, dimensions: tuple[tuple[str, str | None], ...]) -> Anonymous | Personal:
         chosen: dict[str, str] = {}
         for pair in _read_cookies(value):
             if pair is None:

@@ -12,14 +12,14 @@ from wsgistack.cache.control import control_of
 from wsgistack.cache.freshness import Terms
 from wsgistack.cache.head import ResponseHead
 from wsgistack.cache.invalidation import resolve_url
-from wsgistack.cache.policy import HEURISTIC_STATUSES, Policy
+from wsgistack.cache.policy import HEURISTIC_STATUSES, TARGETS, Policy
 from wsgistack.cache.vary import vary_names
 from wsgistack.http.cache_control import Directives, parse_cache_control
 from wsgistack.http.fields import Fields, hop_names
 from wsgistack.http.ranges import parse_content_range
 from wsgistack.http.request import RequestView
 
-__all__ = ["REASONS", "fields_to_store", "find_refusal", "is_for_one"]
+__all__ = ["REASONS", "fields_to_store", "find_refusal", "is_for_one", "says_nothing"]
 
 REASONS = {
     "method": "RFC 9111 §3: the method's responses are not stored",
@@ -53,6 +53,10 @@ UNDERSTOOD = HEURISTIC_STATUSES | {
     503,
     504,
 }
+# Fields without which nothing of a response is about its storing; beside these, the targeted ones of a policy.
+TELLING = frozenset(
+    (*TARGETS, "cache-control", "expires", "last-modified", "set-cookie", "set-cookie2", "content-encoding")
+)
 # draft-ietf-httpapi-ratelimit-headers-10 §5: a stored response's are to be ignored; with the older forms.
 QUOTAS = frozenset(
     [
@@ -93,6 +97,25 @@ def find_refusal(
     if terms.lifetime_s is None and not _has_validator(head, has_made_tag):
         return "no-lifetime"
     return None
+
+
+def says_nothing(
+    request: RequestView, head: ResponseHead, policy: Policy, *, has_made_tag: bool = False
+) -> bool:
+    """Tell at a glance whether `find_refusal` says "no-lifetime", as of most pages; False: only that tells.
+
+    Nobody else told a lifetime.
+    """
+    return (
+        head.status == 200
+        and request.method == "GET"
+        and policy.targets is TARGETS
+        and head.has_none_of(TELLING)
+        and (has_made_tag or head.field("etag") is None)
+        and "*" not in (head.field("vary") or "")
+        and request.field("authorization") is None
+        and request.field("cache-control") is None
+    )
 
 
 def is_for_one(request: RequestView, head: ResponseHead, policy: Policy) -> bool:
