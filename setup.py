@@ -9,6 +9,7 @@ compile everything a second time.
 import gc
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -216,7 +217,14 @@ class Build(build_ext):  # type: ignore[misc]  # setuptools ships no annotations
             worker.join()
         os.close(todo)
         if failed := [worker.exitcode for worker in workers if worker.exitcode]:
-            sys.exit(f"not everything is compiled: see above (exit status {failed[0]})")
+            sys.exit(f"not everything is compiled: see above (exit status {failed[0]}){self.find_advice()}")
+
+    def find_advice(self) -> str:
+        """Return what to install where no compiler is, "" where the one that is meant can be run."""
+        program = self.compiler.compiler_so[0]
+        if shutil.which(program):
+            return ""
+        return f"\nthe C compiler '{program}' is not here; on Debian: sudo apt-get install gcc libc6-dev"
 
     def build_next(self, cythonize: Callable[..., list[Extension]], todo: int) -> None:
         """Compile those whose numbers come from *todo*, in a process of its own, while somebody wants them."""

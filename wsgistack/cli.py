@@ -25,8 +25,9 @@ LONGEST_FILE_BYTES = 64 * 1024 * 1024
 DESCRIPTION = "A load balancer that speaks Perlbal's language, and tools to talk to it."
 FILE_HELP = "configuration: a list of admin commands"
 NOT_COMPILED = (
-    "wsgistack balancer needs its compiled data plane, which is not here: where a C compiler is (gcc, python3-dev)"
-    " install wsgistack again, `pip install --force-reinstall --no-deps PATH` with the path that it came from."
+    "wsgistack balancer needs its compiled data plane, which is not here: where a C compiler is"
+    " (on Debian: sudo apt-get install gcc python3-dev) install wsgistack again,"
+    " `pip install --force-reinstall --no-deps PATH` with the path that it came from."
 )
 NO_GEVENT = "wsgistack balancer needs gevent, which is not here: type `pip install gevent`."
 

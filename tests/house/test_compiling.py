@@ -98,6 +98,17 @@ def test_what_cannot_be_compiled_is_named_and_the_build_ends(build: Build) -> No
     assert "no such type" in done.stderr
     assert "wsgistack.broken: command " in done.stderr
     assert "not everything is compiled" in done.stderr
+    assert "is not here" not in done.stderr
+
+
+def test_a_compiler_that_is_missing_is_told_with_what_to_install(build: Build) -> None:
+    compiler = Path("compiler").resolve()
+    compiler.unlink()
+    Path("setup.py").touch()
+    done = build()
+    assert done.returncode == 1
+    told = f"the C compiler '{compiler}' is not here; on Debian: sudo apt-get install gcc libc6-dev"
+    assert done.stderr.splitlines()[-1] == told
 
 
 def test_what_cython_refuses_is_named_whether_a_module_or_its_declarations_are_wrong(build: Build) -> None:

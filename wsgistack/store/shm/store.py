@@ -31,8 +31,9 @@ try:
     from wsgistack.store.shm.arena import LEAST_BYTES, MOST_BYTES, Arena, format_file
 except ImportError as missing:
     NOT_COMPILED = (
-        "shm:// needs its compiled module, which is not here: where a C compiler is (gcc, python3-dev)"
-        " install wsgistack again, `pip install --force-reinstall --no-deps PATH` with the path that it came from."
+        "shm:// needs its compiled module, which is not here: where a C compiler is"
+        " (on Debian: sudo apt-get install gcc python3-dev) install wsgistack again,"
+        " `pip install --force-reinstall --no-deps PATH` with the path that it came from."
     )
     raise ConfigurationError(NOT_COMPILED) from missing
 
