@@ -18,12 +18,13 @@ HEALTHY_TIMEOUT_S = 20.0
 HINTS = """
    curl -i http://{site}/    some times: Django, Flask and the bare callable answer
    curl -i http://{site}/news    a page that is kept: Cache-Status says hit, and who made it stays
+   curl -i -d vote=1 http://{site}/    a vote; the sixth within a minute gets 429
    telnet {port}             the admin port; there, for instance:
        nodes                              what each backend got and answered
        pool mypool add {spare}     a fourth backend, which runs already, joins
        pool mypool remove {spare}  and leaves; no visitor notices
        cache purge http://{site}/news     and that page is made anew
-       limit show votes                   POST more than five times a minute (curl -d vote=1 ...) and see
+       limit show votes                   how many votes passed, and how many were refused
        show service mysite                help lists the other commands
    .venv/bin/wsgistack admin {admin} nodes    the same without telnet
    kill -9 {victim}    Flask dies and no request fails; it comes back {after:.0f} s later
@@ -56,6 +57,8 @@ def main() -> int:
         except KeyboardInterrupt:
             print("\n-- demo: ending", flush=True)
         finally:
+            for end in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(end, signal.SIG_IGN)  # who is impatient would leave backends behind
             stop_all([stage.balancer, *stage.pool, stage.spare])
     return 0
 

@@ -12,6 +12,7 @@ from importlib import import_module
 from gevent import socket
 from gevent.pywsgi import WSGIServer
 
+from tools.leash import die_with_parent
 from wsgistack import wrap
 
 __all__ = ["serve"]
@@ -38,4 +39,5 @@ def serve(site: str, address: str) -> None:
 
 
 if __name__ == "__main__":
+    die_with_parent()  # a demo that is killed cannot end its backends
     serve(*sys.argv[1:])

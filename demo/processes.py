@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
 
-__all__ = ["Backend", "Balancer", "Trouble", "choose_ports", "stop_all"]
+__all__ = ["ROOT", "Backend", "Balancer", "Trouble", "choose_ports", "stop_all"]
 
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 5.0

@@ -1,12 +1,14 @@
 """The demo's backends say who they are, and its visitors count answers and failures truly."""
 
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from demo.processes import Backend, Trouble, choose_ports, stop_all
+from demo.processes import ROOT, Backend, Trouble, choose_ports, stop_all
 from demo.visitors import Load, ask
 
 pytestmark = pytest.mark.live
@@ -66,3 +68,28 @@ def test_a_taken_port_is_replaced_by_a_free_one() -> None:
         chosen, other = choose_ports([port, 0])
     assert port not in (chosen, other) and chosen != other
     assert choose_ports([chosen]) == [chosen]
+
+
+PARENT = """
+import sys
+from demo.processes import Backend
+backend = Backend("bare callable", "bare", int(sys.argv[1]))
+backend.start()
+backend.wait()
+print(backend.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_backend_ends_with_a_demo_that_is_killed() -> None:
+    (port,) = choose_ports([0])
+    command = [sys.executable, "-c", PARENT, str(port)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        assert int(parent.stdout.readline()) > 0
+        parent.kill()
+    deadline = time.monotonic() + 20
+    with pytest.raises(ConnectionRefusedError):
+        while time.monotonic() < deadline:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            time.sleep(0.02)

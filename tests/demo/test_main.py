@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.__main__ import CONFIGURATION, PORTS, is_healthy, make_stage
+from demo.__main__ import CONFIGURATION, HINTS, PORTS, is_healthy, make_stage
 
 
 def test_with_free_ports_no_default_port_is_left_in_the_configuration(tmp_path: Path) -> None:
@@ -36,3 +36,9 @@ def test_the_default_ports_are_those_of_the_file() -> None:
 )
 def test_the_story_begins_when_a_node_is_found_well(lines: list[str], healthy: bool) -> None:
     assert is_healthy(lines, "127.0.0.1:8001") is healthy
+
+
+def test_every_request_that_the_hints_name_is_a_whole_command() -> None:
+    curls = [re.split(r" {2,}", line.strip())[0] for line in HINTS.splitlines() if "curl" in line]
+    assert [curl.split()[-1].removeprefix("http://{site}/") for curl in curls] == ["", "news", ""]
+    assert any(" -d " in curl for curl in curls)
