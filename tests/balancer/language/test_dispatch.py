@@ -19,6 +19,7 @@ def stage() -> Stage:
     [
         ("frob", "unknown command: frob"),
         ("drain 10.0.0.1", "unknown command: drain; usage: POOL <pool> {ADD|REMOVE|DRAIN|UNDRAIN} <address>[:<port>] [weight=<n>] [max=<n>] [backup]"),
+        ("track_obj", "unknown command: track_obj"),
         ("graceful", "unknown command: graceful; usage: SHUTDOWN [graceful] [<seconds>]"),
         ("name mysite", "unknown command: name (did you mean 'names'?); usage: names"),
         ("max 3", "unknown command: max; usage: POOL <pool> {ADD|REMOVE|DRAIN|UNDRAIN} <address>[:<port>] [weight=<n>] [max=<n>] [backup]"),

@@ -6,6 +6,7 @@ import re
 
 from wsgistack.balancer.language.command import Command, Desk
 from wsgistack.balancer.language.commands import COMMANDS
+from wsgistack.balancer.language.commands.absent import ABSENT
 from wsgistack.balancer.language.grammar import Line, Misfit
 from wsgistack.balancer.language.replies import Reply
 from wsgistack.errors import CommandError, NotAllowed
@@ -30,7 +31,7 @@ def dispatch(desk: Desk, line: Line) -> Reply:
 def _find_command(line: Line, *, may_teach: bool) -> Command:
     if line.word in COMMANDS:
         return COMMANDS.get(line.word)
-    nearest = find_nearest(line.word, COMMANDS.names())
+    nearest = find_nearest(line.word, [name for name in COMMANDS.names() if name not in ABSENT])
     meant = COMMANDS.get(nearest) if nearest else _find_action(line.word)
     usage = meant.usage if meant and may_teach else ""
     raise CommandError(f"unknown command: {line.word}", met=line.word, nearest=nearest, usage=usage)

@@ -23,6 +23,8 @@ def stage() -> Stage:
         ("create pool a.b", "ERROR: usage: CREATE {service|pool} <name>"),
         ("create pool a b", "ERROR: usage: CREATE {service|pool} <name>"),
         (f"create pool {'x' * 64}", "ERROR: usage: CREATE {service|pool} <name>"),
+        ("create limit", "ERROR: usage: CREATE {service|pool|limit|cache} <name>"),
+        ("create cache a b", "ERROR: usage: CREATE {service|pool|limit|cache} <name>"),
         ("create pol a", "ERROR: usage: CREATE {service|pool} <name> (did you mean 'pool'?)"),
         ("create thing a", "ERROR: usage: CREATE {service|pool} <name>"),
         ("create pool p1", "ERROR: pool 'p1' already exists"),

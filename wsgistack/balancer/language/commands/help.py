@@ -31,7 +31,8 @@ def help_(desk: Desk, line: Line) -> Reply:
     word = line.match(r"([\w.-]+)")[1].lower()
     lines = [*_about_command(word), *_about_setting(word)]
     if not lines:
-        known = [*ALL.names(), *(row.name for table in TABLES for row in table)]
+        present = (name for name in ALL.names() if name not in ABSENT)
+        known = [*present, *(row.name for table in TABLES for row in table)]
         raise CommandError(f"unknown command: {word}", met=word, nearest=find_nearest(word, known))
     return Lines(tuple(lines))
 

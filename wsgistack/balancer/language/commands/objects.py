@@ -20,7 +20,8 @@ from wsgistack.registry import find_nearest
 
 __all__ = ["COMMANDS", "complete"]
 
-CREATE_USAGE = "usage: CREATE {service|pool} <name>"
+CREATE_USAGE = "usage: CREATE {service|pool} <name>"  # byte for byte Perlbal's, which has no others
+OUR_CREATE_USAGE = "usage: CREATE {service|pool|limit|cache} <name>"
 USE_USAGE = "usage: USE <service_or_pool_name>"
 SET_USAGE = "usage: SET [<service>] <param> = <value>"
 DEFAULT_USAGE = "usage: DEFAULT <param> = <value>"
@@ -38,7 +39,8 @@ SETTING = rf"(?:({NAME})[. ])?({KEY}) ?= ?(.+)"
 
 def create(desk: Desk, line: Line) -> Reply:
     """Make a pool, a service, a limit or a cache; they share one name space."""
-    found = line.match(rf"(\w+) ({NAME})", CREATE_USAGE)
+    ours = line.rest.lower().startswith(("limit", "cache"))
+    found = line.match(rf"(\w+) ({NAME})", OUR_CREATE_USAGE if ours else CREATE_USAGE)
     kind, name = found[1].lower(), found[2].lower()
     if kind not in KINDS:
         raise CommandError(CREATE_USAGE, met=found[1], nearest=find_nearest(kind, KINDS))
