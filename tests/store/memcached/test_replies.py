@@ -354,3 +354,14 @@ def test_an_answer_only_goes_to_the_request_of_its_number(
 
 def test_the_compiled_reader_is_used_where_it_was_built() -> None:
     assert wire.Replies is replies_cy.Replies
+
+
+@both
+def test_an_answer_has_the_hash_of_what_it_equals(twin: ModuleType) -> None:
+    (items,), _, _ = read(twin, [GET], [b"VALUE a 5 1 9\r\nA\r\nEND\r\n"])
+    assert items[0] == Item(b"A", 5, 9)
+    assert hash(items[0]) == hash((b"A", 5, 9))
+    (reply,), _, _ = read(twin, [ONE], [b"VA 1 f5 c9 O7\r\nA\r\n"])
+    (reply,) = reply if isinstance(reply, list) else [reply]
+    assert type(reply) is Reply
+    assert hash(reply) == hash(tuple(reply))

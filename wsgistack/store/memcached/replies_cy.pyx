@@ -7,12 +7,11 @@ from collections import deque
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
-from cpython.object cimport PyTypeObject
 from libc.stdint cimport uint64_t
 from libc.string cimport memchr, memcmp
 
-from wsgistack.store.memcached.scanning cimport NO_NUMBER, TOO_LARGE, PyType_GenericAlloc, is_word
-from wsgistack.store.memcached.scanning cimport make_row, parse_number, put, scan_bare, split, word_end
+from wsgistack.store.memcached.scanning cimport NO_NUMBER, TOO_LARGE, is_word
+from wsgistack.store.memcached.scanning cimport make_row, new_row, parse_number, put, scan_bare, split, word_end
 
 from wsgistack.store.memcached.replies import LARGEST_VALUE as _LARGEST_VALUE
 from wsgistack.store.memcached.replies import LONGEST_LINE as _LONGEST_LINE
@@ -390,7 +389,7 @@ cdef object read_tokens(
     cdef bytes marks = NO_MARKS
     if won or stale or taken:
         marks = (b"W" if won else b"") + (b"X" if stale else b"") + (b"Z" if taken else b"")
-    cdef object reply = PyType_GenericAlloc(<PyTypeObject*>Reply, 6)
+    cdef object reply = new_row(Reply, 6)
     put(reply, 0, code)
     put(reply, 1, value)
     put(reply, 2, flags)

@@ -11,6 +11,17 @@ from libc.string cimport memcmp
 cdef extern from "Python.h":
     object PyType_GenericAlloc(PyTypeObject* type, Py_ssize_t count)
 
+cdef extern from *:
+    # Since Python 3.14 a tuple keeps its hash, -1 for none; of memory that is all 0 it would be 0.
+    """
+    #if PY_VERSION_HEX >= 0x030E0000
+    #define wsgistack_forget_hash(row) (((PyTupleObject *)(row))->ob_hash = -1)
+    #else
+    #define wsgistack_forget_hash(row) ((void)(row))
+    #endif
+    """
+    void wsgistack_forget_hash(object row) noexcept
+
 cdef enum:
     NO_NUMBER = 1
     TOO_LARGE = 2
@@ -70,9 +81,16 @@ cdef inline void put(object row, Py_ssize_t index, object value) noexcept:
     PyTuple_SET_ITEM(row, index, value)
 
 
+cdef inline object new_row(object kind, Py_ssize_t count):
+    # A named tuple that is to be filled.
+    cdef object row = PyType_GenericAlloc(<PyTypeObject*>kind, count)
+    wsgistack_forget_hash(row)
+    return row
+
+
 cdef inline object make_row(object kind, object first, object second, object third):
     # A named tuple of three.
-    cdef object row = PyType_GenericAlloc(<PyTypeObject*>kind, 3)
+    cdef object row = new_row(kind, 3)
     put(row, 0, first)
     put(row, 1, second)
     put(row, 2, third)
