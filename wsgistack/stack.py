@@ -25,7 +25,7 @@ from wsgistack.errors import ConfigurationError, UnknownName
 from wsgistack.files import read_regular
 from wsgistack.settings import EMPTY_WORDS, FALSE_WORDS, TRUE_WORDS
 from wsgistack.steps import Frames, Front
-from wsgistack.store.base import Store
+from wsgistack.store.base import Store, is_store
 from wsgistack.store.url import make_store
 from wsgistack.wsgi import WSGIApplication
 
@@ -240,7 +240,7 @@ def _take_store(listed: Parts, errors: _Errors) -> tuple[Store | None, Parts]:
     except ConfigurationError as error:
         errors.append(f"store: {error}")
         return None, rest
-    if not isinstance(store, Store):
+    if not is_store(store):
         errors.append(f"store: {store!r} is neither a store nor the URL of one")
         return None, rest
     return store, rest

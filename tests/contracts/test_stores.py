@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.conftest import examples
 from tests.contracts.stores import STAGES, Stage
 from wsgistack.errors import CounterError
-from wsgistack.store.base import LARGEST_COUNT, Step, Store
+from wsgistack.store.base import LARGEST_COUNT, Step, Store, is_store
 from wsgistack.store.schemes import SCHEMES
 
 KEYS = {
@@ -38,7 +38,7 @@ def test_every_scheme_is_under_contract() -> None:
 
 
 def test_it_is_a_store(store: Store) -> None:
-    assert isinstance(store, Store)
+    assert is_store(store)
 
 
 def test_what_was_never_stored_is_nothing(store: Store) -> None:

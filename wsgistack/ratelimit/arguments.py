@@ -18,7 +18,7 @@ from wsgistack.ratelimit.rules import Rule, check_counted, check_names
 from wsgistack.ratelimit.rules_file import NAMES, make_rule
 from wsgistack.ratelimit.waiting import check_waits
 from wsgistack.registry import find_hint
-from wsgistack.store.base import Store
+from wsgistack.store.base import Store, is_store
 from wsgistack.store.url import make_store
 
 __all__ = [
@@ -180,7 +180,7 @@ def find_store(store: Store | str | None, deadline_s: float) -> Store | None:
         raise SettingError(
             f"store_deadline: {deadline_s:g} is not from 0.001 to {LONGEST_DEADLINE_S} seconds"
         )
-    if store is None or isinstance(store, Store):
+    if store is None or is_store(store):
         return store
     if not isinstance(store, str):
         raise SettingError(f"store: {store!r:.80} is neither a store nor the URL of one")

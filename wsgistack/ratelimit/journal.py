@@ -21,7 +21,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from itertools import count
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 
 from wsgistack.errors import StoreDown, StoreError
 from wsgistack.ratelimit.algorithms import NEVER, State
@@ -31,7 +31,7 @@ from wsgistack.ratelimit.ledger import NOTHING, Known, Ledger, Replayed
 from wsgistack.ratelimit.limits import Limit
 from wsgistack.ratelimit.rules import Rule
 from wsgistack.ratelimit.table import Claim, Outcome
-from wsgistack.store.base import Addition, Appending, Found, Store
+from wsgistack.store.base import Addition, AppendingStore, Found
 
 __all__ = ["JournalTable"]
 
@@ -43,11 +43,6 @@ MOST_DOUBTS = 10_000  # places that nobody may hold any more; further ones end w
 MOST_TRIES = 4
 SETTLES_US = 250_000  # nobody reads what he appended so much later: see _Looks
 LEEWAY_US = 2_000_000  # a log outlives its use by the skew of clocks and the store's whole seconds
-
-
-@runtime_checkable
-class AppendingStore(Store, Appending, Protocol):
-    """A store that can append."""
 
 
 class _Denied(NamedTuple):

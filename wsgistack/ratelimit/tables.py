@@ -9,14 +9,14 @@ from typing import NamedTuple, Protocol
 
 from wsgistack.errors import StoreDown
 from wsgistack.ratelimit.algorithms import State
-from wsgistack.ratelimit.journal import AppendingStore, JournalTable
+from wsgistack.ratelimit.journal import JournalTable
 from wsgistack.ratelimit.limits import Limit
 from wsgistack.ratelimit.notes import FileNote, Note
 from wsgistack.ratelimit.segment import FOLDER, open_segment, workers_name
 from wsgistack.ratelimit.shared import SharedTable
 from wsgistack.ratelimit.slots import SlotTable, may_be_packed, segment_bytes
 from wsgistack.ratelimit.table import Claim, Outcome, Table
-from wsgistack.store.base import Store
+from wsgistack.store.base import Store, is_appending
 
 __all__ = ["Before", "Options", "States", "make_table", "make_workers_table"]
 
@@ -82,7 +82,7 @@ def make_table(
             return Table(counters, max_keys=options.max_keys)
         numbers = before.numbers(limits)
         return Table(counters, max_keys=options.max_keys, before=before.table, numbers=numbers)
-    if isinstance(store, AppendingStore):
+    if is_appending(store):
         return JournalTable(limits, store, **options._asdict())
     return SharedTable(limits, store, **options._asdict())
 

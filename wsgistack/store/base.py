@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, TypeGuard
 
 from wsgistack.errors import ArgumentError, Contended
 
@@ -29,7 +29,9 @@ __all__ = [
     "MOST_TRIES",
     "Addition",
     "Appending",
+    "AppendingStore",
     "Bounded",
+    "BoundedStore",
     "Change",
     "Counted",
     "Found",
@@ -39,6 +41,9 @@ __all__ = [
     "check_step",
     "check_token",
     "check_ttl",
+    "is_appending",
+    "is_bounded",
+    "is_store",
     "update_by_cas",
 ]
 
@@ -75,7 +80,6 @@ class Step(NamedTuple):
     refresh: bool = False
 
 
-@runtime_checkable
 class Store(Protocol):
     """Bytes under text keys.  Costs are round trips of a store that has a network (RT); others have none."""
 
@@ -194,7 +198,6 @@ class Addition(NamedTuple):
     instead: tuple[int, bytes] | None = None
 
 
-@runtime_checkable
 class Appending(Protocol):
     """A store that can append, which one with a network offers: one round trip, whoever else writes."""
 
@@ -206,7 +209,10 @@ class Appending(Protocol):
         ...
 
 
-@runtime_checkable
+class AppendingStore(Store, Appending, Protocol):
+    """A store that can append."""
+
+
 class Bounded(Protocol):
     """A store that gives up waiting when its caller wants it to, which one with a network offers."""
 
@@ -216,6 +222,32 @@ class Bounded(Protocol):
         What was sent may still take effect; the answer that comes later is given to nobody.
         """
         ...
+
+
+class BoundedStore(Store, Bounded, Protocol):
+    """A store that gives up waiting."""
+
+
+OF_STORE = tuple(name for name in vars(Store) if not name.startswith("_"))
+
+
+def is_store(one: object) -> TypeGuard[Store]:
+    """Return whether *one* has all that a store has, or makes it when it is asked for it.
+
+    isinstance with a protocol sees since Python 3.12 only what is written down: it would refuse an object that
+    stands before a store and hands every call on by `__getattr__`.
+    """
+    return all(hasattr(one, name) for name in OF_STORE)
+
+
+def is_appending(one: Store) -> TypeGuard[AppendingStore]:
+    """Return whether that store can append."""
+    return hasattr(one, "append_many")
+
+
+def is_bounded(one: Store) -> TypeGuard[BoundedStore]:
+    """Return whether that store can give up waiting."""
+    return hasattr(one, "within")
 
 
 def update_by_cas(store: Store, key: str, change: Change, *, pinned: bool = False) -> bytes | None:

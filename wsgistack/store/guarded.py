@@ -21,7 +21,7 @@ from typing import TypeVar
 
 from wsgistack import forks
 from wsgistack.errors import ConfigurationError, StoreError, TooLarge
-from wsgistack.store.base import Bounded, Change, Counted, Found, Step, Store, check_step
+from wsgistack.store.base import Change, Counted, Found, Step, Store, check_step, is_bounded
 
 __all__ = ["Breaker", "Guarded"]
 
@@ -103,7 +103,7 @@ class Guarded:
         self.errors: dict[str, int] = {}
         self.skipped = 0
         self._slow_s = slow_s
-        self._within = store.within if isinstance(store, Bounded) else _without_end
+        self._within = store.within if is_bounded(store) else _without_end
         self._on_error = on_error
         self._clock = clock
         self._breaker = Breaker(failures=failures, rest_s=rest_s)

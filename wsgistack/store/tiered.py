@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from wsgistack import forks
 from wsgistack.errors import ConfigurationError, StoreError
-from wsgistack.store.base import Bounded, Change, Counted, Found, Step, Store
+from wsgistack.store.base import Change, Counted, Found, Step, Store, is_bounded
 
 __all__ = ["Tiered"]
 
@@ -162,7 +162,7 @@ class Tiered:
 
     def within(self, seconds: float) -> AbstractContextManager[object]:
         """Return a block in which calls of the far store end after *seconds*, if it can; see Bounded."""
-        return self.far.within(seconds) if isinstance(self.far, Bounded) else nullcontext()
+        return self.far.within(seconds) if is_bounded(self.far) else nullcontext()
 
     def close(self) -> None:
         self.near.close()

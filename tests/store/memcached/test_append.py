@@ -10,7 +10,7 @@ from tests.conftest import PATIENT_URL, Cluster
 from tests.store.memcached.stage import KINDS, hanging, run_as, together
 from tools.real_memcached import Memcached
 from wsgistack.errors import StoreDown
-from wsgistack.store.base import Addition, Appending
+from wsgistack.store.base import Addition, is_appending
 from wsgistack.store.memcached import requests
 from wsgistack.store.memcached.store import MemcachedStore
 from wsgistack.store.url import make_store
@@ -47,7 +47,7 @@ def test_it_is_one_request_for_each_record() -> None:
 
 
 def test_a_record_goes_behind_what_is_there(store: MemcachedStore) -> None:
-    assert isinstance(store, Appending)
+    assert is_appending(store)
     assert [one.value for one in store.append_many([Addition("a", b"1;", 60), Addition("b", b"2;", 60)])] == [b"1;", b"2;"]  # fmt: skip
     assert store.append_many([Addition("a", b"3;", 60)])[0].value == b"1;3;"
     assert calls(store) == 2

@@ -14,7 +14,7 @@ from tests.conftest import PATIENT_URL
 from tests.store.memcached.stage import KINDS, Fake, frozen, pause, run_as
 from tools.real_memcached import Memcached
 from wsgistack.errors import StoreDown
-from wsgistack.store.base import Bounded
+from wsgistack.store.base import is_bounded
 from wsgistack.store.guarded import Guarded
 from wsgistack.store.memcached.deadlines import Deadline, due
 from wsgistack.store.url import make_store
@@ -68,7 +68,7 @@ def test_a_cut_says_so_and_is_no_fault_of_the_node(kind: str, memcached: Memcach
 
     def script() -> None:
         store.set("key", b"value", 60)
-        assert isinstance(store, Bounded)
+        assert is_bounded(store)
         with frozen(memcached):
             for call in (
                 lambda: store.get("key"),
