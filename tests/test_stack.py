@@ -150,7 +150,7 @@ def test_every_error_is_told_at_once(tmp_path: Path) -> None:
         ({"trust": {"trusted": ["10.0.0.0/33"]}}, "wrap: trust: trusted: '10.0.0.0/33' is not a network"),
         ({5: True}, "wrap: component '5' is not one of access_log, "),
         ({"compression": {5: True}}, "wrap: compression: Unknown compression parameter '5'"),
-        ("a\0b", "wrap: a\0b: embedded null byte"),
+        ("a\0b", "wrap: a\0b: "),  # what is wrong with it every Python says in its own words
         ([("store", "memory://"), ("store", "memory://")], "wrap: store: stands there twice"),
         (
             ["page_cache", "request_id"],

@@ -100,6 +100,7 @@ def render_configuration() -> str:
 
 
 def _synopsis(parser: argparse.ArgumentParser) -> str:
+    parser.color = False  # type: ignore[attr-defined]  # since Python 3.14 a terminal gets colours
     usage = " ".join(parser.format_usage().removeprefix("usage: ").split())
     return f"\n## Synopsis\n\n`{usage}`\n"
 

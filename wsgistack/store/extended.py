@@ -50,8 +50,8 @@ def pack(value: object) -> bytes:
 
     A time zone comes back as its offset, `fold` as 0.
 
-    >>> unpack(pack({("a", 1): {2.5, None}}))
-    {('a', 1): {2.5, None}}
+    >>> unpack(pack({("a", None): {2.5}}))
+    {('a', None): {2.5}}
     """
     depth = 0
 
