@@ -1,5 +1,6 @@
 """Families found by folder."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -35,6 +36,17 @@ def test_a_file_in_the_folder_is_a_part(family: Family[int]) -> None:
 def test_a_part_is_known_by_its_name(family: Family[int]) -> None:
     assert "first" in family
     assert "one" not in family
+
+
+def test_a_part_is_found_alone_in_the_module_of_its_name(family: Family[int], tmp_path: Path) -> None:
+    (package,) = tmp_path.glob("parts_*")
+    (package / "third.py").write_text("NAME = 'third'\nVALUE = 3\n")
+    alone = Family("part", package.name, parts_of, alone=True)
+    assert alone.get("third") == 3
+    assert f"{package.name}.one" not in sys.modules
+    assert alone.get("second") == 2
+    assert f"{package.name}.one" in sys.modules
+    assert [alone.get(name) for name in alone.names()] == [1, 2, 3]
 
 
 def test_an_unknown_name_lists_the_others_and_the_nearest(family: Family[int]) -> None:

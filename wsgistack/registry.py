@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from types import ModuleType
 from typing import Generic, TypeVar
 
@@ -45,15 +45,23 @@ class Family(Generic[Part]):
 
     *package* is a dotted name.  *parts_of(module)* yields the (name, part) pairs of one of its
     modules.  Adding a part is adding a file.
+
+    *alone*: a part is looked for first in the module of its name, and if it is there no other module is imported.
     """
 
     def __init__(
-        self, kind: str, package: str, parts_of: Callable[[ModuleType], Iterable[tuple[str, Part]]]
+        self,
+        kind: str,
+        package: str,
+        parts_of: Callable[[ModuleType], Iterable[tuple[str, Part]]],
+        *,
+        alone: bool = False,
     ) -> None:
         self.kind = kind
         self._package = package
         self._parts_of = parts_of
         self._parts: dict[str, Part] | None = None
+        self._alone: dict[str, Part] | None = {} if alone else None
 
     def names(self) -> list[str]:
         """Return all names, sorted."""
@@ -61,6 +69,11 @@ class Family(Generic[Part]):
 
     def get(self, name: str) -> Part:
         """Return the part of that name, or raise UnknownName with the nearest and all the others."""
+        if self._parts is None and self._alone is not None:
+            if name not in self._alone:
+                self._alone.update(self._find([name]))
+            if name in self._alone:
+                return self._alone[name]
         parts = self._read()
         if name not in parts:
             text = f"{self.kind} '{name}' is not one of {', '.join(sorted(parts))}"
@@ -78,8 +91,10 @@ class Family(Generic[Part]):
             self._parts = dict(self._find())
         return self._parts
 
-    def _find(self) -> Iterator[tuple[str, Part]]:
+    def _find(self, only: Collection[str] = ()) -> Iterator[tuple[str, Part]]:
         package = importlib.import_module(self._package)
         for found in pkgutil.iter_modules(package.__path__):
+            if only and found.name not in only:
+                continue
             module = importlib.import_module(f"{self._package}.{found.name}")
             yield from self._parts_of(module)

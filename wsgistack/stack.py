@@ -14,7 +14,6 @@ in order and lists everything that is wrong at once.
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -202,6 +201,8 @@ def _read_config(config: object, errors: _Errors) -> tuple[Parts, bool]:
 
 
 def _read_toml(path: Path) -> Mapping[str, object]:
+    import tomllib  # few have such a file
+
     try:
         read = tomllib.loads(read_regular(path).decode())
     except OSError as error:

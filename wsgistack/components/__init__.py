@@ -91,4 +91,5 @@ def _parts(module: ModuleType) -> Iterable[tuple[str, Component]]:
     )
 
 
-COMPONENTS: Family[Component] = Family("component", __name__, _parts)
+# Alone: who wants a request's name shall not wait for the page cache to be imported.
+COMPONENTS: Family[Component] = Family("component", __name__, _parts, alone=True)
