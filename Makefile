@@ -18,8 +18,9 @@ UV     := uv==0.13.9
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
+# Containers often set that variable: each start would compile Django and the rest again, half of what the demo costs.
 demo: $(STAMPS)/demo build installed  ## three WSGI backends, the balancer, the admin port, until Ctrl-C (ONCE=1: by itself)
-	@$(PY) -m demo $(if $(ONCE),--once)
+	@env -u PYTHONDONTWRITEBYTECODE $(PY) -m demo $(if $(ONCE),--once)
 
 test: $(STAMPS)/dev $(STAMPS)/docs build installed  ## all tests, live ones included (ARGS='-k name' for some)
 	@echo "-- tests"
