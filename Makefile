@@ -59,6 +59,9 @@ bench-ring: $(STAMPS)/dev build installed  ## MemcacheRing beside pymemcache, py
 bench-ratelimit: $(STAMPS)/dev build installed  ## the rate limiter beside limits and Flask-Limiter, those that are here
 	@$(PY) -m bench.ratelimit $(ARGS)
 
+bench-start: $(STAMPS)/dev $(STAMPS)/demo build installed  ## a start of the balancer beside nginx and HAProxy, of the demo, of commands
+	@$(PY) -m bench.start $(ARGS)
+
 race-limits: $(STAMPS)/dev build installed  ## how many a limit admits when 8 processes, or 64 threads, ask at once, 10^5 rounds (half an hour; ARGS='--rounds 1000')
 	@$(PY) -m bench.races $(ARGS)
 
@@ -134,5 +137,5 @@ $(STAMPS)/installed: pyproject.toml | $(STAMPS)/build
 	@WSGISTACK_COMPILED=present $(PIP) --no-build-isolation --no-deps -e .
 	@mkdir -p $(STAMPS) && touch $@
 
-.PHONY: absent help demo test lint build sanitize chaos package conformance-cookbook bench-proxy bench-ring bench-ratelimit bench-page-cache bench-wrap race-limits bench-store conformance-ring conformance-cache conformance-django conformance-servers docs lock installed bench-limits bench-split
+.PHONY: absent help demo test lint build sanitize chaos package conformance-cookbook bench-proxy bench-ring bench-ratelimit bench-page-cache bench-wrap race-limits bench-store conformance-ring conformance-cache conformance-django conformance-servers docs lock installed bench-limits bench-split bench-start
 .SUFFIXES:
