@@ -111,6 +111,15 @@ def test_a_mount_point_that_a_client_makes_up_is_another_page(raw: str | None) -
     assert "('PATH_INFO', '/a/b')" in body
 
 
+def test_a_mount_point_below_a_prefix_is_another_page_too() -> None:
+    """As a middleware that puts the prefix of a proxy before SCRIPT_NAME shows it."""
+    cache = PageCache(mirror, now=lambda: NOW)
+    ask(cache, SCRIPT_NAME="/p/a", PATH_INFO="/b", RAW_URI="/a/b")
+    told, body = ask(cache, SCRIPT_NAME="/p", PATH_INFO="/a/b", RAW_URI="/a/b")
+    assert told == "wsgistack; fwd=uri-miss; ttl=60; stored"
+    assert "('PATH_INFO', '/a/b')" in body
+
+
 def test_what_changes_behind_a_mount_point_is_forgotten_there() -> None:
     def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         start_response("200 OK", [("Cache-Control", "max-age=60"), ("Location", "/shop/list")])

@@ -102,9 +102,8 @@ class Target(NamedTuple):
     """What is asked for, as the key has it and as the application is to see it while a page is filled.
 
     *path*: raw, as it stands on the wire.  *query*: raw, without the ignored parameters.  *seen*: the
-    decoded path that the application sees, where a middleware above moved the request; else the mount
-    point, where there is one (`/a` + `/b` is not `/a/b`: X-Forwarded-Prefix, and gunicorn's SCRIPT_NAME
-    field, move it).
+    mount point, where there is one (`/a` + `/b` is not `/a/b`: X-Forwarded-Prefix, and gunicorn's
+    SCRIPT_NAME field, move it), and the decoded path, where a middleware above moved the request.
     """
 
     scheme: str
@@ -188,7 +187,9 @@ def _raw_path(request: RequestView) -> tuple[str, str | None]:
         raw = request.variable(name)
         if raw is not None:
             path = _path_of(raw)
-            return path, mounted if _decode(path) == decoded else decoded
+            if _decode(path) == decoded:
+                return path, mounted
+            return path, frame(mount, decoded) if mount else decoded
     return quote(decoded, safe="/~!$&'()*+,;=:@", encoding="latin-1"), mounted
 
 
