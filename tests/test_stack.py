@@ -77,6 +77,14 @@ def test_what_is_no_store_is_refused(store: object, told: str) -> None:
     assert complaint(store=store, rate_limit="1/minute").startswith(told)
 
 
+def test_what_is_nearly_a_store_is_told_what_it_lacks() -> None:
+    class Nearly(MemoryStore):
+        cas = touch = property()  # asking for one raises AttributeError
+
+    told = complaint(store=Nearly(1_000_000), rate_limit="1/minute")
+    assert told.endswith("is neither a store nor the URL of one; of what a store has it lacks cas, touch")
+
+
 @pytest.mark.parametrize("value", [False, None, "off", "no"])
 def test_a_part_that_is_off_is_left_out(value: object) -> None:
     assert names(wrap(hello, {"request_id": value, "store": value})) == []

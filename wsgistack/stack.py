@@ -24,7 +24,7 @@ from wsgistack.errors import ConfigurationError, UnknownName
 from wsgistack.files import read_regular
 from wsgistack.settings import EMPTY_WORDS, FALSE_WORDS, TRUE_WORDS
 from wsgistack.steps import Frames, Front
-from wsgistack.store.base import Store, is_store
+from wsgistack.store.base import Store, is_store, refuse_store
 from wsgistack.store.url import make_store
 from wsgistack.wsgi import WSGIApplication
 
@@ -242,7 +242,7 @@ def _take_store(listed: Parts, errors: _Errors) -> tuple[Store | None, Parts]:
         errors.append(f"store: {error}")
         return None, rest
     if not is_store(store):
-        errors.append(f"store: {store!r} is neither a store nor the URL of one")
+        errors.append(refuse_store(store))
         return None, rest
     return store, rest
 

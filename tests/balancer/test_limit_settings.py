@@ -4,6 +4,7 @@ import pytest
 
 from wsgistack.balancer.limit_settings import LIMIT_SETTINGS
 from wsgistack.errors import SettingError
+from wsgistack.ratelimit import rates
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,16 @@ def test_a_value_is_read_and_shown_so_that_it_is_read_again(name: str, text: str
     value = LIMIT_SETTINGS.parse(name, text)
     assert LIMIT_SETTINGS.show(name, value) == shown
     assert LIMIT_SETTINGS.parse(name, shown) == value
+
+
+def test_an_algorithm_without_a_kernel_is_refused_with_those_that_have_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rates, "ALGORITHMS", (*rates.ALGORITHMS, "hourglass"))
+    with pytest.raises(SettingError) as refused:
+        LIMIT_SETTINGS.parse("rate", "5/minute hourglass")
+    told = "the balancer counts by gcra, fixed, sliding, calendar, exact, concurrent alone"
+    assert str(refused.value) == f"rate: '5/minute hourglass': {told}"
 
 
 @pytest.mark.parametrize(

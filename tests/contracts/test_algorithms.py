@@ -20,8 +20,7 @@ MEMBERS = pytest.mark.parametrize("algorithm", [part for _, part in ALGORITHMS],
 COMPILED = pytest.mark.parametrize(
     "algorithm", [p for _, p in ALGORITHMS if p.kernel], ids=[n for n, p in ALGORITHMS if p.kernel]
 )
-# Those that share by weight whatever the request; `first` fills nodes, `consistent` has a ring.
-SHARING = [part for _, part in ALGORITHMS if part.name not in ("first", "consistent")]
+SHARING = [part for _, part in ALGORITHMS if part.by_weight]  # whatever the request
 BY_WEIGHT = pytest.mark.parametrize("algorithm", SHARING, ids=[part.name for part in SHARING])
 
 

@@ -13,7 +13,7 @@ from wsgistack.ratelimit.rates import UNLIMITED, parse_rates
 from wsgistack.registry import find_hint
 from wsgistack.settings import BOOL, INT, Kind, Setting, Table, Value, make_choice
 
-__all__ = ["LIMIT_SETTINGS", "MOST_RATES"]
+__all__ = ["COUNTED", "LIMIT_SETTINGS", "MOST_RATES"]
 
 MOST_RATES = 4  # of a limit, see plane/gates.pxd
 MOST_NETWORKS = 64
@@ -23,6 +23,7 @@ LONGEST_BURST_US = 100 * 365 * 86_400_000_000
 MOST_STAMPS = 500  # of an exact rate: each is 32 bytes of the table
 EMPTY_WORDS = ("none", '""', "''")
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH")
+COUNTED = ("gcra", "fixed", "sliding", "calendar", "exact", "concurrent")  # those with a kernel in the plane
 KEYS = ("ip", "service", "global")
 FIELD = re.compile(r"header:([A-Za-z0-9!#$%&'*+.^`|~-]{1,63})")  # one with "_" never reaches an application
 
@@ -39,6 +40,8 @@ def _parse_rate(text: str) -> str:
             raise SettingError(f"rate: {text!r}: 'unlimited' stands alone")
         if rate == UNLIMITED:
             continue
+        if rate.algorithm not in COUNTED:
+            raise SettingError(f"rate: '{rate}': the balancer counts by {', '.join(COUNTED)} alone")
         if rate.algorithm == "exact" and rate.amount > MOST_STAMPS:
             raise SettingError(
                 f"rate: '{rate}': the balancer keeps at most {MOST_STAMPS} stamps; 'sliding' keeps none"

@@ -21,7 +21,7 @@ from wsgistack.cache.signs import ASKING_FIELDS
 from wsgistack.cache.verification import Verification
 from wsgistack.complaints import gather
 from wsgistack.errors import SettingError
-from wsgistack.store.base import Store, is_store
+from wsgistack.store.base import Store, is_store, refuse_store
 from wsgistack.store.memory import LEAST_BYTES, MemoryStore
 from wsgistack.store.url import make_store
 
@@ -45,7 +45,7 @@ def make_store_of(store: Store | str | None, max_bytes: int) -> Store:
     if isinstance(store, str):
         return make_store(store)
     if store is not None and not is_store(store):
-        raise SettingError(f"store: {store!r:.80} is neither a store nor the URL of one")
+        raise SettingError(refuse_store(store))
     return store or MemoryStore(max_bytes)
 
 

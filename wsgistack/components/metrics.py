@@ -35,7 +35,7 @@ from wsgistack.ratelimit.networks import Networks, parse_networks
 from wsgistack.ratelimit.segment import workers_name
 from wsgistack.settings import NETWORKS, TEXT, Setting, Table
 from wsgistack.steps import Instead, Passage, Steps
-from wsgistack.store.base import Store, is_store
+from wsgistack.store.base import Store, is_store, refuse_store
 from wsgistack.store.url import make_store
 from wsgistack.tally import Tally
 from wsgistack.wsgi import Environ, StartResponse, WSGIApplication
@@ -165,7 +165,7 @@ def _find_store(store: Store | str) -> Store | None:
     if isinstance(store, str):
         return make_store(store) if store else None
     if not is_store(store):
-        raise SettingError(f"store: {store!r:.80} is neither a store nor the URL of one")
+        raise SettingError(refuse_store(store))
     return store
 
 

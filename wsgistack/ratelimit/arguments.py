@@ -18,7 +18,7 @@ from wsgistack.ratelimit.rules import Rule, check_counted, check_names
 from wsgistack.ratelimit.rules_file import NAMES, make_rule
 from wsgistack.ratelimit.waiting import check_waits
 from wsgistack.registry import find_hint
-from wsgistack.store.base import Store, is_store
+from wsgistack.store.base import Store, is_store, refuse_store
 from wsgistack.store.url import make_store
 
 __all__ = [
@@ -183,7 +183,7 @@ def find_store(store: Store | str | None, deadline_s: float) -> Store | None:
     if store is None or is_store(store):
         return store
     if not isinstance(store, str):
-        raise SettingError(f"store: {store!r:.80} is neither a store nor the URL of one")
+        raise SettingError(refuse_store(store))
     if store in (WORKERS, PROCESS):
         return None
     if "://" not in store:

@@ -4,7 +4,8 @@
     limit    = "unlimited" / rate
     rate     = amount [size] ("/" / "per") window *option  /  amount "concurrent"
     window   = [number] unit  /  "calendar" unit [zone]
-    option   = "burst" amount [size] / "nodelay" / "delay" ["="] amount / "gcra" / "fixed" / "sliding" / "exact"
+    option   = "burst" amount [size] / "nodelay" / "delay" ["="] amount / algorithm
+    algorithm = "gcra" / "fixed" / "sliding" / "exact" / the name of another file in algorithms/
     size     = "bytes" / "kb" / "mb" / "gb"
     unit     = "ms" / "second" / "minute" / "hour" / "day" / "week" / "month" / "year" (and short forms)
 
@@ -16,9 +17,11 @@ A month that is no calendar month has 30 days, a year 365.
 
 from __future__ import annotations
 
+import pkgutil
 import re
 from dataclasses import dataclass
 from math import gcd
+from pathlib import Path
 from typing import NoReturn
 from zoneinfo import ZoneInfo
 
@@ -54,7 +57,13 @@ SHORT_FORMS = {
 }
 SIZES = {"byte": 1, "bytes": 1, "kb": 1024, "mb": 1024**2, "gb": 1024**3}
 CALENDAR_UNITS = ("minute", "hour", "day", "week", "month", "year")
-ALGORITHMS = ("gcra", "fixed", "sliding", "exact")
+# Each is the name of a file; calendar and concurrent rates are written in other words.
+WRITTEN_APART = ("calendar", "concurrent")
+ALGORITHMS = tuple(
+    found.name
+    for found in pkgutil.iter_modules([str(Path(__file__).with_name("algorithms"))])
+    if found.name not in WRITTEN_APART
+)
 
 TOKEN = re.compile(r"[0-9]+(?:\.[0-9]+)?|[A-Za-z][A-Za-z0-9_]*|\S")
 ZONE = re.compile(r"[^\s;,]+")

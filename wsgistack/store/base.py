@@ -44,6 +44,7 @@ __all__ = [
     "is_appending",
     "is_bounded",
     "is_store",
+    "refuse_store",
     "update_by_cas",
 ]
 
@@ -238,6 +239,13 @@ def is_store(one: object) -> TypeGuard[Store]:
     stands before a store and hands every call on by `__getattr__`.
     """
     return all(hasattr(one, name) for name in OF_STORE)
+
+
+def refuse_store(met: object) -> str:
+    """Return the complaint about *met*, which is given as a store and is none: what it lacks, if it is like one."""
+    lacks = [name for name in sorted(OF_STORE) if not hasattr(met, name)]
+    told = f"; of what a store has it lacks {', '.join(lacks)}" if len(lacks) < len(OF_STORE) else ""
+    return f"store: {met!r:.80} is neither a store nor the URL of one{told}"
 
 
 def is_appending(one: Store) -> TypeGuard[AppendingStore]:

@@ -9,7 +9,8 @@ the Python function, a few microseconds a request) and
 *nodes*: Candidates, never empty.  *state*: the algorithm's own number per pool, 0 at first.
 *draw(n)*: a uniform number below n.  The index is below len(nodes.loads).  A kernel makes the same
 draws in the same order (tests/contracts/test_algorithms.py).  *score* tells what is compared, a number
-per node, the lowest the most wanted; `explain` shows it.
+per node of at least 0, the lowest the most wanted; `explain` shows it.  KEYED = True asks for the ring
+and the request's key; BY_WEIGHT = False says that nodes get no shares by their weight.
 """
 
 from __future__ import annotations
@@ -54,12 +55,16 @@ Score = Callable[[Candidates], Sequence[float]]
 
 @dataclass(frozen=True, slots=True)
 class Algorithm:
-    """One member of the family.  *keyed*: it wants the ring, and the request's key."""
+    """One member of the family.
+
+    *keyed*: it wants the ring, and the request's key.  *by_weight*: an idle pool is shared by weight.
+    """
 
     name: str
     help: str
     kernel: str | None
     keyed: bool
+    by_weight: bool
     pick: Pick
     score: Score
 
@@ -78,9 +83,10 @@ def draw_by_weight(weights: Sequence[int], draw: Draw, *, without: int | None = 
 
 def _parts(module: ModuleType) -> Iterable[tuple[str, Algorithm]]:
     keyed = getattr(module, "KEYED", False)
+    by_weight = getattr(module, "BY_WEIGHT", True)
     yield (
         module.NAME,
-        Algorithm(module.NAME, module.HELP, module.KERNEL, keyed, module.pick, module.score),
+        Algorithm(module.NAME, module.HELP, module.KERNEL, keyed, by_weight, module.pick, module.score),
     )
 
 

@@ -16,12 +16,13 @@ from collections.abc import Iterator
 
 from wsgistack.balancer.algorithms import Candidates, Draw
 
-__all__ = ["HELP", "KERNEL", "KEYED", "NAME", "pick", "score"]
+__all__ = ["BY_WEIGHT", "HELP", "KERNEL", "KEYED", "NAME", "pick", "score"]
 
 NAME = "consistent"
 HELP = "by the key's place on a ring: see hash_key"
 KERNEL = "consistent"
 KEYED = True
+BY_WEIGHT = False  # shares are those of the keys, and of the ring
 
 
 def pick(nodes: Candidates, state: int, draw: Draw) -> tuple[int, int]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from wsgistack.balancer.algorithms import Candidates, Draw
 
-__all__ = ["HELP", "KERNEL", "NAME", "pick", "score"]
+__all__ = ["BY_WEIGHT", "HELP", "KERNEL", "NAME", "pick", "score"]
 
 NAME = "first"
 HELP = "the first that is not full, in the order of the pool"
 KERNEL = "first"
+BY_WEIGHT = False
 
 
 def pick(nodes: Candidates, state: int, draw: Draw) -> tuple[int, int]:
