@@ -11,6 +11,7 @@ from tests.cache.shop import Shop, ask, cached, page
 from wsgistack.cache.middleware import PageCache
 from wsgistack.cache.rules import Rule, bypass
 from wsgistack.errors import ConfigurationError, SettingError, StoreDown, StoreError, TooLarge
+from wsgistack.store.guarded import Guarded
 from wsgistack.store.memory import MemoryStore
 
 
@@ -47,6 +48,31 @@ def test_a_store_that_is_down_costs_a_miss() -> None:
     shop = Shop(page(b"hello"))
     cache = cached(shop, store=Down(1 << 20))
     assert [ask(cache).body, ask(cache, method="POST").body, ask(cache).body] == [b"hello"] * 3
+
+
+def test_what_changed_while_the_store_was_away_is_not_served_when_it_is_back() -> None:
+    class Away(MemoryStore):
+        is_away = False
+
+        def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
+            if self.is_away:
+                raise StoreDown("no route")
+            return super().get_many(keys)
+
+        def delete_many(self, keys: Iterable[str]) -> int:
+            if self.is_away:
+                raise StoreDown("no route")
+            return super().delete_many(keys)
+
+    store, now = Away(1 << 20), 0.0
+    cache = cached(Shop(page(b"hello")), store=Guarded(store, clock=lambda: now))
+    ask(cache)
+    store.is_away = True
+    for path in ("/b", "/c", "/d"):  # then it is left alone for a second
+        ask(cache, path, method="HEAD")
+    ask(cache, method="POST")
+    store.is_away, now = False, 2.0
+    assert ask(cache).headers["Cache-Status"].startswith("wsgistack; fwd=uri-miss; ")
 
 
 class Lonely:

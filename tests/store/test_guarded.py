@@ -253,3 +253,63 @@ def test_a_rest_doubles_with_each_failed_trial_up_to_half_a_minute() -> None:
     breaker.failed(now)
     assert not breaker.may_try(now + 0.9)
     assert breaker.may_try(now + 1.0)
+
+
+REMOVALS: dict[str, Callable[[Store], object]] = {
+    "delete": lambda s: s.delete("key"),
+    "delete_many": lambda s: s.delete_many(["key", "other"]),
+}
+READS: dict[str, tuple[Callable[[Store], object], object]] = {
+    "get": (lambda s: s.get("key"), None),
+    "gets": (lambda s: s.gets("key"), None),
+    "get_many": (lambda s: s.get_many(["key"]), {}),
+    "touch": (lambda s: s.touch("key", 60), False),
+    "update": (lambda s: s.update("key", lambda old: None if old is None else (old, 60)), None),
+}
+
+
+@pytest.mark.parametrize("calls", [1, 5], ids=["once", "left alone"])
+@pytest.mark.parametrize("remove", REMOVALS.values(), ids=REMOVALS)
+@pytest.mark.parametrize(("read", "nothing"), READS.values(), ids=READS)
+def test_what_could_not_be_removed_is_gone_when_the_store_is_back(
+    read: Callable[[Store], object], nothing: object, remove: Callable[[Store], object], calls: int
+) -> None:
+    guarded, failing, clock = make(None)
+    guarded.set("key", b"old", 3600)
+    failing.error = StoreDown("gone")
+    for _ in range(calls):
+        guarded.get("another")
+    remove(guarded)
+    failing.error = None
+    clock.now += 60
+    assert read(guarded) == nothing
+    assert failing.store.get("key") is None
+    guarded.set("key", b"new", 60)
+    assert guarded.get("key") == b"new"
+
+
+def test_what_one_node_of_several_can_not_remove_costs_the_others_nothing() -> None:
+    guarded, failing, clock = make(None)
+    guarded.set_many({"key": b"old", "other": b"kept"}, 3600)
+    failing.__dict__["delete_many"] = failing.__dict__["delete"] = _refuse
+    guarded.delete("key")
+    for _ in range(9):
+        assert (guarded.get("key"), guarded.get("other")) == (None, b"kept")
+        assert guarded.get_many(["key", "other"]) == {"other": b"kept"}
+        clock.now += 60
+    guarded.set("key", b"new", 60)
+    assert guarded.get("key") == b"new"
+    assert not guarded.is_down
+
+
+def _refuse(_: object) -> object:
+    raise StoreDown("this node")
+
+
+def test_what_was_stored_after_a_removal_is_not_removed_for_it() -> None:
+    guarded, failing, _ = make(None)
+    failing.error = StoreDown("gone")
+    guarded.delete("key")
+    failing.error = None
+    guarded.set("key", b"new", 60)
+    assert [guarded.get("key") for _ in range(2)] == [b"new", b"new"]

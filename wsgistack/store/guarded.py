@@ -6,6 +6,9 @@ After a few failures in a row the store is left alone for a while (a breaker), s
 hangs costs its deadline a few times and not with every request; one call then tries again.  A store
 that can give up waiting (`Bounded`) is made to at that deadline; the answer of another is waited for.
 
+What was to be removed meanwhile stays removed: such a key holds nothing until the store has removed it
+after all, which it is told as soon as it answers again, or has got something else for it.
+
 What a caller does wrong (a key that is no text, a count over letters) is still raised: hiding it
 would hide a bug.  Who must know that a store is down, a rate limiter say, catches StoreError
 instead of using this.
@@ -17,11 +20,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import TypeVar
 
 from wsgistack import forks
 from wsgistack.errors import ConfigurationError, StoreError, TooLarge
 from wsgistack.store.base import Change, Counted, Found, Step, Store, check_step, is_bounded
+from wsgistack.store.debts import Debts
 
 __all__ = ["Breaker", "Guarded"]
 
@@ -108,6 +113,8 @@ class Guarded:
         self._clock = clock
         self._breaker = Breaker(failures=failures, rest_s=rest_s)
         self._trouble: dict[str, Exception] = {}
+        self._debts = Debts()
+        self._rest_s = rest_s
         self._is_calm = True  # nothing has failed since the last success: there is nothing to take note of
         self._lock = threading.Lock()
         forks.register(self)
@@ -133,28 +140,30 @@ class Guarded:
         return self._trouble.get(operation)
 
     def get(self, key: str) -> bytes | None:
-        return self._ask("get", lambda: self.store.get(key), None)
+        return self._ask("get", lambda: self.store.get(key), None, key)
 
     def gets(self, key: str) -> Found | None:
-        return self._ask("gets", lambda: self.store.gets(key), None)
+        return self._ask("gets", lambda: self.store.gets(key), None, key)
 
     def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
-        return self._ask("get_many", lambda: self.store.get_many(keys), {})
+        return self._ask("get_many", lambda: self.store.get_many(self._unowed(keys)), {})
 
     def set(self, key: str, value: bytes, ttl_s: float, *, pinned: bool = False) -> None:
-        self._ask("set", lambda: self.store.set(key, value, ttl_s, pinned=pinned), None)
+        call = partial(self.store.set, key, value, ttl_s, pinned=pinned)
+        self._ask("set", self._paying(call, [key]), None)
 
     def set_many(self, items: Mapping[str, bytes], ttl_s: float) -> None:
-        self._ask("set_many", lambda: self.store.set_many(items, ttl_s), None)
+        self._ask("set_many", self._paying(partial(self.store.set_many, items, ttl_s), items), None)
 
     def add(self, key: str, value: bytes, ttl_s: float, *, pinned: bool = False) -> bool:
-        return self._ask("add", lambda: self.store.add(key, value, ttl_s, pinned=pinned), True)
+        return self._ask("add", lambda: self.store.add(key, value, ttl_s, pinned=pinned), True, key)
 
     def cas(self, key: str, value: bytes, ttl_s: float, token: int, *, pinned: bool = False) -> bool:
-        return self._ask("cas", lambda: self.store.cas(key, value, ttl_s, token, pinned=pinned), False)
+        call = partial(self.store.cas, key, value, ttl_s, token, pinned=pinned)
+        return self._ask("cas", call, False, key)
 
     def touch(self, key: str, ttl_s: float) -> bool:
-        return self._ask("touch", lambda: self.store.touch(key, ttl_s), False)
+        return self._ask("touch", lambda: self.store.touch(key, ttl_s), False, key)
 
     def incr(
         self,
@@ -170,6 +179,7 @@ class Guarded:
             "incr",
             lambda: self.store.incr(key, by, ttl_s, first=first, refresh=refresh, pinned=pinned),
             None,
+            key,
         )
         return _begin(Step(key, by, ttl_s, first)) if answer is None else answer
 
@@ -188,17 +198,19 @@ class Guarded:
                 raise
 
         nothing = object()
-        answer = self._ask("update", lambda: self.store.update(key, careful, pinned=pinned), nothing, raised)
+        call = partial(self.store.update, key, careful, pinned=pinned)
+        answer = self._ask("update", call, nothing, key, raised)
         if answer is not nothing:
             return answer  # type: ignore[return-value]  # the sentinel is excluded
         wanted = change(None)
         return None if wanted is None else wanted[0]
 
     def delete(self, key: str) -> bool:
-        return self._ask("delete", lambda: self.store.delete(key), False)
+        return self._remove("delete", lambda: self.store.delete(key), False, [key])
 
     def delete_many(self, keys: Iterable[str]) -> int:
-        return self._ask("delete_many", lambda: self.store.delete_many(keys), 0)
+        names = list(keys)
+        return self._remove("delete_many", lambda: self.store.delete_many(names), 0, names)
 
     def clear(self) -> None:
         self._ask("clear", self.store.clear, None)
@@ -221,11 +233,15 @@ class Guarded:
         operation: str,
         call: Callable[[], Answer],
         nothing: Answer,
+        key: str | None = None,
         callers_errors: Sequence[Exception] = (),
     ) -> Answer:
-        """Return what *call* gives, or *nothing*; *callers_errors* fills with what the caller's code raised."""
+        """Return what *call* gives, or *nothing*; *callers_errors* fills with what the caller's code raised.
+
+        *key*: whose entry is looked at; nothing is there while it is still to be removed.
+        """
         began = self._clock()
-        if not self._is_calm and not self._may_try(began):
+        if not self._is_calm and not (self._may_try(began) and self._pay(began) and key not in self._debts):
             return nothing
         try:
             with self._within(self._slow_s):
@@ -239,6 +255,57 @@ class Guarded:
             return nothing
         self._settle(began, None, operation)
         return answer
+
+    def _remove(
+        self, operation: str, call: Callable[[], Answer], nothing: Answer, keys: Sequence[str]
+    ) -> Answer:
+        """Return what *call* gives, which removes *keys*; *nothing* where that is still to be done."""
+        refused = object()
+        answer = self._ask(operation, self._paying(call, keys), refused)
+        if answer is not refused:
+            return answer  # type: ignore[return-value]  # the sentinel is excluded
+        with self._lock:
+            self._debts.owe(keys)
+            self._is_calm = False
+        return nothing
+
+    def _paying(self, call: Callable[[], Answer], keys: Iterable[str]) -> Callable[[], Answer]:
+        """Return *call*, after which nothing of before is at *keys*."""
+        if not self._debts:
+            return call
+        with self._lock:
+            debts = self._debts.of(keys)
+
+        def paying() -> Answer:
+            answer = call()
+            with self._lock:
+                self._debts.settle(debts)
+            return answer
+
+        return paying
+
+    def _unowed(self, keys: Iterable[str]) -> Iterable[str]:
+        return [key for key in keys if key not in self._debts] if self._debts else keys
+
+    def _pay(self, now: float) -> bool:
+        """Let the store remove what it was not told to; return whether it is worth a further call."""
+        with self._lock:
+            due = self._debts.due(now)
+        if not due:
+            return True
+        try:
+            with self._within(self._slow_s):
+                self.store.delete_many(list(due))
+        except Exception as error:  # noqa: BLE001 - a store may raise anything; one of several nodes may be away
+            with self._lock:
+                self._debts.put_off(now + self._rest_s)
+                is_down = self._breaker.is_open
+            if is_down:
+                self._settle(now, error, "delete_many")
+            return not is_down
+        with self._lock:
+            self._debts.settle(due)
+        return True
 
     def _may_try(self, now: float) -> bool:
         with self._lock:
@@ -261,7 +328,7 @@ class Guarded:
                 self._breaker.succeeded()
             else:
                 self._breaker.failed(now)
-            self._is_calm = self._breaker.is_calm and not self._trouble
+            self._is_calm = self._breaker.is_calm and not self._trouble and not self._debts
         if error is not None:
             self._on_error(operation, error)
 
