@@ -163,6 +163,10 @@ WAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "a comma in a cookie": (HIT, {"fields": [("Cookie", "_ga=1,2")]}),
     "a body": (BYPASS, {"body": b"x"}),
     "websocket": (BYPASS, {"fields": [("Connection", "upgrade"), ("Upgrade", "websocket")]}),
+    "a post that would rather speak HTTP/2": (
+        HOP,
+        {"method": "POST", "fields": [("Connection", "Upgrade, HTTP2-Settings"), ("Upgrade", "h2c")]},
+    ),
     "a signed-in visitor's post": (HOP, {"method": "POST", "fields": [("Cookie", "sessionid=5")]}),
 }
 

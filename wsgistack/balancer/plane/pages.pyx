@@ -203,7 +203,7 @@ cdef int way_of(Client* c, const Head* h, const char* p, Claimed* out) noexcept 
     out.is_ready = 0
     out.name = NULL
     out.name_len = 0
-    if h.seen & (1 << F_UPGRADE):
+    if h.seen & (1 << F_UPGRADE) and is_safe(h):  # a change is one, whatever its client would rather speak
         out.why = b"upgrade"
         return WAY_BYPASS
     if (h.method_id == M_GET or h.method_id == M_HEAD) and not c.ex.req_done:
