@@ -31,6 +31,9 @@ html_theme = "furo"
 html_title = "wsgistack"
 html_copy_source = False
 html_show_sphinx = False
+html_static_path = ["_static"]
+html_js_files = ["copy.js"]
+html_css_files = ["copy.css"]
 
 
 def _man_page(path: Path) -> tuple[str, str, str, list[str], int]:

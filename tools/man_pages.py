@@ -33,6 +33,41 @@ STATUS = """
 3
 : not all of wsgistack is installed
 """
+MORE = {
+    "balancer": """
+## Signals
+
+SIGTERM, SIGINT
+: stop accepting, finish what runs within `drain_timeout`, end; a second one ends at once
+
+SIGHUP
+: read the file again, and do what differs; a file with an error changes nothing
+
+SIGUSR1
+: open the access log anew
+
+SIGUSR2
+: start the program anew, and hand the listening sockets over to it
+
+## Examples
+
+`wsgistack balancer /etc/wsgistack.conf`
+
+`wsgistack balancer --listen 127.0.0.1:8080 --admin 127.0.0.1:60000 127.0.0.1:8001 127.0.0.1:8002`
+""",
+    "check": """
+## Examples
+
+`wsgistack check /etc/wsgistack.conf`
+""",
+    "admin": """
+## Examples
+
+`wsgistack admin 127.0.0.1:60000 show pool mypool`
+
+`wsgistack admin 127.0.0.1:60000 pool mypool add 10.0.0.9:8000`
+""",
+}
 CONFIGURATION = """
 ## Description
 
@@ -84,7 +119,7 @@ def render_command(name: str) -> str:
     title = f"wsgistack-{name}"
     return (
         f"{NOTE}# {title}\n\n{help_text[:1].upper()}{help_text[1:]}.\n{_synopsis(parser)}"
-        f"\n## Arguments\n{_arguments(parser)}{STATUS}{_see_also(title)}"
+        f"\n## Arguments\n{_arguments(parser)}{MORE[name]}{STATUS}{_see_also(title)}"
     )
 
 

@@ -238,6 +238,7 @@ def _report(problems: Sequence[object]) -> bool:
 
 
 def _fill_admin(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "%(prog)s [-h] [--token-file FILE] HOST:PORT COMMAND ..."  # argparse leaves the word out
     parser.add_argument("--token-file", metavar="FILE", help="file with the port's token, for you alone")
     parser.add_argument("address", metavar="HOST:PORT", help="where the admin port is; or unix:/path")
     parser.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND", help="the command to send")

@@ -35,6 +35,12 @@ def test_the_page_of_balancer_says_what_each_option_takes() -> None:
     assert "\n`-h`, `--help`\n: " in page
 
 
+def test_the_page_of_balancer_tells_its_signals_and_that_of_admin_its_command() -> None:
+    signals = ("SIGTERM, SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2")
+    assert [one for one in signals if f"\n{one}\n: " not in render_command("balancer")] == []
+    assert "\n`wsgistack admin [-h] [--token-file FILE] HOST:PORT COMMAND ...`\n" in render_command("admin")
+
+
 def test_wsgistack_conf_has_every_command_and_every_setting_of_the_balancer() -> None:
     page = render_configuration()
     commands = [LANGUAGE.get(name) for name in LANGUAGE.names()]

@@ -19,6 +19,8 @@ def test_the_site_and_the_man_pages_build_without_a_warning(tmp_path: Path) -> N
     page = (tmp_path / "man" / "wsgistack-balancer.1").read_text()
     assert r"\-\-listen HOST:PORT" in page
     assert "wsgistack.wrap" in (tmp_path / "html" / "api.html").read_text()
+    assert "_static/copy.js" in (tmp_path / "html" / "index.html").read_text()
+    assert {"copy.js", "copy.css"} <= {path.name for path in (tmp_path / "html" / "_static").iterdir()}
 
 
 def test_a_link_to_nowhere_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
