@@ -86,7 +86,7 @@ bench-limits: $(STAMPS)/dev build installed  ## what limits cost in the balancer
 bench-split: $(STAMPS)/dev build installed  ## what a split of the visitors costs in the balancer
 	@$(PY) -m bench.split $(ARGS)
 
-conformance-cookbook: $(STAMPS)/dev build installed  ## the cookbook's files of systemd, nginx and keepalived, looked at by those that are here
+conformance-cookbook: $(STAMPS)/dev build installed  ## the cookbook's files of systemd, nginx, HAProxy and keepalived, looked at by those that are here
 	@$(PY) -m tools.cookbook_conformance
 
 package: $(STAMPS)/dev build installed  ## the archive and the wheel, built anew, installed in empty environments, used (minutes)

@@ -47,5 +47,6 @@ man_pages = [_man_page(path) for path in sorted((HERE / "man").glob("*.md"))]
 
 
 def setup(app: Sphinx) -> None:
-    """Tell sphinx that ```conf is the balancer's language, for which Pygments has no colours."""
+    """Tell sphinx of languages for which Pygments has no colours: the balancer's and HAProxy's."""
     app.add_lexer("conf", TextLexer)
+    app.add_lexer("haproxy", TextLexer)

@@ -1,6 +1,6 @@
 """The cookbook's files of other programs, looked at by those programs; run by `make conformance-cookbook`.
 
-Outside of `make test`, because it needs systemd-analyze, nginx and keepalived; it says which of them is not here,
+Outside of `make test`, because it needs systemd-analyze, nginx, HAProxy and keepalived; it says which of them is not here,
 and fails if none is.  Nothing is started or installed.
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-__all__ = ["blocks_of", "check_pair", "check_site", "check_units", "main"]
+__all__ = ["blocks_of", "check_front", "check_pair", "check_site", "check_units", "main"]
 
 PAGE = Path(__file__).parent.parent / "docs" / "cookbook.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -26,6 +26,7 @@ SCRIPT = re.compile(r'^(\s*script) "\S+', re.MULTILINE)
 # keepalived 2.2 with -t kills itself after it has looked at a script as another user.
 SCRIPT_USER = re.compile(r"^(\s*script_user) .*", re.MULTILINE)
 INTERFACE = re.compile(r"^(\s*interface) .*", re.MULTILINE)
+TLS = re.compile(r"^(\s*bind) :443 ssl crt \S+ alpn \S+$", re.MULTILINE)  # a certificate need not be here
 LOOPBACK, MULTICAST = 0x8, 0x1000  # linux/if.h
 SITE = "pid {folder}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\nserver {{\nlisten 127.0.0.1:8081;\n{block}}}\n}}\n"
 
@@ -50,6 +51,14 @@ def check_site(page: str, folder: Path, program: str) -> str:
     path = folder / "nginx.conf"
     path.write_text(SITE.format(folder=folder, block="\n".join(blocks_of(page, "nginx"))))
     return _ask([program, "-t", "-q", "-p", str(folder), "-c", str(path)])
+
+
+def check_front(page: str, folder: Path, program: str) -> str:
+    """Return what HAProxy complains of in the file of *page*."""
+    (text,) = blocks_of(page, "haproxy")
+    path = folder / "haproxy.cfg"
+    path.write_text(TLS.sub(r"\1 127.0.0.1:8443", text))
+    return _ask([program, "-c", "-q", "-f", str(path)])
 
 
 def check_pair(page: str, folder: Path, program: str) -> str:
@@ -79,6 +88,7 @@ def _ask(command: list[str]) -> str:
 CHECKS: dict[str, Callable[[str, Path, str], str]] = {
     "systemd-analyze": check_units,
     "nginx": check_site,
+    "haproxy": check_front,
     "keepalived": check_pair,
 }
 

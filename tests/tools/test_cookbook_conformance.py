@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.cookbook_conformance import PAGE, blocks_of, check_pair, check_site, check_units
+from tools.cookbook_conformance import PAGE, blocks_of, check_front, check_pair, check_site, check_units
 
 page = PAGE.read_text()
 
@@ -20,6 +20,7 @@ def test_blocks_are_found_by_their_kind() -> None:
 def test_what_the_program_says_is_the_answer(program: str, said: str, tmp_path: Path) -> None:
     assert check_units(page, tmp_path, program) == said
     assert check_site(page, tmp_path, program) == said
+    assert check_front(page, tmp_path, program) == said
     assert check_pair(page, tmp_path, program) == said
 
 
@@ -34,6 +35,13 @@ def test_locations_stand_in_a_site(tmp_path: Path) -> None:
     check_site(page, tmp_path, "/bin/true")
     text = (tmp_path / "nginx.conf").read_text()
     assert text.index("server {\n") < text.index("proxy_pass http://127.0.0.1:8080;")
+
+
+def test_haproxy_is_shown_a_frontend_without_the_certificate(tmp_path: Path) -> None:
+    check_front(page, tmp_path, "/bin/true")
+    text = (tmp_path / "haproxy.cfg").read_text()
+    assert "    bind 127.0.0.1:8443\n    http-request set-header X-Forwarded-For %[src]\n" in text
+    assert "ssl" not in text
 
 
 def test_apache_is_allowed_to_serve_the_folder_that_it_takes_the_application_from() -> None:
