@@ -90,3 +90,33 @@ for end in (lambda: os._exit(7), lambda: os.kill(os.getpid(), 9)):
     print(child.wait(), child.poll(), child.kill())
 """
     assert run(program) == ["7 7 None", "-9 -9 None"]
+
+
+def test_the_end_of_a_fork_is_seen_where_sigchld_is_ignored() -> None:
+    program = """
+import signal
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+pid = os.fork()
+if not pid:
+    os._exit(7)
+print(Forked(pid).wait())
+"""
+    assert run(program) == ["0"]
+
+
+def test_where_no_fork_is_to_be_had_an_interpreter_is_started_and_nothing_is_left_open() -> None:
+    program = """
+def refuse():
+    raise BlockingIOError("too many processes")
+
+fork, os.fork = os.fork, refuse
+before = os.listdir("/proc/self/fd")
+starter.fork_first(workers=2, keeper=True)
+print(os.listdir("/proc/self/fd") == before)
+os.fork = fork
+process, channel = starter.worker(0)
+print(type(process).__name__)
+channel.close()
+process.wait()
+"""
+    assert run(program) == ["True", "Popen"]

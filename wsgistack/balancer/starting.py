@@ -49,14 +49,16 @@ class Starter:
         """Fork the first processes.  *keeper*: whether one is needed at once."""
         if threading.active_count() > 1:
             return
-        if keeper:  # first: it goes on to import while we do
-            self._fork("keeper", self._keeper())
-        import_module("wsgistack.balancer.plane.plane")
-        import_module(WORKER)
-        # What is here now stays.  Collections in the children would write on each of these pages.
-        gc.freeze()
-        for number in range(workers):
-            self._fork(f"worker {number}", self._worker(number))
+        # Whoever could not be forked is started anew, and it is said if that fails too.
+        with suppress(OSError):
+            if keeper:  # first: it goes on to import while we do
+                self._fork("keeper", self._keeper())
+            import_module("wsgistack.balancer.plane.plane")
+            import_module(WORKER)
+            # What is here now stays.  Collections in the children would write on each of these pages.
+            gc.freeze()
+            for number in range(workers):
+                self._fork(f"worker {number}", self._worker(number))
 
     def worker(self, number: int) -> tuple[Process, Channel]:
         """Start the process of worker *number*."""
@@ -119,7 +121,10 @@ class Forked:
 
     def _wait(self, options: int) -> int | None:
         if self.returncode is None:
-            pid, status = os.waitpid(self.pid, options)
+            try:
+                pid, status = os.waitpid(self.pid, options)
+            except ChildProcessError:  # who started us ignores SIGCHLD, and so do we: its status is lost
+                pid, status = self.pid, 0
             if pid:
                 self.returncode = os.waitstatus_to_exitcode(status)
         return self.returncode
@@ -133,7 +138,12 @@ class Forked:
 def _fork(name: str, wanted: Wanted) -> tuple[Forked, int]:
     """Return the child that does what is *wanted*, and our end of its channel."""
     ours, theirs = (end.detach() for end in socket.socketpair())
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:
+        os.close(ours)
+        os.close(theirs)
+        raise
     if pid == 0:
         _be(name, wanted, theirs)
     os.close(theirs)
