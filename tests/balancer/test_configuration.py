@@ -62,7 +62,7 @@ def test_a_file_says_how_many_workers() -> None:
         (4, "CRAETE SERVICE mysite", "unknown command: craete (did you mean 'create'?)"),
         (5, "SET lisen = 127.0.0.1:8080", "Unknown service parameter 'lisen' (did you mean 'listen'?)"),
         (6, "SET role = revers_proxy", "Role not valid for service mysite (did you mean 'reverse_proxy'?)"),
-        (6, "SET role = web_server", "role 'web_server' is not available yet"),
+        (6, "SET role = web_server", "role 'web_server' is not available yet: let nginx have it"),
         (6, "SET mysite.role = xyzzy", "Role not valid for service mysite"),
         (7, "SET pool = mypol", "Pool 'mypol' not found (did you mean 'mypool'?)"),
         (7, "SET pool = other", "Pool 'other' not found"),

@@ -254,8 +254,11 @@ def test_a_nodefile_without_any_node_leaves_those_of_before(pools: Pools, text: 
 
 def test_a_nodefile_that_is_not_there_is_refused_when_it_is_set(pools: Pools) -> None:
     pools.set("b", "nodefile", "/nodes")
-    with pytest.raises(CommandError, match=r"nodefile /nope: No such file or directory"):
+    with pytest.raises(CommandError, match=r"nodefile /nope: No such file or directory$"):
         pools.set("b", "nodefile", "/nope")
+    where = r"nodefile conf/nope: No such file or directory \(seen from where the balancer was started\)$"
+    with pytest.raises(CommandError, match=where):
+        pools.set("b", "nodefile", "conf/nope")
     assert addresses(pools, "b") == ["10.0.0.1:80", "10.0.0.3:80", "10.0.0.4:80"]
     assert pools.settings("b")["nodefile"] == "/nodes"
 

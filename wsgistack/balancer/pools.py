@@ -320,7 +320,8 @@ class Pools:
             try:
                 text = self._files.read(path)
             except OSError as error:
-                raise CommandError(f"nodefile {path}: {error.strerror or error}") from None
+                where = "" if path.startswith("/") else " (seen from where the balancer was started)"
+                raise CommandError(f"nodefile {path}: {error.strerror or error}{where}") from None
             roster.filed = {str(entry.address): entry for entry in parse_nodefile(text)[0]}
         pool.is_stale = True
 

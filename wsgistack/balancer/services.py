@@ -238,7 +238,7 @@ class Services:
     def _set_role(self, service: _Service, text: str) -> None:
         role = text.lower()
         if role in LATER_ROLES:
-            raise CommandError(f"role '{role}' is not available yet")
+            raise CommandError(f"role '{role}' is not available yet: let nginx have it")
         if role not in ROLES:
             nearest = find_nearest(role, ROLES)
             raise CommandError(f"Role not valid for service {service.name}", met=text, nearest=nearest)
