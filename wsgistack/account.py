@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from wsgistack.http.identity import tells_identity
+from wsgistack.memos import remember
 from wsgistack.passage import Instead, Passage
 from wsgistack.wsgi import Environ
 
@@ -68,7 +69,7 @@ class Belief:
         peer = environ.get("REMOTE_ADDR") or ""
         environ["wsgistack.peer"] = peer
         values = [environ.get(name) for name in self._fields]
-        is_long = any(isinstance(value, str) and len(value) > LONGEST_TOLD for value in values)
+        is_long = any(isinstance(value, str) and len(value) > LONGEST_TOLD for value in (peer, *values))
         told = (self._learn if is_long else self._remember)(peer, *values)
         for variable in _identity_of(tuple(environ)):
             del environ[variable]
@@ -81,16 +82,10 @@ class Belief:
                 environ.pop("REMOTE_PORT", None)
 
 
+@remember(REMEMBERED, longest=LONGEST_SET)
 def _identity_of(variables: tuple[str, ...]) -> tuple[str, ...]:
     """Return those of an environ's variables by which proxies tell who asks."""
-    return (_known_set if sum(map(len, variables)) <= LONGEST_SET else _look_through)(variables)
-
-
-def _look_through(variables: tuple[str, ...]) -> tuple[str, ...]:
     return tuple([name for name in variables if name.startswith("HTTP_") and tells_identity(name)])
-
-
-_known_set = lru_cache(maxsize=REMEMBERED)(_look_through)
 
 
 class Door:

@@ -74,11 +74,11 @@ cdef class Belief(Step):
         environ["wsgistack.peer"] = peer
         if len(fields) == 3:
             first, second, third = get(environ, fields[0]), get(environ, fields[1]), get(environ, fields[2])
-            learn = self._learn if is_long(first) or is_long(second) or is_long(third) else self._remember
-            told = learn(peer, first, second, third)
+            any_long = is_long(peer) or is_long(first) or is_long(second) or is_long(third)
+            told = (self._learn if any_long else self._remember)(peer, first, second, third)
         else:
             values = [get(environ, name) for name in fields]
-            told = (self._learn if any([is_long(value) for value in values]) else self._remember)(peer, *values)
+            told = (self._learn if any([is_long(value) for value in (peer, *values)]) else self._remember)(peer, *values)
         forget_identity(environ, told)
         if told is not None:
             environ.update(told)

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
 from hashlib import blake2b, sha1
 from threading import Lock
 from typing import Any
 
 from wsgistack import forks
 from wsgistack.codings import Encodings
+from wsgistack.memos import Memo
 from wsgistack.passage import Instead, Passage
 from wsgistack.wsgi import Environ
 
@@ -145,7 +145,7 @@ class Shares:
     visitor, "" for none.  *greet(environ, passage)*: returns a new visitor, who is told.
     """
 
-    __slots__ = ("__weakref__", "_by", "_find", "_greet", "_lock", "_read", "_read_short", "counts")
+    __slots__ = ("__weakref__", "_by", "_find", "_greet", "_lock", "_read", "counts")
 
     def __init__(
         self,
@@ -155,9 +155,8 @@ class Shares:
         greet: Callable[[Environ, Passage], str],
     ) -> None:
         self.counts: dict[tuple[str, str], int] = {}
-        self._read = read
-        self._read_short = lru_cache(maxsize=REMEMBERED)(read)
-        self._find = lru_cache(maxsize=REMEMBERED)(find)
+        self._read = Memo(read, REMEMBERED, longest=LONGEST_REMEMBERED)
+        self._find = Memo(find, REMEMBERED, longest=LONGEST_REMEMBERED)
         self._by = by
         self._greet = greet
         self._lock = Lock()
@@ -166,7 +165,7 @@ class Shares:
     def enter(self, environ: Environ, passage: Passage, /) -> None:
         """Find the visitor's buckets."""
         cookies = environ.get("HTTP_COOKIE") or ""
-        visitor, shown = (self._read_short if len(cookies) <= LONGEST_REMEMBERED else self._read)(cookies)
+        visitor, shown = self._read(cookies)
         named = environ.get(self._by) if self._by else None
         if named:
             visitor = f"by {named}"

@@ -328,7 +328,7 @@ cdef class Shares(Step):
         buckets, label = self._find(self._greet(environ, passage) if is_new else visitor)
         shown.buckets, shown.bucket, shown.cookies = dict(buckets), buckets[0][1], f"{before}{label}"
         shown.counters = tuple([self._counters.setdefault(pair, Counter.__new__(Counter)) for pair in buckets])
-        if not is_new and len(cookies) <= chore.LONGEST_REMEMBERED:
+        if not is_new and len(cookies) + len(visitor) <= chore.LONGEST_REMEMBERED:
             self._memory.put(key, shown)
         return shown
 

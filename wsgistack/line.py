@@ -12,6 +12,7 @@ from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import Protocol
 
+from wsgistack.memos import Memo
 from wsgistack.passage import Passage
 from wsgistack.wsgi import Environ
 
@@ -19,7 +20,7 @@ __all__ = ["LONGEST", "OPTIONAL", "File", "Lines", "json_line", "odd_line", "tar
 
 LONGEST = 1500  # characters of anything that a client wrote, in a line of a log
 LOOK_EVERY_NS = 1_000_000_000
-REMEMBERED = 512  # User-Agents, which are long and few: 5 MiB at most, where each character is escaped
+REMEMBERED = 512  # User-Agents, which are long and few
 EMPTY = '""'
 MILLISECONDS = tuple([f".{number:03}+00:00" for number in range(1000)])
 # environ variable: the key under which it is logged, where it is there
@@ -89,7 +90,7 @@ def _text(value: object) -> str:
     return encode_basestring_ascii(str(value)[:LONGEST])
 
 
-_agent = lru_cache(maxsize=REMEMBERED)(encode_basestring_ascii)
+_agent = Memo(encode_basestring_ascii, REMEMBERED, longest=512)
 
 
 @lru_cache(maxsize=4)

@@ -6,12 +6,12 @@ The only module that knows environ and start_response by name; engines see http.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
 from types import TracebackType
 from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 
 from wsgistack.errors import ArgumentError
+from wsgistack.memos import remember
 
 __all__ = [
     "EARLY",
@@ -99,7 +99,7 @@ class EnvironRequest:
         return None if value is None else str(value)
 
 
-@lru_cache(maxsize=1024)
+@remember(1024)
 def _variable_of(field: str) -> str:
     name = field.upper().replace("-", "_")
     return name if name in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + name

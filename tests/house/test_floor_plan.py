@@ -8,7 +8,7 @@ import pytest
 
 from tests.house.source import ROOT, Import, find_files, imports_of, module_name
 
-GROUND = r"(http|store|settings|registry|metrics|clock|complaints|errors|files|forks|splits)\b"
+GROUND = r"(http|store|settings|registry|metrics|clock|complaints|errors|files|forks|memos|splits)\b"
 SUPERVISOR = r"supervisor|keeping|signals|dns_client|local_names|lookout|operations|resolver|channel|listeners|processes|publisher|sockets|starting|succession|upgrade"  # one room, cut by subject
 EDGES = rf"keeper\b|balancer\.((admin|examine|probes|worker|{SUPERVISOR})\b|plane\b)|store\.memcached\b"
 

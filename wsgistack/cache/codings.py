@@ -11,9 +11,9 @@ one, any coding would be right (RFC 9110 §12.5.3), and the page is not only for
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
 
 from wsgistack.http.codings import find_coding, read_codings
+from wsgistack.memos import remember
 from wsgistack.wsgi import Environ, EnvironRequest
 
 __all__ = ["FIELD", "CodedRequest", "Codings"]
@@ -33,7 +33,7 @@ class Codings:
     def __init__(self, names: Iterable[str] = ()) -> None:
         self.names = offered = read_codings(names, setting="codings")
 
-        @lru_cache(maxsize=1024)
+        @remember(1024)
         def choose(accepted: str | None) -> str:
             return find_coding(accepted, offered)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import NamedTuple
 
 from wsgistack.cache.head import ResponseHead
 from wsgistack.http.cache_control import Directives, parse_cache_control
 from wsgistack.http.structured import Item, parse_dictionary
+from wsgistack.memos import remember
 
 __all__ = ["Control", "control_of"]
 
@@ -51,7 +51,7 @@ def _read(head: ResponseHead, targets: tuple[str, ...]) -> Control:
     return Control(parse_cache_control(head.field("cache-control")), "cache-control")
 
 
-@lru_cache(maxsize=512)
+@remember(512)
 def _parse_targeted(value: str) -> Directives | None:
     """Return the directives of a Dictionary, None if it is none or one of them has no such type."""
     members = parse_dictionary(value)

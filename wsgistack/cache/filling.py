@@ -7,11 +7,10 @@ goes past the cache is untouched.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from wsgistack.cache.answers import Changes
 from wsgistack.cache.keys import RAW, Target
 from wsgistack.cache.personal import Anonymous, Visitors
+from wsgistack.memos import LONGEST, remember
 from wsgistack.wsgi import Environ
 
 __all__ = ["Filling", "changed", "variable_of"]
@@ -69,12 +68,13 @@ class Filling:
 
     @staticmethod
     def _learn(name: str, known: set[str]) -> None:
-        if len(known) >= MOST_NAMES:  # names come from clients
-            known.clear()
-        known.add(name)
+        if len(name) <= LONGEST:  # names come from clients
+            if len(known) >= MOST_NAMES:
+                known.clear()
+            known.add(name)
 
 
-@lru_cache(maxsize=1024)
+@remember(1024)
 def variable_of(field: str) -> str:
     """Return the variable of an environ that has a field."""
     name = field.upper().replace("-", "_")

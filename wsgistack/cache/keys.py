@@ -20,6 +20,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from wsgistack.errors import ConfigurationError, SettingError
 from wsgistack.http.request import RequestView
+from wsgistack.memos import Memo, remember
 
 __all__ = [
     "IGNORED_PARAMETERS",
@@ -28,6 +29,7 @@ __all__ = [
     "Names",
     "Target",
     "find_target",
+    "known_keys",
     "make_key",
     "normalise_prefix",
 ]
@@ -35,6 +37,7 @@ __all__ = [
 VERSION = "1"
 DIGEST_BYTES = 20
 LONGEST_PATH = 8192  # with the query; what is longer is not worth keeping
+LONGEST_REMEMBERED = 512  # characters of what a key is made of, if its making is to be spared the next time
 
 REFUSALS = {
     "host": "the Host field is missing, malformed, or not one of the allowed hosts",
@@ -98,6 +101,9 @@ class Names:
         return bool(self.patterns)
 
 
+Pairs = tuple[tuple[str, str | None], ...]
+
+
 class Target(NamedTuple):
     """What is asked for, as the key has it and as the application is to see it while a page is filled.
 
@@ -151,13 +157,17 @@ def _without_port(host: str) -> str:
     return host if host.endswith("]") else host.rpartition(":")[0] or host
 
 
-@lru_cache(maxsize=1024)
 def normalise_host(scheme: str, host: str) -> str | None:
     """Return *host* in lower case, without a last dot and the scheme's own port; None for what is none.
 
     >>> normalise_host("https", "Example.COM.:443"), normalise_host("http", "[::1]:8080")
     ('example.com', '[::1]:8080')
     """
+    return _known_host[scheme, host]
+
+
+def _normalise_host(asked: tuple[str, str]) -> str | None:
+    scheme, host = asked
     found = HOST.fullmatch(host.lower()) if len(host) <= 255 + 6 else None
     if found is None:
         return None
@@ -165,6 +175,9 @@ def normalise_host(scheme: str, host: str) -> str | None:
     if not port or int(port) == DEFAULT_PORTS.get(scheme):
         return name
     return f"{name}:{int(port)}" if 0 < int(port) < 65_536 else None
+
+
+_known_host = Memo(_normalise_host, 1024)
 
 
 def normalise_prefix(prefix: str) -> str:
@@ -193,7 +206,7 @@ def _raw_path(request: RequestView) -> tuple[str, str | None]:
     return quote(decoded, safe="/~!$&'()*+,;=:@", encoding="latin-1"), mounted
 
 
-@lru_cache(maxsize=1024)
+@remember(1024, longest=LONGEST_REMEMBERED)
 def _path_of(raw: str) -> str:
     path = raw.partition("?")[0].partition("#")[0]
     if not path.startswith("/"):
@@ -202,12 +215,12 @@ def _path_of(raw: str) -> str:
     return path
 
 
-@lru_cache(maxsize=1024)
+@remember(1024, longest=LONGEST_REMEMBERED)
 def _decode(path: str) -> str:
     return unquote_to_bytes(path.encode("latin-1", "replace")).decode("latin-1")
 
 
-@lru_cache(maxsize=1024)
+@remember(1024, longest=LONGEST_REMEMBERED)
 def _is_plain(path: str) -> bool:
     return path[:1] == "/" and AMBIGUOUS.search(path) is None
 
@@ -241,11 +254,10 @@ def frame(*texts: str | None) -> str:
     return "".join(["-" if text is None else f"{len(text)}:{text}" for text in texts])
 
 
-@lru_cache(maxsize=1024)
 def make_key(
     target: Target,
-    dimensions: tuple[tuple[str, str | None], ...] = (),
-    selecting: tuple[tuple[str, str | None], ...] | None = None,
+    dimensions: Pairs = (),
+    selecting: Pairs | None = None,
     *,
     space: str = "",
     method_class: str = "read",
@@ -256,11 +268,19 @@ def make_key(
     *selecting*: the same of the fields that a variant was chosen by; None: the key under which the
     URL's names of such fields are kept.  *space*: tells caches apart that share a store.
     """
-    parts = [_frame_class(space, method_class), frame(*target), _frame_pairs("", dimensions)]
+    return known_keys[target, dimensions, selecting, space, method_class]
+
+
+def _make_key(asked: tuple[Target, Pairs, Pairs | None, str, str]) -> Key:
+    target, dimensions, selecting, space, method_class = asked
+    parts = [_frame_class(space, method_class), frame(*target), _known_pairs["", dimensions]]
     if selecting is not None:
-        parts.append(_frame_pairs("v", selecting))
+        parts.append(_known_pairs["v", selecting])
     full = "".join(parts).encode("utf-8", "surrogatepass")
     return Key("p:" + blake2b(full, digest_size=DIGEST_BYTES).hexdigest(), full)
+
+
+known_keys = Memo(_make_key, 1024, longest=LONGEST_REMEMBERED)
 
 
 @lru_cache(maxsize=64)
@@ -268,7 +288,10 @@ def _frame_class(space: str, method_class: str) -> str:
     return frame(VERSION, space, method_class)
 
 
-@lru_cache(maxsize=1024)
-def _frame_pairs(mark: str, pairs: tuple[tuple[str, str | None], ...]) -> str:
+def _frame_pairs(asked: tuple[str, Pairs]) -> str:
     """Return *pairs* behind their number; kinds of visitors are few, and URLs are many."""
+    mark, pairs = asked
     return f"{mark}{len(pairs)}." + "".join([frame(name, value) for name, value in pairs])
+
+
+_known_pairs = Memo(_frame_pairs, 1024)

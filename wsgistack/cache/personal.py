@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import lru_cache, partial
+from functools import partial
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -31,6 +31,7 @@ from wsgistack.cache.signs import (
 from wsgistack.complaints import gather
 from wsgistack.errors import ConfigurationError, SettingError
 from wsgistack.http.request import RequestView
+from wsgistack.memos import LONGEST, remember
 
 __all__ = [
     "Anonymous",
@@ -100,7 +101,7 @@ def _read_cookies(value: str) -> Iterator[tuple[str, str] | None]:
             yield name, text
 
 
-@lru_cache(maxsize=1024)
+@remember(1024)
 def _is_token(name: str) -> bool:
     return TOKEN.fullmatch(name) is not None
 
@@ -283,9 +284,10 @@ class Visitors:
                 kind = KEY
             elif not self._strict or name in self._ignored:
                 kind = IGNORED
-        if len(self.kinds) >= MOST_KINDS:  # names come from clients
-            self.kinds.clear()
-        self.kinds[name] = kind
+        if len(name) <= LONGEST:  # names come from clients
+            if len(self.kinds) >= MOST_KINDS:
+                self.kinds.clear()
+            self.kinds[name] = kind
         return kind
 
     def _ask(self, request: RequestView) -> Personal | None:

@@ -7,11 +7,11 @@ are answered by one page.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import parse_qsl, quote_plus, unquote, urlencode
 
 from wsgistack.http.structured import Inner, Item, parse_dictionary
+from wsgistack.memos import remember
 
 __all__ = ["Variance", "parse_variance", "read_words"]
 
@@ -56,7 +56,7 @@ def read_words(words: Sequence[str]) -> Variance | None:
     return Variance(words[0][0] == "1", words[0][1] == "1", names)
 
 
-@lru_cache(maxsize=256)
+@remember(256)
 def parse_variance(value: str) -> Variance | None:
     """Return what a No-Vary-Search field says, None where every difference of a query matters.
 

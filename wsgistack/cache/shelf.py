@@ -16,7 +16,7 @@ from typing import NamedTuple
 from wsgistack import forks
 from wsgistack.cache.bans import Ledger
 from wsgistack.cache.entry import Entry, Variants, pack
-from wsgistack.cache.keys import Key, Target, make_key
+from wsgistack.cache.keys import Key, Target, known_keys, make_key
 from wsgistack.cache.page import Page
 from wsgistack.cache.purge import Purges
 from wsgistack.cache.search import Variance, parse_variance, read_words
@@ -269,7 +269,7 @@ class Shelf:
 
     def _variant_key(self, place: Place, variants: Variants, selecting: Selecting) -> Key:
         dimensions = (*place.dimensions, ("variants", str(variants.generation)))
-        return make_key(place.target, dimensions, selecting)
+        return known_keys[place.target, dimensions, selecting, "", "read"]  # make_key without its frame
 
     def _write(self, key: Key, raw: bytes, ttl_s: float) -> bool:
         try:

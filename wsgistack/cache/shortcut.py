@@ -12,11 +12,13 @@ from typing import Protocol
 
 from wsgistack.cache.personal import Anonymous, Personal
 from wsgistack.cache.shelf import Found, Place
+from wsgistack.memos import size_of
 from wsgistack.wsgi import Environ
 
 __all__ = ["Asked", "Shortcut", "Verdict", "Witness"]
 
 MOST_PLACES = 4096
+LONGEST_ASKED = 1024  # characters of all that was asked: the path stands there up to three times
 READS = frozenset(("GET", "HEAD"))
 
 Asked = tuple[object, ...]
@@ -104,7 +106,8 @@ class Shortcut:
         return self._verdicts.get(asked, asked)
 
     def learn(self, asked: Asked, verdict: Place | Personal) -> None:
-        """Remember the *verdict* on *asked*."""
-        if len(self._verdicts) >= MOST_PLACES:
-            self._verdicts.clear()
-        self._verdicts[asked] = verdict
+        """Remember the *verdict* on *asked*, unless that is long."""
+        if size_of(asked) <= LONGEST_ASKED:
+            if len(self._verdicts) >= MOST_PLACES:
+                self._verdicts.clear()
+            self._verdicts[asked] = verdict

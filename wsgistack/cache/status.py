@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from math import floor
 from typing import Literal
+
+from wsgistack.memos import remember
 
 __all__ = ["CACHE_NAME", "PURGED", "Forwarded", "bypassed", "forwarded", "hit"]
 
@@ -54,7 +55,7 @@ def forwarded(
     return "; ".join(words)
 
 
-@lru_cache(maxsize=256)
+@remember(256)
 def bypassed(detail: str) -> str:
     """Return the member for a request that goes past the cache, and why.  §2.2
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
 
 from wsgistack.cache.head import ResponseHead
 from wsgistack.http.fields import split_list, token_list
+from wsgistack.memos import Memo
 
 __all__ = ["Selecting", "names_of", "selecting_of", "vary_names"]
 
@@ -52,11 +52,11 @@ def selecting_of(
     Whitespace around commas means nothing but in Cookie, which is no list, and where something is quoted; nor
     does case in the lists whose words have none.  With *reorders* the order of members with the same weight means nothing in Accept-* either.
     """
-    return tuple([(name, _normalise(name, field(name), reorders)) for name in names])
+    return tuple([(name, _normalised[name, field(name), reorders]) for name in names])
 
 
-@lru_cache(maxsize=4096)
-def _normalise(name: str, value: str | None, reorders: bool) -> str | None:
+def _normalise(asked: tuple[str, str | None, bool]) -> str | None:
+    name, value, reorders = asked
     if value is None:
         return None
     if name == "cookie":
@@ -70,6 +70,9 @@ def _normalise(name: str, value: str | None, reorders: bool) -> str | None:
     if reorders and name.startswith("accept"):
         members.sort(key=lambda member: (-_weight(member), member))
     return ",".join(members)
+
+
+_normalised = Memo(_normalise, 4096)
 
 
 def _weight(member: str) -> float:

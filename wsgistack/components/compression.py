@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 from wsgistack.chores import Encodings
@@ -29,6 +29,7 @@ from wsgistack.coders import MOST_PADDING, Coder, Strength, find_coders
 from wsgistack.complaints import gather
 from wsgistack.errors import SettingError
 from wsgistack.http.codings import CODING_WORDS, find_coding
+from wsgistack.memos import Memo
 from wsgistack.settings import INT, SIZE, WORDS, Setting, Table
 from wsgistack.steps import Passage, Steps
 from wsgistack.wsgi import Environ, Headers, StartResponse, WSGIApplication
@@ -119,8 +120,8 @@ class Compression:
         words = {word.lower() for word in types}
         self._kinds = tuple(word[:-1] for word in words if word.endswith("/*"))
         self._types = frozenset(words)
-        is_text = lru_cache(maxsize=256)(self._is_of_types)
-        choose = lru_cache(maxsize=512)(self._find_coding)
+        is_text = Memo(self._is_of_types, 256)
+        choose = Memo(self._find_coding, 512)
         encodings = Encodings(least_bytes, is_text=is_text, choose=choose, compress=self._compress)
         self.enter = encodings.enter
         self._steps = Steps((self,))

@@ -28,13 +28,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 from wsgistack.accounts import Bills, Door
 from wsgistack.complaints import gather
 from wsgistack.errors import SettingError
-from wsgistack.http.forwarded import parse_hop
+from wsgistack.http.forwarded import LONGEST_HOP, parse_hop
+from wsgistack.memos import Memo
 from wsgistack.ratelimit.clients import Asker, Key, Trust, client_ip, environ_key, header_key
 from wsgistack.ratelimit.meter import Meter
 from wsgistack.ratelimit.middleware import ENVIRON_KEY
@@ -133,7 +134,7 @@ class Metering:
         self._trust = Trust()
         self._now = now
         self._is_shared = bool(folder)
-        self._find = lru_cache(maxsize=REMEMBERED)(self._about)
+        self._find = Memo(self._about, REMEMBERED, longest=LONGEST_HOP)
         self.enter = Door(path, self._enter).enter
         bills = Bills(self.meter, self._find, self._count, now)
         self.at_end: Callable[[Passage], object] = bills.at_end if self._key is client_ip else self._count

@@ -195,7 +195,7 @@ def _count_kinds(responses: list[Response]) -> dict[str, int]:
     counts: Counter[str] = Counter()
     methods, statuses, durations, sent, cached, buckets = zip(*responses, strict=True)
     for (method, status), by in Counter(zip(methods, statuses, strict=True)).items():
-        counts[_request_name(method, status)] += by
+        counts[_request_name(method if method in METHODS else "other", status)] += by
     for number, by in Counter([bisect_left(BOUNDS_US, took_us) for took_us in durations]).items():
         counts[DURATIONS[number]] = by
     counts["duration_us"] = sum(durations)
@@ -212,7 +212,7 @@ def _count_kinds(responses: list[Response]) -> dict[str, int]:
 
 @lru_cache(maxsize=1024)
 def _request_name(method: str, status: str) -> str:
-    return f"requests|{method if method in METHODS else 'other'}|{status}"
+    return f"requests|{method}|{status}"
 
 
 def render(counts: dict[str, int], accept: str) -> tuple[bytes, str]:

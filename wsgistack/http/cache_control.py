@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 
 from wsgistack.http.fields import split_list, token_list
+from wsgistack.memos import remember
 
 __all__ = ["LARGEST_SECONDS", "Directives", "parse_cache_control"]
 
@@ -84,7 +84,7 @@ class Directives:
 NOTHING = Directives({})
 
 
-@lru_cache(maxsize=2048)
+@remember(1024)
 def parse_cache_control(value: str | None) -> Directives:
     """Return the directives of a combined field value.
 

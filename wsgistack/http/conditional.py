@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Literal
 
 from wsgistack.http.dates import parse_date
+from wsgistack.memos import remember
 
 __all__ = [
     "CONDITIONS",
@@ -30,7 +30,7 @@ ETAG = re.compile(r'[ \t,]*((?:W/)?"[!#-~\x80-\xff]*")[ \t]*(?=,|$)')
 LONGEST = 8192
 
 
-@lru_cache(maxsize=1024)
+@remember(1024, longest=128)
 def parse_etags(value: str) -> tuple[str, ...]:
     """Return the entity tags of a list, up to the first thing that is none.
 

@@ -11,6 +11,8 @@ import re
 import time
 from functools import lru_cache
 
+from wsgistack.memos import remember
+
 __all__ = ["format_date", "parse_date"]
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -31,7 +33,7 @@ READERS = [re.compile(form, re.ASCII) for form in FORMS]
 LONGEST = 40
 
 
-@lru_cache(maxsize=4096)
+@remember(4096, longest=64)
 def parse_date(text: str) -> int | None:
     """Return the seconds since the epoch, None for what is no date.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+
+from wsgistack.memos import remember
 
 __all__ = ["HOP_BY_HOP", "Fields", "combine", "hop_names", "split_list", "token_list", "without"]
 
@@ -67,7 +68,7 @@ def split_list(value: str) -> Iterator[str]:
         yield member
 
 
-@lru_cache(maxsize=1024)
+@remember(1024, longest=128)
 def token_list(value: str) -> tuple[str, ...]:
     """Return the members of a list of names, lower-case, in order, each once.
 

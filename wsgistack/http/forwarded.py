@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from wsgistack.memos import remember
+
 __all__ = [
+    "LONGEST_HOP",
     "Address",
     "elements_of_forwarded",
     "find_client",
@@ -35,7 +37,7 @@ PAIR = re.compile(rf"\s*(?:({TOKEN})=({TOKEN}|{QUOTED}|[^\s;,\"]+))?\s*([;,]|$)"
 ONCE = ("by", "for", "host", "proto")  # each at most once in an element, RFC 7239 §4
 
 
-@lru_cache(maxsize=8192)
+@remember(8192, longest=LONGEST_HOP)
 def parse_hop(text: str) -> Address | None:
     """Return the address that one hop names, None for `unknown`, a name, or anything else.
 

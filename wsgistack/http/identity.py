@@ -8,7 +8,7 @@ proxies set.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from wsgistack.memos import remember
 
 __all__ = ["NAMES", "PREFIXES", "tells_identity"]
 
@@ -48,21 +48,14 @@ NAMES = (
     "x-url-scheme",
 )
 PREFIXES = ("x-forwarded", "x-ssl-")
-LONGEST_REMEMBERED = 64  # characters: anybody can send longer names, which take no place in memory
 
 
+@remember(4096, longest=64)
 def tells_identity(variable: str) -> bool:
     """Tell whether the environ variable of a field (`HTTP_X_REAL_IP`) is one by which proxies tell who asks.
 
     >>> tells_identity("HTTP_X_FORWARDED_PREFIX"), tells_identity("HTTP_FORWARDED"), tells_identity("HTTP_HOST")
     (True, True, False)
     """
-    return (_known if len(variable) <= LONGEST_REMEMBERED else _tells_identity)(variable)
-
-
-def _tells_identity(variable: str) -> bool:
     name = variable.removeprefix("HTTP_").replace("_", "-").lower()
     return name == "forwarded" or name in NAMES or name.startswith(PREFIXES)
-
-
-_known = lru_cache(maxsize=4096)(_tells_identity)

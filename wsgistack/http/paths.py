@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
+
+from wsgistack.memos import remember
 
 __all__ = ["compile_globs", "host_name", "normal_path"]
 
 
-LONGEST_REMEMBERED = 512  # characters: anybody can ask for longer paths, which take no place in memory
-
-
+@remember(4096, longest=512)
 def normal_path(path: str) -> str:
     """Return the path as rules see it: without doubled slashes, dot segments and `;parameters`.
 
     Applications and the servers before them take /login, //login, /./login and /login;x=1 for the
     same place; a rule must too.  RFC 3986 §5.2.4
     """
-    return (_known_path if len(path) <= LONGEST_REMEMBERED else _normal_path)(path)
-
-
-def _normal_path(path: str) -> str:
     segments: list[str] = []
     for segment in path.split("/"):
         name = segment.partition(";")[0]
@@ -31,9 +26,6 @@ def _normal_path(path: str) -> str:
             segments.append(name)
     # The last slash stays: /news and /news/ are two places, which one glob can name: /news*
     return "/" + "/".join(segments) + ("/" if segments and path.endswith(("/", "/.", "/..")) else "")
-
-
-_known_path = lru_cache(maxsize=4096)(_normal_path)
 
 
 def compile_globs(patterns: Iterable[str]) -> re.Pattern[str]:

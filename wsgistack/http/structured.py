@@ -11,9 +11,10 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
-from functools import lru_cache
 from typing import NamedTuple, TypeVar
 from urllib.parse import unquote_to_bytes
+
+from wsgistack.memos import remember
 
 __all__ = [
     "Bare",
@@ -76,7 +77,7 @@ DISPLAY = re.compile(r'%"((?:[ !#$&-~]|%[0-9a-f]{2})*)"')
 LONGEST = 16_384
 
 
-@lru_cache(maxsize=1024)
+@remember(256, longest=128)
 def parse_item(value: str) -> Item | None:
     """Return the one item that *value* is.
 
@@ -86,13 +87,13 @@ def parse_item(value: str) -> Item | None:
     return _whole(value, _Reader.item)
 
 
-@lru_cache(maxsize=1024)
+@remember(256, longest=128)
 def parse_list(value: str) -> tuple[Member, ...] | None:
     """Return the members of a list; () for an empty value."""
     return _whole(value, _Reader.list)
 
 
-@lru_cache(maxsize=1024)
+@remember(256, longest=128)
 def parse_dictionary(value: str) -> dict[str, Member] | None:
     """Return the members by key; of a key that stands there twice, the last.
 

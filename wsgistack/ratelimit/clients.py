@@ -16,6 +16,7 @@ from typing import Any
 from wsgistack.complaints import gather
 from wsgistack.errors import SettingError
 from wsgistack.http.forwarded import (
+    LONGEST_HOP,
     Address,
     find_client,
     hops_of_forwarded,
@@ -23,6 +24,7 @@ from wsgistack.http.forwarded import (
     parse_hop,
 )
 from wsgistack.http.request import RequestView
+from wsgistack.memos import Memo
 from wsgistack.ratelimit.networks import Networks, parse_peers
 from wsgistack.registry import find_hint
 
@@ -85,8 +87,8 @@ class Trust:
         self.believes = self._unix or bool(self._networks)  # somebody's word about who asks
         self._pack = lru_cache(maxsize=8192)(lambda address: _pack(address, ipv4_prefix, ipv6_prefix))
         # The key of a peer's network, where no proxy has a say.
-        self.key_of_peer: Callable[[str], bytes] = lru_cache(maxsize=8192)(
-            lambda peer: self._pack(parse_hop(peer))
+        self.key_of_peer: Callable[[str], bytes] = Memo[str, bytes](
+            lambda peer: self._pack(parse_hop(peer)), 8192, longest=LONGEST_HOP
         )
 
     def is_trusted(self, address: Address | None) -> bool:
@@ -235,14 +237,13 @@ def _credential(
         raise SettingError(f"secret: {len(secret)} bytes, at most 64 fit")
 
     hash_one = partial(hash_credential, secret=secret)
-    hash_known = lru_cache(maxsize=8192)(hash_one)
+    hash_known = Memo(hash_one, 8192, longest=LONGEST_REMEMBERED)
 
     def key(asker: Asker) -> tuple[bytes, ...]:
         credential = read(asker)
         if not credential or not credential.strip() or (known is not None and not known(credential)):
             return else_(asker)
-        # Anybody can send long ones: they take no place in memory.
-        mark = (hash_known if len(credential) <= LONGEST_REMEMBERED else hash_one)(credential)
+        mark = hash_known(credential)
         return (mark, *else_(asker)) if known is None else (mark,)
 
     return key

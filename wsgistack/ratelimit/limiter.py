@@ -12,7 +12,9 @@ from hashlib import blake2b
 
 from wsgistack.accounts import Deciding
 from wsgistack.errors import SettingError
+from wsgistack.http.forwarded import LONGEST_HOP
 from wsgistack.http.request import RequestView
+from wsgistack.memos import Memo
 from wsgistack.ratelimit.algorithms import NEVER, State
 from wsgistack.ratelimit.bans import parse_ban
 from wsgistack.ratelimit.clients import EVERYBODY, KEY_BYTES, Asker, Key, Trust, client_ip, everybody
@@ -172,8 +174,10 @@ class Limiter(Deciding):
             self.teller = self._make_teller(tuple([number for number, _, _ in steps]))
             self._claims_of_ip = lru_cache(CLIENTS_REMEMBERED)(partial(_claims_of_ip, steps))
             if not trust.believes:
-                self.claims_of_peer = lru_cache(CLIENTS_REMEMBERED)(
-                    lambda peer: _claims_of_ip(steps, trust.key_of_peer(peer))
+                self.claims_of_peer = Memo[str, Sequence[Claim]](
+                    lambda peer: _claims_of_ip(steps, trust.key_of_peer(peer)),
+                    CLIENTS_REMEMBERED,
+                    longest=LONGEST_HOP,
                 )
         self._options = Options(on_store_error, max_keys, processes)
         self._store = store

@@ -17,12 +17,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, lockf
-from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
 
 from wsgistack import forks
 from wsgistack.errors import StoreDown
+from wsgistack.memos import remember
 from wsgistack.ratelimit.algorithms import State
 from wsgistack.ratelimit.fallback import Fallback
 from wsgistack.ratelimit.limits import Limit
@@ -121,7 +121,7 @@ class SlotTable:
         self._lock = threading.Lock()
         secret = segment.secret
 
-        @lru_cache(maxsize=MARKS_REMEMBERED)
+        @remember(MARKS_REMEMBERED)
         def mark_of(key: bytes) -> tuple[bytes, int, int, int]:
             """Return a key's mark, its stripe, and its two buckets."""
             mark = blake2b(key, digest_size=8, key=secret).digest()

@@ -13,6 +13,7 @@ from time import monotonic
 from typing import Any, NamedTuple, TypeVar
 
 from wsgistack.errors import CounterError
+from wsgistack.memos import LONGEST
 from wsgistack.store.keys import Keys, WireKey
 from wsgistack.store.memcached import requests, statistics
 from wsgistack.store.memcached.arguments import check_delta, check_flags, read_token
@@ -349,9 +350,10 @@ class Commands:
             return self._keys.make(key)
         if wire is None:
             wire = self._keys.make(key)
-            if len(self._made) >= MOST_KNOWN:
-                self._made.clear()
-            self._made[key] = wire
+            if len(key) <= LONGEST:
+                if len(self._made) >= MOST_KNOWN:
+                    self._made.clear()
+                self._made[key] = wire
         return wire
 
     def _read(self, key: UserKey, make: Callable[[bytes], Call], default: Any) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from wsgistack.errors import CounterError, StoreDown, StoreFull, TooLarge
+from wsgistack.memos import LONGEST
 from wsgistack.store.base import (
     LARGEST_COUNT,
     Addition,
@@ -253,9 +254,10 @@ class MemcachedStore:
             if not isinstance(key, str):
                 check_entry(key, b"", 1)
             wire = self._keys.make(key)
-            if len(self._made) >= MOST_KNOWN:
-                self._made.clear()
-            self._made[key] = wire
+            if len(key) <= LONGEST:
+                if len(self._made) >= MOST_KNOWN:
+                    self._made.clear()
+                self._made[key] = wire
         return wire
 
     def _dump(self, key: str, value: bytes, ttl: int, *, is_set: bool = True) -> tuple[bytes, int]:
