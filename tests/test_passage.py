@@ -86,15 +86,6 @@ def test_an_application_that_raises_is_told_as_500(twin: ModuleType) -> None:
 
 
 @BOTH
-def test_one_whose_end_fails_keeps_nothing_from_the_others(twin: ModuleType) -> None:
-    events: list[str] = []
-    with pytest.raises(Broken, match="b"):
-        app = around(twin, Application(Shape()), Noted("a", events), Noted("b", events, fails=True))
-        app({}, lambda *head: len).close()
-    assert events[2:] == ["b: 200, 0 bytes", "a: 200, 0 bytes"]
-
-
-@BOTH
 def test_a_body_is_closed_once_and_told_once(twin: ModuleType) -> None:
     events: list[str] = []
     app = Application(Shape(kind="iterator"))

@@ -14,7 +14,7 @@ from wsgistack import forks
 from wsgistack.codings import Encodings
 from wsgistack.memos import Memo
 from wsgistack.passage import Instead, Passage
-from wsgistack.wsgi import Environ
+from wsgistack.wsgi import Environ, text_of
 
 __all__ = ["Encodings", "Names", "Owners", "Shares", "Tags"]
 
@@ -98,7 +98,11 @@ class Tags:
         if passage.head[:3] != "200":
             return rest
         environ, fields = passage.environ, passage.fields
-        if "etag" not in fields and environ.get("REQUEST_METHOD") == "GET" and self._is_short(passage, rest):
+        if (
+            "etag" not in fields
+            and text_of(environ, "REQUEST_METHOD") == "GET"
+            and self._is_short(passage, rest)
+        ):
             rest = rest if isinstance(rest, list | tuple) else [*rest]
             if not passage.is_held:  # written through meanwhile
                 return rest

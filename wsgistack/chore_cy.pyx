@@ -14,7 +14,7 @@ from cpython.dict cimport PyDict_Copy, PyDict_GetItemWithError
 from cpython.ref cimport PyObject
 from libc.stdint cimport uint8_t
 from wsgistack.blake2b cimport BLAKE2B_MOST, Blake2b, blake2b_add, blake2b_begin, blake2b_end
-from wsgistack.environ cimport get
+from wsgistack.environ cimport get, get_text
 from wsgistack.passage_cy cimport Passage, Step
 
 __all__ = ["Encodings", "Names", "Owners", "Shares", "Tags"]
@@ -114,7 +114,7 @@ cdef class Tags(Step):
             return rest
         environ = passage.environ
         if (
-            "etag" not in passage.fields and get(environ, "REQUEST_METHOD") == "GET"
+            "etag" not in passage.fields and get_text(environ, "REQUEST_METHOD") == "GET"
             and is_short(self, passage, rest)
         ):
             rest = rest if isinstance(rest, (list, tuple)) else list(rest)
@@ -205,8 +205,8 @@ cdef class Encodings(Step):
             return 0
         if "vary" not in fields or not tells(passage.headers, "vary", varies, _varying):
             passage.headers.append(VARY)
-        if get(passage.environ, "REQUEST_METHOD") != "HEAD":
-            coding = self._choose(get(passage.environ, "HTTP_ACCEPT_ENCODING"))
+        if get_text(passage.environ, "REQUEST_METHOD") != "HEAD":
+            coding = self._choose(get_text(passage.environ, "HTTP_ACCEPT_ENCODING"))
             if coding != "identity":
                 self._compress(passage, coding)
         return 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from wsgistack.passage import Passage
-from wsgistack.wsgi import Environ, Headers
+from wsgistack.wsgi import Environ, Headers, text_of
 
 __all__ = ["UNCHANGED", "VARY", "Encodings", "combined", "is_final", "varies"]
 
@@ -51,9 +51,8 @@ class Encodings:
             return
         if "vary" not in fields or not varies(headers):
             headers.append(VARY)
-        get = passage.environ.get
-        if get("REQUEST_METHOD") != "HEAD":
-            coding = self._choose(get("HTTP_ACCEPT_ENCODING"))
+        if text_of(passage.environ, "REQUEST_METHOD") != "HEAD":
+            coding = self._choose(text_of(passage.environ, "HTTP_ACCEPT_ENCODING"))
             if coding != "identity":
                 self._compress(passage, coding)
 

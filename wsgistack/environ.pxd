@@ -15,6 +15,12 @@ cdef inline object get(environ, name):
     return None if found == NULL else <object>found
 
 
+cdef inline str get_text(environ, name):
+    """None for what is no text: an application may have left anything there."""
+    value = get(environ, name)
+    return value if type(value) is str else None
+
+
 cdef inline double seconds_of(clockid_t clock) noexcept:
     cdef timespec at
     clock_gettime(clock, &at)

@@ -13,6 +13,7 @@ before its head is sent, and `passage.shape`, which changes its head and may rec
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
@@ -29,6 +30,8 @@ from wsgistack.wsgi import (
 )
 
 __all__ = ["Front", "Fused", "Instead", "Passage", "Recoding", "Step", "Steps"]
+
+log = logging.getLogger(__name__)
 
 Instead = Callable[[StartResponse], Iterable[bytes]]
 
@@ -248,14 +251,30 @@ class Passage:
         told = iter(ends)
         try:
             for end in told:
-                end(self)
+                try:
+                    end(self)
+                except Exception:  # noqa: BLE001 - whatever it is, the response is over
+                    complain(end)
         finally:
             others = tuple(told)
-            if others:  # one of them raised
+            if others:  # one of them was ended itself
                 self._tell(others)
 
 
 Ends = tuple[Callable[[Passage], object], ...]
+_failed: set[str] = set()  # the steps that complained
+
+
+def complain(end: object) -> None:
+    """Log, once for each step, that it failed at the end of a response, as by what an application left in the environ.
+
+    That is nobody's trouble: the server has sent everything.
+    """
+    owner = getattr(end, "asked", end)  # a method, where a step is Python's
+    name = type(getattr(owner, "__self__", owner)).__qualname__
+    if name not in _failed:
+        _failed.add(name)
+        log.exception("end_failed step=%s", name)
 
 
 def _digits_of(status: str) -> str:

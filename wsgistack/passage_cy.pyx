@@ -8,6 +8,7 @@ import time
 from itertools import chain
 from types import BuiltinMethodType
 
+from wsgistack.passage import complain
 from wsgistack.wsgi import EARLY, answer_early
 
 cimport cython
@@ -284,19 +285,18 @@ cdef class Passage:
 
     cdef int _tell(self, tuple ends) except -1:
         cdef Py_ssize_t told = 0, count = len(ends)
-        cdef Step end
-        if not count:
-            return 0
-        self.took_us = (self._now_ns() - self.began_ns) // 1000
+        if count:
+            self.took_us = (self._now_ns() - self.began_ns) // 1000
         try:
             while told < count:
-                end = <Step>ends[told]
                 told += 1
-                end.do_end(self)
+                try:
+                    (<Step>ends[told - 1]).do_end(self)
+                except Exception:
+                    complain(ends[told - 1])
         finally:
-            if told < count:    # one of them raised
+            if told < count:    # one of them was ended itself
                 self._tell(ends[told:])
-        return 0
 
 
 cdef inline object lower(name):

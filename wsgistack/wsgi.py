@@ -25,6 +25,7 @@ __all__ = [
     "answer_early",
     "environ_of",
     "pass_head",
+    "text_of",
 ]
 
 # Servers (SERVER_SOFTWARE) that take the head when the application returns, and say that they are one
@@ -103,6 +104,12 @@ class EnvironRequest:
 def _variable_of(field: str) -> str:
     name = field.upper().replace("-", "_")
     return name if name in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + name
+
+
+def text_of(environ: Environ, name: str) -> str | None:
+    """Return a variable; None for what is no text: an application may have left anything there."""
+    value = environ.get(name)
+    return value if isinstance(value, str) else None
 
 
 def environ_of(url: str, mount: str = "") -> Environ:

@@ -21,7 +21,7 @@ from wsgistack.chores import Tags
 from wsgistack.http.conditional import OF_CONTENT, evaluate
 from wsgistack.settings import SIZE, Setting, Table
 from wsgistack.steps import Passage, Steps
-from wsgistack.wsgi import Environ, StartResponse, WSGIApplication
+from wsgistack.wsgi import Environ, StartResponse, WSGIApplication, text_of
 
 __all__ = ["HELP", "MAIN", "NAME", "PLACE", "SETTINGS", "Conditional", "make"]
 
@@ -67,8 +67,8 @@ class Conditional:
 def _is_known(passage: Passage) -> bool:
     environ, fields = passage.environ, passage.fields
     status = evaluate(
-        none_match=environ.get("HTTP_IF_NONE_MATCH"),
-        modified_since=environ.get("HTTP_IF_MODIFIED_SINCE"),
+        none_match=text_of(environ, "HTTP_IF_NONE_MATCH"),
+        modified_since=text_of(environ, "HTTP_IF_MODIFIED_SINCE"),
         etag=fields.get("etag"),
         last_modified=fields.get("last-modified"),
         date=None,

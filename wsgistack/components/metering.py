@@ -178,8 +178,9 @@ class Metering:
             would_refuse=() if refused else about,
         )
 
-    def _about(self, peer: str) -> tuple[tuple[str, bytes], ...]:
-        return ((self._name, self._trust.key_of_peer(peer)),)
+    def _about(self, peer: object) -> tuple[tuple[str, bytes], ...]:
+        # An application may have left anything there.
+        return ((self._name, self._trust.key_of_peer(peer if isinstance(peer, str) else "")),)
 
 
 def _make_meter(folder: str, max_keys: int, keep: float) -> Meter:

@@ -178,7 +178,7 @@ def _counts_of(responses: list[Response]) -> dict[str, int]:
     """Return what is counted of many responses, also where an application left things that are no texts."""
     try:
         return _count_kinds(responses)
-    except (TypeError, AttributeError):  # of one, which costs the others nothing
+    except Exception:  # noqa: BLE001 - of one, which costs the others nothing
         return _count_kinds([_as_texts(*response) for response in responses])
 
 
@@ -186,8 +186,15 @@ def _as_texts(
     method: object, status: object, took_us: int, sent: int, cache_status: object, buckets: object
 ) -> Response:
     pairs = buckets if isinstance(buckets, dict) else {}
-    texts = {str(split): str(bucket) for split, bucket in pairs.items()}
-    return str(method), str(status), took_us, sent, str(cache_status or ""), texts
+    texts = {_text(split): _text(bucket) for split, bucket in pairs.items()}
+    return _text(method), _text(status), took_us, sent, _text(cache_status), texts
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value or "")
+    except Exception:  # noqa: BLE001 - an application's own object may raise anything
+        return ""
 
 
 def _count_kinds(responses: list[Response]) -> dict[str, int]:
