@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from wsgistack.complaints import complaints_of
 from wsgistack.errors import ConfigurationError, SettingError
 from wsgistack.ratelimit import RateLimit, Rule
 from wsgistack.ratelimit.rules_file import NAMES, RulesFile, parse_rules
@@ -308,3 +309,14 @@ def test_a_file_that_is_bad_at_first_is_refused(data: bytes | None, complaint: s
         RulesFile(tmp_path / "rules")
     with pytest.raises(SettingError, match="rules_file: "):
         RulesFile("/nul\0")
+
+
+def test_names_that_are_there_twice_and_delays_are_told_with_all_the_rest(tmp_path: Path) -> None:
+    path = tmp_path / "rules"
+    slow = rule(name='"slow"', rate='"10/s burst 20 delay 5"')
+    path.write_text(API + API + slow + rule(name='"odd"', rate='"10 per parsec"'))
+    with pytest.raises(ConfigurationError) as caught:
+        RateLimit(lambda environ, start_response: [], rules_file=path, jitter=7)
+    told = "\n".join(complaints_of(caught.value))
+    parts = ("rule api: two rules have this name", "rule slow: '10/second", "rule odd: ", "jitter: 7 is not")
+    assert [part for part in parts if part not in told] == []

@@ -146,7 +146,7 @@ class RateLimit:
         prefixes = {"ipv6_prefix": ipv6_prefix, "ipv4_prefix": ipv4_prefix}
         steps: tuple[Callable[[], Any], ...] = (
             partial(find_rules, rate, rules, key=key, is_enough=bool(rules_file), may_wait=may_wait),
-            partial(RulesFile, rules_file) if rules_file else _nothing,
+            partial(RulesFile, rules_file, may_wait=may_wait) if rules_file else _nothing,
             partial(Trust, trusted=trusted, forwarded=forwarded, **prefixes),
             partial(find_keeping, max_keys, store, store_deadline, on_store_error, processes, bans_every),
             partial(find_exempt, exempt, allow_file),

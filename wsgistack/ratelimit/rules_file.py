@@ -31,7 +31,8 @@ from wsgistack.errors import ConfigurationError, SettingError
 from wsgistack.http.request import RequestView
 from wsgistack.ratelimit.clients import Key, client_ip, client_network, environ_key, everybody, header_key
 from wsgistack.ratelimit.followed import FollowedFile
-from wsgistack.ratelimit.rules import Rule
+from wsgistack.ratelimit.rules import Rule, check_names
+from wsgistack.ratelimit.waiting import check_waits
 from wsgistack.registry import find_hint, find_nearest
 
 __all__ = ["NAMES", "RulesFile", "make_rule", "parse_key", "parse_rules"]
@@ -48,8 +49,11 @@ BEGINS = re.compile(r"\s*\[\[\s*rule\s*\]\]")
 log = logging.getLogger(__name__)
 
 
-def parse_rules(text: str) -> list[Rule]:
-    """Return the rules of a text; ConfigurationError names each rule and all that is wrong with it."""
+def parse_rules(text: str, *, may_wait: bool = True) -> list[Rule]:
+    """Return the rules of a text; ConfigurationError names each rule and all that is wrong with it.
+
+    *may_wait*: whether a request may wait for its turn.
+    """
     try:
         found = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -66,12 +70,17 @@ def parse_rules(text: str) -> list[Rule]:
         raise SettingError("no '[[rule]]' is there")
     lines = [number for number, line in enumerate(text.splitlines(), 1) if BEGINS.match(line)]
     where = [f"line {line}: " for line in lines] if len(lines) == len(tables) else [""] * len(tables)
-    return gather(partial(_make_at, where[at], at + 1, table) for at, table in enumerate(tables))
+    makes = [partial(_make_at, where[at], at + 1, table, may_wait) for at, table in enumerate(tables)]
+    names = [table["name"] for table in tables if isinstance(table.get("name"), str)]
+    steps: tuple[Callable[[], Any], ...] = (partial(gather, makes), partial(check_names, names))
+    made: list[Rule] = gather(steps)[0]
+    return made
 
 
-def _make_at(where: str, number: int, table: Mapping[str, Any]) -> Rule:
+def _make_at(where: str, number: int, table: Mapping[str, Any], may_wait: bool) -> Rule:
     try:
-        return make_rule(number, table)
+        rule = make_rule(number, table)
+        return rule if may_wait else check_waits(rule)
     except ConfigurationError as error:
         raise SettingError(*(f"{where}{text}" for text in complaints_of(error))) from None
 
@@ -157,9 +166,14 @@ class RulesFile:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, monotonic: Callable[[], float] = time.monotonic
+        self,
+        path: str | os.PathLike[str],
+        *,
+        may_wait: bool = True,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.trouble = ""
+        self._may_wait = may_wait
         self._file = FollowedFile(path, setting="rules_file", most_bytes=LARGEST_BYTES, monotonic=monotonic)
         self.rules = self._parse(self._file.read() or b"")
 
@@ -199,7 +213,7 @@ class RulesFile:
 
     def _parse(self, data: bytes) -> list[Rule]:
         try:
-            return parse_rules(data.decode("utf-8-sig"))
+            return parse_rules(data.decode("utf-8-sig"), may_wait=self._may_wait)
         except UnicodeDecodeError as error:
             raise SettingError(f"{self._file}: byte {error.start} is not UTF-8") from None
         except ConfigurationError as error:
