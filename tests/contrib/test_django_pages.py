@@ -29,6 +29,7 @@ def said(client: Client, path: str) -> str:
         ("/hello", ""),
         ("/stream", ""),
         ("/touched", "session"),
+        ("/set-cookie", "set-cookie"),
         ("/login?name=joe", "session"),
         ("/token", "csrf-token"),
         ("/logout", "session"),
