@@ -44,7 +44,8 @@ def show_views(site: Mapping[str, Callable[..., Any]], cookie: str, turns: int) 
         for who in (SIGNED_IN, AGAIN, FIRST, MADE, SAME):
             base = taken.get(f"{BARE}, {who}") or taken[f"{BARE}, {AGAIN}"]
             over, view = added(base, taken[who], draw), statistics.median(base)
-            met = ["met" if over.median <= aim else "missed" for aim in (AIM_US, AIM_SHARE * view)]
+            aims = () if who == SAME else (AIM_US, AIM_SHARE * view)
+            met = ["met" if over.median <= aim else "missed" for aim in aims] or ["", ""]
             print(f"| {title} | {who} | {_shown(over, view)} of {view:.0f} | {' | '.join(met)} |")
     print()
 

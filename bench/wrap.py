@@ -30,7 +30,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from bench.around import show_parts, show_views
-from bench.django_site import SELECT, make_site
+from bench.django_site import ONE, make_site
 from bench.stacks import ENVIRON, PARTS, SESSION, ask, bare, cookie_of, kept, without
 from wsgistack import wrap
 
@@ -62,7 +62,7 @@ def measure_behind(
 ) -> dict[str, Behind]:
     """Return of each of *apps* the microseconds of a request right behind one of *site*, and of a third one."""
     environ = {**ENVIRON, "HTTP_COOKIE": cookie}
-    before = {**environ, "PATH_INFO": SELECT}
+    before = {**environ, "PATH_INFO": ONE}
     taken: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in apps}
 
     def timed(app: Callable[..., Any]) -> float:
@@ -168,7 +168,7 @@ def main() -> int:
     if "warm" in kinds:
         show_warm(options.rounds, cookie)
     if "cold" in kinds:
-        show_cold(site[SELECT], cookie)
+        show_cold(site[ONE], cookie)
     if "views" in kinds:
         show_views(site, cookie, options.turns)
     if "parts" in kinds:
