@@ -7,7 +7,6 @@ is ever counted twice.
 
 from __future__ import annotations
 
-import atexit
 import logging
 import math
 import threading
@@ -16,7 +15,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from wsgistack import forks
+from wsgistack import endings, forks
 from wsgistack.accounts import Notes
 from wsgistack.alarm import Alarm
 from wsgistack.errors import StoreError
@@ -91,6 +90,7 @@ class Tally:
         elif self.notes.bring_at != self._due_at:
             # In this order: an alarm that rings meanwhile finds what we counted, and lets the next one set it.
             self.notes.bring_at = self._due_at
+            endings.expect()
             self.alarm.set(self._due_at - now)
 
     def _count_notes(self) -> None:
@@ -195,4 +195,4 @@ def _bring_all() -> None:
         tally.bring()
 
 
-atexit.register(_bring_all)
+endings.register(_bring_all)
