@@ -37,9 +37,21 @@ LogLevel warn
 LoadModule mpm_event_module {modules}/mod_mpm_event.so
 LoadModule authz_core_module {modules}/mod_authz_core.so
 LoadModule wsgi_module {modules}/mod_wsgi.so
+<IfDefine DAEMON>
 WSGISocketPrefix {folder}/wsgi
 WSGIDaemonProcess site processes={processes} threads=4 python-home={home} python-path={path}
 WSGIProcessGroup site
+</IfDefine>
+<IfDefine !DAEMON>
+WSGIPythonHome {home}
+WSGIPythonPath {path}
+StartServers {processes}
+ServerLimit {processes}
+ThreadsPerChild 4
+MaxRequestWorkers {threads}
+MinSpareThreads 1
+MaxSpareThreads {threads}
+</IfDefine>
 WSGIApplicationGroup %{{GLOBAL}}
 WSGIScriptAlias / {folder}/site.wsgi
 <Directory {folder}>
@@ -58,7 +70,10 @@ class Apache:
     library_path: str
 
     def configure(self, folder: Path, site: str, *, host: str, port: int, processes: int, root: Path) -> Path:
-        """Write a configuration that serves `module:application` *site* below *root*; return its path."""
+        """Write a configuration that serves `module:application` *site* below *root*; return its path.
+
+        Where Apache is started with -DDAEMON, *processes* beside it answer; else its own children do.
+        """
         module, _, name = site.partition(":")
         (folder / "site.wsgi").write_text(f"from {module} import {name} as application\n")
         site_packages = next(Path(sys.prefix).glob(f"lib/python{VERSION}/site-packages"))
@@ -69,6 +84,7 @@ class Apache:
                 host=host,
                 port=port,
                 processes=processes,
+                threads=4 * processes,
                 modules=self.modules,
                 home=self.home,
                 path=f"{root}:{site_packages}",

@@ -1,15 +1,15 @@
-"""Servers that have no command of their own: `python -m tests.servers.run werkzeug 127.0.0.1 8000`."""
+"""Servers that have no command of their own: `python -m tests.servers.run werkzeug 127.0.0.1 8000 SITE`."""
 
 import logging
 import signal
 import sys
-
-from tests.servers.site import application
+from importlib import import_module
+from typing import Any
 
 __all__ = ["SERVERS"]
 
 
-def run_werkzeug(host: str, port: int) -> None:
+def run_werkzeug(host: str, port: int, application: Any) -> None:
     """Serve by werkzeug's development server, a thread for each request."""
     from werkzeug.serving import run_simple
 
@@ -17,7 +17,7 @@ def run_werkzeug(host: str, port: int) -> None:
     run_simple(host, port, application, threaded=True)
 
 
-def run_pywsgi(host: str, port: int) -> None:
+def run_pywsgi(host: str, port: int, application: Any) -> None:
     """Serve by gevent's server; nothing is patched."""
     import gevent
     from gevent.pywsgi import WSGIServer
@@ -31,7 +31,9 @@ def run_pywsgi(host: str, port: int) -> None:
 SERVERS = {"werkzeug": run_werkzeug, "pywsgi": run_pywsgi}
 
 if __name__ == "__main__":
+    _, server, host, port, site = sys.argv
+    module, _, name = site.partition(":")
     try:
-        SERVERS[sys.argv[1]](sys.argv[2], int(sys.argv[3]))
+        SERVERS[server](host, int(port), getattr(import_module(module), name))
     except KeyboardInterrupt:
         sys.exit(0)

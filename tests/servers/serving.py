@@ -16,7 +16,7 @@ from tests.live.processes import ROOT, choose_port, eventually
 from tools.apache import find_apache
 from wsgistack.store.shm.store import FOLDER
 
-__all__ = ["GUNICORN", "SERVERS", "Answer", "Served", "Server", "find_servers"]
+__all__ = ["APACHE", "GUNICORN", "SERVERS", "Answer", "Served", "Server", "find_servers"]
 
 SITE = "tests.servers.site:application"
 STOPS_WITHIN_S = 30.0
@@ -24,14 +24,16 @@ STOPS_WITHIN_S = 30.0
 
 @dataclass(frozen=True)
 class Server:
-    """How a server is started.  *command*: its words, with {host}, {port}, {folder}, {root}.
+    """How a server is started.  *command*: its words, with {site}, {host}, {port}, {folder}, {root}.
 
-    *processes*: how many answer; *end*: the signal at which it leaves; *store*: where its workers share.
+    *processes*: how many answer; *end*: the signal at which it leaves; *reload*: the one at which new
+    workers take over; *store*: where its workers share.
     """
 
     command: list[str]
     processes: int = 1
     end: signal.Signals = signal.SIGTERM
+    reload: signal.Signals = signal.SIGHUP
     store: str = ""
 
 
@@ -47,8 +49,9 @@ def _program(name: str) -> str:
 
 GUNICORN = [
     *(sys.executable, "-m", "gunicorn", "--bind={host}:{port}", "--workers=2", "--log-level=warning"),
-    *("--no-control-socket", "--worker-tmp-dir={folder}", SITE),
+    *("--no-control-socket", "--worker-tmp-dir={folder}", "{site}"),
 ]
+APACHE = ["{apache}", "-f", "{folder}/httpd.conf", "-DFOREGROUND"]
 RUN = [sys.executable, "-m", "tests.servers.run"]
 SERVERS = {
     "gunicorn sync": Server([*GUNICORN, "--worker-class=sync"], 2),
@@ -59,7 +62,7 @@ SERVERS = {
         [
             *(sys.executable, "-m", "waitress", "--listen={host}:{port}", "--threads=4"),
             # Else it drops X-Forwarded-For before `trust` could judge it.
-            *("--no-clear-untrusted-proxy-headers", SITE),
+            *("--no-clear-untrusted-proxy-headers", "{site}"),
         ],
         end=signal.SIGINT,
     ),
@@ -72,20 +75,20 @@ SERVERS = {
                 "--processes=2",
                 "--die-on-term",
             ),
-            *("--need-app", "--disable-logging", "--pythonpath={root}", f"--module={SITE}"),
+            *("--need-app", "--disable-logging", "--pythonpath={root}", "--module={site}"),
         ],
         2,
     ),
     "granian": Server(
         [
             *(_program("granian"), "--interface=wsgi", "--host={host}", "--port={port}", "--workers=2"),
-            *("--blocking-threads=4", "--log-level=warning", SITE),
+            *("--blocking-threads=4", "--log-level=warning", "{site}"),
         ],
         2,
     ),
-    "gevent.pywsgi": Server([*RUN, "pywsgi", "{host}", "{port}"], end=signal.SIGINT),
-    "werkzeug": Server([*RUN, "werkzeug", "{host}", "{port}"], end=signal.SIGINT),
-    "mod_wsgi": Server(["{apache}", "-f", "{folder}/httpd.conf", "-DFOREGROUND"], 2),
+    "gevent.pywsgi": Server([*RUN, "pywsgi", "{host}", "{port}", "{site}"], end=signal.SIGINT),
+    "werkzeug": Server([*RUN, "werkzeug", "{host}", "{port}", "{site}"], end=signal.SIGINT),
+    "mod_wsgi": Server([*APACHE, "-DDAEMON"], 2, reload=signal.SIGUSR1),
 }
 
 
@@ -99,23 +102,29 @@ class Answer:
 
 
 class Served:
-    """A server that runs, until `end`; its log of accesses is *log*, what it says is in *says*."""
+    """A server that runs *site*, until `end`; its log of accesses is *log*, what it says is in *says*.
 
-    def __init__(self, server: Server) -> None:
+    *path*: what answers 200 as soon as the site is there.
+    """
+
+    def __init__(self, server: Server, site: str = SITE, path: str = "/bare/flask/who") -> None:
         self.server = server
+        self._path = path
         self._folder = TemporaryDirectory(prefix="wsgistack-served-")
-        folder = Path(self._folder.name)
+        self.folder = folder = Path(self._folder.name)
         self.log = folder / "access.log"
         self.says = folder / "says.log"
         self.host, self.port = "127.0.0.1", choose_port()
         names = {"host": self.host, "port": str(self.port), "folder": str(folder), "root": str(ROOT)}
-        environ = {"SITE_LOG": str(self.log), "SITE_STORE": server.store, "PYTHONPATH": str(ROOT)}
-        if server is SERVERS["mod_wsgi"]:
+        names["site"] = site
+        environ = {"SITE_LOG": str(self.log), "SITE_FOLDER": str(folder), "SITE_STORE": server.store}
+        environ["PYTHONPATH"] = str(ROOT)
+        if server.command[0] == APACHE[0]:
             apache = find_apache()
             names["apache"] = apache.program
             environ["LD_LIBRARY_PATH"] = apache.library_path
             workers = server.processes
-            apache.configure(folder, SITE, host=self.host, port=self.port, processes=workers, root=ROOT)
+            apache.configure(folder, site, host=self.host, port=self.port, processes=workers, root=ROOT)
         with self.says.open("wb") as says:
             self.process = subprocess.Popen(
                 # A shell starts what it puts into the background deaf to SIGINT, and so its children.
@@ -137,7 +146,7 @@ class Served:
     def _answers(self) -> bool:
         assert self.process.poll() is None, self.says.read_text()
         with suppress(OSError):
-            return self.ask("/bare/flask/who").status == 200
+            return self.ask(self._path).status == 200
         return False
 
     def ask(self, path: str, *, method: str = "GET", body: bytes | None = None, **fields: str) -> Answer:
@@ -161,11 +170,16 @@ class Served:
             self.process.send_signal(self.server.end)
             assert self.process.wait(STOPS_WITHIN_S) == 0, self.says.read_text()
         finally:
-            if self.process.poll() is None:
-                self.process.kill()
-                self.process.wait()
-            for path in FOLDER.glob(f"wsgistack-{self.port}-*"):
-                path.unlink()
-            said = self.says.read_text()
-            self._folder.cleanup()
+            said = self.remove()
         assert "Traceback" not in said and "Warning" not in said, said
+
+    def remove(self) -> str:
+        """Remove all that is left of it; return what it said."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        for path in FOLDER.glob(f"wsgistack-{self.port}-*"):
+            path.unlink()
+        said = self.says.read_text()
+        self._folder.cleanup()
+        return said
