@@ -180,9 +180,9 @@ class Tally:
     def forked(self) -> None:
         """Begin anew: what was counted so far is the parent's to bring."""
         self._lock = threading.Lock()
+        self._counts = {}
+        self.notes.take()
         if self._store is not None:
-            self._counts = {}
-            self.notes.take()
             self._await(self._due_at)
 
 

@@ -27,6 +27,7 @@ from functools import lru_cache, partial
 from hashlib import blake2b
 from typing import Any
 
+from wsgistack import forks
 from wsgistack.accounts import Door
 from wsgistack.complaints import gather
 from wsgistack.errors import ConfigurationError, SettingError, StoreError
@@ -118,6 +119,13 @@ class Metrics:
         self.enter = Door(path, self._enter).enter
         self.at_end: Callable[[Passage], object] = self.tally.notes.at_end
         self._steps = Steps((self,), clock=monotonic_ns)
+        self._is_alone = False  # the first request said that there is one process
+        forks.register(self)
+
+    def forked(self) -> None:
+        """Let the first request here settle the place, where one of the parent found no other process."""
+        if self._is_alone:
+            self._is_alone = self._knows_place = False
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer with the page, or pass the request on and count it at its end."""
@@ -135,6 +143,7 @@ class Metrics:
         """Share counts with the other workers of this server, if it says that there are some."""
         self._knows_place = True
         if not environ.get("wsgi.multiprocess"):
+            self._is_alone = True
             return
         code = blake2b(
             f"{os.getcwd()}\n{self._path}".encode("utf-8", "surrogatepass"), digest_size=8

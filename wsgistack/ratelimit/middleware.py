@@ -182,6 +182,7 @@ class RateLimit:
         self.is_shared = store not in (None, WORKERS, PROCESS)  # with whoever uses the store
         self._wants_workers = store == WORKERS
         self._placing = threading.Lock()
+        self._is_alone = False  # the first request said that there is one process
         forks.register(self)
 
     def _make_waiting(self, limiter: Limiter) -> Waiting | None:
@@ -304,6 +305,9 @@ class RateLimit:
         if self.rules_file is not None and forks.is_held(self._placing):
             self.rules_file.forget()
         self._placing = threading.Lock()
+        if self._is_alone:  # a test client asked the master, maybe
+            self._is_alone = False
+            self._rest(placed=False)
 
     def _prepare(self, environ: Environ) -> None:
         """Do what comes before a decision: see where limits are shared, and whether other rules hold."""
@@ -342,10 +346,16 @@ class RateLimit:
                     self.limiter.share(self._place, follow=self.rules_file is not None)
                 except (StoreError, ConfigurationError) as error:
                     log.warning("limits_of_one_process reason=%r", str(error))
-            self._is_placed = True
-            self._is_at_rest = self.rules_file is None
-            if self._quotas is not None:
-                self._quotas.is_at_rest = self._is_at_rest
+            else:
+                self._is_alone = True
+            self._rest(placed=True)
+
+    def _rest(self, *, placed: bool) -> None:
+        """Note whether the place is settled, and so whether a request has nothing to prepare."""
+        self._is_placed = placed
+        self._is_at_rest = placed and self.rules_file is None
+        if self._quotas is not None:
+            self._quotas.is_at_rest = self._is_at_rest
 
     def _refuse(
         self, request: EnvironRequest, decision: Decision, start_response: StartResponse
