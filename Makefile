@@ -92,7 +92,7 @@ conformance-cookbook: $(STAMPS)/dev build installed  ## the cookbook's files of 
 package: $(STAMPS)/dev build installed  ## the archive and the wheel, built anew, installed in empty environments, used (minutes)
 	@$(PY) -m tools.package_check
 
-conformance-servers: $(STAMPS)/dev build installed  ## a wrapped site under Debian's Apache with mod_wsgi
+conformance-servers: $(STAMPS)/dev build installed  ## wrapped sites under mod_wsgi; workers killed and reloaded under each server
 	@$(PY) -m tools.server_conformance $(ARGS)
 
 bench-pick: $(STAMPS)/dev build installed  ## what a choice of a node costs, by algorithm and size of the pool
