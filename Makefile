@@ -89,6 +89,9 @@ bench-split: $(STAMPS)/dev build installed  ## what a split of the visitors cost
 conformance-cookbook: $(STAMPS)/dev build installed  ## the cookbook's files of systemd, nginx, HAProxy and keepalived, looked at by those that are here
 	@$(PY) -m tools.cookbook_conformance
 
+conformance-python: $(STAMPS)/dev  ## the tests of plain Python under 3.12, 3.13 and 3.14 as WebAssembly, with node and npm (an hour; ARGS='--python 3.14 tests/http' for some)
+	@$(PY) -m tools.pythons $(ARGS)
+
 package: $(STAMPS)/dev build installed  ## the archive and the wheel, built anew, installed in empty environments, used (minutes)
 	@$(PY) -m tools.package_check
 
@@ -137,5 +140,5 @@ $(STAMPS)/installed: pyproject.toml | $(STAMPS)/build
 	@WSGISTACK_COMPILED=present $(PIP) --no-build-isolation --no-deps -e .
 	@mkdir -p $(STAMPS) && touch $@
 
-.PHONY: absent help demo test lint build sanitize chaos package conformance-cookbook bench-proxy bench-ring bench-ratelimit bench-page-cache bench-wrap race-limits bench-store conformance-ring conformance-cache conformance-django conformance-servers docs lock installed bench-limits bench-split bench-start
+.PHONY: absent help demo test lint build sanitize chaos package conformance-cookbook bench-proxy bench-ring bench-ratelimit bench-page-cache bench-wrap race-limits bench-store conformance-ring conformance-cache conformance-django conformance-python conformance-servers docs lock installed bench-limits bench-split bench-start
 .SUFFIXES:
