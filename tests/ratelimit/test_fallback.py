@@ -88,6 +88,7 @@ def test_what_is_settled_while_the_store_is_down_breaks_nothing(rate: str, polic
 def test_what_was_granted_here_is_not_given_back_in_the_store(rate: str, appends: bool) -> None:
     fleet = Fleet(Rule("api", rate), appends=appends)
     assert fleet.admits() == 2
+    fleet.now += SECOND  # who was refused is so long refused without the store
     fleet.store.down = True
     decision = fleet.hit()
     assert decision.ok, "the store's counts are unknown"
