@@ -28,3 +28,9 @@ def test_pages_have_no_colours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("FORCE_COLOR", "1")  # as good as a terminal
     assert [str(path) for path, text in render_all().items() if "\x1b" in text] == []
+
+
+def test_no_compiled_module_says_that_it_needs_no_gil() -> None:
+    """docs/servers.md says what a free-threaded Python does then; none was ever tried without it."""
+    paths = [ROOT / "setup.py", *find_files("*.pyx", "*.pxd", rooms=["wsgistack"])]
+    assert [path.name for path in paths if "freethreading_compatible" in path.read_text()] == []
