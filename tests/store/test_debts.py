@@ -34,3 +34,13 @@ def test_they_have_an_end_and_come_due_in_parts_the_oldest_first(monkeypatch: py
         owed.owe([key])
     assert [*owed.due(0.0)] == ["c", "a"]
     assert [*owed.of("abcd")] == ["a", "c", "d"]
+
+
+def test_what_could_not_be_removed_is_due_after_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(debts, "MOST_AT_ONCE", 2)
+    owed = Debts()
+    for key in "abcd":
+        owed.owe([key])
+    owed.put_off(5.0, failed=owed.due(0.0))
+    assert [*owed.due(5.0)] == ["c", "d"]
+    assert [*owed.of("abcd")] == ["a", "b", "c", "d"]

@@ -313,3 +313,53 @@ def test_what_was_stored_after_a_removal_is_not_removed_for_it() -> None:
     failing.error = None
     guarded.set("key", b"new", 60)
     assert [guarded.get("key") for _ in range(2)] == [b"new", b"new"]
+
+
+def test_what_is_no_text_keeps_nothing_else_from_being_removed() -> None:
+    guarded, failing, clock = make(StoreDown("gone"))
+    failing.store.set("key", b"old", 60)
+    delete_many = failing.store.delete_many
+
+    def strict(keys: list[str]) -> int:
+        return delete_many([key.encode().decode() for key in keys])
+
+    failing.__dict__["delete_many"] = lambda keys: _refuse(keys) if failing.error else strict(keys)
+    guarded.delete_many(["key", 5, ["list"]])  # type: ignore[list-item]  # what a caller does wrong
+    failing.error, clock.now = None, clock.now + 60
+    assert guarded.get("other") is None
+    assert failing.store.get("key") is None
+
+
+def test_a_counter_that_is_still_to_be_removed_begins_anew_among_others_too() -> None:
+    guarded, failing, _ = make(None)
+    guarded.incr("key", 7, 60)
+    failing.__dict__["delete_many"] = failing.__dict__["delete"] = _refuse
+    guarded.delete("key")
+    assert guarded.incr_many([Step("key", 1, 60), Step("other", 2, 60)]) == [Counted(1, 0), Counted(2, 0)]
+
+
+def test_one_removes_what_is_owed_while_others_go_on() -> None:
+    guarded, failing, _ = make(StoreDown("gone"))
+    guarded.delete("key")
+    failing.error = None
+    removals: list[object] = []
+
+    def remove(keys: list[str]) -> int:
+        removals.append((keys, guarded.get("key"), guarded.get("other")))  # as another thread would
+        return 1
+
+    failing.__dict__["delete_many"] = remove
+    failing.store.set("key", b"old", 60)
+    failing.store.set("other", b"kept", 60)
+    assert guarded.get("other") == b"kept"
+    assert removals == [(["key"], None, b"kept")]
+
+
+def test_a_removal_that_takes_its_time_makes_no_call_a_slow_one() -> None:
+    guarded, failing, clock = make(StoreDown("gone"))
+    for _ in range(3):
+        guarded.delete("key")
+    failing.error, failing.takes_s = None, 0.2  # within slow_s, each of both
+    clock.now += 60
+    guarded.get("other")
+    assert not guarded.is_down

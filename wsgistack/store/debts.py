@@ -9,6 +9,7 @@ __all__ = ["Debts"]
 
 MOST = 100_000  # as a ring's dirty keys; beyond these the oldest are given up
 MOST_AT_ONCE = 1000
+NONE: Mapping[str, int] = {}
 
 
 class Debts:
@@ -42,9 +43,11 @@ class Debts:
         """Return what is to be removed at *now*, the oldest first; nothing after `put_off`."""
         return dict(islice(self._numbers.items(), MOST_AT_ONCE)) if now >= self._due_at else {}
 
-    def put_off(self, until: float) -> None:
-        """Let nothing be due before *until*."""
+    def put_off(self, until: float, *, failed: Mapping[str, int] = NONE) -> None:
+        """Let nothing be due before *until*; what *failed* is due after all others, whose node may be there."""
         self._due_at = until
+        for key in self.of(failed):
+            self._numbers[key] = self._numbers.pop(key)
 
     def settle(self, paid: Mapping[str, int]) -> None:
         """Forget what was removed, but for keys that are owed anew since."""
