@@ -43,12 +43,15 @@ def test_statuses_are_counted_by_class_and_hour(place: Path | None) -> None:
     assert [row.hour for row in meter.usage(since=498_889)] == [498_889] * 2
 
 
-def test_a_count_can_be_taken_back(place: Path | None) -> None:
+def test_a_count_is_corrected_in_its_own_hour(place: Path | None) -> None:
     meter = make(place)
-    meter.count(START, [A], 200)
-    meter.count(START, [A], 200, by=-1)
-    meter.count(START, [A], 500)
-    assert meter.usage() == [Usage(498_888, "api", b"a", (0, 0, 0, 0, 1, 0, 0))]
+    counted = meter.count(START, [A], 200)
+    meter.count(START + HOUR_US, [B], 200)
+    meter.correct(counted, 200, 500)
+    assert meter.usage() == [
+        Usage(498_888, "api", b"a", (0, 0, 0, 0, 1, 0, 0)),
+        Usage(498_889, "api", b"b", (0, 1, 0, 0, 0, 0, 0)),
+    ]
 
 
 def test_a_late_response_counts_in_the_hour_that_is(place: Path | None) -> None:

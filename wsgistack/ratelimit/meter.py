@@ -82,10 +82,10 @@ class Meter(Hour):
         *,
         refused: Iterable[Counted] = (),
         would_refuse: Iterable[Counted] = (),
-        by: int = 1,
-    ) -> None:
-        """Count a response of *status* under what it was *about*; *by* -1 takes that back."""
-        column = status // 100 - 1 if 100 <= status < 600 else 0 if status < 100 else 4
+    ) -> list[Row]:
+        """Count a response of *status* under what it was *about*; return where, for `correct`."""
+        column = _column_of(status)
+        counted = []
         with self._lock:
             if now_us >= self.until_us:
                 self._begin(now_us // HOUR_US)
@@ -94,11 +94,20 @@ class Meter(Hour):
                 row = rows.get(one)
                 if row is None:
                     row = self._add(one)
-                row[column] += by
+                row[column] += 1
+                counted.append(row)
             for one in refused:
-                self._row(one)[REFUSED] += by
+                self._row(one)[REFUSED] += 1
             for one in would_refuse:
-                self._row(one)[WOULD_REFUSE] += by
+                self._row(one)[WOULD_REFUSE] += 1
+        return counted
+
+    def correct(self, counted: Iterable[Row], was: int, status: int) -> None:
+        """Let what `count` *counted* as *was* be of *status*, in its hour, whichever is now."""
+        with self._lock:
+            for row in counted:
+                row[_column_of(was)] -= 1
+                row[_column_of(status)] += 1
 
     def usage(self, *, since: int = 0) -> list[Usage]:
         """Return what was counted from the hour *since* on, by all processes if there is a folder."""
@@ -167,3 +176,7 @@ class Meter(Hour):
         self._hours, self._hour, self.rows, self._file = {}, -1, {}, None
         self.until_us = 0
         self._hitters = Hitters()
+
+
+def _column_of(status: int) -> int:
+    return status // 100 - 1 if 100 <= status < 600 else 0 if status < 100 else 4

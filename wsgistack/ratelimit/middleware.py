@@ -234,11 +234,13 @@ class RateLimit:
         if decision.refused is not None and not self._dry_run:
             return self._refuse(request, decision, start_response)
         try:
-            return self._pass(environ, decision, start_response)
+            body = self._pass(environ, decision, start_response)
         except BaseException:
             if counted is not None:
-                counted.failed()
+                counted.at_end()
             raise
+        # A body that has begun stays the application's own; one that has not may never begin.
+        return body if counted is None or counted.status else Watched(body, counted.at_end)
 
     def _watch(self, request: EnvironRequest, meter: Meter) -> Decision:
         """Decide, and note how it turned out and how long it took."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from wsgistack.ratelimit.decision import Decision
 from wsgistack.ratelimit.meter import Meter
+from wsgistack.ratelimit.rows import Row
 from wsgistack.wsgi import ExcInfo, Headers, StartResponse, pass_head
 
 __all__ = ["Counted", "Settled", "with_fields"]
@@ -25,7 +26,16 @@ def with_fields(start_response: StartResponse, added: Headers) -> StartResponse:
 class Counted:
     """One request that is metered when its response begins; a later word about its status corrects it."""
 
-    __slots__ = ("_about", "_at", "_meter", "_refused", "_start_response", "_status", "_would_refuse")
+    __slots__ = (
+        "_about",
+        "_at",
+        "_counted",
+        "_meter",
+        "_refused",
+        "_start_response",
+        "_would_refuse",
+        "status",
+    )
 
     def __init__(
         self, meter: Meter, decision: Decision, start_response: StartResponse, *, dry_run: bool
@@ -37,7 +47,8 @@ class Counted:
         refused = decision.refused_by()
         self._refused = [] if dry_run else refused
         self._would_refuse = decision.would_be_refused_by() + (refused if dry_run else [])
-        self._status = 0
+        self._counted: list[Row] = []
+        self.status = 0  # 0: it has not begun
 
     def start_response(
         self, status: str, headers: Headers, exc_info: ExcInfo | None = None, /
@@ -47,20 +58,19 @@ class Counted:
         self._count(int(status[:3]))
         return write
 
-    def failed(self) -> None:
-        """Count an application that failed before it said anything."""
-        if not self._status:
+    def at_end(self, sent: int = 0) -> None:
+        """Count an application that failed, or was left, before it said anything."""
+        if not self.status:
             self._count(500)
 
     def _count(self, status: int) -> None:
-        if self._status:
-            self._meter.count(self._at, self._about, self._status, by=-1)
-            self._meter.count(self._at, self._about, status)
+        if self.status:
+            self._meter.correct(self._counted, self.status, status)
         else:
-            self._meter.count(
+            self._counted = self._meter.count(
                 self._at, self._about, status, refused=self._refused, would_refuse=self._would_refuse
             )
-        self._status = status
+        self.status = status
 
 
 class Settled:
@@ -91,4 +101,5 @@ class Settled:
         """Give back the places, count the bytes, and what the status costs."""
         self._decision.release()
         self._decision.charge_bytes(max(sent + self._written - 1, 0))  # one was counted at the start
-        self._decision.charge_for_status(self._status)
+        # Who fails, or is left, before anything was said is a 500, as everywhere here.
+        self._decision.charge_for_status(self._status or 500)
