@@ -69,6 +69,20 @@ def test_other_spellings_of_a_path(path: str) -> None:
     assert (site.ask("/login"), site.ask(path)) == (200, 429)
 
 
+@pytest.mark.parametrize("path", ["/search/a/../../b", "//search/a/..;/../b", "/search/../static/b"])
+def test_dots_that_an_application_does_not_resolve(path: str) -> None:
+    """A view of `/search/<path:what>`, or of everything, gets them as they are."""
+    rules = [Rule("static", "unlimited", path="/static/*"), Rule("search", "1/minute", path="/search/*")]
+    site = Site(rules=rules)
+    assert (site.ask("/search/a"), site.ask(path), site.ask("/static/b")) == (200, 429, 200)
+
+
+@pytest.mark.parametrize("path", ["/static/../login", "/login/../static/x", "/static;/x"])
+def test_no_spelling_makes_a_page_one_that_is_unlimited(path: str) -> None:
+    site = Site(rules=[Rule("static", "unlimited", path="/static/*"), Rule("all", "1/minute")])
+    assert (site.ask("/login"), site.ask(path), site.ask("/static/x")) == (200, 429, 200)
+
+
 def test_head_in_the_place_of_get() -> None:
     site = Site(rules=[Rule("page", "1/minute", path="/page", methods="GET")])
     assert (site.ask("/page"), site.ask("/page", method="HEAD")) == (200, 429)

@@ -59,6 +59,12 @@ def test_another_spelling_of_a_path(target: bytes, worlds: list[LimitedWorld]) -
     assert say(world, head(target=b"/login") + head(target=target)) == [200, 429]
 
 
+@pytest.mark.parametrize("target", [b"/search/a/../../b", b"//search/%2e%2e/b", b"/search/..;/b"])
+def test_dots_that_an_application_does_not_resolve(target: bytes, worlds: list[LimitedWorld]) -> None:
+    world = make(worlds, make_limit("search", rate=ONCE, path="/search/*"))
+    assert say(world, head(target=b"/search/a") + head(target=target) + head(target=b"/b")) == [200, 429, 200]
+
+
 @pytest.mark.parametrize(
     ("method", "fields", "minor"),
     [

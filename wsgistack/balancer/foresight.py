@@ -23,7 +23,7 @@ from wsgistack.balancer.shedding import fits
 from wsgistack.balancer.throttle import BANNED, next_delay_s, throttle_as_wire
 from wsgistack.http.forwarded import Address, find_client
 from wsgistack.http.networks import parse_network
-from wsgistack.http.paths import normal_path
+from wsgistack.http.paths import normal_path, path_readings
 from wsgistack.ratelimit.algorithms import NEVER
 from wsgistack.ratelimit.algorithms.concurrent import LEASE_US
 from wsgistack.ratelimit.clients import HOPS
@@ -144,8 +144,8 @@ def find_keys(
 def is_about(limit: Limit, method: str, target: str, address: Address | None) -> bool:
     """Tell whether *limit* is about a request; HEAD is GET without a body (RFC 9110 §9.3.2)."""
     globs = _words(limit.settings["path"])
-    path = normal_path(unquote(target.partition("?")[0], "latin-1"))
-    if globs and not any(fits(glob, path) for glob in globs):
+    paths = path_readings(unquote(target.partition("?")[0], "latin-1"))
+    if globs and not any(fits(glob, path) for glob in globs for path in paths):
         return False
     methods = _words(limit.settings["methods"])
     method = method.upper()

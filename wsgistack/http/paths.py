@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from wsgistack.memos import remember
 
-__all__ = ["compile_globs", "host_name", "normal_path"]
+__all__ = ["compile_globs", "host_name", "normal_path", "path_readings"]
 
 
 @remember(4096, longest=512)
@@ -26,6 +26,21 @@ def normal_path(path: str) -> str:
             segments.append(name)
     # The last slash stays: /news and /news/ are two places, which one glob can name: /news*
     return "/" + "/".join(segments) + ("/" if segments and path.endswith(("/", "/.", "/..")) else "")
+
+
+@remember(4096, longest=512)
+def path_readings(path: str) -> tuple[str, ...]:
+    """Return how an application may read a path: as it is, without what means nothing, and as `normal_path`.
+
+    Some resolve `..`, or the server before them does; others take `/search/x/../../y` for a page of `/search/`.
+
+    >>> path_readings("//search/x/../../y")
+    ('//search/x/../../y', '/search/x/../../y', '/y')
+    """
+    names = [segment.partition(";")[0] for segment in path.split("/")]
+    names = [name for name in names if name not in ("", ".")]
+    plain = "/" + "/".join(names) + ("/" if names and path.endswith(("/", "/.")) else "")
+    return tuple(dict.fromkeys([path, plain, normal_path(path)]))
 
 
 def compile_globs(patterns: Iterable[str]) -> re.Pattern[str]:

@@ -45,7 +45,7 @@ class _Compiled:
     *steps*: (number, cost) of each limit, or None where the cost or the limits depend on the request.
     """
 
-    __slots__ = ("ban", "dry_run", "is_about", "key", "limits", "rule", "steps", "tiers")
+    __slots__ = ("ban", "dry_run", "is_about", "is_sure", "key", "limits", "rule", "steps", "tiers")
 
     def __init__(
         self, rule: Rule, limits: list[Limit], tiers: dict[str, list[Limit]], ban: Limit | None
@@ -54,6 +54,7 @@ class _Compiled:
         self.ban = ban
         self.dry_run = rule.dry_run
         self.is_about = rule.is_about
+        self.is_sure = rule.is_surely_about
         self.key: Key = rule.key if rule.key in (client_ip, everybody) else partial(_find_keys, rule)
         self.limits = limits
         self.tiers = tiers
@@ -265,8 +266,8 @@ class Limiter(Deciding):
             if steps is None:
                 steps = compiled.steps_for(request)
             if not steps:
-                if compiled.dry_run:
-                    continue  # it only watches: the rules behind it hold
+                if compiled.dry_run or not (compiled.is_sure is None or compiled.is_sure(request)):
+                    continue  # it only watches, or perhaps is about another page: the rules behind it hold
                 break  # unlimited: the rules behind it do not matter
             found = [(number, key, cost) for key in compiled.key(asker) for number, cost in steps]
             if compiled.dry_run:

@@ -10,7 +10,7 @@ from functools import partial
 
 from wsgistack.complaints import gather
 from wsgistack.errors import RateError, SettingError
-from wsgistack.http.paths import compile_globs, host_name, normal_path
+from wsgistack.http.paths import compile_globs, host_name, path_readings
 from wsgistack.http.request import RequestView
 from wsgistack.ratelimit.algorithms import make_counter
 from wsgistack.ratelimit.bans import parse_ban
@@ -79,8 +79,11 @@ class Rule:
 
     @property
     def is_about(self) -> Callable[[RequestView], bool] | None:
-        """What tells whether the rule is about a request, None if it is about all."""
-        tests = [*_path_test(_words(self.path)), *_host_test(_words(self.host))]
+        """What tells whether the rule is about a request, None if it is about all.
+
+        It is as soon as one reading of the path fits: an application may have that one.
+        """
+        tests = [*_path_test(_words(self.path), any), *_host_test(_words(self.host))]
         methods = frozenset(method.upper() for method in _words(self.methods))
         if methods:
             # HEAD is GET without a body (RFC 9110 §9.3.2): it must not be a way around.  Nor must `post`,
@@ -95,6 +98,13 @@ class Rule:
         if len(tests) == 1:
             return tests[0]
         return lambda request: all(test(request) for test in tests)
+
+    @property
+    def is_surely_about(self) -> Callable[[RequestView], bool] | None:
+        """What tells whether the path of a request that the rule is about fits in every reading, None if
+        it always does: what is `unlimited` in one of them only is limited by the rules behind.
+        """
+        return next(iter(_path_test(_words(self.path), all)), None)
 
     def extra_units(self, status: int) -> int:
         """Return what *charge* says for a response's status; the exact one before its class."""
@@ -266,11 +276,19 @@ def _words(given: str | Iterable[str]) -> list[str]:
 Test = Callable[[RequestView], bool]
 
 
-def _path_test(patterns: list[str]) -> list[Test]:
+def _path_test(patterns: list[str], fit: Callable[[Iterable[bool]], bool]) -> list[Test]:
+    """Return the test of paths, if there are patterns; *fit*: `any` or `all`, of the readings of a path."""
     if not patterns:
         return []
     fits = compile_globs(patterns).fullmatch
-    return [lambda request: fits(normal_path(request.path)) is not None]
+
+    def test(request: RequestView) -> bool:
+        paths = path_readings(request.path)
+        if len(paths) == 1:
+            return fits(paths[0]) is not None
+        return fit([fits(path) is not None for path in paths])
+
+    return [test]
 
 
 def _host_test(patterns: list[str]) -> list[Test]:

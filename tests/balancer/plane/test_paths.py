@@ -8,8 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import examples
-from wsgistack.balancer.plane.paths import glob_fits, normal_path_bytes
-from wsgistack.http.paths import normal_path
+from wsgistack.balancer.plane.paths import glob_fits, may_fit, normal_path_bytes
+from wsgistack.http.paths import normal_path, path_readings
 
 
 @pytest.mark.parametrize(
@@ -66,6 +66,19 @@ PIECES = [
 def test_the_compiled_reader_is_the_twin_of_the_plain_one(target: str) -> None:
     decoded = unquote_to_bytes(target.partition("?")[0]).decode("latin-1")
     assert normal_path_bytes(target.encode()).decode("latin-1") == normal_path(decoded)
+
+
+@settings(max_examples=examples(400), deadline=None)
+@given(
+    st.lists(st.sampled_from(PIECES), max_size=12).map("".join),
+    st.sampled_from(["*", "/a*", "*/login", "*;*", "/../*", "*/..", "/", "/a/"]),
+)
+@example("/a/../..", "/a*")
+def test_what_an_application_may_read_is_the_same_here_and_there(target: str, glob: str) -> None:
+    decoded = unquote_to_bytes(target.partition("?")[0]).decode("latin-1")
+    seen = normal_path_bytes(target.encode()).decode("latin-1")
+    may = may_fit(glob.encode(), target.encode()) or fits(glob, seen)
+    assert may is any(fits(glob, path) for path in path_readings(decoded))
 
 
 def fits(glob: str, path: str) -> bool:

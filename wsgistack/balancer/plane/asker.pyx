@@ -7,7 +7,7 @@ A credential is counted by its hash, and its sender beside it: anybody could inv
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memchr, memcpy, memset
+from libc.string cimport memchr, memcmp, memcpy, memset
 
 from wsgistack.balancer.plane.buf cimport (
     Buf,
@@ -38,7 +38,7 @@ from wsgistack.balancer.plane.gates cimport (
 from wsgistack.balancer.plane.limit_table cimport TableView, table_hash
 from wsgistack.balancer.plane.networks cimport is_v4, networks_hold
 from wsgistack.balancer.plane.octets cimport same_word
-from wsgistack.balancer.plane.paths cimport path_fits, path_of_target
+from wsgistack.balancer.plane.paths cimport path_fits, path_may_fit, path_of_target
 from wsgistack.balancer.plane.request_head cimport method_in_capitals
 from wsgistack.balancer.plane.wire cimport (
     F_FORWARDED,
@@ -289,7 +289,7 @@ cdef int find_keys(const TableView* t, const Client* c, const GateLimit* limit, 
 cdef int know_path(const Head* h, const char* p, Buf* path) noexcept nogil:
     # `path` is made for the first limit that asks; 0 without memory for it.
     if buf_len(path) == 0:
-        if buf_reserve(path, h.target_len + 2) != 0:
+        if buf_reserve(path, 2 * h.target_len + 4) != 0:  # that, and room for other readings behind it
             return 0
         path.end += path_of_target(p + h.target, h.target_len, buf_tail(path))
     return 1
@@ -297,11 +297,20 @@ cdef int know_path(const Head* h, const char* p, Buf* path) noexcept nogil:
 
 cdef int is_on_path(const GateLimit* limit, const Head* h, const char* p, Buf* path) noexcept nogil:
     # Without memory the limit is about everything.
-    cdef uint32_t i
+    cdef uint32_t i, n
+    cdef int is_plain
     if not know_path(h, p, path):
         return 1
+    n = buf_len(path)
+    is_plain = h.target_len >= n and memcmp(p + h.target, buf_data(path), n) == 0
+    is_plain = is_plain and (h.target_len == n or p[h.target + n] == b"?")
     for i in range(limit.n_paths):
-        if path_fits(limit.paths[i].p, limit.paths[i].n, buf_data(path), buf_len(path)):
+        if path_fits(limit.paths[i].p, limit.paths[i].n, buf_data(path), n):
+            return 1
+        if is_plain:
+            continue  # it reads in one way
+        # An application may resolve no "..", and take /search/x/../../y for a page of /search/.
+        if path_may_fit(limit.paths[i].p, limit.paths[i].n, p + h.target, h.target_len, buf_tail(path)):
             return 1
     return 0
 

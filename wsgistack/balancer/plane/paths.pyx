@@ -30,10 +30,10 @@ cdef uint32_t decode(const char* target, uint32_t n, char* out) noexcept nogil:
     return size
 
 
-cdef int ends_in_slash(const char* p, uint32_t n) noexcept nogil:
-    # "/", "/." or "/.."
+cdef int ends_in_slash(const char* p, uint32_t n, uint32_t most) noexcept nogil:
+    # "/", and up to `most` dots behind it
     cdef uint32_t dots = 0
-    while dots < 2 and dots < n and p[n - 1 - dots] == b".":
+    while dots < most and dots < n and p[n - 1 - dots] == b".":
         dots += 1
     return dots < n and p[n - 1 - dots] == b"/"
 
@@ -44,15 +44,15 @@ cdef uint32_t segment_end(const char* p, uint32_t at, uint32_t n, char stop) noe
     return at
 
 
-cdef uint32_t path_of_target(const char* target, uint32_t n, char* out) noexcept nogil:
+cdef uint32_t path_of_target(const char* target, uint32_t n, char* out, int resolves=1) noexcept nogil:
     # It is made in place: what is written never passes what is read, which begins a byte later.
     cdef char* path = out + 1
     cdef uint32_t size = decode(target, n, path), at = 0, end, name, written = 0
-    cdef int slash = ends_in_slash(path, size)
+    cdef int slash = ends_in_slash(path, size, 1 + resolves)
     while True:
         end = segment_end(path, at, size, b"/")
         name = segment_end(path, at, end, b";") - at
-        if name == 2 and path[at] == b"." and path[at + 1] == b".":
+        if resolves and name == 2 and path[at] == b"." and path[at + 1] == b".":
             while written and out[written - 1] != b"/":
                 written -= 1
             written -= written > 0
@@ -91,6 +91,13 @@ cdef int path_fits(const char* glob, uint32_t n, const char* path, uint32_t size
     return g == n
 
 
+cdef int path_may_fit(const char* glob, uint32_t n, const char* target, uint32_t size, char* room) noexcept nogil:
+    # As it came, and without what means nothing: see http/paths.path_readings.
+    if path_fits(glob, n, room, decode(target, size, room)):
+        return 1
+    return path_fits(glob, n, room, path_of_target(target, size, room, 0))
+
+
 # -- the face for tests --------------------------------------------------------------------
 
 def normal_path_bytes(target: bytes) -> bytes:
@@ -102,6 +109,13 @@ def normal_path_bytes(target: bytes) -> bytes:
         return room[:path_of_target(target, len(target), room)]
     finally:
         free(room)
+
+
+def may_fit(glob: bytes, target: bytes) -> bool:
+    """Tell whether *glob* fits a reading of a request target other than its normal path."""
+    room = bytearray(len(target) + 2)
+    cdef char* out = room
+    return path_may_fit(glob, len(glob), target, len(target), out) == 1
 
 
 def glob_fits(glob: bytes, path: bytes) -> bool:
