@@ -30,11 +30,10 @@ def expect() -> None:
     if _expected_in == process:
         return
     _expected_in = process
-    if "multiprocessing.process" not in sys.modules:
-        return
-    from multiprocessing import parent_process, util
+    forking = sys.modules.get("multiprocessing.process")
+    if forking is not None and forking.parent_process() is not None:
+        from multiprocessing import util  # which is there in a child: no request may import, see forks
 
-    if parent_process() is not None:
         util.Finalize(None, _act, exitpriority=0)
 
 

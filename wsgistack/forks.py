@@ -17,6 +17,10 @@ done.  Who owns such things registers, and is told in the child before its code 
 Locks are made anew rather than released: the one who holds it may be the forking thread itself, whose
 `with` releases the old one.  Nothing is said over connections of the parent, only our copies closed.
 
+The same goes for a module that another thread was importing: the child has half of it, for good, and
+whoever asks for it there waits for a lock that nobody holds, or fails.  So nothing is imported by a
+request: what is not needed before the first one is imported by `load` when a component is made.
+
 Taking all locks before a fork was considered: it would wait for whoever sleeps with one, for ever
 where two threads take two of them in different orders, and costs the parent.
 """
@@ -26,9 +30,13 @@ from __future__ import annotations
 import logging
 import os
 import weakref
+from contextlib import suppress
+from importlib import import_module
 from typing import Any, Protocol
 
-__all__ = ["Owner", "is_held", "register"]
+from wsgistack.errors import ConfigurationError
+
+__all__ = ["Owner", "is_held", "load", "register"]
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +63,13 @@ def is_held(lock: Any) -> bool:
     Afterwards it is held in any case: make a new one.
     """
     return not lock.acquire(blocking=False)
+
+
+def load(*modules: str) -> None:
+    """Import *modules* now, so that no request does; what is not installed here is told by who needs it."""
+    for module in modules:
+        with suppress(ImportError, ConfigurationError):
+            import_module(module)
 
 
 def _tell() -> None:

@@ -120,6 +120,7 @@ class Metrics:
         self.at_end: Callable[[Passage], object] = self.tally.notes.at_end
         self._steps = Steps((self,), clock=monotonic_ns)
         self._is_alone = False  # the first request said that there is one process
+        forks.load("wsgistack.store.shm.store", "prometheus_client.core", "prometheus_client.exposition")
         forks.register(self)
 
     def forked(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
+from wsgistack import forks
 from wsgistack.errors import StoreDown
 from wsgistack.ratelimit.algorithms import State
 from wsgistack.ratelimit.journal import JournalTable
@@ -19,6 +20,8 @@ from wsgistack.ratelimit.table import Claim, Outcome, Table
 from wsgistack.store.base import Store, is_appending
 
 __all__ = ["Before", "Options", "States", "make_table", "make_workers_table"]
+
+forks.load("wsgistack.store.shm.store")
 
 STORE_BYTES_OF_KEY = 160
 LIMITS_TO_COME = 4  # room for those of rules that follow

@@ -42,7 +42,7 @@ def _open_cooperatively(address: Address, sockets: Any, timeout_s: float) -> Any
     if address.path:
         places = [(sockets.AF_UNIX, address.path)]
     elif address.needs_lookup:
-        found = sockets.getaddrinfo(address.host, address.port, 0, sockets.SOCK_STREAM)
+        found = sockets.getaddrinfo(address.host.encode(), address.port, 0, sockets.SOCK_STREAM)
         places = [(one[0], one[4]) for one in found]
     else:
         family = sockets.AF_INET6 if ":" in address.host else sockets.AF_INET

@@ -22,7 +22,9 @@ def resolve(address: Address) -> list[Place]:
     """Return where *address* may be reached, in the order in which to try; may ask a name server."""
     if address.path:
         return [(_socket.AF_UNIX, address.path)]
-    found = _socket.getaddrinfo(address.host, address.port, 0, _socket.SOCK_STREAM, _socket.IPPROTO_TCP)
+    # As bytes: for text it imports the codec idna, and a fork in the middle of that leaves a child without.
+    host = address.host.encode()
+    found = _socket.getaddrinfo(host, address.port, 0, _socket.SOCK_STREAM, _socket.IPPROTO_TCP)
     return [(one[0], one[4]) for one in found]
 
 
