@@ -118,6 +118,7 @@ def run_balancer(given: argparse.Namespace) -> int:
     if missing := _find_missing():
         print(missing, file=sys.stderr)
         return INCOMPLETE
+    _fill_standard_descriptors()
     if given.listen is not None:
         path, name = None, "command line"
         text = _write_configuration(given)
@@ -151,6 +152,13 @@ def _serve(text: str, name: str, path: str | None, sizes: Sizes) -> int:
         return REFUSED
     finally:
         writer.close()
+
+
+def _fill_standard_descriptors() -> None:
+    """Open what is closed of stdin, stdout and stderr: the next file that we open would be taken for it."""
+    while (spare := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(spare, True)
+    os.close(spare)
 
 
 def _find_missing() -> str:

@@ -3,6 +3,8 @@
 import os
 import resource
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -184,3 +186,21 @@ def test_a_service_that_moves_under_load_fails_no_request(
             eventually(lambda: after.count > count + 100)
         assert after.failures == {}
     assert before.failures == {}
+
+
+def test_it_starts_where_stdin_and_stdout_are_closed(tmp_path: Path) -> None:
+    file = tmp_path / "balancer.conf"
+    file.write_text(
+        "CREATE POOL p\nPOOL p ADD 127.0.0.1:9\nCREATE SERVICE s\nSET role = reverse_proxy\nSET pool = p\n"
+        f"SET listen = 127.0.0.1:{choose_port()}\nENABLE s"
+    )
+    command = ["sh", "-c", 'exec "$0" -m wsgistack balancer "$1" <&- >&-', sys.executable, str(file)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        said = []
+        for line in process.stderr:  # it ends when the start is refused
+            said.append(line)
+            if " info ready " in line:
+                process.terminate()
+        assert " info ready " in "".join(said), said
+    assert process.returncode == 0
