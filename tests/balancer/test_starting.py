@@ -120,3 +120,22 @@ channel.close()
 process.wait()
 """
     assert run(program) == ["True", "Popen"]
+
+
+def test_forks_begin_where_proc_is_not_mounted_and_have_no_ends_of_others_either() -> None:
+    program = """
+def refuse(path):
+    raise FileNotFoundError(path)
+
+listdir, os.listdir = os.listdir, refuse
+starter.fork_first(workers=2, keeper=True)
+os.listdir = listdir
+ours = set(map(os.readlink, (f"/proc/self/fd/{fd}" for _, fd in starter._forked.values())))
+for start in (lambda: starter.worker(0), lambda: starter.worker(1), starter.keeper):
+    process, channel = start()
+    print(type(process).__name__, next(message["type"] for message in channel if message["type"] == "ready"))
+    print(ours & {os.readlink(fd.path) for fd in os.scandir(f"/proc/{process.pid}/fd")})
+    channel.close()
+    print(process.wait())
+"""
+    assert run(program) == ["Forked ready", "set()", "0"] * 3

@@ -172,10 +172,23 @@ def _keep_only(kept: set[int]) -> None:
     """Close what other processes' ends are, and stdin."""
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)
-    for fd in [int(name) for name in os.listdir("/proc/self/fd")]:
+    try:
+        met = [int(name) for name in os.listdir("/proc/self/fd")]
+    except OSError:  # nobody mounted it, as in a chroot
+        _close_between(sorted(kept))
+        return
+    for fd in met:
         if fd not in kept:
             with suppress(OSError):  # that of the listing itself
                 os.close(fd)
+
+
+def _close_between(kept: list[int]) -> None:
+    first = 0
+    for fd in [*kept, os.sysconf("SC_OPEN_MAX")]:
+        if first < fd:  # closerange(0, 0) closes everything
+            os.closerange(first, fd)
+        first = fd + 1
 
 
 def _call_us(name: str) -> None:
