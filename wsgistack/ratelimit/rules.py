@@ -58,7 +58,7 @@ class Rule:
     tier: Callable[[RequestView], str | None] | None = None
     tiers: Mapping[str, str] | None = None
     exempt: Callable[[RequestView], bool] | None = None
-    status: int = 0  # 429, or 503 where all its limits are concurrent
+    status: int = 0  # 429, or 503 where it is for concurrency
     count_refused: bool = False
     ban: str = ""
     dry_run: bool = False
