@@ -13,7 +13,10 @@ from wsgistack.cache.status import Forwarded
 from wsgistack.http.request import RequestView
 
 __all__ = [
+    "ANSWERED",
+    "GOING_ON",
     "NO_CONDITIONS",
+    "PASSED_ON",
     "WHOLE",
     "AfterRequest",
     "AfterResponse",
@@ -76,8 +79,7 @@ class Validate:
     may_stand_in: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Trip:
+class Trip(NamedTuple):
     """A request on its way to the origin: everything that its response is judged by.
 
     *target*: the absolute URL.  *asked_at*: when it was sent.  *told*, *tags*, *is_private*: what the
@@ -150,3 +152,8 @@ class Drop:
 
 AfterRequest = Serve | Fetch | Validate | Pass
 AfterResponse = Keep | Refresh | Refetch | Drop | Serve
+
+# For isinstance, once: a union is made anew wherever it is written in a function.
+PASSED_ON = (Keep, Drop)  # the response goes to the client
+GOING_ON = (Keep, Drop, Refresh)  # so it may: Refresh, of HEAD
+ANSWERED = (Serve, Refresh)  # by a reply

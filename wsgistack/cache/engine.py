@@ -48,6 +48,10 @@ class PageCacheEngine:
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
+        changes: Changes = {} if policy.obeys_clients else NO_CONDITIONS
+        self._changes_of_miss = changes
+        # Of all requests for what is not there: which of the two is all that differs.
+        self._uri_miss, self._vary_miss = Fetch("uri-miss", changes), Fetch("vary-miss", changes)
 
     def on_plain_request(self, pages: Sequence[Page], now: float) -> Reply | None:
         """Return the reply to a GET that has none of signs.ASKING_FIELDS, None for `on_request` to decide.
@@ -68,8 +72,9 @@ class PageCacheEngine:
         if method not in ("GET", "HEAD"):
             return Pass("method")
         asked = parse_cache_control(request.field("cache-control"))
-        if any(request.field(name) is not None for name in CONDITIONAL_ON_THE_ORIGIN):
-            return Fetch("request", {})
+        for name in CONDITIONAL_ON_THE_ORIGIN:
+            if request.field(name) is not None:
+                return Fetch("request", {})
         page = max(pages, key=_newest) if pages else None
         if page is not None:
             decision = self._from_page(request, asked, page, now)
@@ -78,7 +83,7 @@ class PageCacheEngine:
         if "only-if-cached" in asked:  # RFC 9111 §5.2.1.7
             return Serve(_gateway_timeout())
         if page is None:
-            return Fetch("vary-miss" if has_variants else "uri-miss", self._changes_of_miss())
+            return self._vary_miss if has_variants else self._uri_miss
         return self._ask(request, asked, page, now)
 
     def _from_page(self, request: RequestView, asked: Directives, page: Page, now: float) -> Serve | None:
@@ -109,7 +114,7 @@ class PageCacheEngine:
         why: Forwarded = "request" if is_fresh else "stale"
         validators = validators_of(page.head)
         if not validators or request.method == "HEAD":
-            return Fetch(why, self._changes_of_miss(), page, may_stand_in)
+            return Fetch(why, self._changes_of_miss, page, may_stand_in)
         return Validate(why, _ask_if_changed(validators), page, may_stand_in)
 
     def _ask_for_rest(self, request: RequestView, page: Page) -> Fetch:
@@ -117,7 +122,7 @@ class PageCacheEngine:
         part = page.part
         wants_all = request.field("range") is None and request.method == "GET"
         if not wants_all or part is None or part.complete is None or part.span.first:
-            return Fetch("partial", self._changes_of_miss(), page)
+            return Fetch("partial", self._changes_of_miss, page)
         changes: dict[str, str | None] = {"range": f"bytes={part.span.last + 1}-"}
         if is_strong(page.etag):
             changes["if-range"] = page.etag
@@ -128,9 +133,6 @@ class PageCacheEngine:
         if validators:
             return Validate("stale", _ask_if_changed(validators), page, False)
         return Fetch("stale", WHOLE, page)
-
-    def _changes_of_miss(self) -> Changes:
-        return {} if self.policy.obeys_clients else NO_CONDITIONS
 
     def on_failure(
         self,

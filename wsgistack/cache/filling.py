@@ -34,7 +34,7 @@ class Filling:
     def environ(self, environ: Environ, target: Target, anonymous: Anonymous) -> Environ:
         """Return the environ for the application; *anonymous* is what was decided about the request."""
         made = dict(environ)
-        for name in environ.keys() - self._plain:
+        for name in frozenset(environ) - self._plain:
             if name in self._withheld:
                 del made[name]
             elif name[:5] == "HTTP_":

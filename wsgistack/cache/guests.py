@@ -42,7 +42,7 @@ class Guest(EnvironRequest):
         """Return the combined value of a field as far as it is shown."""
         if name == "cookie":
             return self.anonymous.cookie
-        value = super().field(name)
+        value = EnvironRequest.field(self, name)
         if name == FIELD and self._codings:
             return self._codings.choose(value)
         return None if value is None else self._visitors.shown(name, value)

@@ -98,7 +98,7 @@ def _says_nothing(trip: Trip, head: ResponseHead, policy: Policy) -> bool:
 
 
 def _dropped(trip: Trip, why: Forwarded, head: ResponseHead, refusal: str) -> Drop:
-    marked = _marked(head, status.forwarded(why, detail=_detail(trip, refusal)))
+    marked = _marked(head, status.refused(why, _detail(trip, refusal)))
     return Drop(refusal, marked, Invalidation() if _is_replaced(trip, refusal) else None)
 
 

@@ -243,14 +243,17 @@ class PageCache:
         """Look closer; *looked*: what was found where a look was taken already, and _fills_ended before it."""
         request = EnvironRequest(environ)
         rule = self._rules.find(request) if self._rules else None
-        guests, reads = self._guests, request.method in READS
-        seen: RequestView = self.codings.see(environ)
+        guests, method = self._guests, request.method
+        reads = method in READS
         dimensions: Selecting = EVERYBODY if guests is None else guests.nobody
+        seen: RequestView
         if guests is not None and reads:
             guest = guests.admit(request)
             if isinstance(guest, Personal):
                 return self._pass(environ, start_response, guest.why)
             seen, dimensions = guest, guest.anonymous.dimensions
+        else:
+            seen = self.codings.see(environ)
         if rule is not None and rule.action == bypass:
             if asked is not None:
                 self._shortcut.learn(asked, BY_RULE)
@@ -260,7 +263,7 @@ class PageCache:
             return self._pass(environ, start_response, place)
         target = place.target
         if not reads:
-            if request.method == METHOD and self._purgers:
+            if method == METHOD and self._purgers:
                 return self._purge(request, target, start_response)
             return Visit(self._works, environ, request, place, rule).send(Pass("method"), start_response)
         if asked is not None:
@@ -277,7 +280,7 @@ class PageCache:
         visit = Visit(self._works, environ, seen, place, rule, generation=found.generation)
         if isinstance(decision, Serve):
             return visit.serve(decision, start_response)
-        if coalescer is None or request.method != "GET" or isinstance(decision, Pass):
+        if coalescer is None or method != "GET" or isinstance(decision, Pass):
             return visit.send(decision, start_response)
         if decision.why in COLLAPSED:
             return send_together(visit, decision, start_response, coalescer, ended)

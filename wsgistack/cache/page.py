@@ -23,9 +23,10 @@ from wsgistack.http.ranges import (
 )
 from wsgistack.http.request import RequestView
 
-__all__ = ["Page", "Reply", "make_hit", "make_not_modified", "make_reply"]
+__all__ = ["WHOLE_BODIES", "Page", "Reply", "make_hit", "make_not_modified", "make_reply"]
 
 BODYLESS = frozenset((204, 304))
+WHOLE_BODIES = (list, tuple)  # of applications: all of it is there
 # WSGI's validator wants a type wherever there may be a body (PEP 3333 itself does not).
 EMPTY_TYPE = ("Content-Type", "text/plain; charset=utf-8")
 # What a 304 tells: RFC 9110 §15.4.5.  Last-Modified only where there is no tag.

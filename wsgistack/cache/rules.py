@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from wsgistack.cache.freshness import NOTHING_TOLD, Told
+from wsgistack.cache.voice import Voice
 from wsgistack.complaints import gather
 from wsgistack.errors import SettingError
 from wsgistack.http.paths import compile_globs, host_name, normal_path
@@ -18,7 +19,7 @@ from wsgistack.http.request import RequestView
 from wsgistack.registry import find_hint
 from wsgistack.settings import DURATION
 
-__all__ = ["ACTIONS", "Rule", "RuleBook", "bypass", "cache"]
+__all__ = ["ACTIONS", "Rule", "RuleBook", "bypass", "cache", "told_of"]
 
 bypass = "bypass"
 cache = "cache"
@@ -149,6 +150,14 @@ class RuleBook:
             if fits(path, host):
                 return rule
         return None
+
+
+def told_of(voice: Voice, rule: Rule | None) -> Told:
+    """Return what is said of freshness: by the application itself, else by a rule."""
+    told = NOTHING_TOLD if rule is None else rule.told
+    if voice.ttl_s is None:
+        return told
+    return Told(voice.ttl_s, told.grace_s if voice.grace_s is None else voice.grace_s)
 
 
 def _words(given: str | Iterable[str]) -> list[str]:

@@ -11,9 +11,9 @@ from contextlib import suppress
 from itertools import chain
 from typing import Protocol
 
-from wsgistack.cache.answers import AfterResponse, Drop, Keep, Refresh
+from wsgistack.cache.answers import GOING_ON, PASSED_ON, AfterResponse, Drop, Keep, Refresh
 from wsgistack.cache.head import ResponseHead
-from wsgistack.cache.page import Page, Reply
+from wsgistack.cache.page import WHOLE_BODIES, Page, Reply
 from wsgistack.wsgi import Environ, ExcInfo, Headers, StartResponse
 
 __all__ = [
@@ -114,7 +114,7 @@ class Run:
     def write(self, block: bytes) -> object:
         """Send a block in the old way, behind the head."""
         self.decide()
-        if not isinstance(self.answer, Keep | Drop):
+        if not isinstance(self.answer, PASSED_ON):
             return None  # what is sent is another answer
         first = not self.is_sent
         if first:
@@ -130,7 +130,7 @@ class Run:
     def send_head(self) -> None:
         """Send the head of the response that goes on."""
         answer = self.answer
-        assert isinstance(answer, Keep | Drop | Refresh)
+        assert isinstance(answer, GOING_ON)
         head = answer.reply if isinstance(answer, Refresh) else answer.head
         if isinstance(answer, Keep) and not self.is_measured and length_of(answer, None) is None:
             head = unsaid(answer.head)  # it may still become too large
@@ -233,7 +233,7 @@ class Captured:
     def __init__(self, run: Run, keep: Keep, body: Iterable[bytes], blocks: Iterator[bytes]) -> None:
         self._run = run
         self._body: Iterable[bytes] | None = body
-        run.is_measured = isinstance(body, list | tuple)
+        run.is_measured = isinstance(body, WHOLE_BODIES)
         self._blocks = blocks if run.is_sent or not keep.before else chain((keep.before,), blocks)
 
     def __iter__(self) -> Captured:
@@ -394,4 +394,4 @@ def length_of(keep: Keep, body: Iterable[bytes] | None) -> int | None:
     announced = keep.head.field("content-length")
     if announced and announced.isdecimal():
         return int(announced)
-    return sum(map(len, body)) if isinstance(body, list | tuple) else None
+    return sum(map(len, body)) if isinstance(body, WHOLE_BODIES) else None

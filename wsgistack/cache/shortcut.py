@@ -86,9 +86,9 @@ class Shortcut:
             if type(whose) is Personal:
                 return whose
             plain = whose == self._nobody
-        if not self._telling.isdisjoint(environ):
-            owners = [self._owners.get(name) for name in self._telling.intersection(environ)]
-            return owners[0] if len(owners) == 1 else None  # of several, the closer look tells which
+        told = self._telling.intersection(environ)
+        if told:  # of several, the closer look tells which
+            return self._owners.get(next(iter(told))) if len(told) == 1 else None
         if not plain or not self._learns or method != "GET":
             return None
         asked = (

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import floor
 from typing import Literal
 
 from wsgistack.memos import remember
 
-__all__ = ["CACHE_NAME", "PURGED", "Forwarded", "bypassed", "forwarded", "hit"]
+__all__ = ["CACHE_NAME", "PURGED", "Forwarded", "bypassed", "forwarded", "hit", "refused"]
 
 CACHE_NAME = "wsgistack"
 PURGED = f"{CACHE_NAME}; detail=purge"  # answered by the cache itself, by nothing that is stored
@@ -53,6 +54,18 @@ def forwarded(
     if detail:
         words.append(f"detail={detail}")
     return "; ".join(words)
+
+
+@lru_cache(maxsize=256)
+def refused(why: Forwarded, detail: str) -> str:
+    """Return the member for a request whose response is not stored, and why: `forwarded`, remembered.
+
+    *detail*: a word of storing.REASONS, or what an application called it, which is short.
+
+    >>> refused("uri-miss", "no-lifetime")
+    'wsgistack; fwd=uri-miss; detail=no-lifetime'
+    """
+    return forwarded(why, detail=detail)
 
 
 @remember(256)

@@ -9,6 +9,8 @@ from dataclasses import replace
 from itertools import chain
 
 from wsgistack.cache.answers import (
+    ANSWERED,
+    PASSED_ON,
     AfterResponse,
     Drop,
     Fetch,
@@ -23,11 +25,10 @@ from wsgistack.cache.answers import (
 from wsgistack.cache.audit import Reads
 from wsgistack.cache.coalesce import Lease, Turn, beside
 from wsgistack.cache.filling import changed
-from wsgistack.cache.freshness import NOTHING_TOLD, Told
 from wsgistack.cache.head import ResponseHead
 from wsgistack.cache.keys import make_key
-from wsgistack.cache.page import Page, Reply, make_not_modified
-from wsgistack.cache.rules import Rule
+from wsgistack.cache.page import WHOLE_BODIES, Page, Reply, make_not_modified
+from wsgistack.cache.rules import Rule, told_of
 from wsgistack.cache.run import (
     Captured,
     Chained,
@@ -52,6 +53,8 @@ from wsgistack.http.request import RequestView
 from wsgistack.wsgi import Environ, EnvironRequest, StartResponse
 
 __all__ = ["Visit"]
+
+NOT_SENT = Pass("bypass")
 
 
 class Visit:
@@ -90,7 +93,7 @@ class Visit:
         self._environ = environ
         self._rule = rule
         self._generation = generation
-        self._sent: Fetch | Validate | Pass = Pass("bypass")
+        self._sent: Fetch | Validate | Pass = NOT_SENT
         self._asked_at = 0.0
         self._moment = 0
         self._voice = Voice()
@@ -163,13 +166,13 @@ class Visit:
         elif isinstance(answer, Refetch):
             close_body(body)
             return self.send(answer.fetch, start_response)
-        reply = answer.reply if isinstance(answer, Serve | Refresh) else None
+        reply = answer.reply if isinstance(answer, ANSWERED) else None
         if isinstance(answer, Drop) and not run.is_sent and self._hid_conditions():
             reply = make_not_modified(answer.head, self.request)
         if isinstance(reply, Reply):
             close_body(body)
             return send_reply(reply, start_response)
-        can_fail = blocks is None and not isinstance(body, list | tuple) and not is_file(body, environ)
+        can_fail = blocks is None and not isinstance(body, WHOLE_BODIES) and not is_file(body, environ)
         if can_fail and isinstance(answer, Drop) and not run.is_sent and self._may_stand_in():
             return Hopeful(run, body)
         if answer is not None and not run.is_sent:
@@ -199,12 +202,13 @@ class Visit:
                 works.shelf.forget([self.place])
             else:
                 self._put(answer.page)
-        elif isinstance(answer, Keep | Drop) and answer.invalidates is not None:
+        elif isinstance(answer, PASSED_ON) and answer.invalidates is not None:
             works.invalidate(self.place, answer.invalidates)
             if isinstance(answer, Keep):  # what this very request brings is not worthless
                 self._moment, self._generation = works.shelf.moment, works.purges.read().serial
         self._audit()
-        self._settle(answer)
+        if self.turn is not None:
+            self._settle(answer)
         return answer
 
     def _audit(self) -> None:
@@ -231,8 +235,8 @@ class Visit:
             self._sent,
             self.place.target.url,
             self._asked_at,
-            _told(voice, rule),
-            (*(() if rule is None else rule.tags), *voice.tags),
+            told_of(voice, rule),
+            voice.tags if rule is None else (*rule.tags, *voice.tags),
             voice.is_private,
             voice.why,
             voice.has_made_tag,
@@ -390,11 +394,3 @@ class Visit:
                 pass
         finally:
             close_body(body)
-
-
-def _told(voice: Voice, rule: Rule | None) -> Told:
-    """Return what is said of freshness: by the application itself, else by a rule."""
-    told = NOTHING_TOLD if rule is None else rule.told
-    if voice.ttl_s is None:
-        return told
-    return Told(voice.ttl_s, told.grace_s if voice.grace_s is None else voice.grace_s)
