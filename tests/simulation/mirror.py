@@ -118,7 +118,9 @@ def _seen(kind: str, environ: Environ) -> Environ:
         seen["HTTP_X_REQUESTED_WITH"] = ""
     if kind == "search":
         seen["query"] = _meant(environ["QUERY_STRING"])
-    if kind not in ("lang", "vary-both", "tagged"):
+    if kind in ("lang", "vary-both", "tagged"):  # spaces and capitals mean nothing, to the cache neither
+        seen["HTTP_ACCEPT_LANGUAGE"] = seen["HTTP_ACCEPT_LANGUAGE"].replace(" ", "").lower()
+    else:
         del seen["HTTP_ACCEPT_LANGUAGE"]
     return seen
 

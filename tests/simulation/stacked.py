@@ -155,8 +155,6 @@ class Story:
     def norm(self, seen: Environ) -> Environ:
         """Return what a page shows, without what means nothing."""
         made = dict(seen)
-        if "HTTP_ACCEPT_LANGUAGE" in made:
-            made["HTTP_ACCEPT_LANGUAGE"] = made["HTTP_ACCEPT_LANGUAGE"].replace(" ", "").lower()
         if AGING in made["at"][0] + made["at"][1]:
             made["version"] = 0
         return made
