@@ -13,6 +13,7 @@ from demo.telnet import Telnet
 
 CONFIGURATION = Path(__file__).with_name("demo.conf")
 PORTS = {"site": 8080, "admin": 60000, "Django": 8001, "Flask": 8002, "bare": 8003, "spare": 8004}
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 RESTART_AFTER_S = 10.0
 HEALTHY_TIMEOUT_S = 20.0
 HINTS = """
@@ -37,8 +38,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
     parser.add_argument("--once", action="store_true", help="play the story and leave")
     once = parser.parse_args().once
-    for end in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(end, signal.default_int_handler)
+    for end in ENDS:
+        signal.signal(end, _end)
     with TemporaryDirectory(prefix="wsgistack-demo-") as folder:
         stage = make_stage(Path(folder), free_ports=once, loud=not once)
         try:
@@ -57,10 +58,21 @@ def main() -> int:
         except KeyboardInterrupt:
             print("\n-- demo: ending", flush=True)
         finally:
-            for end in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                signal.signal(end, signal.SIG_IGN)  # who is impatient would leave backends behind
+            _ignore_ends()
             stop_all([stage.balancer, *stage.pool, stage.spare])
     return 0
+
+
+def _end(number: int, frame: object) -> None:
+    """Begin to end; `make` hands a signal on that its group got too, so a second one is on its way."""
+    _ignore_ends()
+    raise KeyboardInterrupt
+
+
+def _ignore_ends() -> None:
+    """Who is impatient would leave backends behind."""
+    for end in ENDS:
+        signal.signal(end, signal.SIG_IGN)
 
 
 def make_stage(folder: Path, *, free_ports: bool, loud: bool) -> Stage:
