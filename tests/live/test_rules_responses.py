@@ -1,5 +1,7 @@
 """Rules 28-38 of tests/live/rules.py by raw bytes: what comes back, and upgrades."""
 
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 
@@ -151,6 +153,27 @@ def test_a_reset_of_either_side_ends_a_tunnel(stage: Stage, who: str) -> None:
         else:
             link.reset()
             assert over.wait(10)
+
+
+@pytest.mark.rule(29)
+def test_a_tunnel_ends_whose_node_is_reset_while_bytes_for_it_are_on_their_way(stage: Stage) -> None:
+    sent, gone = threading.Event(), threading.Event()
+
+    def serve(link: Link, _: ScriptNode) -> None:
+        sent.wait(20)
+        link.reset()
+        gone.set()
+
+    stage.serve(tunnel(b"", serve))
+    with stage.open(make_request(*UPGRADE)) as link:
+        link.until(b"\r\n\r\n")
+        os.kill(stage.workers[0], signal.SIGSTOP)  # so that it meets both at once, the bytes first
+        link.send(b"x")
+        sent.set()
+        assert gone.wait(20)
+        os.kill(stage.workers[0], signal.SIGCONT)
+        assert link.rest() == b""
+    eventually(lambda: stage.clients() == 0, what="the tunnel is still there")
 
 
 # Interim responses, Expect, no body -------------------------------------------------------

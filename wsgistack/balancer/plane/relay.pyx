@@ -276,6 +276,15 @@ cdef int find_node(Client* c, Exchange* ex) noexcept nogil:
     return 1
 
 
+cdef void stop_upward(Client* c, Exchange* ex) noexcept nogil:
+    # The node of a tunnel takes nothing any more. What waits for it would hold the tunnel open when both sides have
+    # closed: the error that `send` met is not told again, and the node's end then reads as if it were in order.
+    buf_release(&c.inp)
+    buf_release(&ex.up)
+    ex.up_sent = 0
+    c.eof = 2
+
+
 cdef int to_node(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
     cdef uint32_t n = buf_len(&ex.up) - ex.up_sent
     cdef ssize_t r
@@ -292,6 +301,8 @@ cdef int to_node(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
             return 0
         # It may have answered before it closed: what it said counts (an early 413 is not a 502).
         conn.ep.readable = 1
+        if ex.res_state == RES_TUNNEL:
+            stop_upward(c, ex)
         return 0
     c.ep.core.board.mine.nodes[conn.node.slot].bytes_out += r
     conn.last_ms = c.ep.core.now_ms
