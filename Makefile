@@ -39,6 +39,9 @@ $(STAMPS)/compiled: $(PARTS) $(STAMPS)/build $(firstword $(ABSENT))
 		$(LOCKED) $(PY) setup.py -q build_ext --inplace
 	@touch $@
 
+fuzz: $(STAMPS)/dev build installed  ## seeded rounds of hostile visits and nodes at a real balancer (minutes; WSGISTACK_SEEDS=17:18 for one)
+	@WSGISTACK_SEEDS=$${WSGISTACK_SEEDS:-300} $(PY) -m pytest -q -n 0 tests/live/test_edge.py $(ARGS)
+
 sanitize: $(STAMPS)/dev build installed  ## the plane's tests under the address and undefined-behaviour sanitizers (minutes)
 	@$(PY) -m tools.sanitize $(ARGS)
 
@@ -140,5 +143,5 @@ $(STAMPS)/installed: pyproject.toml | $(STAMPS)/build
 	@WSGISTACK_COMPILED=present $(PIP) --no-build-isolation --no-deps -e .
 	@mkdir -p $(STAMPS) && touch $@
 
-.PHONY: absent help demo test lint build sanitize chaos package conformance-cookbook bench-proxy bench-ring bench-ratelimit bench-page-cache bench-wrap race-limits bench-store conformance-ring conformance-cache conformance-django conformance-python conformance-servers docs lock installed bench-limits bench-split bench-start
+.PHONY: absent help demo test lint build fuzz sanitize chaos package conformance-cookbook bench-proxy bench-ring bench-ratelimit bench-page-cache bench-wrap race-limits bench-store conformance-ring conformance-cache conformance-django conformance-python conformance-servers docs lock installed bench-limits bench-split bench-start
 .SUFFIXES:
