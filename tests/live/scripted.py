@@ -9,11 +9,22 @@ from typing import Self
 
 from tests.live.processes import Backend
 
-__all__ = ["HALF", "HANG", "RESET", "ScriptedNode", "answer"]
+__all__ = ["HALF", "HANG", "LONE", "LONE_CHUNKED", "RESET", "ScriptedNode", "answer"]
 
 HANG = b"<hang>"  # never an answer
 RESET = b"<reset>"  # close with a reset, nothing sent
 HALF = b"<half>"  # half a head, then a reset
+LONE = b"<lone>"  # a whole head whose body never comes: killed between the two
+LONE_CHUNKED = b"<lone chunked>"
+
+
+# What they send before the reset.
+BROKEN = {
+    RESET: b"",
+    HALF: b"HTTP/1.1 200 OK\r\nContent-Le",
+    LONE: b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n",
+    LONE_CHUNKED: b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+}
 
 
 def answer(status: int = 200, body: bytes = b"", *fields: str) -> bytes:
@@ -90,9 +101,8 @@ class ScriptedNode:
         if said == HANG:
             self._over.wait(60)
             return False
-        if said in (RESET, HALF):
-            if said == HALF:
-                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Le")
+        if said in BROKEN:
+            connection.sendall(BROKEN[said])
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             return False
         connection.sendall(said)

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import time
 from contextlib import ExitStack
 
@@ -10,9 +11,9 @@ import pytest
 
 from tests.live.conftest import StartBackend, StartBalancer
 from tests.live.load import Load
-from tests.live.processes import Balancer, eventually, get, site
+from tests.live.processes import Backend, Balancer, eventually, get, site
 from tests.live.raw import exchange
-from tests.live.scripted import HALF, HANG, RESET, ScriptedNode, answer
+from tests.live.scripted import HALF, HANG, LONE, LONE_CHUNKED, RESET, ScriptedNode, answer
 
 UNCHECKED = "SET mypool.health_check = none\nSET mypool.eject_failures = 0"
 
@@ -41,6 +42,39 @@ def test_an_idempotent_request_is_answered_by_another_node(
             assert balancer.get("/", method=method)[0] == 200
         assert first.count() >= 1
         assert second.count() == 20
+
+
+@pytest.mark.parametrize("bad", [LONE, LONE_CHUNKED])
+@pytest.mark.parametrize("cache", ["", "SET cache = pages"])
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS"])
+def test_a_node_that_dies_between_head_and_body_has_not_answered(
+    start_balancer: StartBalancer, bad: bytes, cache: str, method: str
+) -> None:
+    with ScriptedNode(lambda head: bad) as first, ScriptedNode(lambda head: answer(200)) as second:
+        pool = f"{UNCHECKED}\nCREATE CACHE pages"
+        nodes = [first.backend, second.backend]
+        balancer = start_balancer(site(nodes, workers=1, pool=pool, service=cache))
+        for _ in range(12):
+            assert balancer.get("/", method=method)[0] == 200
+        assert first.count() >= 1
+        assert second.count() == 12
+
+
+def test_a_head_whose_body_is_slow_reaches_the_client_before_it(start_balancer: StartBalancer) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    node = Backend()
+    node.address = f"127.0.0.1:{listener.getsockname()[1]}"
+    balancer = start_balancer(site([node], workers=1, pool=UNCHECKED))
+    host, _, port = balancer.site.partition(":")
+    with listener, socket.create_connection((host, int(port)), timeout=20) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        origin, _ = listener.accept()
+        with origin:
+            assert b"GET / " in origin.recv(65536)
+            origin.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
+            assert client.recv(65536).startswith(b"HTTP/1.1 200 OK\r\n")
+            origin.sendall(b"hi")
+            assert client.recv(65536) == b"hi"
 
 
 @pytest.mark.parametrize(

@@ -186,6 +186,66 @@ def test_an_answer_of_another_status_passes_at_once(status: int) -> None:
     assert exchange.state["response"] == "done"
 
 
+LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def waiting(request: bytes = GET) -> ExchangeFace:
+    exchange = ExchangeFace()
+    exchange.client(request)
+    exchange.wait_for_body(True)
+    return exchange
+
+
+@pytest.mark.parametrize(("head", "body"), [(LENGTH, b"hi"), (CHUNKED, b"2\r\nhi\r\n0\r\n\r\n")])
+def test_a_head_waits_for_the_first_byte_of_its_body(head: bytes, body: bytes) -> None:
+    exchange = waiting()
+    exchange.node(head)
+    assert exchange.state["lone"]
+    assert exchange.to_client == b""
+    exchange.node(body[:1])
+    assert not exchange.state["lone"]
+    assert exchange.to_client.startswith(head)
+    exchange.node(body[1:])
+    assert exchange.state["response"] == "done"
+
+
+def test_a_head_that_may_wait_no_longer_goes_alone() -> None:
+    exchange = waiting()
+    exchange.node(LENGTH)
+    exchange.wait_for_body(False)
+    exchange.node(b"")
+    assert exchange.to_client == LENGTH
+    assert exchange.state["response"] == "body"
+
+
+@pytest.mark.parametrize("head", [LENGTH, CHUNKED])
+def test_an_end_behind_a_head_that_waits_shows_the_client_nothing(head: bytes) -> None:
+    exchange = waiting()
+    exchange.node(head)
+    with pytest.raises(ExchangeEnded, match="response_truncated"):
+        exchange.node_eof()
+    assert exchange.to_client == b""
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "response"),
+    [
+        pytest.param(GET, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", id="an empty body"),
+        pytest.param(GET, b"HTTP/1.1 204 No Content\r\n\r\n", id="a status without a body"),
+        pytest.param(GET, b"HTTP/1.1 304 X\r\nContent-Length: 2\r\n\r\n", id="a length of what is not sent"),
+        pytest.param(GET, b"HTTP/1.1 200 OK\r\n\r\n", id="a body that the end of the connection ends"),
+        pytest.param(GET.replace(b"GET", b"HEAD"), LENGTH, id="an answer to HEAD"),
+        pytest.param(GET, b"HTTP/1.1 103 Early Hints\r\n\r\n" + LENGTH, id="an answer that has begun"),
+    ],
+)
+def test_a_head_that_no_body_follows_does_not_wait(request_bytes: bytes, response: bytes) -> None:
+    exchange = waiting(request_bytes)
+    exchange.node(response)
+    assert not exchange.state["lone"]
+    assert b" 20" in exchange.to_client or b" 304 " in exchange.to_client
+
+
 @pytest.mark.parametrize(("status", "retry"), [(502, False), (503, True), (504, False)])
 def test_an_answer_of_our_own_has_a_body_and_says_when_to_come_back(status: int, retry: bool) -> None:
     exchange = run(GET)

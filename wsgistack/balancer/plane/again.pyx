@@ -39,7 +39,7 @@ cdef void count_outcome(Client* c, const Exchange* ex, const Conn* conn) noexcep
         return
     board_good(o)
     if ex.req_done:
-        board_timed(o, core.now_us, core.now_us - ex.asked_us)
+        board_timed(o, core.now_us, ex.first_us - ex.asked_us)
 
 
 cdef uint64_t time_left(Client* c) noexcept nogil:

@@ -358,6 +358,9 @@ cdef uint64_t deadline(Client* c, int* why) noexcept nogil:
     if ex.retry_at_ms and ex.retry_at_ms < at:
         at = ex.retry_at_ms      # not a deadline: see down_timer
         why[0] = WHY_NONE
+    if ex.lone and ex.conn != NULL and ex.lone_until_ms < at:
+        at = ex.lone_until_ms    # nor is this
+        why[0] = WHY_NONE
     if ex.queued and ex.queue_until_ms < at:
         at = ex.queue_until_ms
         why[0] = WHY_QUEUE_TIMEOUT

@@ -78,6 +78,8 @@ cdef struct Exchange:
     uint8_t sticky               # sticky.Sticky of the service when it began
     uint8_t secure               # the client came by https
     uint8_t held                 # a final head of a watched status waits: pass it on or drop it
+    uint8_t may_wait             # a final head may wait for the first byte of its body
+    uint8_t lone                 # and does: the request can still go to another node
     uint8_t watch_error          # watch for status 500
     const uint8_t* watched       # or for these: a bit for each status from 400 to 599; NULL: for none
     uint16_t status
@@ -119,6 +121,7 @@ cdef struct Exchange:
     uint64_t taken_us            # the last connection was taken or begun
     uint64_t ready_us            # and stood
     uint64_t first_us            # the head of the answer
+    uint64_t lone_until_ms       # then it goes alone
     uint64_t own_body            # bytes of an answer of ours
     void* sticky_node            # whose the request is
     uint64_t sticky_key          # of the application's cookie that said so

@@ -14,6 +14,7 @@ from libc.string cimport memcpy, memset
 
 from wsgistack.balancer.plane.buf cimport Buf, buf_append, buf_consume, buf_data, buf_len, buf_release, buf_reserve, buf_tail
 from wsgistack.balancer.plane.cookies cimport drop_cookie_set, find_cookie_set
+from wsgistack.balancer.plane.response_rules cimport is_lone, is_watched, may_trail
 from wsgistack.balancer.plane.wire cimport (
     BODY_AS_TOLD,
     BODY_CHUNKED,
@@ -246,13 +247,6 @@ cdef void interim_head(Exchange* ex, const Head* h, const char* p) noexcept nogi
         write_head(ex, h, p, BODY_NONE, 1, 0)
 
 
-# Some servers (waitress 3) send the body of a response to HEAD if the application made one, in a segment
-# of its own: on a connection that is used again at once it would be the next client's answer.
-cdef inline bint may_trail(const Exchange* ex, const Head* h) noexcept nogil:
-    cdef bint announced = h.content_length != 0 if ex.method_id == M_HEAD else h.chunked or h.content_length > 0
-    return ex.res_in == BODY_NONE and announced
-
-
 cdef void final_head(Exchange* ex, const Head* h, const char* p) noexcept nogil:
     ex.status = h.status
     if ex.learn != NULL:
@@ -280,14 +274,6 @@ cdef void final_head(Exchange* ex, const Head* h, const char* p) noexcept nogil:
     write_head(ex, h, p, ex.res_out, ex.client_keep, 0)
 
 
-cdef inline bint is_watched(const Exchange* ex, int status) noexcept nogil:
-    if status < 400:
-        return False
-    if status == 500 and ex.watch_error:
-        return True
-    return ex.watched != NULL and ex.watched[(status - 400) // 8] >> (status - 400) % 8 & 1
-
-
 cdef size_t response_head(Exchange* ex, Head* h, const char* p, size_t n) noexcept nogil:
     cdef int r
     h.max_bytes = MAX_RESPONSE_HEAD
@@ -305,6 +291,9 @@ cdef size_t response_head(Exchange* ex, Head* h, const char* p, size_t n) noexce
     if is_watched(ex, h.status):
         ex.status = h.status
         ex.held = 1
+        return 0
+    ex.lone = is_lone(ex, h, n - <size_t>r)
+    if ex.lone:
         return 0
     if h.status < 200:
         interim_head(ex, h, p)
@@ -369,7 +358,7 @@ cdef void ex_response_eof(Exchange* ex) noexcept nogil:
     elif ex.res_state == RES_BODY:
         ex.why = WHY_RESPONSE_TRUNCATED
     elif ex.res_state == RES_HEAD:
-        ex.why = WHY_NODE_CLOSED
+        ex.why = WHY_RESPONSE_TRUNCATED if ex.lone else WHY_NODE_CLOSED
 
 
 cdef void ex_rewind(Exchange* ex) noexcept nogil:
@@ -377,6 +366,9 @@ cdef void ex_rewind(Exchange* ex) noexcept nogil:
     ex.res_scan = 0
     ex.interim = 0
     ex.held = 0
+    ex.lone = 0
+    ex.lone_until_ms = 0
+    ex.first_us = 0
     ex.status = 0
     ex.why = WHY_NONE
     ex.fault = 0

@@ -125,6 +125,10 @@ cdef class ExchangeFace:
             self.bits[(status - 400) // 8] |= 1 << (status - 400) % 8
         self.ex.watched = self.bits
 
+    def wait_for_body(self, may: bool) -> None:
+        """Let a final head wait for the first byte of its body, or no longer."""
+        self.ex.may_wait = may
+
     def only_ours(self, name: bytes) -> None:
         """Let no node set the cookie of that name."""
         self.name = name
@@ -152,6 +156,7 @@ cdef class ExchangeFace:
             "response": ("head", "body", "done", "tunnel")[self.ex.res_state],
             "status": self.ex.status,
             "held": bool(self.ex.held),
+            "lone": bool(self.ex.lone),
             "client_keep": bool(self.ex.client_keep),
             "node_keep": bool(self.ex.node_keep),
             "idempotent": bool(self.ex.idempotent),

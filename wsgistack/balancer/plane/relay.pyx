@@ -77,6 +77,7 @@ from wsgistack.balancer.plane.retry cimport (
     FAILED_STALE,
     FAILED_STATUS,
     FAILED_TIMEOUT,
+    ON_RESET,
 )
 from wsgistack.balancer.plane.split cimport share_of, split_prepare
 from wsgistack.balancer.plane.sticky cimport sticky_absorb, sticky_drop, sticky_prepare
@@ -107,6 +108,7 @@ cdef enum:
     SPLICE_MIN = 65536           # below, a copy is cheaper than two more system calls
     MAX_ROUNDS = 16
     STALE_MS = 1000              # the end of an idle connection may be that long on its way
+    LONE_MS = 100                # a head waits that long for the first byte of its body
 
 
 cdef void release_conn(Client* c, int keep) noexcept nogil:
@@ -406,18 +408,31 @@ cdef int held_response(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
     return 0
 
 
+# A head is worth waiting for its body as long as the request could be sent again without it.
+cdef inline int may_wait(Client* c, const Exchange* ex) noexcept nogil:
+    return (ex.idempotent and ex.req_done and not ex.committed and c.service.retry_on & ON_RESET != 0
+            and (not ex.lone_until_ms or c.ep.core.now_ms < ex.lone_until_ms))
+
+
 cdef void feed(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
     cdef uint32_t used
     cdef int sticky = ex.sticky and ex.res_state == RES_HEAD
     if sticky:
         sticky_prepare(c, conn)
     ex.only_ours = NULL
+    ex.may_wait = may_wait(c, ex)
     if c.service.split != NULL:
         split_prepare(c)
     used = <uint32_t>ex_response_input(ex, &c.ep.core.head, buf_data(&conn.inp), buf_len(&conn.inp))
     if sticky and ex.res_state != RES_HEAD:
         sticky_absorb(c, conn)
     buf_consume(&conn.inp, used)
+    if ex.res_state == RES_HEAD and not ex.lone and not ex.held:
+        return
+    if not ex.first_us:
+        ex.first_us = c.ep.core.now_us
+    if ex.lone and not ex.lone_until_ms:
+        ex.lone_until_ms = c.ep.core.now_ms + LONE_MS
 
 
 cdef int splice_response(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
@@ -471,12 +486,15 @@ cdef int from_node(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
             return <int>r
         if ex.res_left > NODE_READ or ex.res_in != BODY_LENGTH:
             want = BODY_READ
-    if not conn.ep.readable or buf_len(&ex.down) >= c.service.buffer_size:
-        return 0
-    r = conn_read(conn, want)
+    r = -EAGAIN
+    if conn.ep.readable and buf_len(&ex.down) < c.service.buffer_size:
+        r = conn_read(conn, want)
+        if r == -EAGAIN:
+            conn.ep.readable = 0
     if r == -EAGAIN:
-        conn.ep.readable = 0
-        return 0
+        if not ex.lone or c.ep.core.now_ms < ex.lone_until_ms:
+            return 0
+        r = buf_len(&conn.inp)   # no body so far: its head goes alone
     if r < 0:
         return node_lost(c, PHASE_RESPONSE, WHY_NODE_CLOSED, <int>-r)
     if ex.res_state == RES_HEAD and (c.ep.core.draining or c.service.closing):
@@ -497,7 +515,6 @@ cdef int from_node(Client* c, Exchange* ex, Conn* conn) noexcept nogil:
                 return 1
             feed(c, ex, conn)
         if not began and ex.res_state != RES_HEAD:
-            ex.first_us = c.ep.core.now_us
             count_outcome(c, ex, conn)
         if ex.why != WHY_NONE:
             up_failed(c.ep.core, conn.node, c.service, PHASE_RESPONSE, WHY_BAD_RESPONSE, 0, HOLD_NONE)
