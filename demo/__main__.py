@@ -15,7 +15,7 @@ CONFIGURATION = Path(__file__).with_name("demo.conf")
 PORTS = {"site": 8080, "admin": 60000, "Django": 8001, "Flask": 8002, "bare": 8003, "spare": 8004}
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 RESTART_AFTER_S = 10.0
-HEALTHY_TIMEOUT_S = 20.0
+HEALTHY_TIMEOUT_S = 60.0
 HINTS = """
    curl -i http://{site}/    some times: Django, Flask and the bare callable answer
    curl -i http://{site}/news    a page that is kept: Cache-Status says hit, and who made it stays

@@ -13,8 +13,9 @@ from threading import Event, Thread
 
 __all__ = ["ROOT", "Backend", "Balancer", "Trouble", "choose_ports", "stop_all"]
 
-START_TIMEOUT_S = 20.0
+START_TIMEOUT_S = 60.0  # a bound for what never comes: a machine may stand still for a while
 STOP_TIMEOUT_S = 5.0
+DRAIN_TIMEOUT_S = 60.0
 READY = re.compile(rb"\bready\b")  # not the "already" of a port that is in use
 ROOT = Path(__file__).parent.parent
 
@@ -117,7 +118,7 @@ class Balancer:
         """Return the exit status once it has ended by itself, e.g. after `shutdown graceful`."""
         assert self.process is not None
         try:
-            return self.process.wait(2 * STOP_TIMEOUT_S)
+            return self.process.wait(DRAIN_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             raise Trouble("the balancer was told to shut down and is still there") from None
 

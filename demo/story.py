@@ -13,7 +13,7 @@ __all__ = ["Stage", "play"]
 VISITS = 60
 READERS = 20
 VOTES, ADMITTED = 8, 5  # see the limit in demo.conf
-PATIENCE_S = 15.0  # for what health checks must notice first
+PATIENCE_S = 60.0  # a bound for what health checks must notice first
 CALM_S = 1.0
 STORM_S = 3.0
 

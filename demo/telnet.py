@@ -5,7 +5,7 @@ from typing import Self
 
 __all__ = ["Telnet"]
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = 60.0
 
 
 class Telnet:
