@@ -86,7 +86,7 @@ def test_what_is_believed_is_all_that_is_left(twin: ModuleType, kind: Any, field
 )
 @pytest.mark.parametrize(
     ("told", "times"),
-    [("a" * 256, 1), ("a" * 257, 2), (Text("a" * 257), 2), (None, 1), (7, 1)],
+    [("a" * 240, 1), ("a" * 257, 2), (Text("a" * 257), 2), (None, 1), (7, 1)],
     ids=["short", "long", "a long one of its own kind", "nothing", "no text"],
 )
 def test_what_was_told_is_remembered_unless_it_is_long(

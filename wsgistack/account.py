@@ -9,11 +9,10 @@ import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from wsgistack.http.identity import tells_identity
-from wsgistack.memos import remember
+from wsgistack.memos import Memo, remember
 from wsgistack.passage import Instead, Passage
 from wsgistack.wsgi import Environ
 
@@ -47,30 +46,29 @@ MOST_NOTES = 256
 REMEMBERED = 512  # sets of variables: bounded, as clients choose
 LONGEST_SET = 4096  # characters of their names: 2 MiB at most
 MOST_TOLD = 4096  # what was told of who asks
-LONGEST_TOLD = 256  # characters of each field that tells it: 3 MiB at most, for any client may write them
+LONGEST_TOLD = 256  # characters of the fields that tell it: 1 MiB at most, for any client may write them
 
 
 class Belief:
     """Corrects who asks, for `trust`: drops all variables by which proxies tell it, and writes what is believed.
 
     *learn(peer, value of each of *fields*)*: what becomes of an environ by the word of that peer, None
-    if it has none; remembered, unless one of the values is long.
+    if it has none; remembered, unless the values are long.
     """
 
-    __slots__ = ("_fields", "_learn", "_remember")
+    __slots__ = ("_fields", "_remember")
 
     def __init__(self, fields: Sequence[str], learn: Callable[..., dict[str, str] | None]) -> None:
         self._fields = fields
-        self._learn = learn
-        self._remember = lru_cache(maxsize=MOST_TOLD)(learn)
+        self._remember = Memo[tuple[Any, ...], "dict[str, str] | None"](
+            lambda asked: learn(*asked), MOST_TOLD, longest=LONGEST_TOLD
+        )
 
     def enter(self, environ: Environ, passage: Passage | None = None, /) -> None:
         """Correct the environ."""
         peer = environ.get("REMOTE_ADDR") or ""
         environ["wsgistack.peer"] = peer
-        values = [environ.get(name) for name in self._fields]
-        is_long = any(isinstance(value, str) and len(value) > LONGEST_TOLD for value in (peer, *values))
-        told = (self._learn if is_long else self._remember)(peer, *values)
+        told = self._remember((peer, *[environ.get(name) for name in self._fields]))
         for variable in _identity_of(tuple(environ)):
             del environ[variable]
         if told is not None:

@@ -6,17 +6,17 @@ once, and what is an object of ours is read as C does.
 """
 
 import time
-from functools import lru_cache
 
 from wsgistack.http.identity import NAMES, PREFIXES, tells_identity
+from wsgistack.memos import Memo
 
-from cpython.dict cimport PyDict_GetItemWithError, PyDict_Next
+from cpython.dict cimport PyDict_GetItemWithError, PyDict_Next, PyDict_Update
 from cpython.list cimport PyList_GET_SIZE
 from cpython.ref cimport PyObject
 from libc.math cimport INFINITY
 from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME
 from wsgistack.clock_cy cimport SteadyClock
-from wsgistack.environ cimport get, seconds_of
+from wsgistack.environ cimport get, known, seconds_of
 from wsgistack.passage_cy cimport Passage, Step
 from wsgistack.ratelimit.taking_cy cimport Steps as Bound
 from wsgistack.ratelimit.telling_cy cimport Teller
@@ -59,10 +59,11 @@ cdef class Belief(Step):
     """Corrects who asks, for `trust`; see account."""
 
     cdef tuple _fields
-    cdef object _learn, _remember
+    cdef object _remember
 
     def __init__(self, fields, learn):
-        self._fields, self._learn, self._remember = tuple(fields), learn, lru_cache(maxsize=MOST_TOLD)(learn)
+        self._fields = tuple(fields)
+        self._remember = Memo(lambda asked: learn(*asked), MOST_TOLD, longest=LONGEST_TOLD)
 
     def enter(self, environ, passage=None, /):
         """Correct the environ."""
@@ -73,24 +74,28 @@ cdef class Belief(Step):
         peer = get(environ, "REMOTE_ADDR") or ""
         environ["wsgistack.peer"] = peer
         if len(fields) == 3:
-            first, second, third = get(environ, fields[0]), get(environ, fields[1]), get(environ, fields[2])
-            any_long = is_long(peer) or is_long(first) or is_long(second) or is_long(third)
-            told = (self._learn if any_long else self._remember)(peer, first, second, third)
+            asked = (peer, get(environ, fields[0]), get(environ, fields[1]), get(environ, fields[2]))
         else:
-            values = [get(environ, name) for name in fields]
-            told = (self._learn if any([is_long(value) for value in (peer, *values)]) else self._remember)(peer, *values)
+            asked = (peer, *[get(environ, name) for name in fields])
+        told = known(self._remember, asked)
         forget_identity(environ, told)
         if told is not None:
-            environ.update(told)
+            if type(environ) is dict:
+                PyDict_Update(environ, told)
+            else:
+                environ.update(told)
             if "HTTP_X_FORWARDED_PROTO" not in <dict>told:
                 environ["HTTP_X_FORWARDED_PROTO"] = environ["wsgi.url_scheme"]
             if (<dict>told)["REMOTE_ADDR"] != peer:
-                environ.pop("REMOTE_HOST", None)
-                environ.pop("REMOTE_PORT", None)
+                forget_peer(environ)
 
 
-cdef inline bint is_long(value) noexcept:
-    return isinstance(value, str) and len(<str>value) > LONGEST_TOLD
+cdef int forget_peer(environ) except -1:
+    if "REMOTE_HOST" in environ:
+        del environ["REMOTE_HOST"]
+    if "REMOTE_PORT" in environ:
+        del environ["REMOTE_PORT"]
+    return 0
 
 
 cdef int forget_identity(environ, told) except -1:
@@ -237,7 +242,7 @@ cdef class Bills(Step):
         if decision is not None and is_refusal(decision):
             self._otherwise(passage)
             return 0
-        about = self._find(get(passage.environ, "REMOTE_ADDR") or "")
+        about = known(self._find, get(passage.environ, "REMOTE_ADDR") or "")
         status = passage.status
         now_us = <long long>((seconds_of(CLOCK_REALTIME) if self._now is None else self._now()) * 1_000_000)
         if type(status) is str and len(<str>status) == 3 and PyUnicode_IS_COMPACT_ASCII(status):
@@ -326,7 +331,7 @@ cdef class Quotas(Step):
         cdef Bound steps
         if not self.is_at_rest:
             self._prepare(environ)
-        claims = self._claims_of(get(environ, "REMOTE_ADDR") or "")
+        claims = known(self._claims_of, get(environ, "REMOTE_ADDR") or "")
         now = limiter._now() if limiter._clock is None else limiter._clock.now()
         steps = limiter._steps
         if steps is not None:

@@ -14,7 +14,7 @@ from cpython.dict cimport PyDict_Copy, PyDict_GetItemWithError
 from cpython.ref cimport PyObject
 from libc.stdint cimport uint8_t
 from wsgistack.blake2b cimport BLAKE2B_MOST, Blake2b, blake2b_add, blake2b_begin, blake2b_end
-from wsgistack.environ cimport get, get_text
+from wsgistack.environ cimport get, get_text, known
 from wsgistack.passage_cy cimport Passage, Step
 
 __all__ = ["Encodings", "Names", "Owners", "Shares", "Tags"]
@@ -60,7 +60,7 @@ cdef long long number_of(text) except -2:
             number = number * 10 + <int>digit - 48
         else:
             return number
-    return min(int(text), MOST) if text.isdecimal() else -1
+    return min(int(text), MOST) if text and text.isdecimal() else -1
 
 
 cdef class Names(Step):
@@ -165,7 +165,7 @@ cdef str tag_of(blocks):
 cdef bint is_short(Tags tags, Passage passage, rest) except -1:
     cdef dict fields = passage.fields
     cdef long long length, size = 0
-    if "content-range" in fields or "no-store" in fields.get("cache-control", "").lower():
+    if "content-range" in fields or "cache-control" in fields and "no-store" in fields["cache-control"].lower():
         return False
     if isinstance(rest, (list, tuple)):
         for block in rest:
@@ -201,12 +201,12 @@ cdef class Encodings(Step):
 
     cdef int do_shape(self, Passage passage) except -1:
         cdef dict fields = passage.fields
-        if not self._is_text(fields.get("content-type", "")) or not self._wants(passage):
+        if not known(self._is_text, fields.get("content-type", "")) or not self._wants(passage):
             return 0
         if "vary" not in fields or not tells(passage.headers, "vary", varies, _varying):
             passage.headers.append(VARY)
         if get_text(passage.environ, "REQUEST_METHOD") != "HEAD":
-            coding = self._choose(get_text(passage.environ, "HTTP_ACCEPT_ENCODING"))
+            coding = known(self._choose, get_text(passage.environ, "HTTP_ACCEPT_ENCODING"))
             if coding != "identity":
                 self._compress(passage, coding)
         return 0
@@ -383,8 +383,8 @@ cdef class Owners(Step):
             kind = PyDict_GetItemWithError(self._kinds, cookies[at:end])
             if kind == NULL:
                 return None
-            if type(<object>kind) is self._personal:
-                return (<object>kind).why
+            if type(<object>kind) is self._personal and isinstance(<object>kind, tuple):
+                return (<tuple>kind)[0]     # its `why`, without the way to an attribute
             if <object>kind != "ignored":
                 return None
             at = PyUnicode_FindChar(cookies, 59, end, size, 1)   # ";"

@@ -21,6 +21,16 @@ cdef inline str get_text(environ, name):
     return value if type(value) is str else None
 
 
+cdef inline object known(memo, key):
+    """What *memo* says of *key*: a Memo is a dict, and a call of it takes five functions of Python to get there."""
+    cdef PyObject* found
+    if isinstance(memo, dict):
+        found = PyDict_GetItemWithError(memo, key)
+        if found != NULL:
+            return <object>found
+    return memo(key)
+
+
 cdef inline double seconds_of(clockid_t clock) noexcept:
     cdef timespec at
     clock_gettime(clock, &at)
