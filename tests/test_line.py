@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -234,3 +236,45 @@ def test_a_signal_while_a_line_waits_loses_nothing(twin: ModuleType) -> None:
         got = b"".join(read) + rest.read()
     assert len(got) > filled
     assert json.loads(got[filled:])["client"] == "unknown"
+
+
+WAITS = """
+import os, threading, time
+from contextlib import suppress
+from types import SimpleNamespace
+from wsgistack import {line}, {passage}
+
+reader, writer = os.pipe()
+os.set_blocking(writer, False)
+with suppress(BlockingIOError):
+    while True:
+        os.write(writer, b"x" * 4096)
+os.set_blocking(writer, True)
+begun = threading.Event()
+
+def look():
+    begun.set()     # the next that this thread does is to write, and to wait
+    return writer
+
+def log():
+    end = {passage}.Passage({{}}, lambda *head: len, (), lambda: 0)
+    end.started_at = end.took_us = end.began_ns = 0
+    {line}.Lines(SimpleNamespace(look=look), {line}.json_line, time.time).at_end(end)
+    os.close(writer)
+
+waiting = threading.Thread(target=log)
+waiting.start()
+begun.wait()
+with open(reader, "rb") as rest:
+    read = rest.read()
+waiting.join()
+print(read.lstrip(b"x").decode(), end="")
+"""
+
+
+@BOTH
+def test_others_go_on_while_a_line_waits(twin: ModuleType) -> None:
+    names = {"line": twin.__name__.rpartition(".")[2], "passage": "passage" if twin is line else "passage_cy"}
+    run = [sys.executable, "-c", WAITS.format(**names)]
+    told = subprocess.run(run, capture_output=True, check=True, timeout=60)  # else it waits for itself
+    assert json.loads(told.stdout)["client"] == "unknown"
