@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 
-from tests.servers.serving import APACHE, GUNICORN, SERVERS, Server
+from tests.servers.serving import APACHE, DEBIAN_UWSGI, GUNICORN, SERVERS, Server
 from tools.apache import find_apache
+from tools.uwsgi import find_uwsgi
 
 __all__ = ["SHARING", "TRIED", "find_absent"]
 
@@ -32,6 +34,7 @@ TRIED = {
     "uWSGI, threads": _more("uWSGI", VENV, "--threads=4"),
     "uWSGI, lazy-apps": _more("uWSGI", VENV, "--lazy-apps"),
     "uWSGI, no binary-path": SERVERS["uWSGI"],
+    "uWSGI, Debian's, without threads": Server(DEBIAN_UWSGI, 2),
     "granian": _more("granian", "--respawn-failed-workers"),
     "granian, no respawn": SERVERS["granian"],
     "mod_wsgi": SERVERS["mod_wsgi"],
@@ -47,18 +50,23 @@ SHARING = (
     "gunicorn preload, gthread",
     "gunicorn gevent",
     "uWSGI",
+    "uWSGI, Debian's, without threads",
     "granian",
     "mod_wsgi",
     "waitress",
 )
 
+# Those that are no packages of Python, by the first word of their command.
+FOUND: dict[str, Callable[[], object]] = {APACHE[0]: find_apache, DEBIAN_UWSGI[0]: find_uwsgi}
+
 
 def find_absent(name: str) -> str:
     """Return why this server cannot be tried here, "" if it can."""
-    if TRIED[name].command[0] != APACHE[0]:
+    find = FOUND.get(TRIED[name].command[0])
+    if find is None:
         return ""  # of requirements/dev.txt
     try:
-        find_apache()
+        find()
     except FileNotFoundError as trouble:
         return str(trouble)
     return ""

@@ -14,9 +14,10 @@ from tempfile import TemporaryDirectory
 
 from tests.live.processes import ROOT, choose_port, eventually
 from tools.apache import find_apache
+from tools.uwsgi import find_uwsgi
 from wsgistack.store.shm.store import FOLDER
 
-__all__ = ["APACHE", "GUNICORN", "SERVERS", "Answer", "Served", "Server", "find_servers"]
+__all__ = ["APACHE", "DEBIAN_UWSGI", "GUNICORN", "SERVERS", "Answer", "Served", "Server", "find_servers"]
 
 SITE = "tests.servers.site:application"
 STOPS_WITHIN_S = 30.0
@@ -52,6 +53,15 @@ GUNICORN = [
     *("--no-control-socket", "--worker-tmp-dir={folder}", "{site}"),
 ]
 APACHE = ["{apache}", "-f", "{folder}/httpd.conf", "-DFOREGROUND"]
+DEBIAN_UWSGI = [
+    *(
+        "{uwsgi}",
+        "--plugin-dir={plugins}",
+        f"--plugin=python{sys.version_info.major}{sys.version_info.minor}",
+    ),
+    *("--home={home}", "--pythonpath={packages}", "--pythonpath={root}", "--http-socket={host}:{port}"),
+    *("--master", "--processes=2", "--die-on-term", "--need-app", "--disable-logging", "--module={site}"),
+]
 RUN = [sys.executable, "-m", "tests.servers.run"]
 SERVERS = {
     "gunicorn sync": Server([*GUNICORN, "--worker-class=sync"], 2),
@@ -119,12 +129,8 @@ class Served:
         names["site"] = site
         environ = {"SITE_LOG": str(self.log), "SITE_FOLDER": str(folder), "SITE_STORE": server.store}
         environ["PYTHONPATH"] = str(ROOT)
-        if server.command[0] == APACHE[0]:
-            apache = find_apache()
-            names["apache"] = apache.program
-            environ["LD_LIBRARY_PATH"] = apache.library_path
-            workers = server.processes
-            apache.configure(folder, site, host=self.host, port=self.port, processes=workers, root=ROOT)
+        if server.command[0] in (APACHE[0], DEBIAN_UWSGI[0]):
+            environ["LD_LIBRARY_PATH"] = self._use_debian(names, site)
         with self.says.open("wb") as says:
             self.process = subprocess.Popen(
                 # A shell starts what it puts into the background deaf to SIGINT, and so its children.
@@ -142,6 +148,18 @@ class Served:
             self.process.kill()
             self.process.wait()
             raise
+
+    def _use_debian(self, names: dict[str, str], site: str) -> str:
+        """Add what the command of an unpacked server wants; return where its libraries lie."""
+        if self.server.command[0] == APACHE[0]:
+            apache, workers = find_apache(), self.server.processes
+            names["apache"] = apache.program
+            apache.configure(self.folder, site, host=self.host, port=self.port, processes=workers, root=ROOT)
+            return apache.library_path
+        found = find_uwsgi()
+        names |= {"uwsgi": found.program, "plugins": str(found.plugins)}
+        names |= {"home": str(found.home), "packages": str(found.packages)}
+        return found.library_path
 
     def _answers(self) -> bool:
         assert self.process.poll() is None, self.says.read_text()
