@@ -86,6 +86,9 @@ class Lonely:
     def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
         return {}
 
+    def gets(self, key: str) -> None:
+        return None
+
     def __getattr__(self, name: str) -> Any:
         if name == "within":
             raise AttributeError(name)  # it cannot give up waiting

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ def get(app: Any, path: str = "/", **fields: str) -> tuple[dict[str, str], bytes
 
 
 class Counting:
-    """A store that others share; each call is a round trip."""
+    """A store that others share, behind a network; each call is a round trip."""
 
     shared = True
     pins = True
@@ -39,6 +40,9 @@ class Counting:
             return method(*words, **more)
 
         return call
+
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        return nullcontext()
 
     @property
     def held(self) -> list[bytes]:

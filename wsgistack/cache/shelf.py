@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from wsgistack import forks
 from wsgistack.cache.bans import Ledger
+from wsgistack.cache.elsewhere import Elsewhere
 from wsgistack.cache.entry import Entry, Variants, pack
 from wsgistack.cache.keys import Key, Target, known_keys, make_key
 from wsgistack.cache.page import Page
@@ -26,7 +27,7 @@ from wsgistack.errors import StoreError, TooLarge
 from wsgistack.store.base import Store
 from wsgistack.store.guarded import Guarded
 
-__all__ = ["Found", "Place", "Shelf"]
+__all__ = ["Found", "Moment", "Place", "Shelf"]
 
 MOST_SETS = 4  # of names that one URL varies by at the same time
 LONGEST_S = 30 * 86_400.0
@@ -61,6 +62,13 @@ class Found(NamedTuple):
     sets: int = 0
 
 
+class Moment(NamedTuple):
+    """When the application was asked, by what had been forgotten till then: *mark*, by other processes too."""
+
+    number: int = 0
+    mark: bytes | None = None
+
+
 class Shelf:
     """Pages in *store*.  A store that is in trouble holds nothing, and is told nothing.
 
@@ -79,6 +87,7 @@ class Shelf:
         self._memo: dict[str, Stored] = {}
         self._memo_bytes = 0
         self._forgotten: dict[str, int] = {}
+        self._elsewhere = Elsewhere(store)
         self.moment = 0  # grows whenever something is forgotten
         self.on_change: Callable[[Iterable[str]], None] | None = (
             None  # told the places that hold something else now
@@ -92,7 +101,9 @@ class Shelf:
         store = self._store
         if not isinstance(store, Guarded):
             return False
-        return store.is_down or not isinstance(store.trouble("set"), TooLarge | None)
+        return (
+            store.is_down or self._elsewhere.is_lost or not isinstance(store.trouble("set"), TooLarge | None)
+        )
 
     def find(self, place: Place, said: Callable[[str], str | None]) -> Found:
         """Return what is stored for *place* and fits the request whose fields *said* gives.
@@ -147,7 +158,11 @@ class Shelf:
                 pages.append(page)
         return Found(pages, has_variants=True, generation=ledger.serial, sets=len(sets))
 
-    def put(self, place: Place, page: Page, *, asked_at: float, generation: int, moment: int) -> bool:
+    def asking(self, place: Place) -> Moment:
+        """Return what `put` is to know of the moment at which the application is asked for a page of *place*."""
+        return Moment(self.moment, self._elsewhere.mark(place.target))
+
+    def put(self, place: Place, page: Page, *, asked_at: float, generation: int, moment: Moment) -> bool:
         """Store *page*; return whether it was, and tell who wants to know.
 
         *generation*: of the look that led to the request, *moment*: when it was sent; what was purged
@@ -155,8 +170,10 @@ class Shelf:
         """
         # A purge that is not known here yet makes the page worthless when it is read.
         key, ledger = place.key, self._purges.ledger
-        url = place.target.url
-        if self._forgotten.get(key.text, 0) > moment:
+        target, url = place.target, place.target.url
+        if self._forgotten.get(key.text, 0) > moment.number:
+            return False
+        if self._elsewhere.has_changed(target, moment.mark):
             return False
         if (
             generation < ledger.serial
@@ -190,15 +207,20 @@ class Shelf:
         has_validator = page.etag is not None or page.head.field("last-modified") is not None
         ttl_s = page.terms.longest_s + (self._keep_s if has_validator else 0.0)
         is_stored = self._write(key, raw, ttl_s)
+        if is_stored and self._elsewhere.has_changed(target, moment.mark):
+            is_stored = False
+            with suppress(StoreError):
+                self._store.delete(key.text)
         self._tell((place.key.text,))
         return is_stored
 
     def forget(self, places: Iterable[Place]) -> None:
         """Remove every page of URLs, variants included: what they lie under is not found any more.
 
-        What this process has asked for already is not stored any more.
+        What was asked for already is not stored any more, by this process, and see elsewhere.
         """
-        texts = []
+        places, texts = list(places), []
+        self._elsewhere.tell(place.target for place in places)
         for place in places:
             search = _variance_key(place)
             generals = self._general_places(place, search, self._fetch_one(search))

@@ -43,7 +43,7 @@ from wsgistack.cache.run import (
     unsaid,
     why_only_pass,
 )
-from wsgistack.cache.shelf import Place
+from wsgistack.cache.shelf import Moment, Place
 from wsgistack.cache.telling import tell
 from wsgistack.cache.together import REMEMBERED, may_share
 from wsgistack.cache.vary import vary_names
@@ -95,7 +95,7 @@ class Visit:
         self._generation = generation
         self._sent: Fetch | Validate | Pass = NOT_SENT
         self._asked_at = 0.0
-        self._moment = 0
+        self._moment = Moment()
         self._voice = Voice()
         self._judged: tuple[Trip, ResponseHead, float] | None = None
         self._reads: Reads | None = None
@@ -123,7 +123,9 @@ class Visit:
     def send(self, sent: Fetch | Validate | Pass, start_response: StartResponse) -> Iterable[bytes]:
         """Let the application answer, and return what goes to the client."""
         works = self.works
-        self._sent, self._asked_at, self._moment = sent, works.now(), works.shelf.moment
+        self._sent, self._asked_at, shelf = sent, works.now(), works.shelf
+        # What passes brings no page, but for what a change brings: see judge.
+        self._moment = Moment(shelf.moment) if isinstance(sent, Pass) else shelf.asking(self.place)
         environ = self._environ if isinstance(sent, Pass) else changed(self._environ, sent.changes)
         if works.audit is not None and not isinstance(sent, Pass):
             environ = self._reads = Reads(environ)
@@ -205,7 +207,7 @@ class Visit:
         elif isinstance(answer, PASSED_ON) and answer.invalidates is not None:
             works.invalidate(self.place, answer.invalidates)
             if isinstance(answer, Keep):  # what this very request brings is not worthless
-                self._moment, self._generation = works.shelf.moment, works.purges.read().serial
+                self._moment, self._generation = works.shelf.asking(self.place), works.purges.read().serial
         self._audit()
         if self.turn is not None:
             self._settle(answer)
