@@ -13,7 +13,7 @@ from bench.stacks import ENVIRON, PARTS, SESSION, ask
 from bench.turns import Added, added, in_turns
 from wsgistack import wrap
 
-__all__ = ["show_parts", "show_views"]
+__all__ = ["VIEWS", "show_parts", "show_views", "shown"]
 
 VIEWS = {
     SELECT: ("`select 1`, no middleware", 1),
@@ -46,7 +46,7 @@ def show_views(site: Mapping[str, Callable[..., Any]], cookie: str, turns: int) 
             over, view = added(base, taken[who], draw), statistics.median(base)
             aims = () if who == SAME else (AIM_US, AIM_SHARE * view)
             met = ["met" if over.median <= aim else "missed" for aim in aims] or ["", ""]
-            print(f"| {title} | {who} | {_shown(over, view)} of {view:.0f} | {' | '.join(met)} |")
+            print(f"| {title} | {who} | {shown(over, view)} of {view:.0f} | {' | '.join(met)} |")
     print()
 
 
@@ -68,11 +68,11 @@ def show_parts(site: Mapping[str, Callable[..., Any]], cookie: str, turns: int) 
         }
         taken = in_turns(calls, turns // slower, draw)
         for name in (SAME, *PARTS):
-            shown = []
+            cells = []
             for who in _who(cookie):
                 base = taken[f"{BARE}, {who}"]
-                shown.append(_shown(added(base, taken[f"{name}, {who}"], draw), statistics.median(base)))
-            print(f"| {name} | {' | '.join(shown)} |")
+                cells.append(shown(added(base, taken[f"{name}, {who}"], draw), statistics.median(base)))
+            print(f"| {name} | {' | '.join(cells)} |")
         print()
 
 
@@ -81,7 +81,8 @@ def _who(cookie: str) -> dict[str, str]:
     return {SIGNED_IN: f"{cookie}; {SESSION}", FIRST: ""}
 
 
-def _shown(over: Added, view: float) -> str:
+def shown(over: Added, view: float) -> str:
+    """Return two cells of a table: what is added, and its share of a view."""
     return f"{over.median:.1f} ({over.least:.1f} to {over.most:.1f}) | {over.median / view:.1%}"
 
 

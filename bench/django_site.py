@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["ONE", "ROWS", "SELECT", "make_site"]
+__all__ = ["ONE", "ROWS", "SELECT", "make_more", "make_site"]
 
 SELECT, ONE, ROWS = "/select", "/one", "/rows"
 CONTRIB = ("admin", "auth", "contenttypes", "sessions", "messages", "staticfiles")
@@ -20,6 +20,10 @@ MIDDLEWARE = (
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+)
+MORE = (
+    "django.middleware.gzip.GZipMiddleware",
+    "django.middleware.http.ConditionalGetMiddleware",
 )
 CONTEXT = (
     "django.template.context_processors.request",
@@ -79,6 +83,17 @@ def make_site() -> dict[str, Callable[..., Any]]:
     with override_settings(MIDDLEWARE=()):
         naked = WSGIHandler()
     return {SELECT: naked, ONE: whole, ROWS: whole}
+
+
+def make_more() -> dict[str, Callable[..., Any]]:
+    """Return what `make_site` did, each view behind MORE too."""
+    from django.core.handlers.wsgi import WSGIHandler
+    from django.test import override_settings
+
+    with override_settings(MIDDLEWARE=(*MORE, *MIDDLEWARE)):
+        whole = WSGIHandler()
+    with override_settings(MIDDLEWARE=MORE):
+        return {SELECT: WSGIHandler(), ONE: whole, ROWS: whole}
 
 
 def _views() -> list[Any]:

@@ -1,6 +1,6 @@
 """What a stack adds to a request: each component alone, and all of them together.
 
-    python -m bench.wrap [warm] [cold] [views] [parts] [import] [--rounds N] [--turns N] [--profile]
+    python -m bench.wrap [warm] [cold] [views] [parts] [controls] [import] [--rounds N] [--turns N] [--profile]
 
 `warm`: CPU time of this process per request that reaches a WSGI application, in process, in a loop of its
 own, the median of the rounds.  The application answers with 1,000 bytes of text/html to a client that
@@ -15,6 +15,8 @@ the median of the differences, between brackets where it lies in 95 of 100 cases
 `the same view` is not wrapped either: it shows what the measurement sees where there is nothing.
 
 `parts`: the same of each component alone.
+
+`controls`: the same of others, who do less or nothing, beside everything; see `bench.controls`.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from bench.around import show_parts, show_views
-from bench.django_site import ONE, make_site
+from bench.controls import show_controls
+from bench.django_site import ONE, make_more, make_site
 from bench.stacks import ENVIRON, PARTS, SESSION, ask, bare, cookie_of, kept, without
 from wsgistack import wrap
 
@@ -38,7 +41,7 @@ REQUESTS = 2000
 BEHIND, TURNS = 100, 10  # requests of one stack in a row, and how often
 NO_STEPS = ("page_cache", "compression", "conditional")
 IMPORTS = "import time; at = time.perf_counter(); import wsgistack; print((time.perf_counter() - at) * 1000)"
-KINDS = ("warm", "cold", "views", "parts", "import")
+KINDS = ("warm", "cold", "views", "parts", "controls", "import")
 
 
 class Behind(NamedTuple):
@@ -164,7 +167,7 @@ def main() -> int:
     if options.profile:
         show_profile(f"{cookie}; {SESSION}")
         return 0
-    site = make_site() if {"cold", "views", "parts"} & set(kinds) else {}
+    site = make_site() if {"cold", "views", "parts", "controls"} & set(kinds) else {}
     if "warm" in kinds:
         show_warm(options.rounds, cookie)
     if "cold" in kinds:
@@ -173,6 +176,8 @@ def main() -> int:
         show_views(site, cookie, options.turns)
     if "parts" in kinds:
         show_parts(site, cookie, options.turns // 4)
+    if "controls" in kinds:
+        show_controls(site, make_more(), cookie, options.turns)
     if "import" in kinds:
         show_import()
     return 0
