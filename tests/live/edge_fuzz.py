@@ -56,10 +56,10 @@ class Plan:
         return b"".join(self.pieces)
 
 
-def make_plans(seed: int, count: int = 24, attacks: int = 50) -> list[Plan]:
+def make_plans(seed: int, count: int = 24, attacks: int = 65) -> list[Plan]:
     """Return the connections of one round; with every third seed the node dies now and then.
 
-    *attacks* of them make one attack each, in turn: six seeds that follow each other make nearly all.
+    *attacks* of them make one attack each, in turn: four seeds that follow each other make all.
     """
     rng = random.Random(seed)
     plans = [_plan(rng, b"/%d-%d" % (seed, number), number, seed % 3 == 2) for number in range(count)]

@@ -21,7 +21,7 @@ from typing import Any
 from tests.live.edge_check import check_answers, check_node
 from tests.live.edge_fuzz import Plan, make_plans
 from tests.live.link import RESET
-from tests.live.proc import settles
+from tests.live.proc import descriptors, rss_bytes, settles
 from tests.live.processes import ROOT, Backend, Balancer, choose_port, eventually, site
 
 __all__ = ["Edge", "Visit", "visit_all"]
@@ -41,7 +41,7 @@ SET node_idle_timeout = 500ms
 SET tunnel_timeout = 500ms
 ENABLE hasty
 """
-BOUND_S = 60.0  # a machine may stand still; a connection that is never ended is what is looked for
+BOUND_S = 25.0  # a machine may stand still; a connection that is never ended is what is looked for
 
 
 class Visit:
@@ -165,7 +165,19 @@ class Edge:
         self.balancer = Balancer(folder, text).start()
         self.workers = self.balancer.worker_pids()
         self.addresses = {False: self.balancer.site, True: hasty}
+        self.rounds = 0
         self._read = 0
+        self._size = (0, 0)
+
+    def note_size(self) -> None:
+        """Keep how many files and bytes the worker has now."""
+        pid = self.workers[0]
+        self._size = settles(lambda: descriptors(pid)), rss_bytes(pid)
+
+    def growth(self) -> tuple[int, int]:
+        """Return by how many files and bytes the worker has grown since `note_size`."""
+        pid, (files, size) = self.workers[0], self._size
+        return settles(lambda: descriptors(pid)) - files, rss_bytes(pid) - size
 
     def metrics(self) -> Counter[str]:
         """Return the sums of all metrics whose names say wsgistack_, by name and class of status."""
@@ -191,6 +203,7 @@ class Edge:
 
     def round(self, seed: int) -> None:
         """Make the visits of *seed* and check them; AssertionError says what was wrong, and the seed."""
+        self.rounds += 1
         try:
             self._round(seed)
         except AssertionError as wrong:

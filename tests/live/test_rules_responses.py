@@ -168,10 +168,12 @@ def test_a_tunnel_ends_whose_node_is_reset_while_bytes_for_it_are_on_their_way(s
     with stage.open(make_request(*UPGRADE)) as link:
         link.until(b"\r\n\r\n")
         os.kill(stage.workers[0], signal.SIGSTOP)  # so that it meets both at once, the bytes first
-        link.send(b"x")
-        sent.set()
-        assert gone.wait(20)
-        os.kill(stage.workers[0], signal.SIGCONT)
+        try:
+            link.send(b"x")
+            sent.set()
+            assert gone.wait(20)
+        finally:
+            os.kill(stage.workers[0], signal.SIGCONT)
         assert link.rest() == b""
     eventually(lambda: stage.clients() == 0, what="the tunnel is still there")
 
