@@ -53,11 +53,15 @@ STATUSES = {"missing": "404 Not Found", "moved": "301 Moved Permanently", "broke
 
 
 class Site:
-    """A WSGI application; *versions* of what it shows grow by each request that may change something."""
+    """A WSGI application; *versions* of what it shows grow by each request that may change something.
+
+    *meanwhile* happens once, when a page's version was read and nothing of it is said yet.
+    """
 
     def __init__(self) -> None:
         self.versions: dict[str, int] = {}
         self.opened = self.closed = 0
+        self.meanwhile: Callable[[], object] | None = None
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         kind = (environ["SCRIPT_NAME"] + environ["PATH_INFO"]).split("/")[1]
@@ -65,6 +69,9 @@ class Site:
         if method not in ("GET", "HEAD", "OPTIONS") and kind not in ("missing", "broken"):
             self.versions[url] = self.versions.get(url, 0) + 1
         seen = _seen(kind, environ) | {"version": self.versions.get(url, 0)}
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
         said = [one for name, one in sorted(environ.items()) if isinstance(one, str) and MARK.search(one)]
         shown = json.dumps({"seen": seen, "said": said}, sort_keys=True).encode()
         if kind == "large":

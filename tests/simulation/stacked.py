@@ -49,9 +49,16 @@ def make_stack(site: Any, clock: Callable[[], float], *, cached: bool, **more: A
 
 
 class Story:
-    """Visitors of a site that is served by several stacks over what they share; *check* fails where one got what is not his."""
+    """Visitors of a site that is served by several stacks over what they share; *check* fails where one got what is not his.
 
-    def __init__(self, seed: int, stacks: Callable[[Site, Callable[[], float]], list[Any]]) -> None:
+    *races*: now and then another stack takes a change of a page while one is having it made.
+    """
+
+    def __init__(
+        self, seed: int, stacks: Callable[[Site, Callable[[], float]], list[Any]], *, races: bool = False
+    ) -> None:
+        self.races = races
+        self.raced = 0
         self.rng = random.Random(seed)
         self.now = float(EPOCH)
         self.site = Site()
@@ -72,7 +79,11 @@ class Story:
         which = rng.randrange(len(self.stacks))
         asking = self.visitors.ask()
         self.asked[which] += 1
+        raced = self.raced
+        if self.races and asking.method == "GET" and rng.random() < 0.2:
+            self.site.meanwhile = lambda: self._change(which, asking)
         answer = fetch(self.stacks[which], asking.make())
+        self.site.meanwhile = None
         said = {**asking.environ}
         for name in FOR_OTHER_FORMS:
             said.pop(name, None)
@@ -80,9 +91,17 @@ class Story:
         if not self.is_personal(answer):
             said = as_guest(said)
         right = None
-        if asking.method in ("GET", "HEAD"):
+        is_now = self.raced == raced  # else it was asked for before the change
+        if asking.method in ("GET", "HEAD") and is_now:
             right = fetch(self.bare, said | {"wsgi.input": io.BytesIO(asking.body), "REQUEST_METHOD": "GET"})
         self.check(asking, answer, right)
+
+    def _change(self, which: int, asking: Asking) -> None:
+        """Let another stack than *which* take a change of what is asked for."""
+        other = (which + 1) % len(self.stacks)
+        self.asked[other] += 1
+        self.raced += 1
+        fetch(self.stacks[other], asking.make(REQUEST_METHOD="POST"))
 
     def _remember_cookie(self, said: Environ, set_cookie: str) -> None:
         """Let a visitor who came without a bucket's cookie be the same one when the reference is asked."""

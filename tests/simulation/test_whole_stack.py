@@ -23,13 +23,15 @@ SEEDS = make_seeds(2)
 STEPS = 500
 
 
-def tell(seed: int, *stores: Any, happens: Callable[[Story], None] = lambda story: None) -> Story:
+def tell(
+    seed: int, *stores: Any, happens: Callable[[Story], None] = lambda story: None, races: bool = False
+) -> Story:
     """Return the story of stacks over *stores*; *happens* before each request."""
 
     def stacks(site: Site, clock: Callable[[], float]) -> list[Any]:
         return [make_stack(site, clock, cached=True, page_cache={"store": store}) for store in stores]
 
-    story = Story(seed, stacks)
+    story = Story(seed, stacks, races=races)
     for _ in range(STEPS):
         happens(story)
         story.step()
@@ -37,10 +39,12 @@ def tell(seed: int, *stores: Any, happens: Callable[[Story], None] = lambda stor
     return story
 
 
-def tell_of(seed: int, *urls: str, happens: Callable[[Story], None] = lambda story: None) -> Story:
+def tell_of(
+    seed: int, *urls: str, happens: Callable[[Story], None] = lambda story: None, races: bool = False
+) -> Story:
     with ExitStack() as opened:
         stores = [opened.enter_context(closing(make_store(url))) for url in urls]
-        return tell(seed, *stores, happens=happens)
+        return tell(seed, *stores, happens=happens, races=races)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -54,6 +58,17 @@ def test_nobody_gets_what_is_anothers_from_two_stacks_over_shared_memory(seed: i
     name = f"stacks-{os.getpid()}"
     try:
         assert tell_of(seed, *[f"shm:///{name}?size=4m"] * 2).hits
+    finally:
+        Path(FOLDER, f"wsgistack-{name}").unlink()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_nobody_gets_a_page_that_was_made_of_before_a_change_in_another_stack(seed: int) -> None:
+    name = f"races-{os.getpid()}"
+    try:
+        story = tell_of(seed, *[f"shm:///{name}?size=4m"] * 2, races=True)
+        assert story.hits
+        assert story.raced
     finally:
         Path(FOLDER, f"wsgistack-{name}").unlink()
 
