@@ -1,6 +1,6 @@
 """Build the plane with the address and undefined-behaviour sanitizers and run its tests under them.
 
-    make sanitize             the wire, the exchange, the simulation, the replies of memcached, stacks
+    make sanitize             the wire, the exchange, the simulation, the edge, the replies of memcached, stacks
     make sanitize ARGS='...'  other arguments for pytest
 
 Everything happens in a copy of the tree below .cache/sanitize, so that the ordinary build stays.
@@ -37,6 +37,8 @@ TESTS += [
     "tests/contracts/test_twins.py",
     "tests/store/shm/test_store.py",
 ]
+# A balancer of its own processes, hostile clients and nodes: a worker that reports something is a worker that died.
+TESTS += ["tests/live/test_edge.py"]
 SEEDS = "15"  # of each simulated story; it runs about ten times as slowly as without sanitizers
 
 
