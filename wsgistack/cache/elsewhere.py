@@ -19,7 +19,7 @@ from contextlib import suppress
 from zlib import crc32
 
 from wsgistack.cache.keys import Target
-from wsgistack.errors import StoreError
+from wsgistack.errors import StoreDown, StoreError
 from wsgistack.store.base import Store, is_bounded
 from wsgistack.store.guarded import Guarded
 from wsgistack.store.tiered import Tiered
@@ -35,36 +35,35 @@ class Elsewhere:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._is_kept = _is_near(store)
+        self._guard = store if isinstance(store, Guarded) else None
+        # Marks are read where they lie: a guard takes more time than the look, a tier may have an old one.
+        self._near = _near(store)
+        self.is_lost = False  # the last mark that was asked for could not be read: nothing is kept then
 
     def tell(self, targets: Iterable[Target]) -> None:
         """Let all who make a page of these paths, with any query, know that it is of before the change."""
-        if self._is_kept:
+        if self._near is not None:
             mark = os.urandom(12)
             with suppress(StoreError):  # a store in trouble holds nothing
                 self._store.set_many({_slot(target): mark for target in targets}, KEPT_S)
 
     def mark(self, target: Target) -> bytes | None:
         """Return the mark of a path as it is now; in trouble one that there is nowhere else."""
-        if not self._is_kept:
+        if self._near is None:
             return None
         try:
-            found = self._store.gets(_slot(target))  # not what a tier nearby had a moment ago
-        except StoreError:
+            if self._guard is not None and self._guard.is_down:
+                raise StoreDown("it is left alone for a while")
+            found = self._near.gets(_slot(target))
+        except Exception:  # noqa: BLE001 - a store may raise anything, and a guard would hide it
+            self.is_lost = True
             return os.urandom(12)
-        if found is not None:
-            return found.value
-        return os.urandom(12) if self.is_lost else None
-
-    @property
-    def is_lost(self) -> bool:
-        """True if the last mark that was asked for could not be read: nothing is kept then."""
-        store = self._store
-        return self._is_kept and isinstance(store, Guarded) and store.trouble("gets") is not None
+        self.is_lost = False
+        return None if found is None else found.value
 
     def has_changed(self, target: Target, mark: bytes | None) -> bool:
         """Tell whether somebody told of a change of that path since it had this *mark*."""
-        return self._is_kept and self.mark(target) != mark
+        return self._near is not None and self.mark(target) != mark
 
 
 def _slot(target: Target) -> str:
@@ -72,8 +71,8 @@ def _slot(target: Target) -> str:
     return f"c:{crc32(f'{target.host}{target.path}'.encode('utf-8', 'surrogatepass')) % SLOTS}"
 
 
-def _is_near(store: Store) -> bool:
-    """Tell whether other processes see the entries, and no network lies between."""
+def _near(store: Store) -> Store | None:
+    """Return where the entries lie if other processes see them and no network lies between, else None."""
     while isinstance(store, Guarded | Tiered):
         store = store.store if isinstance(store, Guarded) else store.far
-    return store.shared and not is_bounded(store)
+    return store if store.shared and not is_bounded(store) else None
