@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.balancer.pictures import make_node_row, make_picture, make_service_counts
+from wsgistack.balancer.ledger import no_counts
 from wsgistack.balancer.metric import Metric
 from wsgistack.balancer.metrics import METRICS
 from wsgistack.balancer.picture import Picture
@@ -111,3 +112,14 @@ def test_a_queue_is_told_by_class() -> None:
     picture = replace(picture, services={**picture.services, "mysite": counts})
     assert read("queue_length", picture)[:2] == [(("mysite", "normal"), 3), (("mysite", "highpri"), 1)]
     assert read("queue_oldest_seconds", picture)[0] == (("mysite", "normal"), 1.5)
+
+
+def test_decisions_of_a_limit_are_cumulated_by_how_long_they_took() -> None:
+    picture = make_picture()
+    counts = no_counts()
+    counts["decisions"] = {"within": [5, 2, *[0] * 14, 1], "ns": 2_500_000}
+    ((labels, (buckets, total)),) = read("limit_decision_seconds", replace(picture, limits={"api": counts}))
+    assert labels == ("api",)
+    assert buckets[:2] == [("1e-06", 5), ("2e-06", 7)]
+    assert buckets[-2:] == [("0.1", 7), ("+Inf", 8)]
+    assert total == 0.0025

@@ -18,6 +18,7 @@ from wsgistack.balancer.plane.limit_table import LimitTable
 from wsgistack.balancer.plane.limit_units import UnitsKernel
 from wsgistack.ratelimit.algorithms import ALGORITHMS, Counter, make_counter
 from wsgistack.ratelimit.bans import BanCounter, parse_ban
+from wsgistack.ratelimit.decision import NEAR
 from wsgistack.ratelimit.rates import UNLIMITED, Rate, parse_rates
 
 NOW = 1_000_000_000  # of CLOCK_MONOTONIC: a machine that is up for a quarter of an hour
@@ -121,6 +122,7 @@ def test_a_ban_lasts_as_long_here_and_there(text: str, trace: list[tuple[int, in
 def check(kind: str, rate: Rate, counter: Counter, state: Any, kernel: Kernel, now: int) -> None:
     """Both know the same: what is left, and the state itself as far as it matters."""
     assert kernel.quota(now) == counter.quota(state, now)
+    assert kernel.is_near(now) == (counter.quota(state, now)[0] * NEAR <= rate.burst)
     kept = state if state is not None and counter.ends_at(state) > now else None
     assert read_state(kind, rate, kernel.words, now) == kept
 

@@ -16,6 +16,7 @@ import pytest
 from tests.live.conftest import StartBackend, StartBalancer
 from tests.live.processes import Backend, Balancer, eventually, get, site
 from tests.live.test_upgrade import Chain
+from tests.live.test_watching import scrape
 
 LIMIT = "CREATE LIMIT api\nSET rate = {rate}\nSET mysite.limit = api"
 
@@ -57,6 +58,24 @@ def test_four_workers_let_no_more_pass_than_one_would(
     balancer = start_balancer(configure(start_backend(), rate, workers=4))
     assert burst(balancer, 250) == {200: 50, 429: 200}
     assert allowed(balancer) == 50
+
+
+def test_two_workers_tell_together_how_near_clients_came_and_how_long_decisions_took(
+    start_backend: StartBackend, start_balancer: StartBalancer
+) -> None:
+    balancer = start_balancer(configure(start_backend(), "50/hour fixed", workers=2))
+    assert burst(balancer, 80) == {200: 50, 429: 30}
+    told = balancer.admin("limit show api")
+    assert {"allowed 50", "near 11", "near_ratio 0.2200"} <= set(told)  # with 10 to 0 left
+    (times,) = [line for line in told if line.startswith("decisions ")]
+    assert re.fullmatch(
+        r"decisions 80: mean [0-9.]+ us, half (within|above) \d+ us, 99 % (within|above) \d+ us", times
+    )
+    metrics = scrape(balancer)
+    assert metrics["wsgistack_limit_near_total"] == {("api",): 11}
+    assert metrics["wsgistack_limit_decision_seconds_count"] == {("api",): 80}
+    assert metrics["wsgistack_limit_decision_seconds_bucket"]["+Inf", "api"] == 80
+    assert metrics["wsgistack_limit_decision_seconds_sum"]["api",] > 0
 
 
 def test_killed_workers_take_no_count_with_them(

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, cast
 
 from wsgistack.balancer.limit_states import NOTHING, Words
 from wsgistack.balancer.metering import read_usage, this_hour
-from wsgistack.balancer.outside import LimitCounts, TableUse
+from wsgistack.balancer.outside import DecisionTimes, LimitCounts, TableUse
 from wsgistack.balancer.past import Past
 from wsgistack.balancer.shedding import LEVELS
 from wsgistack.errors import CommandError
 from wsgistack.ratelimit.rows import Usage
+from wsgistack.ratelimit.statistics import BOUNDS_US
 
 if TYPE_CHECKING:
     from wsgistack.balancer.plane.board import Board
@@ -25,7 +26,16 @@ def no_counts() -> LimitCounts:
     """Return the row of a limit that nobody ever met."""
     levels = dict.fromkeys(LEVELS, 0)
     return LimitCounts(
-        allowed=0, refused=0, banned=0, watched=0, trouble=0, unmetered=0, served=levels, shed=levels
+        allowed=0,
+        near=0,
+        refused=0,
+        banned=0,
+        watched=0,
+        trouble=0,
+        unmetered=0,
+        served=levels,
+        shed=levels,
+        decisions=DecisionTimes(within=[0] * (len(BOUNDS_US) + 1), ns=0),
     )
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 from typing import Literal
 
 from wsgistack.balancer.metric import Metric, Sample
 from wsgistack.balancer.outside import LimitCounts
 from wsgistack.balancer.picture import Picture
+from wsgistack.ratelimit.statistics import BOUNDS_US
 
 __all__ = ["LIMITS"]
 
+BOUNDS = (*[repr(bound / 1e6) for bound in BOUNDS_US], "+Inf")
 LIMIT, LEVEL = ("limit",), ("limit", "level")
 
 
@@ -24,8 +27,21 @@ def _by_limit(value: Callable[[LimitCounts], int]) -> Callable[[Picture], Iterat
     return lambda picture: (((name,), value(counts)) for name, counts in picture.limits.items())
 
 
+def _times(picture: Picture) -> Iterator[Sample]:
+    for name, counts in picture.limits.items():
+        times = counts["decisions"]
+        yield (name,), (list(zip(BOUNDS, accumulate(times["within"]), strict=True)), times["ns"] / 1e9)
+
+
 LIMITS = [
     Metric("limit_allowed", "counter", "requests it let pass", LIMIT, _by_limit(lambda n: n["allowed"])),
+    Metric(
+        "limit_near",
+        "counter",
+        "of them those with a fifth or less left",
+        LIMIT,
+        _by_limit(lambda n: n["near"]),
+    ),
     Metric(
         "limit_refused",
         "counter",
@@ -77,5 +93,12 @@ LIMITS = [
         "requests let pass uncounted because a stopped process held a lock",
         LIMIT,
         _by_limit(lambda n: n["trouble"]),
+    ),
+    Metric(
+        "limit_decision_seconds",
+        "histogram",
+        "how long decisions took in which it had a say",
+        LIMIT,
+        _times,
     ),
 ]

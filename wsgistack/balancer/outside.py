@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypedDict
 
 from wsgistack.ratelimit.rows import Usage
 from wsgistack.settings import Value
 
 __all__ = [
+    "DecisionTimes",
     "Files",
     "Ledger",
     "LimitCounts",
@@ -110,15 +111,23 @@ class Stats(Protocol):
         """Return what the processes used since they started."""
 
 
+class DecisionTimes(TypedDict):
+    """How many decisions took at most each of statistics.BOUNDS_US and no less, then those above; and the sum."""
+
+    within: Sequence[int]
+    ns: int
+
+
 class LimitCounts(TypedDict):
     """A limit's row of the scoreboard over all workers.
 
     *served* and *shed*: of those that passed and were refused, by level (shedding.LEVELS), where it sheds.
-    *banned* are part of *refused*; *watched* would have been refused, were it no dry run; *trouble*
+    *near* are those of *allowed* who had a fifth or less left.  *banned* are part of *refused*; *watched* would have been refused, were it no dry run; *trouble*
     passed uncounted, because a process that was stopped held a lock; *unmetered* have no row in a file.
     """
 
     allowed: int
+    near: int
     refused: int
     banned: int
     watched: int
@@ -126,6 +135,7 @@ class LimitCounts(TypedDict):
     unmetered: int
     served: Mapping[str, int]
     shed: Mapping[str, int]
+    decisions: DecisionTimes
 
 
 class TableUse(NamedTuple):

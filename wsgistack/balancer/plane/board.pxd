@@ -18,6 +18,7 @@ cdef enum:
     LIMIT_SLOTS = 64
     BUCKETS = 32                 # counters of a service's, see balancer/split.py
     TOP_KEYS = 32                # of a limit and worker
+    DECISION_BUCKETS = 17        # of ratelimit/statistics.BOUNDS_US, and above
 
 
 cdef struct NodeCount:           # one worker's view of one node
@@ -90,6 +91,7 @@ cdef struct TopKey:              # who was refused, and at most how often
 
 cdef struct LimitCount:          # one worker's view of one limit
     uint64_t allowed
+    uint64_t near                # of them those with little left
     uint64_t refused             # those of bans included
     uint64_t banned
     uint64_t watched             # would have been, were it no dry run
@@ -97,6 +99,8 @@ cdef struct LimitCount:          # one worker's view of one limit
     uint64_t served[LEVELS]      # of the first two by the level of the request, where it sheds
     uint64_t shed[LEVELS]
     uint64_t unmetered           # for want of room in its file
+    uint64_t decisions[DECISION_BUCKETS]     # in which it had a say, by how long they took
+    uint64_t decision_ns         # their sum
     TopKey top[TOP_KEYS]         # by refusals
     TopKey heavy[TOP_KEYS]       # by requests, of those that have no row of their own, see meter.pyx
 
@@ -147,6 +151,15 @@ cdef struct BoardView:           # what the plane holds
     uint32_t worker
     uint32_t workers
     uint32_t seat                # of the worker, in the table of limits
+
+
+cdef extern from *:
+    """
+    static const unsigned wsgistack_decision_ns[] = {
+        1000, 2000, 5000, 10000, 20000, 50000, 100000, 200000, 500000,
+        1000000, 2000000, 5000000, 10000000, 20000000, 50000000, 100000000};
+    """
+    const uint32_t DECISION_NS "wsgistack_decision_ns" [16]
 
 
 # GCC's built-ins: the total order of sequential consistency is what the proof at board_take needs.
@@ -240,6 +253,15 @@ cdef inline void board_timed(NodeOutcome* o, uint64_t now_us, uint64_t us) noexc
             return               # too soon to be seen: the time goes on being counted
         o.latency_ns -= step
     o.measured_us = now_us
+
+
+cdef inline void board_decided(LimitCount* n, uint64_t took_ns) noexcept nogil:
+    # Nearly all decisions take less than a microsecond or two: looked for from the lowest bound on.
+    cdef uint32_t i = 0
+    while i < DECISION_BUCKETS - 1 and took_ns > DECISION_NS[i]:
+        i += 1
+    n.decisions[i] += 1
+    n.decision_ns += took_ns
 
 
 cdef class Board:

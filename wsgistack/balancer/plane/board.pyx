@@ -20,7 +20,7 @@ from wsgistack.balancer.outside import Outcomes
 from wsgistack.balancer.plane.limit_units import count_places, find_stamps, forget_stamps
 from wsgistack.balancer.plane.ready_table import LEAST_BYTES
 
-MAGIC = b"wsgistk9"
+MAGIC = b"wsgist10"
 LEVEL_NAMES = ("sheddable", "normal", "critical")    # gates.Level
 LANE_NAMES = ("normal", "highpri", "lowpri")  # as queues.pxd numbers them
 # The class body below would take the bare names for its own.
@@ -240,25 +240,25 @@ cdef class Board:
         return out
 
     def limit(self, slot: int) -> dict:
-        """Return a limit's counters: `allowed`, `refused`, `banned`, `watched`, `trouble`, `unmetered`, `served` and `shed` by level."""
+        """Return a limit's counters as outside.LimitCounts has them."""
         self._check(slot, LIMIT_SLOTS)
         cdef LimitCount* n
         cdef int w, i
-        out = dict.fromkeys(("allowed", "refused", "banned", "watched", "trouble", "unmetered"), 0)
+        out = {}
         served, shed = dict.fromkeys(LEVEL_NAMES, 0), dict.fromkeys(LEVEL_NAMES, 0)
+        within, ns = [0] * DECISION_BUCKETS, 0
         for w in range(self.workers):
             n = &self.block(w).limits[<int>slot]
-            out["allowed"] += n.allowed
-            out["refused"] += n.refused
-            out["banned"] += n.banned
-            out["watched"] += n.watched
-            out["trouble"] += n.trouble
-            out["unmetered"] += n.unmetered
+            for name, count in (("allowed", n.allowed), ("near", n.near), ("refused", n.refused), ("banned", n.banned),
+                                ("watched", n.watched), ("trouble", n.trouble), ("unmetered", n.unmetered)):
+                out[name] = out.get(name, 0) + count
             for i, name in enumerate(LEVEL_NAMES):
                 served[name] += n.served[i]
                 shed[name] += n.shed[i]
-        out["served"], out["shed"] = served, shed
-        return out
+            for i in range(DECISION_BUCKETS):
+                within[i] += n.decisions[i]
+            ns += n.decision_ns
+        return out | {"served": served, "shed": shed, "decisions": {"within": within, "ns": ns}}
 
     def limit_stamps(self, key: bytes, step: int, amount: int, now: int) -> tuple:
         """See limit_units.find_stamps."""

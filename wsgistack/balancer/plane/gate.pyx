@@ -14,7 +14,7 @@ from libc.string cimport memcpy, memset
 from posix.time cimport CLOCK_THREAD_CPUTIME_ID, clock_gettime, timespec
 
 from wsgistack.balancer.plane.asker cimport Asker, find_asker, find_keys, find_level, is_about
-from wsgistack.balancer.plane.board cimport LimitCount
+from wsgistack.balancer.plane.board cimport LimitCount, board_decided
 from wsgistack.balancer.plane.buf cimport Buf, buf_release
 from wsgistack.balancer.plane.core cimport Client, Core, Service, core_refresh
 from wsgistack.balancer.plane.events cimport EVENT_BLACKLISTED, EVENT_WHITELISTED, event_throttled
@@ -35,14 +35,17 @@ from wsgistack.balancer.plane.limit_kernels cimport (
     LimitState,
     limit_charge,
     limit_decide,
+    limit_is_near,
     limit_turn,
 )
 from wsgistack.balancer.plane.limit_table cimport (
-    STRIPES,
+    MOST_KEYS,
+    Locks,
     TableView,
-    table_lock,
+    locks_add,
+    locks_give,
+    locks_take,
     table_read,
-    table_unlock,
     table_write,
 )
 from wsgistack.balancer.plane.limit_units cimport Lease, units_charge, units_decide, units_release, units_take
@@ -58,56 +61,13 @@ from wsgistack.balancer.plane.networks cimport ranges_hold
 from wsgistack.balancer.plane.throttle cimport throttle_answers
 from wsgistack.balancer.plane.wire cimport Head, parse_request_head
 
-cdef enum:
-    MOST_KEYS = 8                # MAX_LIMITS * MAX_KEYS
-
 cdef enum Listed:                # what the lists of a service say of a client
     LIST_LIMITED
     LIST_PASSES
     LIST_DENIED
 
-cdef struct Locks:               # stripes in ascending order, each once
-    uint32_t n
-    uint32_t stripes[MOST_KEYS]
-
-
 cdef inline LimitCount* counts(Core* core, const GateLimit* limit) noexcept nogil:
     return &core.board.mine.limits[limit.slot]
-
-
-# -- locks ---------------------------------------------------------------------------------
-
-cdef void gather(const Claims* all, Locks* locks) noexcept nogil:
-    cdef uint32_t i, at, stripe
-    locks.n = 0
-    for i in range(all.n):
-        stripe = all.claims[i].key.hash & (STRIPES - 1)
-        at = locks.n
-        while at and locks.stripes[at - 1] > stripe:
-            at -= 1
-        if at and locks.stripes[at - 1] == stripe:
-            continue
-        for_room(locks, at)
-        locks.stripes[at] = stripe
-        locks.n += 1
-
-
-cdef inline void for_room(Locks* locks, uint32_t at) noexcept nogil:
-    cdef uint32_t i = locks.n
-    while i > at:
-        locks.stripes[i] = locks.stripes[i - 1]
-        i -= 1
-
-
-cdef int lock_all(const TableView* t, const Locks* locks) noexcept nogil:
-    cdef uint32_t i
-    for i in range(locks.n):
-        if not table_lock(t, locks.stripes[i]):
-            while i:
-                i -= 1
-                table_unlock(t, locks.stripes[i])
-            return 0
-    return 1
 
 
 # -- one decision --------------------------------------------------------------------------
@@ -184,12 +144,13 @@ cdef int decide_locked(Core* core, Claims* all) noexcept nogil:
     cdef const TableView* t = core.limits
     cdef Locks locks
     cdef uint32_t i
-    gather(all, &locks)
-    if not lock_all(t, &locks):
+    locks.n = 0
+    for i in range(all.n):
+        locks_add(&locks, all.claims[i].key.hash)
+    if not locks_take(t, &locks):
         return 0
     decide(t, all, <int64_t>core.now_us, core.board.seat)
-    for i in range(locks.n):
-        table_unlock(t, locks.stripes[i])
+    locks_give(t, &locks, locks.n)
     return 1
 
 
@@ -227,8 +188,9 @@ cdef void gate_release(Exchange* ex) noexcept nogil:
 cdef void count(Core* core, Exchange* ex, const Claims* all, int watched) noexcept nogil:
     cdef const Claim* claim
     cdef const GateLimit* last = NULL
-    cdef LimitCount* n
+    cdef LimitCount* n = NULL
     cdef uint32_t i
+    cdef int near = 0
     if all.refused >= 0:
         claim = &all.claims[all.refused]
         n = counts(core, claim.limit)
@@ -244,11 +206,23 @@ cdef void count(Core* core, Exchange* ex, const Claims* all, int watched) noexce
             meter_refused(core, ex, claim.limit, claim.key, COLUMN_WOULD_REFUSE if watched else COLUMN_REFUSED)
         return
     for i in range(all.n):
-        if all.claims[i].limit != last:
-            last = all.claims[i].limit
-            counts(core, last).allowed += 1
+        claim = &all.claims[i]
+        if claim.limit != last:
+            last, near = claim.limit, 0
+            n = counts(core, last)
+            n.allowed += 1
             if last.sheds:
-                counts(core, last).served[all.claims[i].level] += 1
+                n.served[claim.level] += 1
+        if not near and limit_is_near(&claim.rate.rate, &claim.state, <int64_t>core.now_us):
+            near = 1             # once, under however many of its rates and keys
+            n.near += 1
+
+
+cdef void count_time(Core* core, const Gate* gate, uint32_t met, uint64_t took_ns) noexcept nogil:
+    cdef uint32_t i
+    for i in range(gate.n):
+        if met >> i & 1:
+            board_decided(counts(core, &gate.limits[i]), took_ns)
 
 
 # -- one request ---------------------------------------------------------------------------
@@ -283,26 +257,62 @@ cdef int judge_lists(const Gate* gate, const Asker* who) noexcept nogil:
     return LIST_LIMITED if is_listed or gate.about_all else LIST_PASSES
 
 
+cdef uint32_t claim_limits(Client* c, const Gate* gate, const Asker* who, const Head* h, const char* p, Buf* path,
+                           AskerKey* keys, Claims* all) noexcept nogil:
+    # Gather what the limits that are about the request claim, and decide those that only watch.
+    # Return which of them have a say: a bit for each.
+    cdef Core* core = c.ep.core
+    cdef const GateLimit* limit
+    cdef AskerKey* own
+    cdef Claims watched
+    cdef uint32_t i, before, met = 0
+    cdef int n, level
+    all.n = 0
+    for i in range(gate.n):
+        limit = &gate.limits[i]
+        if not is_about(limit, h, p, who, path):
+            continue
+        own = &keys[i * MAX_KEYS]
+        n = find_keys(core.limits, c, limit, who, h, p, own)
+        if core.meter != NULL and limit.meter.n:
+            meter_begin(c, limit, own, n, h, p)
+        level = find_level(limit, h, p, who, path) if limit.sheds else 0
+        if not limit.dry_run:
+            before = all.n
+            claim_all(core.limits, limit, own, n, level, all)
+            met |= <uint32_t>(all.n > before) << i
+            continue
+        watched.n = 0
+        claim_all(core.limits, limit, own, n, level, &watched)
+        if watched.n == 0:
+            continue
+        met |= <uint32_t>1 << i
+        if decide_locked(core, &watched):
+            count(core, c.ex, &watched, 1)
+            hold(c.ex, &watched)
+    return met
+
+
 cdef int gate_answers(Client* c, const Head* h, const char* p) noexcept nogil:
     cdef Core* core = c.ep.core
     cdef const Gate* gate = c.service.gate
-    cdef const GateLimit* limit
     cdef AskerKey keys[MOST_KEYS]
     cdef Asker who
-    cdef Claims all, watched
+    cdef Claims all
     cdef Buf path
-    cdef uint32_t i
-    cdef int n, level
+    cdef uint64_t began_ns
+    cdef uint32_t met
+    cdef int listed, done
     find_asker(c, h, p, &who)
-    n = judge_lists(gate, &who)
-    if n == LIST_DENIED:
+    listed = judge_lists(gate, &who)
+    if listed == LIST_DENIED:
         core.board.mine.services[c.service.slot].denied += 1
         if gate.throttle != NULL:
             event_throttled(c, gate.throttle.events, EVENT_BLACKLISTED)
         if not gate.watches:
             gate_deny(c, h, p)
             return 1
-    elif n == LIST_PASSES:
+    elif listed == LIST_PASSES:
         if gate.throttle != NULL and gate.about_all:
             event_throttled(c, gate.throttle.events, EVENT_WHITELISTED)
         return 0
@@ -310,27 +320,18 @@ cdef int gate_answers(Client* c, const Head* h, const char* p) noexcept nogil:
     if gate.throttle != NULL and throttle_answers(c, gate, &who, h, p, &path):
         buf_release(&path)
         return 1
-    all.n = 0
-    for i in range(gate.n):
-        limit = &gate.limits[i]
-        if not is_about(limit, h, p, &who, &path):
-            continue
-        n = find_keys(core.limits, c, limit, &who, h, p, &keys[i * MAX_KEYS])
-        if core.meter != NULL and limit.meter.n:
-            meter_begin(c, limit, &keys[i * MAX_KEYS], n, h, p)
-        level = find_level(limit, h, p, &who, &path) if limit.sheds else 0
-        if not limit.dry_run:
-            claim_all(core.limits, limit, &keys[i * MAX_KEYS], n, level, &all)
-            continue
-        watched.n = 0
-        claim_all(core.limits, limit, &keys[i * MAX_KEYS], n, level, &watched)
-        if decide_locked(core, &watched):
-            count(core, c.ex, &watched, 1)
-            hold(c.ex, &watched)
+    if gate.n == 0:
+        buf_release(&path)
+        return 0
+    began_ns = core.net.ticks()
+    met = claim_limits(c, gate, &who, h, p, &path, keys, &all)
     buf_release(&path)
+    done = all.n == 0 or decide_locked(core, &all)
+    if met:
+        count_time(core, gate, met, core.net.ticks() - began_ns)
     if all.n == 0:
         return 0
-    if not decide_locked(core, &all):
+    if not done:
         counts(core, all.claims[0].limit).trouble += 1
         return 0
     count(core, c.ex, &all, 0)

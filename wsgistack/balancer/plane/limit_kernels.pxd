@@ -32,6 +32,9 @@ cdef struct LimitRate:           # one rate, or a ban, with its numbers looked u
     int64_t step_rest
     int64_t length_us            # ban: the first one, and the longest
     int64_t longest_us
+    int64_t near_left            # who has no more than this left is near: decision.NEAR of what may come at once
+    int64_t near_us              # gcra: and whose arrival time lies further ahead than this
+    int64_t near_rest
     int calendar                 # which of CALENDARS
     int64_t end_us               # calendar: when the window at hand ends, as states have it
     int64_t end_wall_us          # and as clocks on the wall do
@@ -53,5 +56,7 @@ cdef int64_t limit_decide(const LimitRate* r, LimitState* s, int64_t now) noexce
 cdef void limit_charge(const LimitRate* r, LimitState* s, int64_t now) noexcept nogil
 # Return how many units may pass now, and in how many us there are more (0: all are there).
 cdef int64_t limit_quota(const LimitRate* r, const LimitState* s, int64_t now, int64_t* more_us) noexcept nogil
+# Tell whether a state after a decision has near_left units or less left.
+cdef int limit_is_near(const LimitRate* r, const LimitState* s, int64_t now) noexcept nogil
 # Read the numbers that a snapshot tells of a rate: see balancer/limits.py.
 cdef int limit_fill(LimitRate* r, dict numbers) except -1

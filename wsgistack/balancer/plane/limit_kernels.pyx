@@ -10,6 +10,7 @@ exact and concurrent have no state of that size: limit_units.pyx.
 from libc.stdint cimport int64_t
 
 from wsgistack.ratelimit.algorithms.calendar import window_end
+from wsgistack.ratelimit.decision import NEAR
 
 cdef extern from *:
     ctypedef long long wide "__int128"
@@ -248,6 +249,21 @@ cdef int64_t limit_quota(const LimitRate* r, const LimitState* s, int64_t now, i
     return 0
 
 
+cdef int limit_is_near(const LimitRate* r, const LimitState* s, int64_t now) noexcept nogil:
+    # What limit_quota says of the units left, without its divisions: each request that passes is asked.
+    cdef int64_t before, used
+    cdef wide room
+    if r.kind == LIMIT_GCRA:
+        return s.a - now > r.near_us or (s.a - now == r.near_us and s.b > r.near_rest)
+    if r.kind == LIMIT_FIXED or r.kind == LIMIT_CALENDAR:
+        return s.ends_us > now and r.amount - s.a <= r.near_left
+    if r.kind == LIMIT_SLIDING:
+        sliding_turn(r, s, now, &before, &used)
+        room = <wide>(r.amount - used) * r.window_us - <wide>before * (r.window_us - now % r.window_us)
+        return room < <wide>(r.near_left + 1) * r.window_us
+    return r.kind != LIMIT_BAN and s.a <= r.near_left
+
+
 cdef int limit_fill(LimitRate* r, dict numbers) except -1:
     r.kind = KINDS.index(numbers["kind"])
     r.amount = numbers["amount"]
@@ -256,12 +272,14 @@ cdef int limit_fill(LimitRate* r, dict numbers) except -1:
     r.cost = numbers["cost"]
     r.length_us = numbers["length_us"]
     r.longest_us = numbers["longest_us"]
+    r.near_left = numbers["burst"] // NEAR
     if numbers["calendar"]:
         calendar = tuple(numbers["calendar"])
         if calendar not in CALENDARS:
             CALENDARS.append(calendar)
         r.calendar = CALENDARS.index(calendar)
     r.full_us, r.full_rest = divmod(numbers["burst"] * numbers["window_us"], numbers["amount"])
+    r.near_us, r.near_rest = divmod((numbers["burst"] - r.near_left - 1) * numbers["window_us"], numbers["amount"])
     r.step_us, r.step_rest = divmod(numbers["cost"] * numbers["window_us"], numbers["amount"])
     return 0
 
@@ -293,6 +311,10 @@ cdef class Kernel:
         cdef int64_t more_us = 0
         left = limit_quota(&self.rate, &self.state, now, &more_us)
         return left, more_us
+
+    def is_near(self, now: int) -> bool:
+        """Tell whether little is left."""
+        return bool(limit_is_near(&self.rate, &self.state, now))
 
     @property
     def words(self) -> tuple:

@@ -9,6 +9,7 @@ cdef enum:
     WINDOW = 16                  # places that a key may have
     SHARED = 512                 # places of a stripe for those that found none, by rate
     SEATS = 512                  # of workers, those of a balancer and of its successor
+    MOST_KEYS = 8                # of a request: gates.MAX_LIMITS * MAX_KEYS
 
 
 cdef extern from "<pthread.h>" nogil:
@@ -62,6 +63,44 @@ cdef int table_write(const TableView* t, uint64_t key, uint64_t rate, int64_t no
 
 # The same, and where it stands now; NULL for 0.
 cdef Place* table_put(const TableView* t, uint64_t key, uint64_t rate, int64_t now, const LimitState* state) noexcept nogil
+
+
+# -- the locks of several keys ---------------------------------------------------------------
+
+cdef struct Locks:               # stripes in ascending order, each once: whoever takes several does it in one order
+    uint32_t n
+    uint32_t stripes[MOST_KEYS]
+
+
+cdef inline void locks_add(Locks* locks, uint64_t key) noexcept nogil:
+    cdef uint32_t stripe = key & (STRIPES - 1), at = locks.n, i
+    while at and locks.stripes[at - 1] > stripe:
+        at -= 1
+    if at and locks.stripes[at - 1] == stripe:
+        return
+    i = locks.n
+    while i > at:
+        locks.stripes[i] = locks.stripes[i - 1]
+        i -= 1
+    locks.stripes[at] = stripe
+    locks.n += 1
+
+
+cdef inline void locks_give(const TableView* t, const Locks* locks, uint32_t n) noexcept nogil:
+    # The first n of them.
+    while n:
+        n -= 1
+        table_unlock(t, locks.stripes[n])
+
+
+cdef inline int locks_take(const TableView* t, const Locks* locks) noexcept nogil:
+    # All of them; 0 and none if one is not to be had in time.
+    cdef uint32_t i
+    for i in range(locks.n):
+        if not table_lock(t, locks.stripes[i]):
+            locks_give(t, locks, i)
+            return 0
+    return 1
 
 
 cdef class LimitTable:

@@ -26,6 +26,7 @@ cdef struct Net:
     void (*finish)(int fd) noexcept nogil             # no more from us: shutdown(SHUT_WR)
     ssize_t (*splice)(int source, int sink, size_t n) noexcept nogil
     void (*clock)(uint64_t* monotonic_us, uint64_t* epoch_ms) noexcept nogil
+    uint64_t (*ticks)() noexcept nogil                # nanoseconds, for how long something took
     void (*wake)(int fd) noexcept nogil               # add one to an eventfd
     uint64_t (*woken)(int fd) noexcept nogil          # take what it holds
     int can_splice

@@ -197,6 +197,12 @@ cdef void sys_clock(uint64_t* monotonic_us, uint64_t* epoch_ms) noexcept nogil:
     epoch_ms[0] = <uint64_t>t.tv_sec * 1000 + <uint64_t>t.tv_nsec // 1000000
 
 
+cdef uint64_t sys_ticks() noexcept nogil:
+    cdef timespec t
+    clock_gettime(CLOCK_MONOTONIC, &t)
+    return <uint64_t>t.tv_sec * 1000000000 + <uint64_t>t.tv_nsec
+
+
 cdef Net table
 
 table.recv = sys_recv
@@ -211,6 +217,7 @@ table.abort = sys_abort
 table.finish = sys_finish
 table.splice = sys_splice
 table.clock = sys_clock
+table.ticks = sys_ticks
 table.wake = sys_wake
 table.woken = sys_woken
 table.can_splice = 1

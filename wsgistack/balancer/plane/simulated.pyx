@@ -108,6 +108,11 @@ cdef void sim_clock(uint64_t* monotonic_us, uint64_t* epoch_ms) noexcept with gi
         epoch_ms[0] = <uint64_t>(got[1] * 1000)
 
 
+cdef uint64_t sim_ticks() noexcept with gil:
+    got = call("clock", ()) if network is not None else (1.0, 1)
+    return 0 if isinstance(got, int) else <uint64_t>(got[0] * 1000000000)
+
+
 cdef Net table
 
 table.recv = sim_recv
@@ -122,6 +127,7 @@ table.abort = sim_abort
 table.finish = sim_finish
 table.splice = sim_splice
 table.clock = sim_clock
+table.ticks = sim_ticks
 table.wake = sim_wake
 table.woken = sim_woken
 table.can_splice = 0

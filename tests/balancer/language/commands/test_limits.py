@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,8 +13,9 @@ from tests.balancer.test_dump import dumped, replay
 from wsgistack.balancer.control import Control
 from wsgistack.balancer.difference import difference
 from wsgistack.balancer.language.session import Session
-from wsgistack.balancer.ledger import BoardLedger
+from wsgistack.balancer.ledger import BoardLedger, no_counts
 from wsgistack.balancer.limit import Step
+from wsgistack.balancer.past import Past
 from wsgistack.balancer.plane.board import Board
 from wsgistack.balancer.plane.limit_units import UnitsKernel
 from wsgistack.ratelimit.rows import RowFile
@@ -27,7 +29,8 @@ class LimitedStage(Stage):
     def __init__(self) -> None:
         super().__init__()
         self.board = Board.create(1)
-        self.ledger = BoardLedger(self.board)
+        self.past = Past()
+        self.ledger = BoardLedger(self.board, self.past)
         self.control = Control(
             ports=FakePorts(),
             stats=FakeStats(),
@@ -40,6 +43,10 @@ class LimitedStage(Stage):
     def words(self, step: int = 1, limit: str = "api", key: bytes = ADDRESS) -> tuple[int, int, int]:
         """Return what the table holds under a step of a limit."""
         return self.ledger.get(key, self.control.snapshot.limits[limit].steps[step].id)
+
+    def count(self, **counts: Any) -> None:
+        """Let a balancer before this one have counted so for the limit that was made first."""
+        self.past.follow({"api": 0}, {"api": {"row": 0, "counted": no_counts() | counts}}, None)
 
     def use_up(self, used: int, limit: str = "api", key: bytes = ADDRESS) -> None:
         """Let a key have used so many of a fixed window that ends in an hour."""
@@ -151,7 +158,17 @@ def test_the_size_of_the_table_is_fixed_at_the_start(stage: LimitedStage) -> Non
 def test_one_limit_is_shown_with_its_settings_counts_and_users(stage: LimitedStage) -> None:
     lines = stage.say("limit show api")
     assert lines[:3] == ["rate 100/hour fixed", "key ip", "status auto"]
-    assert lines[-4:] == ["trouble 0", "unmetered 0", "services mysite", "."]
+    assert "near 0" in lines
+    shown = ["trouble 0", "unmetered 0", "near_ratio 0.0000", "decisions 0", "services mysite", "."]
+    assert lines[-6:] == shown
+
+
+def test_a_limit_is_shown_with_how_near_it_is_and_how_long_decisions_take(stage: LimitedStage) -> None:
+    within = [40, 50, 8, *[0] * 13, 2]
+    stage.count(allowed=80, near=20, refused=20, decisions={"within": within, "ns": 130_000})
+    lines = stage.say("limit show api")
+    assert {"allowed 80", "near 20", "near_ratio 0.2500"} <= set(lines)
+    assert "decisions 100: mean 1.30 us, half within 2 us, 99 % above 100000 us" in lines
 
 
 def test_a_client_is_shown_with_what_each_limit_leaves_it(stage: LimitedStage) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import accumulate
 
 from wsgistack.balancer.address import is_numeric
 from wsgistack.balancer.foresight import Left, key_of_address, look, show_key, show_wait
@@ -13,10 +14,12 @@ from wsgistack.balancer.language.replies import Lines, Ok, Reply
 from wsgistack.balancer.limit import Limit
 from wsgistack.balancer.limit_settings import LIMIT_SETTINGS
 from wsgistack.balancer.limit_states import NOTHING, pack_ban, read_state
+from wsgistack.balancer.outside import DecisionTimes
 from wsgistack.balancer.shedding import LEVELS
 from wsgistack.errors import CommandError, NotAllowed, RateError
 from wsgistack.ratelimit.meter import OTHERS
 from wsgistack.ratelimit.rates import parse_window
+from wsgistack.ratelimit.statistics import BOUNDS_US, near_ratio
 from wsgistack.ratelimit.usage import FORMATS
 from wsgistack.ratelimit.usage import show_key as show_usage_key
 from wsgistack.registry import find_nearest
@@ -75,9 +78,25 @@ def _settings(desk: Desk, limit: Limit) -> list[str]:
     return [
         *shown,
         *(f"{name} {count}" for name, count in counts.items() if isinstance(count, int)),
+        f"near_ratio {near_ratio((counts['allowed'] - counts['near'], counts['near'])):.4f}",
+        _tell_times(counts["decisions"]),
         *(_levels(desk, limit) if limit.sheds else ()),
         f"services {' '.join(users) or 'none'}",
     ]
+
+
+def _tell_times(times: DecisionTimes) -> str:
+    total, told = sum(times["within"]), ""
+    if total:
+        half, most = (_within(times["within"], share * total) for share in (0.5, 0.99))
+        told = f": mean {times['ns'] / total / 1000:.2f} us, half {half}, 99 % {most}"
+    return f"decisions {total}{told}"
+
+
+def _within(counts: Sequence[int], wanted: float) -> str:
+    reached = list(accumulate(counts))
+    bucket = next(i for i, count in enumerate(reached) if count >= wanted)
+    return f"within {BOUNDS_US[bucket]} us" if bucket < len(BOUNDS_US) else f"above {BOUNDS_US[-1]} us"
 
 
 def _levels(desk: Desk, limit: Limit) -> list[str]:
