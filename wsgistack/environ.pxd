@@ -1,5 +1,5 @@
 """What compiled components look up: variables in an environ, which is a dict wherever a server keeps to PEP 3333,
-and the machine's clocks, without a call of Python.
+the machine's clocks, and the digits of a status, without a call of Python.
 """
 
 from cpython.dict cimport PyDict_GetItemWithError
@@ -35,3 +35,9 @@ cdef inline double seconds_of(clockid_t clock) noexcept:
     cdef timespec at
     clock_gettime(clock, &at)
     return at.tv_sec + at.tv_nsec * 1e-9
+
+
+cdef inline object digits_of(status):
+    """Return a status of three digits, "500" for what is none."""
+    cdef str text = status if type(status) is str else ""
+    return text if len(text) == 3 and "1" <= text[0] <= "9" and "0" <= text[1] <= "9" and "0" <= text[2] <= "9" else "500"

@@ -71,6 +71,7 @@ class Passage:
         "_is_held",
         "_is_open",
         "_is_sent",
+        "_marker",
         "_rest",
         "_start_response",
         "_write",
@@ -108,6 +109,7 @@ class Passage:
         self._ends = ends
         self._added: Headers | None = None
         self._cached = ""
+        self._marker: Callable[[Passage], str] | None = None
         self._is_held = self._is_sent = self._is_away = False
         self._is_open = True
         self.settle: Callable[[Passage, Iterable[bytes]], Iterable[bytes]] | None = None
@@ -130,6 +132,11 @@ class Passage:
         self._cached = field[1]
         self.add([field])
 
+    def mark_by(self, marker: Callable[[Passage], str]) -> None:
+        """Let it have such a field whose value *marker* makes of the head, as it is before anybody shapes it."""
+        self._marker = marker
+        self.add([LATER])
+
     def start_response(
         self, status: str, headers: Headers, exc_info: ExcInfo | None = None, /
     ) -> Callable[[bytes], object]:
@@ -151,6 +158,8 @@ class Passage:
 
     def _send(self, exc_info: ExcInfo | None = None) -> None:
         self._is_held, self._is_sent = False, True
+        if self._marker is not None:
+            self._cached = self._marker(self)
         if self.shape is not None and not self._is_away:
             self.recoding = None
             self.shape(self)
@@ -158,7 +167,7 @@ class Passage:
         self.status = _digits_of(status[:3])
         self.cache_status = self._cached or fields.get("cache-status", "")
         if self._added is not None:
-            headers += self._added
+            headers += [field if field is not LATER else (LATER[0], self._cached) for field in self._added]
         if self.request_id and "x-request-id" not in fields:
             headers.append(("X-Request-Id", self.request_id))
         if exc_info is None:  # some servers take no None
@@ -261,6 +270,7 @@ class Passage:
                 self._tell(others)
 
 
+LATER = ("Cache-Status", "")  # holds the place of a field whose value is not known yet
 Ends = tuple[Callable[[Passage], object], ...]
 _failed: set[str] = set()  # the steps that complained
 

@@ -15,7 +15,7 @@ cdef class Passage:
     cdef public long long sent, began_ns, took_us
     cdef public double started_at
     cdef Step _settler, _shaper
-    cdef object _start_response, _write, _body, _rest, _blocks, _cached
+    cdef object _start_response, _write, _body, _rest, _blocks, _cached, _marker
     cdef tuple _ends
     cdef list _added
     cdef bint _is_held, _is_sent, _is_open, _is_late, _is_begun, _is_away

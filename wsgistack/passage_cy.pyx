@@ -8,11 +8,13 @@ import time
 from itertools import chain
 from types import BuiltinMethodType
 
-from wsgistack.passage import complain
+from wsgistack.passage import LATER, complain
 from wsgistack.wsgi import EARLY, answer_early
 
 cimport cython
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
+
+from wsgistack.environ cimport digits_of
 
 __all__ = ["Front", "Fused", "Passage", "Steps"]
 
@@ -114,13 +116,11 @@ cdef class Passage:
     cdef int _begin(self, environ, start_response, tuple ends, clock, bint is_own) except -1:
         self.environ = environ
         self._start_response = start_response
-        self._ends = ends
-        self._is_open = True
+        self._ends, self._is_open = ends, True
         self.request_id = self.cache_status = self._cached = ""
         self.status = "500"
         self.clock = None if is_own else clock
-        if ends:
-            self.began_ns = self._now_ns()
+        self.began_ns = self._now_ns() if ends else 0
         return 0
 
     cdef long long _now_ns(self) except? -1:
@@ -150,6 +150,11 @@ cdef class Passage:
         self._cached = field[1]
         return self.more(field)
 
+    def mark_by(self, marker):
+        """Let it have such a field whose value *marker* makes of the head; see passage."""
+        self._marker = marker
+        self.more(LATER)
+
     def start_response(self, status, headers, exc_info=None, /):
         """Take what the application says; see passage."""
         cdef dict fields = {}
@@ -159,8 +164,7 @@ cdef class Passage:
             if exc_info is None:
                 return self._start_response(status, headers)
             return self._start_response(status, headers, exc_info)
-        self.head = status
-        self.headers = list(headers)
+        self.head, self.headers = status, list(headers)
         for name, value in self.headers:
             fields[lower(name)] = value
         self.fields = fields
@@ -172,6 +176,8 @@ cdef class Passage:
 
     cdef int _send(self, exc_info) except -1:
         self._is_held, self._is_sent = False, True
+        if self._marker is not None:
+            self._cached = self._marker(self)
         if self._shaper is not None and not self._is_away:
             self.recoding = None
             self._shaper.do_shape(self)
@@ -180,7 +186,7 @@ cdef class Passage:
         if self._added is not None:
             for added in reversed(self._added):
                 if type(added) is tuple:
-                    self.headers.append(added)
+                    self.headers.append(added if added is not LATER else (LATER[0], self._cached))
                 else:
                     self.headers += <list>added
         if self.request_id and "x-request-id" not in self.fields:
@@ -306,12 +312,6 @@ cdef inline object lower(name):
         if len(_lower) < MOST_NAMES and len(name) < 64:
             _lower[name] = found
     return found
-
-
-cdef object digits_of(status):
-    """Return a status of three digits, "500" for what is none."""
-    cdef str text = status if type(status) is str else ""
-    return text if len(text) == 3 and "1" <= text[0] <= "9" and "0" <= text[1] <= "9" and "0" <= text[2] <= "9" else "500"
 
 
 cdef int close_body(body) except -1:

@@ -17,6 +17,7 @@ from wsgistack.cache.middleware import PageCache
 from wsgistack.cache.personal import Personal
 from wsgistack.cache.rules import Rule, bypass
 from wsgistack.cache.shelf import Place
+from wsgistack.cache.shortcut import OfKind
 
 WORTH_TRYING: dict[str, list[str]] = {
     "REQUEST_METHOD": ["GET", "GET", "GET", "HEAD", "POST", "get"],
@@ -116,7 +117,7 @@ def test_who_is_somebody_is_told_by_the_environ_alone(more: dict[str, str], why:
         {"HTTP_IF_NONE_MATCH": '"a"'},
         {"REMOTE_USER": ""},
         {"CONTENT_LENGTH": "0"},
-        {"HTTP_X_FORWARDED_PROTO": "https"},
+        {"HTTP_X_FORWARDED_PROTO": "https", "REMOTE_USER": ""},
     ],
     ids=str,
 )
@@ -132,6 +133,40 @@ def test_a_verdict_is_learned_for_a_page_and_for_a_rule() -> None:
         list(cache({**environ}, heard_by([])))
     assert isinstance(cache.verdict(plain), Place)
     assert cache.verdict(ruled) == Personal("rule")
+
+
+@pytest.mark.parametrize(
+    "more", [{"HTTP_X_FORWARDED_PROTO": "https"}, {"HTTP_COOKIE": "beta=1; _ga=2"}], ids=str
+)
+def test_a_verdict_is_learned_for_each_kind_of_visitor_and_for_no_other(more: dict[str, str]) -> None:
+    cache = guest(Shop(page(b"hello")), key_cookies={"beta": ["1"]})
+    for environ in ({**BASE}, {**BASE, **more}):
+        list(cache({**environ}, heard_by([])))
+    plain, found = cache.verdict({**BASE}), cache.verdict({**BASE, **more})
+    assert isinstance(plain, Place)
+    assert isinstance(found, OfKind)
+    assert found.place.key != plain.key
+    assert not isinstance(cache.verdict({**BASE, "HTTP_COOKIE": "beta=2"}), OfKind)
+    assert not isinstance(cache.verdict({**BASE, "HTTP_X_FORWARDED_PROTO": "gopher"}), Place | OfKind)
+
+
+def test_a_witness_hears_of_no_page_that_one_kind_of_visitor_gets() -> None:
+    class Hearing:
+        mark = 0
+        heard = 0
+
+        def answered(self, *about: Any) -> None:
+            self.heard += 1
+
+    cache = guest(Shop(page(b"hello")), key_cookies={"beta": ["1"]})
+    cache.witness = witness = Hearing()
+    for cookie in ("beta=1", "beta=1", "beta=1"):
+        hit = ask(cache, Cookie=cookie)
+    assert "; hit" in hit.headers["Cache-Status"]
+    assert witness.heard == 0
+    for _ in range(3):
+        ask(cache)
+    assert witness.heard == 2
 
 
 def test_who_asks_for_more_than_the_environ_says_is_asked_each_time() -> None:

@@ -57,7 +57,7 @@ class Guests:
         self._filling = Filling(visitors)
         self.judge = visitors.judge_cookies
         self.owners = {variable_of(name): owner for name, owner in visitors.owners.items()}
-        self._of_kind = frozenset(map(variable_of, visitors.kind_fields))
+        self.of_kind = frozenset(map(variable_of, visitors.kind_fields))
         self.anonymous = visitors.nobody
         self.nobody: Selecting = self.anonymous.dimensions
 
@@ -75,14 +75,14 @@ class Guests:
         """Return what lets a request pass that is somebody's own by a cookie, and else does *otherwise*."""
         return Owners(self._visitors.kinds, Personal, Voice, bypassed, otherwise).enter
 
-    def plain(self, environ: Environ) -> Guest:
-        """Return the request of a guest who is known to tell nothing."""
-        return Guest(environ, self._visitors, self.anonymous, self._codings)
+    def plain(self, environ: Environ, anonymous: Anonymous | None = None) -> Guest:
+        """Return the request of a guest who is known to tell nothing, or to be *anonymous*."""
+        return Guest(environ, self._visitors, anonymous or self.anonymous, self._codings)
 
     def admit(self, request: EnvironRequest) -> Guest | Personal:
         """Return the request of a guest, or why it is somebody's own."""
         tells = self._filling.telling.intersection(request.environ)
-        is_of_kind = tells <= self._of_kind  # as behind every proxy, which tells the scheme
+        is_of_kind = tells <= self.of_kind  # as behind every proxy, which tells the scheme
         found = self._visitors.decide(request, tells_nothing=not tells, tells_kind=is_of_kind)
         if isinstance(found, Personal):
             return found

@@ -82,6 +82,7 @@ def make_shortcut(guests: Guests | None, *, keyed: str, learns: bool) -> Shortcu
         guests.judge,
         nobody=guests.anonymous,
         owners=guests.owners,
+        of_kind=guests.of_kind,
         keyed=keyed,
         learns=learns,
     )

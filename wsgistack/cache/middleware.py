@@ -38,19 +38,20 @@ from wsgistack.cache.making import (
     make_verification,
 )
 from wsgistack.cache.page import Page
-from wsgistack.cache.personal import Personal, Visitors
+from wsgistack.cache.personal import Anonymous, Personal, Visitors
 from wsgistack.cache.places import Places
 from wsgistack.cache.purge import Purges
-from wsgistack.cache.purging import METHOD, Purgers, bans_of, find_answer
+from wsgistack.cache.purging import METHOD, Purgers, answer_purge
 from wsgistack.cache.rules import Rule, RuleBook, bypass
 from wsgistack.cache.run import send_reply
 from wsgistack.cache.settings import MEMORY_BYTES, check_number
 from wsgistack.cache.shelf import Found, Place
-from wsgistack.cache.shortcut import READS, Asked, Verdict, Witness
+from wsgistack.cache.shortcut import READS, Asked, OfKind, Verdict, Witness
 from wsgistack.cache.signs import IDENTITY_COOKIES, IGNORED_COOKIES, KEYED_FIELDS
-from wsgistack.cache.status import PURGED, bypassed
+from wsgistack.cache.status import bypassed
 from wsgistack.cache.together import COLLAPSED, send_together
 from wsgistack.cache.trace import trace_bypass, trace_decision
+from wsgistack.cache.unkept import make_unkept
 from wsgistack.cache.vary import Selecting
 from wsgistack.cache.verification import Verification
 from wsgistack.cache.visit import Visit
@@ -161,6 +162,7 @@ class PageCache:
         self._coalescer = Coalescer[Page](guarded, wait_s=coalesce_wait) if coalesce else None
         self._works = self._make_works(max_object, verification)
         self._asks = is_personal is not None
+        self._unkept = None if self._rules else make_unkept(self._works, self._guests or self.codings)
         self.set_plain("")
 
     def _begin_guests(self, guests: Guests | None, ignored: Names) -> None:
@@ -212,25 +214,32 @@ class PageCache:
         if type(verdict) is Personal:
             passage.mark(self.pass_by(environ, verdict.why))
             return None
+        if self._unkept is not None and self._unkept.takes(environ, passage, verdict):
+            return None
         return lambda start_response: self.answer(environ, start_response, verdict)
 
     def answer(
-        self, environ: Environ, start_response: StartResponse, verdict: Place | Asked | None
+        self, environ: Environ, start_response: StartResponse, verdict: Place | OfKind | Asked | None
     ) -> Iterable[bytes]:
         """Answer a request on which *verdict*, what `verdict` says of it, is not Personal."""
-        if not isinstance(verdict, Place):
+        if verdict is None or isinstance(verdict, tuple):
             return self._answer(environ, start_response, verdict, None)
-        if not self._is_worth_a_look(verdict):
-            return self._answer(environ, start_response, None, None)
         guests, witness, ended = self._guests, self.witness, self._fills_ended()
+        place, anonymous = (
+            (verdict, None) if isinstance(verdict, Place) else (verdict.place, verdict.anonymous)
+        )
+        if anonymous is not None:
+            witness = None  # what it answers by knows nothing of kinds
+        if not self._is_worth_a_look(place):
+            return self._answer(environ, start_response, None, None)
         mark = 0 if witness is None else witness.mark
-        seen = self.codings.see(environ) if guests is None else guests.plain(environ)
-        found = self.shelf.find(verdict, seen.field)
+        seen = self.codings.see(environ) if guests is None else guests.plain(environ, anonymous)
+        found = self.shelf.find(place, seen.field)
         reply = self.engine.on_plain_request(found.pages, self._now())
         if reply is None:
             return self._answer(environ, start_response, None, (found, ended))
         if witness is not None:
-            witness.answered(environ, verdict, found, mark)
+            witness.answered(environ, place, found, mark)
         return send_reply(reply, start_response)
 
     def _answer(
@@ -246,12 +255,13 @@ class PageCache:
         guests, method = self._guests, request.method
         reads = method in READS
         dimensions: Selecting = EVERYBODY if guests is None else guests.nobody
+        anonymous: Anonymous | None = None
         seen: RequestView
         if guests is not None and reads:
             guest = guests.admit(request)
             if isinstance(guest, Personal):
                 return self._pass(environ, start_response, guest.why)
-            seen, dimensions = guest, guest.anonymous.dimensions
+            seen, anonymous, dimensions = guest, guest.anonymous, guest.anonymous.dimensions
         else:
             seen = self.codings.see(environ)
         if rule is not None and rule.action == bypass:
@@ -264,10 +274,10 @@ class PageCache:
         target = place.target
         if not reads:
             if method == METHOD and self._purgers:
-                return self._purge(request, target, start_response)
+                return answer_purge(self._purgers, self.purges, request, target, start_response)
             return Visit(self._works, environ, request, place, rule).send(Pass("method"), start_response)
         if asked is not None:
-            self._shortcut.learn(asked, place)
+            self._shortcut.learn(asked, place, anonymous)
         coalescer = self._coalescer
         found, ended = looked or self._look(place, seen)
         decision = self.engine.on_request(request, found.pages, self._now(), has_variants=found.has_variants)
@@ -365,21 +375,6 @@ class PageCache:
         found, now = self.shelf.find(place, seen.field), self._now()
         decision = self.engine.on_request(request, found.pages, now, has_variants=found.has_variants)
         return trace_decision(place, rule, found, decision, now)
-
-    def _purge(self, request: RequestView, target: Target, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer a PURGE by HTTP."""
-        failed: Exception | None = None
-        try:
-            if not self._purgers.may(request):
-                raise PermissionError
-            self.purges.add(bans_of(request, target))
-        except (PermissionError, StoreError) as error:
-            failed = error
-        status, text = find_answer(failed)
-        body = text.encode("latin-1", "replace")
-        fields = [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))]
-        start_response(status, [*fields, ("Cache-Status", PURGED)])
-        return [body]
 
     def _find_places(self, url: str) -> list[Place]:
         """Return the places of an absolute URL for all kinds of guests; none for what is no such URL."""

@@ -13,14 +13,17 @@ from functools import partial
 
 from wsgistack.cache.bans import Ban
 from wsgistack.cache.keys import Target
+from wsgistack.cache.purge import Purges
+from wsgistack.cache.status import PURGED
 from wsgistack.complaints import gather
 from wsgistack.errors import ArgumentError, SettingError, StoreError
 from wsgistack.http.fields import split_list
 from wsgistack.http.forwarded import parse_hop
 from wsgistack.http.networks import Network, parse_network
 from wsgistack.http.request import RequestView
+from wsgistack.wsgi import StartResponse
 
-__all__ = ["METHOD", "TAGS", "Purgers", "bans_of", "find_answer", "read_tags"]
+__all__ = ["METHOD", "TAGS", "Purgers", "answer_purge", "bans_of", "find_answer", "read_tags"]
 
 METHOD = "PURGE"
 # Where other caches look for tags: Cloudflare, Varnish's xkey, Fastly.
@@ -51,6 +54,24 @@ def _parse(network: str) -> Network:
     except ValueError:
         text = f"purge_from: {network!r:.80} is not a network such as 10.0.0.0/8 or 2001:db8::/32"
         raise SettingError(text) from None
+
+
+def answer_purge(
+    purgers: Purgers, purges: Purges, request: RequestView, target: Target, start_response: StartResponse
+) -> Iterable[bytes]:
+    """Answer a PURGE by HTTP."""
+    failed: Exception | None = None
+    try:
+        if not purgers.may(request):
+            raise PermissionError
+        purges.add(bans_of(request, target))
+    except (PermissionError, StoreError) as error:
+        failed = error
+    status, text = find_answer(failed)
+    body = text.encode("latin-1", "replace")
+    fields = [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))]
+    start_response(status, [*fields, ("Cache-Status", PURGED)])
+    return [body]
 
 
 def bans_of(request: RequestView, target: Target) -> list[Ban]:

@@ -8,21 +8,30 @@ from an environ to the place of its page (hosts, paths, rules, parameters) is no
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
 
 from wsgistack.cache.personal import Anonymous, Personal
 from wsgistack.cache.shelf import Found, Place
 from wsgistack.memos import size_of
 from wsgistack.wsgi import Environ
 
-__all__ = ["Asked", "Shortcut", "Verdict", "Witness"]
+__all__ = ["Asked", "OfKind", "Shortcut", "Verdict", "Witness"]
 
 MOST_PLACES = 4096
 LONGEST_ASKED = 1024  # characters of all that was asked: the path stands there up to three times
 READS = frozenset(("GET", "HEAD"))
 
-Asked = tuple[object, ...]
-Verdict = Personal | Place | Asked | None
+Asked: TypeAlias = "tuple[object, ...]"
+Verdict: TypeAlias = "Personal | Place | OfKind | Asked | None"
+
+
+@dataclass(frozen=True, slots=True)
+class OfKind:
+    """The place of the page of a plain GET with cookies or fields that are nobody's own, but choose between pages."""
+
+    place: Place
+    anonymous: Anonymous
 
 
 class Witness(Protocol):
@@ -46,11 +55,11 @@ class Shortcut:
 
     *judge*: tells of cookies whose they are, *nobody* of those that are as none; None: cookies tell
     nothing.  *owners*: what a variable says whose mere presence makes a request
-    somebody's.  *keyed*: a variable by which places differ and that tells nothing else, "" for none.
+    somebody's.  *of_kind*: variables that choose between pages, and tell nothing else.  *keyed*: a variable by which places differ and that tells nothing else, "" for none.
     *learns*: what is no somebody's own can be told by the environ's variables alone.
     """
 
-    __slots__ = ("_judge", "_keyed", "_learns", "_nobody", "_owners", "_telling", "_verdicts")
+    __slots__ = ("_judge", "_keyed", "_learns", "_nobody", "_of_kind", "_owners", "_telling", "_verdicts")
 
     def __init__(
         self,
@@ -59,6 +68,7 @@ class Shortcut:
         *,
         nobody: Anonymous | None = None,
         owners: Mapping[str, Personal] | None = None,
+        of_kind: Iterable[str] = (),
         keyed: str = "",
         learns: bool = True,
     ) -> None:
@@ -68,16 +78,18 @@ class Shortcut:
         self._nobody = nobody
         self._owners = owners or {}
         self._keyed = keyed
+        self._of_kind = frozenset(of_kind) - {keyed, *cookies}
         self._learns = learns
-        self._verdicts: dict[Asked, Place | Personal] = {}
+        self._verdicts: dict[Asked, Place | OfKind | Personal] = {}
 
     def read(self, environ: Environ) -> Verdict:
         """Return what is known of a request by its variables; pure, and nothing but a look at these.
 
-        Personal for one that goes past the cache, the place of the page of a plain GET, or what to
-        `learn` that for; None where only a closer look tells, as for all but GET and HEAD.
+        Personal for one that goes past the cache, the place of the page of a plain GET (an OfKind where
+        more than that chooses it), or what to `learn` that for; None where only a closer look tells, as for all but GET and HEAD.
         """
-        method, get, plain = environ["REQUEST_METHOD"], environ.get, True
+        method, get = environ["REQUEST_METHOD"], environ.get
+        kind: object = None
         if method not in READS:
             return None
         judge, cookies = self._judge, get("HTTP_COOKIE")
@@ -85,11 +97,13 @@ class Shortcut:
             whose = judge(cookies)
             if type(whose) is Personal:
                 return whose
-            plain = whose == self._nobody
+            kind = None if whose is self._nobody or whose == self._nobody else whose
         told = self._telling.intersection(environ)
-        if told:  # of several, the closer look tells which
-            return self._owners.get(next(iter(told))) if len(told) == 1 else None
-        if not plain or not self._learns or method != "GET":
+        if told:
+            if not told <= self._of_kind:  # of several, the closer look tells which
+                return self._owners.get(next(iter(told))) if len(told) == 1 else None
+            kind = (kind, *[get(name) for name in self._of_kind])
+        if not self._learns or method != "GET":
             return None
         asked = (
             get("HTTP_HOST"),
@@ -102,11 +116,15 @@ class Shortcut:
             get("SERVER_NAME"),
             get("SERVER_PORT"),
             get(self._keyed),
+            kind,
         )
         return self._verdicts.get(asked, asked)
 
-    def learn(self, asked: Asked, verdict: Place | Personal) -> None:
-        """Remember the *verdict* on *asked*, unless that is long."""
+    def learn(self, asked: Asked, found: Place | Personal, anonymous: Anonymous | None = None) -> None:
+        """Remember what was *found* for *asked*, unless that is long; *anonymous*: whose pages lie there."""
+        verdict: Place | OfKind | Personal = found
+        if isinstance(found, Place) and anonymous is not None and asked[-1] is not None:
+            verdict = OfKind(found, anonymous)
         if size_of(asked) <= LONGEST_ASKED:
             if len(self._verdicts) >= MOST_PLACES:
                 self._verdicts.clear()
