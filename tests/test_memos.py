@@ -6,6 +6,7 @@ import gc
 import tracemalloc
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -140,12 +141,14 @@ MEMOS: dict[str, tuple[Callable[[str], object], str, int]] = {
 def test_what_is_long_is_kept_by_nobody(name: str) -> None:
     ask, _, _ = MEMOS[name]
     ask("x" * LONG)  # what the first one makes for all is not its own
+    numbers = count(1)
 
     def work() -> None:
-        for number in range(1, 100):
+        for number in islice(numbers, 99):
             ask(f"{number:x}".ljust(LONG, "x"))
 
-    assert held_after(work) < MOST_OF_LONG
+    # What a thread beside it makes once, as one that looks after a server that is gone, is no memo.
+    assert min(held_after(work) for _ in range(3)) < MOST_OF_LONG
 
 
 @pytest.mark.parametrize("name", MEMOS)
