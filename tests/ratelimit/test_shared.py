@@ -65,6 +65,17 @@ def test_a_refused_request_consumes_nothing() -> None:
     assert ours.get(0, b"k") == before
 
 
+@pytest.mark.parametrize("rate", RATES)
+def test_who_is_refused_is_told_what_is_left_after_all_was_given_back(rate: str) -> None:
+    ours = shared(rate, "1/hour")
+    claims = [(0, b"k", 2), (1, b"k", 1)]
+    assert ours.decide(claims, NOW)[:2] == (-1, 0)
+    refused, _, states = ours.decide(claims, NOW + SECOND)
+    assert refused == 1
+    assert states == [ours.get(0, b"k"), ours.get(1, b"k")]
+    assert limits(rate)[0].quota(states[0], NOW + SECOND)[0] == 8
+
+
 def test_two_processes_share_and_two_rates_do_not() -> None:
     store = make_store("memory://")
     first, second = shared("2/hour", store=store), shared("2/hour", store=store)

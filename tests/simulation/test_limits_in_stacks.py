@@ -58,6 +58,8 @@ GIVES = {"2xx": -1}  # what comes back when the response is over
 class Story:
     """Visitors of one site; its clock is set forward and back."""
 
+    store = "process"
+
     def __init__(self, seed: int, folder: Path) -> None:
         self.rng = rng = random.Random(seed)
         # Five minutes before a full hour, at some moment.
@@ -95,7 +97,7 @@ class Story:
             "exempt": ["198.51.100.0/24"],
             "deny_file": str(deny),
             "now": lambda: self.now,
-            "store": "process",
+            "store": self.store,
             "meter": str(folder / "usage"),
         }
         self.site = wrap(Application(), {"request_id": True, "metering": True, "rate_limit": limits})

@@ -74,7 +74,7 @@ class Fallback:
         self,
         claims: Sequence[tuple[Claim, State]],
         now: int,
-        step: Callable[[Sequence[tuple[Claim, State]]], None],
+        step: Callable[[Sequence[tuple[Claim, State]]], object],
     ) -> Sequence[tuple[Claim, State]]:
         """Do *step* with those of *claims* that the store granted; return them if it could not be done.
 
@@ -97,7 +97,7 @@ class Fallback:
     def _factor(self, number: int) -> int:
         return 1 if self._limits[number].ban is not None else self._processes
 
-    def _do(self, now: int, step: Callable[[], None]) -> bool:
+    def _do(self, now: int, step: Callable[[], object]) -> bool:
         if now < self._alone_until:
             return False
         try:

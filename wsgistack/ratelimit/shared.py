@@ -119,7 +119,11 @@ class SharedTable:
                 raise
             states.append(state)
             if wait:
-                self._give_back_all(granted, now)
+                # Who is refused is told what there is when all of it was given back.
+                back = iter(self._give_back_all(granted, now))
+                states = [
+                    next(back) if one[2] else was for one, was in zip(claims, states[:-1], strict=False)
+                ] + [state]
                 rest = [self.get(number, key) for number, key, _ in claims[index + 1 :]]
                 return index, wait, states + rest
             if claim[2]:
@@ -144,11 +148,16 @@ class SharedTable:
             charge = partial(self._limits[number].counter.charge, now=now, cost=cost)
             self._update(number, key, now, charge)
 
-    def _give_back_all(self, claims: Sequence[tuple[Claim, State]], now: int) -> None:
+    def _give_back_all(self, claims: Sequence[tuple[Claim, State]], now: int) -> list[State | None]:
+        """Return what is there afterwards, of each."""
+        left: list[State | None] = []
         for (number, key, cost), taken in claims:
             give_back = partial(self._limits[number].counter.give_back, now=now, cost=cost, taken=taken)
             # What is as good as nothing is left to expire: to remove it would race with its next user.
-            self._update(number, key, now, lambda state, give_back=give_back: give_back(state) or 0)  # type: ignore[misc]
+            left.append(
+                self._update(number, key, now, lambda state, give_back=give_back: give_back(state) or 0)  # type: ignore[misc]
+            )
+        return left
 
     def _update(
         self, number: int, key: bytes, now: int, change: Callable[[State | None], State | None]
