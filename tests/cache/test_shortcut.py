@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
-from types import FrameType
+from collections.abc import Iterable, Iterator
+from types import FrameType, ModuleType
 from typing import Any
 
 import pytest
@@ -12,12 +12,27 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.cache.shop import FRESH, NOW, Closing, Shop, ask, guest, heard_by, page
-from wsgistack.cache import shortcut
+from wsgistack.cache import making, shortcut, shortcut_cy
 from wsgistack.cache.middleware import PageCache
 from wsgistack.cache.personal import Personal
 from wsgistack.cache.rules import Rule, bypass
 from wsgistack.cache.shelf import Place
 from wsgistack.cache.shortcut import OfKind
+
+TWINS = [shortcut, shortcut_cy]
+
+
+@pytest.fixture(autouse=True, scope="module", params=TWINS, ids=["plain", "compiled"])
+def twin(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
+    """Make caches with the Shortcut of one of the twins."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(making, "Shortcut", request.param.Shortcut)
+        yield request.param
+
+
+def test_a_cache_is_made_with_the_twin_that_is_meant(twin: ModuleType) -> None:
+    assert type(guest(Shop())._shortcut) is twin.Shortcut
+
 
 WORTH_TRYING: dict[str, list[str]] = {
     "REQUEST_METHOD": ["GET", "GET", "GET", "HEAD", "POST", "get"],

@@ -19,6 +19,7 @@ CHOOSERS = {
     "wsgistack.store.memcached.gauges_cy": "from wsgistack.store.memcached.wire import Patience as chosen",
     "wsgistack.store.memcached.batches_cy": "from wsgistack.store.memcached.named import sort_names as chosen",
     "wsgistack.store.memcached.talks_cy": "from wsgistack.store.memcached.plain import talk as chosen",
+    "wsgistack.cache.shortcut_cy": "from wsgistack.cache.shortcuts import Shortcut as chosen",
     "wsgistack.account_cy": "from wsgistack.accounts import Door as chosen",
     "wsgistack.chore_cy": "from wsgistack.chores import Tags as chosen",
     "wsgistack.clock_cy": "from wsgistack.clocks import SteadyClock as chosen",

@@ -16,7 +16,7 @@ from wsgistack.cache.policy import Policy, find_policy
 from wsgistack.cache.purge import Purges
 from wsgistack.cache.settings import check_number
 from wsgistack.cache.shelf import Shelf
-from wsgistack.cache.shortcut import Shortcut
+from wsgistack.cache.shortcuts import Shortcut
 from wsgistack.cache.signs import ASKING_FIELDS
 from wsgistack.cache.verification import Verification
 from wsgistack.complaints import gather

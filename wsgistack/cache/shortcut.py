@@ -3,6 +3,8 @@
 Most requests are such.  Who brings a session goes past the cache for the price of a look at the
 cookies; for a plain GET, with no condition, no range and nothing that could be anybody's, what leads
 from an environ to the place of its page (hosts, paths, rules, parameters) is not thought out again.
+
+`wsgistack.cache.shortcut_cy` has the compiled twin of Shortcut; `shortcuts` picks one.
 """
 
 from __future__ import annotations
@@ -20,6 +22,18 @@ __all__ = ["Asked", "OfKind", "Shortcut", "Verdict", "Witness"]
 
 MOST_PLACES = 4096
 LONGEST_ASKED = 1024  # characters of all that was asked: the path stands there up to three times
+# The variables that lead to a place.
+OF_A_PLACE = (
+    "HTTP_HOST",
+    "PATH_INFO",
+    "QUERY_STRING",
+    "RAW_URI",
+    "REQUEST_URI",
+    "SCRIPT_NAME",
+    "wsgi.url_scheme",
+    "SERVER_NAME",
+    "SERVER_PORT",
+)
 READS = frozenset(("GET", "HEAD"))
 
 Asked: TypeAlias = "tuple[object, ...]"
@@ -59,7 +73,7 @@ class Shortcut:
     *learns*: what is no somebody's own can be told by the environ's variables alone.
     """
 
-    __slots__ = ("_judge", "_keyed", "_learns", "_nobody", "_of_kind", "_owners", "_telling", "_verdicts")
+    __slots__ = ("_judge", "_learns", "_names", "_nobody", "_of_kind", "_owners", "_telling", "_verdicts")
 
     def __init__(
         self,
@@ -77,8 +91,8 @@ class Shortcut:
         self._judge = judge
         self._nobody = nobody
         self._owners = owners or {}
-        self._keyed = keyed
         self._of_kind = frozenset(of_kind) - {keyed, *cookies}
+        self._names = (*OF_A_PLACE, keyed, *self._of_kind)
         self._learns = learns
         self._verdicts: dict[Asked, Place | OfKind | Personal] = {}
 
@@ -89,41 +103,29 @@ class Shortcut:
         more than that chooses it), or what to `learn` that for; None where only a closer look tells, as for all but GET and HEAD.
         """
         method, get = environ["REQUEST_METHOD"], environ.get
-        kind: object = None
+        kind: str | None = None
         if method not in READS:
             return None
         judge, cookies = self._judge, get("HTTP_COOKIE")
         if judge is not None and cookies is not None:
             whose = judge(cookies)
-            if type(whose) is Personal:
+            if isinstance(whose, Personal):
                 return whose
-            kind = None if whose is self._nobody or whose == self._nobody else whose
+            if whose is not self._nobody:
+                kind = whose.cookie  # None: as good as nobody's
         told = self._telling.intersection(environ)
-        if told:
-            if not told <= self._of_kind:  # of several, the closer look tells which
-                return self._owners.get(next(iter(told))) if len(told) == 1 else None
-            kind = (kind, *[get(name) for name in self._of_kind])
+        if told and not told <= self._of_kind:  # of several, the closer look tells which
+            return self._owners.get(next(iter(told))) if len(told) == 1 else None
         if not self._learns or method != "GET":
             return None
-        asked = (
-            get("HTTP_HOST"),
-            get("PATH_INFO"),
-            get("QUERY_STRING"),
-            get("RAW_URI"),
-            get("REQUEST_URI"),
-            get("SCRIPT_NAME"),
-            get("wsgi.url_scheme"),
-            get("SERVER_NAME"),
-            get("SERVER_PORT"),
-            get(self._keyed),
-            kind,
-        )
+        asked = (kind, *map(get, self._names))
         return self._verdicts.get(asked, asked)
 
     def learn(self, asked: Asked, found: Place | Personal, anonymous: Anonymous | None = None) -> None:
         """Remember what was *found* for *asked*, unless that is long; *anonymous*: whose pages lie there."""
         verdict: Place | OfKind | Personal = found
-        if isinstance(found, Place) and anonymous is not None and asked[-1] is not None:
+        kind = asked[0], *asked[len(OF_A_PLACE) + 2 :]
+        if isinstance(found, Place) and anonymous is not None and kind.count(None) < len(kind):
             verdict = OfKind(found, anonymous)
         if size_of(asked) <= LONGEST_ASKED:
             if len(self._verdicts) >= MOST_PLACES:

@@ -1,0 +1,1 @@
+from wsgistack.cache.shortcut import Shortcut as Shortcut
