@@ -45,6 +45,7 @@ from wsgistack.balancer.plane.limit_table cimport (
     locks_add,
     locks_give,
     locks_take,
+    table_expect,
     table_read,
     table_write,
 )
@@ -147,6 +148,7 @@ cdef int decide_locked(Core* core, Claims* all) noexcept nogil:
     locks.n = 0
     for i in range(all.n):
         locks_add(&locks, all.claims[i].key.hash)
+        table_expect(t, all.claims[i].key.hash, all.claims[i].rate.id)
     if not locks_take(t, &locks):
         return 0
     decide(t, all, <int64_t>core.now_us, core.board.seat)

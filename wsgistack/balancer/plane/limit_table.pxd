@@ -61,6 +61,10 @@ cdef void table_read(const TableView* t, uint64_t key, uint64_t rate, int64_t no
 cdef int table_write(const TableView* t, uint64_t key, uint64_t rate, int64_t now, const LimitState* state) noexcept nogil
 
 
+# Ask for the memory where the state of that key will be looked for; several states come at the same time then.
+cdef void table_expect(const TableView* t, uint64_t key, uint64_t rate) noexcept nogil
+
+
 # The same, and where it stands now; NULL for 0.
 cdef Place* table_put(const TableView* t, uint64_t key, uint64_t rate, int64_t now, const LimitState* state) noexcept nogil
 

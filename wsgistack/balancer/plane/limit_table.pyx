@@ -51,6 +51,7 @@ cdef extern from *:
     #define wsgistack_store(p, v) __atomic_store_n(p, v, __ATOMIC_RELEASE)
     """
     void pause "wsgistack_limit_pause"() nogil
+    void prefetch "__builtin_prefetch"(const void* p) nogil
     void store_word "wsgistack_store"(uint64_t* p, uint64_t v) nogil
 
 cdef enum:
@@ -136,6 +137,10 @@ cdef Place* find(Place* places, uint64_t n, uint64_t window, uint64_t mark, int6
             return NULL          # nobody ever went past it
         at = at + 1 if at + 1 < n else 0
     return NULL
+
+
+cdef void table_expect(const TableView* t, uint64_t key, uint64_t rate) noexcept nogil:
+    prefetch(t.places + (key & (STRIPES - 1)) * t.n + ((mark_of(key, rate) >> 32) * t.n >> 32))
 
 
 cdef inline Place* find_own(const TableView* t, uint64_t key, uint64_t mark, int64_t now, Place** free) noexcept nogil:
