@@ -4,10 +4,12 @@ import argparse
 import signal
 import sys
 import time
+from http.client import HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from demo.processes import Backend, Balancer, Trouble, choose_ports, stop_all
+from demo.report import tell
 from demo.story import Stage, play
 from demo.telnet import Telnet
 
@@ -50,10 +52,8 @@ def main() -> int:
             else:
                 stage.spare.start()
                 hold(stage)
-        except Trouble as trouble:
-            log = stage.balancer.log
-            tail = log.read_text().splitlines()[-15:] if log.exists() else []
-            print("\n".join(["-- demo: the story did not hold", f"   {trouble}", *tail]), file=sys.stderr)
+        except (Trouble, OSError, ValueError, HTTPException) as trouble:  # a visitor's request may fail too
+            print("\n".join(tell(stage, trouble)), file=sys.stderr, flush=True)
             return 1
         except KeyboardInterrupt:
             print("\n-- demo: ending", flush=True)

@@ -14,6 +14,7 @@ VISITS = 60
 READERS = 20
 VOTES, ADMITTED = 8, 5  # see the limit in demo.conf
 PATIENCE_S = 60.0  # a bound for what health checks must notice first
+TOLD = 12  # of the failures: what a log's reader sees at once
 CALM_S = 1.0
 STORM_S = 3.0
 
@@ -157,4 +158,6 @@ def _must_reach(load: Load, backend: Backend) -> None:
 
 def _must_be_clean(load: Load) -> None:
     if load.failures:
-        raise Trouble(f"{len(load.failures)} of {load.answers.total()} failed, first: {load.failures[0]}")
+        asked = load.answers.total() + len(load.failures)
+        told = "\n".join(load.failures[:TOLD])
+        raise Trouble(f"{len(load.failures)} of {asked} requests failed, the first of them:\n{told}")

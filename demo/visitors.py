@@ -4,6 +4,7 @@ import http.client
 import time
 from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import Self
@@ -80,12 +81,16 @@ class Load:
     def _keep_asking(self) -> None:
         connection = http.client.HTTPConnection(self.address, timeout=TIMEOUT_S)
         while not self._over.wait(PAUSE_S):
+            began, is_new = time.monotonic(), connection.sock is None
             try:
                 who = _ask(connection, "/")
             except (OSError, http.client.HTTPException) as trouble:
                 connection.close()  # the next request opens it anew
+                way = (
+                    f"after {time.monotonic() - began:.3f} s on {'a new' if is_new else 'an open'} connection"
+                )
                 with self._lock:
-                    self.failures.append(f"{type(trouble).__name__}: {trouble}")
+                    self.failures.append(f"{_now()} {way}: {type(trouble).__name__}: {trouble}")
             else:
                 with self._lock:
                     self.answers[who] += 1
@@ -97,5 +102,10 @@ def _ask(connection: http.client.HTTPConnection, path: str) -> str:
     response = connection.getresponse()
     body = response.read().decode()
     if response.status != 200:
-        raise http.client.HTTPException(f"{response.status} {body[:80]}")
+        raise http.client.HTTPException(f"{response.status} {dict(response.getheaders())} {body[:80]!r}")
     return body.partition(":")[0]
+
+
+def _now() -> str:
+    """Return the time as the balancer's log has it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

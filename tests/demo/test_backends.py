@@ -1,10 +1,12 @@
 """The demo's backends say who they are, and its visitors count answers and failures truly."""
 
+import re
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -52,7 +54,9 @@ def test_a_dead_backend_fails_its_visitors(backends: list[Backend]) -> None:
         deadline = time.monotonic() + 20
         while not load.failures and time.monotonic() < deadline:
             assert not load.reaches("Django", within_s=0.2)
-    assert load.failures and load.failures[0].startswith("ConnectionRefusedError")
+    stamp, _, told = load.failures[0].partition(" ")
+    assert datetime.fromisoformat(stamp).utcoffset() == timedelta(0)
+    assert re.fullmatch(r"after [0-9.]+ s on (a new|an open) connection: (\w+): .*", told)
 
 
 def test_a_backend_that_does_not_start_is_trouble() -> None:
