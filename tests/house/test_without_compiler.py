@@ -13,7 +13,8 @@ import pytest
 from tests.house.source import ROOT, tracked_files
 from tools.package_check import faults_of_archive
 
-pytestmark = pytest.mark.slow
+# The first of them copies and installs the project; how long that takes is the machine's affair.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def run_python(installed: Path, *arguments: str) -> subprocess.CompletedProcess[
     environment = os.environ | {"PYTHONPATH": str(installed)}
     command = [sys.executable, *arguments]
     return subprocess.run(
-        command, cwd=installed, env=environment, capture_output=True, text=True, check=False, timeout=30
+        command, cwd=installed, env=environment, capture_output=True, text=True, check=False, timeout=120
     )
 
 
