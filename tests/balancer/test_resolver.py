@@ -40,7 +40,7 @@ def resolver(server: NameServer) -> Resolver:
     return make(server)
 
 
-def make(*servers: NameServer, family: str = "any", timeout_s: float = 0.5) -> Resolver:
+def make(*servers: NameServer, family: str = "any", timeout_s: float = 5.0) -> Resolver:
     addresses = tuple(server.address for server in servers)
     return Resolver(addresses, family=family, timeout_s=timeout_s, hosts="/nonexistent")
 
