@@ -36,6 +36,7 @@ class Server:
     end: signal.Signals = signal.SIGTERM
     reload: signal.Signals = signal.SIGHUP
     store: str = ""
+    is_deaf_at_first: bool = False  # a signal that meets a worker which still loads the site is lost
 
 
 def find_servers() -> list[str]:
@@ -95,6 +96,7 @@ SERVERS = {
             *("--blocking-threads=4", "--log-level=warning", "{site}"),
         ],
         2,
+        is_deaf_at_first=True,
     ),
     "gevent.pywsgi": Server([*RUN, "pywsgi", "{host}", "{port}", "{site}"], end=signal.SIGINT),
     "werkzeug": Server([*RUN, "werkzeug", "{host}", "{port}", "{site}"], end=signal.SIGINT),
@@ -120,6 +122,7 @@ class Served:
     def __init__(self, server: Server, site: str = SITE, path: str = "/bare/flask/who") -> None:
         self.server = server
         self._path = path
+        self._workers: set[bytes] = set()
         self._folder = TemporaryDirectory(prefix="wsgistack-served-")
         self.folder = folder = Path(self._folder.name)
         self.log = folder / "access.log"
@@ -143,6 +146,8 @@ class Served:
             )
         try:
             eventually(self._answers, what="the server does not answer")
+            if server.is_deaf_at_first:
+                eventually(self._all_answer, what="not every worker answers")
         except BaseException:
             print(self.says.read_text())
             self.process.kill()
@@ -166,6 +171,11 @@ class Served:
         with suppress(OSError):
             return self.ask(self._path).status == 200
         return False
+
+    def _all_answer(self) -> bool:
+        """Tell whether each process has answered, all of which say who they are at that path."""
+        self._workers.add(self.ask(self._path).body)
+        return len(self._workers) >= self.server.processes
 
     def ask(self, path: str, *, method: str = "GET", body: bytes | None = None, **fields: str) -> Answer:
         """Ask on a connection of its own; *fields* have `_` for `-`."""
