@@ -225,12 +225,25 @@ def test_a_ban_is_shared_and_a_counted_refusal_too() -> None:
 
 
 @pytest.mark.parametrize("rate", RATES)
+def test_a_record_that_another_thread_has_seen_already_is_counted_once(rate: str) -> None:
+    """The other one appended behind it, read, and said what there is, before who wrote it had his answer."""
+    store = Appender()
+    ours, reference = journal(rate, store=store), journal(rate)
+    quicker: list[Any] = []
+    store.between = lambda: quicker.append(ours.decide_one(0, b"k", 1, NOW))
+    slower = ours.decide_one(0, b"k", 1, NOW)
+    assert [slower, *quicker] == [reference.decide_one(0, b"k", 1, NOW) for _ in range(2)]
+    assert store.trips == 2
+    assert [ours.decide_one(0, b"k", 1, NOW)[0] == 0 for _ in range(9)] == [True] * 8 + [False]
+
+
+@pytest.mark.parametrize("rate", RATES)
 def test_threads_never_admit_too_many_nor_too_few(rate: str, request: pytest.FixtureRequest) -> None:
     before = sys.getswitchinterval()
     request.addfinalizer(lambda: sys.setswitchinterval(before))
     sys.setswitchinterval(1e-6)
     for round_ in range(5):
-        ours = journal(rate, "1000000/hour", store=Locked())
+        ours = journal(rate, "1000000/hour")
         admitted: list[int] = []
         barrier = threading.Barrier(8)
 
@@ -248,18 +261,6 @@ def test_threads_never_admit_too_many_nor_too_few(rate: str, request: pytest.Fix
         for thread in threads:
             thread.join()
         assert len(admitted) == 10, f"round {round_}"
-
-
-class Locked(Appender):
-    """One request after the other, as a server's item lock has it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._one = threading.Lock()
-
-    def append_many(self, additions: Any) -> Any:
-        with self._one:
-            return super().append_many(additions)
 
 
 def test_trouble_while_something_is_settled_is_settled_here() -> None:

@@ -101,8 +101,9 @@ class Ledger:
     ) -> Replayed:
         """Return what *log* says, and what became of the decision *nonce*.
 
-        What is *known* of its begin is not replayed.  *settled* is the begin that nobody looks for his
-        record in any more: in *shorter* its states stand in its place, what is younger stays as it is.
+        What is *known* of its begin is not replayed, unless the decision is in there.  *settled* is the
+        begin that nobody looks for his record in any more: in *shorter* its states stand in its place, what
+        is younger stays as it is.
         """
         if not log.startswith(known.log):
             known = NOTHING
@@ -115,6 +116,9 @@ class Ledger:
                 self._play(record, nonce, found)
             except (ValueError, IndexError):
                 continue  # none of ours
+        if nonce and found.index is None and known.log:
+            # Another thread read the log later, and was quicker to say what it saw: with this record in it.
+            return self.replay(log, nonce, settled=settled)
         return found
 
     def _play(self, record: str, nonce: str, found: Replayed) -> None:
