@@ -44,11 +44,21 @@ def path_readings(path: str) -> tuple[str, ...]:
 
 
 def compile_globs(patterns: Iterable[str]) -> re.Pattern[str]:
-    """Return what matches any of *patterns* as a whole; `*` stands for anything, slashes included."""
-    whole = [
-        "".join(".*" if part == "*" else re.escape(part) for part in re.split(r"(\*)", p)) for p in patterns
-    ]
-    return re.compile("|".join(f"(?:{one})" for one in whole), re.DOTALL)
+    """Return what matches any of *patterns* as a whole; `*` stands for anything, slashes included.
+
+    In time that grows with the text alone, whatever it is: see `_glob`.
+    """
+    return re.compile("|".join(f"(?:{_glob(pattern)})" for pattern in patterns), re.DOTALL)
+
+
+def _glob(pattern: str) -> str:
+    """Return *pattern* as a regular expression that tries no more than one place for each part between two stars.
+
+    The first is as good as any: what follows fits behind a later one only if it fits behind that.  With
+    `.*` all are tried, of each part for each of those before it.
+    """
+    first, *parts = [re.escape(part) for part in pattern.split("*")]
+    return first + "".join([f"(?>.*?{part})" for part in parts[:-1]] + [f".*{part}" for part in parts[-1:]])
 
 
 def host_name(host: str) -> str:
