@@ -127,6 +127,36 @@ def test_what_one_rule_granted_is_given_back_when_another_refuses() -> None:
     assert ours.get(0, b"k") == before
 
 
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("narrow", [0, 1])
+def test_who_is_refused_is_told_what_is_left_after_all_was_given_back(rate: str, narrow: int) -> None:
+    """Whichever of both rules refuses, and also by who refuses without asking, and by one who sees it anew."""
+    store, rates = Appender(), [rate, rate]
+    rates[narrow] = "1/hour"
+    ours = journal(*rates, store=store, apart=True)
+    claims = [(0, b"k", 2), (1, b"k", 2)]
+    claims[narrow] = (narrow, b"k", 1)
+    assert ours.decide(claims, NOW)[:2] == (-1, 0)
+    for table in (ours, ours, journal(*rates, store=store, apart=True)):
+        trips = store.trips
+        refused, _, states = table.decide(claims, NOW + SECOND)
+        assert (refused, store.trips - trips <= 2) == (narrow, True)
+        assert states == [ours.get(0, b"k"), ours.get(1, b"k")]
+        wide = limits(*rates)[1 - narrow]
+        assert wide.quota(states[1 - narrow], NOW + SECOND)[0] == 8
+
+
+def test_who_is_refused_is_told_what_others_took_before_all_was_given_back() -> None:
+    store = Appender()
+    ours, other = (journal("10/hour", "1/hour", store=store, apart=True) for _ in range(2))
+    claims = [(0, b"k", 2), (1, b"k", 1)]
+    ours.decide(claims, NOW)
+    store.between = lambda: other.decide_one(0, b"k", 5, NOW)  # when it refused, before it gives back
+    _, _, states = ours.decide(claims, NOW)
+    assert limits("10/hour")[0].quota(states[0], NOW)[0] == 3
+    assert states == [ours.get(0, b"k"), ours.get(1, b"k")]
+
+
 def test_a_log_stays_short_whoever_writes_it() -> None:
     store = Appender()
     tables = [journal("100000/hour", store=store) for _ in range(3)]

@@ -274,22 +274,32 @@ class JournalTable:
         now: int,
         states: list[State | None],
     ) -> None:
-        """Give back what other rules granted to a request that one refused."""
-        granted = [
-            (claims[index], states[index])
+        """Give back what other rules granted to a request that one refused; *states* become those after it."""
+        granted = {
+            index: (claims[index], states[index])
             for group, outcome in zip(groups, outcomes, strict=True)
             if outcome.index == -1
             for index in group.indices
             if claims[index][2]
-        ]
+        }
+        if not granted:
+            return
+        places = list(granted)
         try:
-            if granted:
-                self._give_back(granted, now)
+            given = self._give_back(list(granted.values()), now)
         except StoreError:
-            self._doubt(granted)
+            self._doubt(granted.values())
             raise
+        for group, one in given:
+            # Who is refused is told what there is when all of it was given back.
+            looks = self._looks.get(group.text)
+            after = group.ledger.replay(one.value, known=NOTHING if looks is None else looks.last)
+            self._look(group.text, Known(one.value, after.states), now)
+            for index, (number, _) in zip(group.indices, group.parts, strict=True):
+                states[places[index]] = after.states.get(number)
 
-    def _give_back(self, claims: Sequence[tuple[Claim, State]], now: int) -> None:
+    def _give_back(self, claims: Sequence[tuple[Claim, State]], now: int) -> list[tuple[_Group, Found]]:
+        """Return what each log holds afterwards.  1 RT."""
         groups = self._group([claim for claim, _ in claims])
         records = []
         for group in groups:
@@ -298,7 +308,7 @@ class JournalTable:
                 for index, (number, units) in zip(group.indices, group.parts, strict=True)
             ]
             records.append(group.ledger.giving(now, self._nonce(), parts))
-        self._append(groups, records, now)
+        return list(zip(groups, self._append(groups, records, now), strict=True))
 
     def _group(self, claims: Sequence[Claim]) -> list[_Group]:
         groups: dict[str, _Group] = {}
