@@ -6,23 +6,17 @@ application which fails until then can still be stood in for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
-from itertools import chain
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from wsgistack.cache.answers import GOING_ON, PASSED_ON, AfterResponse, Drop, Keep, Refresh
+from wsgistack.cache.answers import GOING_ON, PASSED_ON, AfterResponse, Drop, Keep, Refresh, Serve
 from wsgistack.cache.head import ResponseHead
 from wsgistack.cache.page import WHOLE_BODIES, Page, Reply
 from wsgistack.wsgi import Environ, ExcInfo, Headers, StartResponse
 
 __all__ = [
-    "Captured",
-    "Chained",
-    "Hopeful",
     "Judge",
     "Run",
-    "Then",
     "close_body",
     "is_file",
     "not_stored",
@@ -188,6 +182,12 @@ class Run:
         """Return what stands in for an application that failed, None if it is too late or not allowed."""
         return None if self.is_sent else self._judge.stand_in()
 
+    @property
+    def instead(self) -> Reply | None:
+        """What stands in for a response whose second head, which came with exc_info, is an error; None for nothing."""
+        answer = self.answer
+        return answer.reply if isinstance(answer, Serve) and not self.is_sent else None
+
     def send_instead(self, reply: Reply) -> None:
         """Send the head of another answer."""
         self.is_sent = True
@@ -223,124 +223,6 @@ class Sink:
         """Return everything, None if it was too much; it is given back then."""
         blocks, self._blocks = self._blocks, None
         return None if blocks is None else b"".join(blocks)
-
-
-class Captured:
-    """The body of a response that is kept, block by block as the application gives it."""
-
-    __slots__ = ("_blocks", "_body", "_run")
-
-    def __init__(self, run: Run, keep: Keep, body: Iterable[bytes], blocks: Iterator[bytes]) -> None:
-        self._run = run
-        self._body: Iterable[bytes] | None = body
-        run.is_measured = isinstance(body, WHOLE_BODIES)
-        self._blocks = blocks if run.is_sent or not keep.before else chain((keep.before,), blocks)
-
-    def __iter__(self) -> Captured:
-        return self
-
-    def __next__(self) -> bytes:
-        run = self._run
-        try:
-            block = next(self._blocks)
-        except StopIteration:
-            if not run.is_sent:
-                run.send_head()
-            run.finish()
-            raise
-        except Exception:
-            reply = run.stand_in()
-            if reply is None:
-                raise
-            run.send_instead(reply)
-            self._blocks = iter(())
-            return reply.body
-        if not run.is_sent:
-            run.send_head()
-        run.add(block)
-        if run.is_complete:
-            run.finish()  # a client that reads slowly keeps nobody waiting for what is there
-        return block
-
-    def close(self) -> None:
-        """Close the application's body, once; first take the rest if others wait for it."""
-        body, self._body = self._body, None
-        if body is None:
-            return
-        try:
-            with suppress(Exception):
-                while self._run.is_followed:
-                    next(self)
-        finally:
-            self._run.over()
-            close_body(body)
-
-
-class Chained:
-    """A body that is read by way of *blocks*."""
-
-    __slots__ = ("_blocks", "_body")
-
-    def __init__(self, body: Iterable[bytes], blocks: Iterator[bytes]) -> None:
-        self._body: Iterable[bytes] | None = body
-        self._blocks = blocks
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self._blocks
-
-    def close(self) -> None:
-        """Close the application's body, once."""
-        body, self._body = self._body, None
-        if body is not None:
-            close_body(body)
-
-
-class Hopeful(Chained):
-    """The body of a response that is not kept, whose head waits for its first block: something could stand in for it."""
-
-    __slots__ = ("_run",)
-
-    def __init__(self, run: Run, body: Iterable[bytes]) -> None:
-        super().__init__(body, iter(body))
-        self._run = run
-
-    def __iter__(self) -> Iterator[bytes]:
-        run = self._run
-        try:
-            first = next(self._blocks, b"")
-        except Exception:
-            reply = run.stand_in()
-            if reply is None:
-                raise
-            run.send_instead(reply)
-            yield reply.body
-            return
-        if not run.is_sent:
-            run.send_head()
-        yield first
-        yield from self._blocks
-
-
-class Then:
-    """A whole reply; *afterwards* is called once, when the server closes it."""
-
-    __slots__ = ("_afterwards", "_blocks")
-
-    def __init__(self, blocks: list[bytes], afterwards: Callable[[], None]) -> None:
-        self._blocks = blocks
-        self._afterwards: Callable[[], None] | None = afterwards
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._blocks)
-
-    def __len__(self) -> int:
-        return len(self._blocks)
-
-    def close(self) -> None:
-        """Do what is to be done afterwards."""
-        afterwards, self._afterwards = self._afterwards, None
-        if afterwards is not None:
-            afterwards()
 
 
 def not_stored(head: ResponseHead, why: str) -> ResponseHead:

@@ -23,6 +23,7 @@ from wsgistack.cache.answers import (
     Validate,
 )
 from wsgistack.cache.audit import Reads
+from wsgistack.cache.bodies import Captured, Chained, Hopeful, Then
 from wsgistack.cache.coalesce import Lease, Turn, beside
 from wsgistack.cache.filling import changed
 from wsgistack.cache.head import ResponseHead
@@ -30,11 +31,7 @@ from wsgistack.cache.keys import make_key
 from wsgistack.cache.page import WHOLE_BODIES, Page, Reply, make_not_modified
 from wsgistack.cache.rules import Rule, told_of
 from wsgistack.cache.run import (
-    Captured,
-    Chained,
-    Hopeful,
     Run,
-    Then,
     close_body,
     is_file,
     not_stored,

@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 from wsgistack.balancer.split import FIELD, bucket_number
+from wsgistack.cache.bodies import Then
 from wsgistack.cache.middleware import PageCache
-from wsgistack.cache.run import Then
 from wsgistack.keeper.origin import WAY, OriginFailed, Way
 from wsgistack.keeper.ready import SERVICE
 from wsgistack.wsgi import Environ, ExcInfo, Headers, StartResponse, pass_head
