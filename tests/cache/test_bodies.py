@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
+from webob import Request
 
-from tests.cache.shop import FRESH, NOW, TEXT, Closing, Shop, ask, page
+from tests.cache.shop import FRESH, NOW, TEXT, Closing, Shop, ask, heard_by, page
 from wsgistack import PageCache
 
 LATER = NOW + 120.0
@@ -60,3 +61,29 @@ def test_where_nothing_may_stand_in_the_second_head_is_sent(fields: list[tuple[s
     answer = ask(cache)
     assert (answer.status, answer.body) == ("500 Oops", b"oops")
     assert bodies[0].closed == 1
+
+
+@pytest.mark.parametrize("empty", [1, 3])
+def test_blocks_without_bytes_may_come_before_the_head(empty: int) -> None:
+    """PEP 3333 wants the head before the first block that is not empty."""
+
+    def app(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
+        yield from [b""] * empty
+        start_response("200 OK", FRESH)
+        yield b"page"
+
+    shop = Shop(app)
+    cache = PageCache(shop, now=lambda: NOW)
+    assert [ask(cache).body for _ in range(2)] == [b"page"] * 2
+    assert len(shop.asked) == 1
+
+
+@pytest.mark.parametrize("blocks", [[], [b""], [b"page"]], ids=["no block", "an empty one", "one"])
+def test_nobody_waits_for_an_application_that_never_says_its_head(blocks: list[bytes]) -> None:
+    cache = PageCache(lambda environ, start_response: [*blocks], now=lambda: NOW)
+    heads: list[Any] = []
+    for _ in range(2):
+        assert b"".join(cache(Request.blank("/").environ, heard_by(heads))) == b"".join(blocks)
+        assert cache._coalescer is not None
+        assert len(cache._coalescer) == 0
+    assert heads == []

@@ -10,7 +10,15 @@ from wsgistack.cache.answers import Keep
 from wsgistack.cache.page import WHOLE_BODIES
 from wsgistack.cache.run import Run, close_body
 
-__all__ = ["Captured", "Chained", "Hopeful", "Then"]
+__all__ = ["Captured", "Chained", "Hopeful", "Then", "begin"]
+
+
+def begin(run: Run, blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Return *blocks* once the head is there: the application may give empty ones before it calls start_response."""
+    for block in blocks:
+        if block or run.head is not None:
+            return chain((block,), blocks)
+    return blocks
 
 
 class Captured:

@@ -6,7 +6,6 @@ import io
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import chain
 
 from wsgistack.cache.answers import (
     ANSWERED,
@@ -23,7 +22,7 @@ from wsgistack.cache.answers import (
     Validate,
 )
 from wsgistack.cache.audit import Reads
-from wsgistack.cache.bodies import Captured, Chained, Hopeful, Then
+from wsgistack.cache.bodies import Captured, Chained, Hopeful, Then, begin
 from wsgistack.cache.coalesce import Lease, Turn, beside
 from wsgistack.cache.filling import changed
 from wsgistack.cache.head import ResponseHead
@@ -132,9 +131,7 @@ class Visit:
         try:
             body = works.app(environ, run.start)
             if run.head is None:  # start_response is called when the first block is asked for
-                iterator = iter(body)
-                first = next(iterator, None)
-                blocks = iterator if first is None else chain((first,), iterator)
+                blocks = begin(run, iter(body))
             run.decide()
         except BaseException as error:
             close_body(body)
@@ -156,6 +153,8 @@ class Visit:
     ) -> Iterable[bytes]:
         """Do what was decided when the application called start_response."""
         answer = run.answer
+        if answer is None:  # it never called start_response; the server complains of that
+            self._settle(None)
         if isinstance(answer, Keep):
             why = why_only_pass(answer, body, environ, self.works.largest)
             if not why:
