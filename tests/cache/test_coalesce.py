@@ -115,6 +115,43 @@ def test_a_follower_that_took_a_part_is_told_when_no_more_comes() -> None:
         next(flight.blocks(AT_ONCE_S))
 
 
+def test_nobody_follows_a_leader_whose_client_takes_long_over_what_it_was_given() -> None:
+    clock = Clock()
+    coalescer = make(clock=clock)
+    slow = lead(coalescer)
+    slow.share("head")
+    for _ in range(2):  # a little for each block counts, too
+        assert follow(coalescer) is slow
+        slow.add(b"a")
+        clock.now += 0.6
+        slow.go_on()
+    other = lead(coalescer)
+    assert (slow.is_another, other.is_another) == (False, True)
+    coalescer.leave("k", slow)
+    assert follow(coalescer) is other
+
+
+def test_a_page_that_is_made_slowly_is_followed() -> None:
+    clock = Clock()
+    coalescer = make(clock=clock)
+    flight = lead(coalescer)
+    flight.share("head")
+    for _ in range(3):
+        flight.go_on()
+        clock.now += 100.0
+        flight.add(b"a")
+    assert follow(coalescer) is flight
+
+
+def test_who_wants_all_does_not_wait_for_a_client_that_reads_slowly() -> None:
+    clock = Clock()
+    flight = lead(make(clock=clock))
+    flight.share("head")
+    flight.add(b"a")
+    clock.now += 2.0
+    assert flight.wait_for_all(LONG_S) is None
+
+
 def test_an_end_is_not_undone_by_leaving() -> None:
     coalescer = make()
     flight = lead(coalescer)

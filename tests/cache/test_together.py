@@ -13,6 +13,7 @@ from gevent.event import Event
 from webob import Request
 
 from tests.cache.shop import FRESH, NOW, TEXT, heard_by
+from tests.contracts.stores import Clock
 from wsgistack.cache.coalesce import Left
 from wsgistack.cache.middleware import PageCache
 from wsgistack.store.memory import MemoryStore
@@ -293,6 +294,24 @@ def test_a_client_that_reads_slowly_holds_up_nobody() -> None:
     assert next(body) == b"page"  # and never reads on
     assert get(cache)[2] == b"page"
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+@pytest.mark.parametrize("length", [[], [("Content-Length", "8")]])
+def test_a_client_that_stops_reading_in_the_middle_holds_up_nobody(length: Any, is_shared: bool) -> None:
+    app = Slow(lambda number: ([*FRESH, *length], iter([b"page", b" %2d!" % number])))
+    app.gate.set()
+    store = MemoryStore(1 << 20)
+    store.shared = is_shared
+    cache = PageCache(app, now=lambda: NOW, store=store, coalesce_wait=LONG_S)
+    assert cache._coalescer is not None
+    clock = cache._coalescer._now = Clock()
+    body = iter(cache(Request.blank("/").environ, heard_by([])))
+    assert next(body) == b"page"  # and never reads on
+    clock.now += 1.0
+    assert get(cache)[2] == b"page  2!"
+    assert get(cache)[1]["Cache-Status"] == "wsgistack; hit; ttl=60"
+    assert list(body) == [b"  1!"]
 
 
 def test_who_waits_long_enough_goes_alone() -> None:

@@ -37,6 +37,7 @@ class Captured:
 
     def __next__(self) -> bytes:
         run = self._run
+        run.go_on()
         try:
             block = next(self._blocks, None)
         except Exception:

@@ -29,6 +29,7 @@ Head = TypeVar("Head")
 Looked = TypeVar("Looked")
 
 FIRST_POLL_S, MOST_POLL_S = 0.005, 0.1
+MOST_HELD_S = 1.0  # in which the client of a leader may take what it was given, all in all
 BUSY, REFUSED = b"busy", b"refused"
 MOST_REMEMBERED = 10_000
 
@@ -47,13 +48,23 @@ class Stage(Enum):
     LOST = "its maker is gone"
 
 
-class Flight(Generic[Head]):
-    """One page on its way; *head* is what the leader says of it.  For any thread and greenlet."""
+GOING_ON = (Stage.DECIDING, Stage.SHARED)
 
-    def __init__(self) -> None:
+
+class Flight(Generic[Head]):
+    """One page on its way; *head* is what the leader says of it.  For any thread and greenlet.
+
+    *is_another*: it began beside one that was held up.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic, *, is_another: bool = False) -> None:
         self.stage = Stage.DECIDING
         self.head: Head | None = None
         self.followers = 0
+        self.is_another = is_another
+        self._now = now
+        self._held_s = 0.0
+        self._given_at: float | None = None
         self._blocks: list[bytes] = []
         self._lock = threading.Lock()
         self._events: list[Any] = []
@@ -66,11 +77,25 @@ class Flight(Generic[Head]):
         self._move(Stage.SHARED)
 
     def add(self, block: bytes) -> None:
-        """Give a block to the others."""
+        """Give a block to the others, and to the leader's own client."""
+        self._given_at = self._now()
         with self._lock:
-            if self.stage in (Stage.DECIDING, Stage.SHARED):
+            if self.stage in GOING_ON:
                 self._blocks.append(block)
         self._wake()
+
+    def go_on(self) -> None:
+        """Take note that the leader's client has taken what it was given."""
+        if self._given_at is not None:
+            self._held_s += self._now() - self._given_at
+            self._given_at = None
+
+    @property
+    def is_held_up(self) -> bool:
+        """True if the leader's client takes so long that nobody should wait for what it does not take."""
+        given_at = self._given_at
+        held_s = self._held_s + (0.0 if given_at is None else self._now() - given_at)
+        return held_s >= MOST_HELD_S
 
     def complete(self) -> None:
         """Say that this was all."""
@@ -82,7 +107,7 @@ class Flight(Generic[Head]):
 
     def lose(self) -> None:
         """Let the others go alone, if it did not come to an end before."""
-        if self.stage in (Stage.DECIDING, Stage.SHARED):
+        if self.stage in GOING_ON:
             self._move(Stage.LOST)
 
     # -- the followers'
@@ -93,8 +118,11 @@ class Flight(Generic[Head]):
         return self.stage
 
     def wait_for_all(self, seconds: float) -> bytes | None:
-        """Return the whole body, None if it does not come within *seconds*."""
-        self._wait(lambda: self.stage not in (Stage.DECIDING, Stage.SHARED), seconds)
+        """Return the whole body, None if it does not come within *seconds*, or is held up."""
+        left_s = seconds
+        while self.stage in GOING_ON and left_s > 0 and not self.is_held_up:
+            self._wait(lambda: self.stage not in GOING_ON, min(left_s, MOST_HELD_S))
+            left_s -= MOST_HELD_S
         return b"".join(self._blocks) if self.stage is Stage.COMPLETE else None
 
     def blocks(self, seconds: float) -> Iterator[bytes]:
@@ -180,7 +208,8 @@ class Coalescer(Generic[Head]):
     def join(self, key: str) -> tuple[Flight[Head], bool] | None:
         """Return the flight of *key* and whether the caller leads it, None for who is to go alone.
 
-        Who leads says `share` or `refuse`, then `complete`, and in any case `leave`.
+        Who leads says `share` or `refuse`, then `complete`, and in any case `leave`.  Nobody follows one
+        whose client reads slowly: who comes then leads another flight.
         """
         alone = self._alone.get(key)
         if alone is not None:
@@ -189,11 +218,11 @@ class Coalescer(Generic[Head]):
             self.forgive(key)
         with self._lock:
             flight = self._flights.get(key)
-            if flight is not None:
+            if flight is not None and not flight.is_held_up:
                 flight.followers += 1
                 return flight, False
-            flight = self._flights[key] = Flight()
-            return flight, True
+            another = self._flights[key] = Flight(self._now, is_another=flight is not None)
+            return another, True
 
     def leave(self, key: str, flight: Flight[Head]) -> None:
         """End a flight that the caller leads: who comes now begins a new one."""
@@ -321,6 +350,11 @@ class Turn(Generic[Head]):
         """Give a block to the others."""
         if self._is_open:
             self._flight.add(block)
+
+    def go_on(self) -> None:
+        """Take note that the client has taken what was added."""
+        if self._is_open:
+            self._flight.go_on()
 
     def stored(self) -> None:
         """Take note that the page lies in the store under its key."""

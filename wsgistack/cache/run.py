@@ -46,6 +46,10 @@ class Judge(Protocol):
         """Take note of a block of a page that is kept."""
         ...
 
+    def go_on(self) -> None:
+        """Take note that the client has taken what passed."""
+        ...
+
     def too_large(self) -> None:
         """Take note that the page has become too large to be kept."""
         ...
@@ -158,6 +162,10 @@ class Run:
     def is_followed(self) -> bool:
         """True if others wait for the rest, and it will be kept."""
         return not self._sink.is_full and self._judge.is_followed
+
+    def go_on(self) -> None:
+        """Take note that the client has taken what passed."""
+        self._judge.go_on()
 
     def over(self) -> None:
         """Take note that nothing more comes."""

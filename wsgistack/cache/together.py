@@ -95,7 +95,9 @@ def _lead(
     key = visit.place.key.text
     turn = Turn(coalescer, key, flight)
     try:
-        lease, name = _agree(visit, decision, coalescer) if coalescer.is_for_fleet else ALONE
+        # Beside another leader of this process, who may hold the lease, nothing is agreed upon.
+        is_agreed = coalescer.is_for_fleet and not flight.is_another
+        lease, name = _agree(visit, decision, coalescer) if is_agreed else ALONE
         if lease is Lease.OURS and name:
             turn = Turn(coalescer, key, flight, lease=name)
         if lease is Lease.REFUSED:

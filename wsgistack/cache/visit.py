@@ -288,6 +288,11 @@ class Visit:
         else:
             turn.add(block)
 
+    def go_on(self) -> None:
+        """Take note that the client has taken what passed."""
+        if self.turn is not None:
+            self.turn.go_on()
+
     def too_large(self) -> None:
         """Let those who wait go alone: nothing of such a page is held."""
         if self.turn is not None:
