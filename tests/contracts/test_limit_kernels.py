@@ -101,6 +101,23 @@ def test_a_kernel_says_what_its_algorithm_says(
         check(rate.algorithm, rate, counter, state, kernel, now)
 
 
+@pytest.mark.parametrize("text", RATES)
+@few
+@given(trace=traces, back=st.lists(st.integers(0, 400), min_size=40, max_size=40), cost=st.integers(1, 3))
+def test_a_kernel_says_what_its_algorithm_says_to_workers_whose_clocks_differ(
+    text: str, trace: list[tuple[int, int, bool]], back: list[int], cost: int
+) -> None:
+    rate = parse_rates(text)[0]
+    counter, kernel = make_counter(rate), make_kernel(rate, cost)
+    state, time = None, NOW + rate.window_us
+    for (share, more, _), parts in zip(trace, back, strict=False):
+        time += share * rate.window_us // 1000 + more
+        now = time - parts * rate.window_us // 1000
+        wait, state = counter.decide(state, now, cost)
+        assert kernel.decide(now) == wait
+        check(rate.algorithm, rate, counter, state, kernel, now)
+
+
 @pytest.mark.parametrize("text", BANS)
 @few
 @given(trace=traces)

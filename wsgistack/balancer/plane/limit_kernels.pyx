@@ -141,6 +141,12 @@ cdef inline void sliding_put(const LimitRate* r, LimitState* s, int64_t index, i
     s.ends_us = (index + 2) * r.window_us
 
 
+cdef inline int64_t sliding_fading(const LimitRate* r, int64_t passed) noexcept nogil:
+    # Return how much of the window before still counts; *passed* is below 0 where another worker opened this
+    # one, whose turn of the loop began a moment later.
+    return r.window_us - passed if passed > 0 else r.window_us
+
+
 cdef int64_t sliding_wait(const LimitRate* r, int64_t before, int64_t used, int64_t cost, int64_t passed) noexcept nogil:
     cdef int64_t window = r.window_us, room = r.amount - cost, wait
     if used <= room and before:
@@ -156,8 +162,8 @@ cdef int64_t sliding_wait(const LimitRate* r, int64_t before, int64_t used, int6
 cdef int64_t sliding_decide(const LimitRate* r, LimitState* s, int64_t now) noexcept nogil:
     cdef int64_t before, used
     cdef int64_t index = sliding_turn(r, s, now, &before, &used)
-    cdef int64_t passed = now % r.window_us
-    cdef wide counted = <wide>before * (r.window_us - passed) + <wide>(used + r.cost) * r.window_us
+    cdef int64_t passed = now - index * r.window_us
+    cdef wide counted = <wide>before * sliding_fading(r, passed) + <wide>(used + r.cost) * r.window_us
     if counted <= <wide>r.amount * r.window_us:
         sliding_put(r, s, index, before, used + r.cost)
         return 0
@@ -173,10 +179,9 @@ cdef void sliding_charge(const LimitRate* r, LimitState* s, int64_t now) noexcep
 
 
 cdef int64_t sliding_quota(const LimitRate* r, const LimitState* s, int64_t now, int64_t* more_us) noexcept nogil:
-    cdef int64_t before, used, left, passed = now % r.window_us
-    cdef wide room
-    sliding_turn(r, s, now, &before, &used)
-    room = <wide>(r.amount - used) * r.window_us - <wide>before * (r.window_us - passed)
+    cdef int64_t before, used, left
+    cdef int64_t passed = now - sliding_turn(r, s, now, &before, &used) * r.window_us
+    cdef wide room = <wide>(r.amount - used) * r.window_us - <wide>before * sliding_fading(r, passed)
     left = <int64_t>(room // r.window_us) if room > 0 else 0
     more_us[0] = sliding_wait(r, before, used, left + 1, passed) if left < r.amount else 0
     return left
@@ -251,15 +256,15 @@ cdef int64_t limit_quota(const LimitRate* r, const LimitState* s, int64_t now, i
 
 cdef int limit_is_near(const LimitRate* r, const LimitState* s, int64_t now) noexcept nogil:
     # What limit_quota says of the units left, without its divisions: each request that passes is asked.
-    cdef int64_t before, used
+    cdef int64_t before, used, passed
     cdef wide room
     if r.kind == LIMIT_GCRA:
         return s.a - now > r.near_us or (s.a - now == r.near_us and s.b > r.near_rest)
     if r.kind == LIMIT_FIXED or r.kind == LIMIT_CALENDAR:
         return s.ends_us > now and r.amount - s.a <= r.near_left
     if r.kind == LIMIT_SLIDING:
-        sliding_turn(r, s, now, &before, &used)
-        room = <wide>(r.amount - used) * r.window_us - <wide>before * (r.window_us - now % r.window_us)
+        passed = now - sliding_turn(r, s, now, &before, &used) * r.window_us
+        room = <wide>(r.amount - used) * r.window_us - <wide>before * sliding_fading(r, passed)
         return room < <wide>(r.near_left + 1) * r.window_us
     return r.kind != LIMIT_BAN and s.a <= r.near_left
 

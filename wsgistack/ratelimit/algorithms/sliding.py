@@ -31,14 +31,16 @@ class Sliding:
         """See Counter."""
         window = self._window
         index, before, used = self._turn(state, now)
-        fading = window - now % window  # how much of the window before still counts, in us
+        passed = now - index * window
+        fading = min(window - passed, window)  # how much of the window before still counts, in us
         if before * fading + (used + cost) * window <= self._amount * window:
             return 0, (index, before, used + cost)
         if cost > self._amount:
             return NEVER, state
-        return self._wait(before, used, cost, now % window), state
+        return self._wait(before, used, cost, passed), state
 
     def _wait(self, before: int, used: int, cost: int, passed: int) -> int:
+        # *passed* is below 0 where this clock is behind that of who opened the window.
         # First within this window, else in the next, where what is used now is what fades.
         window, room = self._window, self._amount - cost
         if used <= room and before:
@@ -64,9 +66,10 @@ class Sliding:
     def quota(self, state: State | None, now: int) -> tuple[int, int]:
         """See Counter; more means one unit more."""
         window = self._window
-        _, before, used = self._turn(state, now)
-        passed = now % window
-        left = max((self._amount - used) * window - before * (window - passed), 0) // window
+        index, before, used = self._turn(state, now)
+        passed = now - index * window
+        fading = min(window - passed, window)
+        left = max((self._amount - used) * window - before * fading, 0) // window
         return left, (self._wait(before, used, left + 1, passed) if left < self._amount else 0)
 
     def ends_at(self, state: State) -> int:
