@@ -83,6 +83,21 @@ def test_no_spelling_makes_a_page_one_that_is_unlimited(path: str) -> None:
     assert (site.ask("/login"), site.ask(path), site.ask("/static/x")) == (200, 429, 200)
 
 
+@pytest.mark.parametrize("field", ["HTTP_SCRIPT_NAME", "HTTP_X_FORWARDED_PREFIX"])
+def test_a_mount_point_that_a_client_makes_up(field: str) -> None:
+    """gunicorn obeys a field SCRIPT_NAME that comes by a proxy it trusts, ProxyFix one of X-Forwarded-Prefix."""
+    site = Site(rules=[Rule("static", "unlimited", path="/static/*"), LOGIN])
+    made_up = [{"SCRIPT_NAME": mount, field: mount} for mount in ("/m", "/static")]
+    assert [site.ask("/login", **one) for one in ({}, *made_up)] == [200, 429, 429]
+
+
+def test_a_mount_point_of_the_server_is_a_part_of_the_path() -> None:
+    rules = [Rule("static", "unlimited", path="/shop/static/*"), Rule("all", "1/minute", path="/shop/*")]
+    site = Site(rules=rules)
+    paths = ("/login", "/login", "/static/x", "/static/x")
+    assert [site.ask(path, SCRIPT_NAME="/shop") for path in paths] == [200, 429, 200, 200]
+
+
 def test_head_in_the_place_of_get() -> None:
     site = Site(rules=[Rule("page", "1/minute", path="/page", methods="GET")])
     assert (site.ask("/page"), site.ask("/page", method="HEAD")) == (200, 429)

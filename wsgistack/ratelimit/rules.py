@@ -24,6 +24,9 @@ METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token, RFC 9110 §5.6.2
 MOST_COST = 10**9
 STATUSES = re.compile(r"[1-5](?:[0-9]{2}|xx)")
 
+# Fields that gunicorn and Werkzeug's ProxyFix take a mount point from.
+MOUNTING = ("script-name", "x-forwarded-prefix")
+
 Cost = int | Callable[[RequestView], int]
 
 
@@ -277,18 +280,32 @@ Test = Callable[[RequestView], bool]
 
 
 def _path_test(patterns: list[str], fit: Callable[[Iterable[bool]], bool]) -> list[Test]:
-    """Return the test of paths, if there are patterns; *fit*: `any` or `all`, of the readings of a path."""
+    """Return the test of paths, if there are patterns; *fit*: `any` or `all`, of the readings of a path.
+
+    What follows a mount point is a reading too: that is what applications go by, and the mount point may
+    be a client's word, as gunicorn takes it from a field SCRIPT_NAME that a proxy lets through.
+    """
     if not patterns:
         return []
     fits = compile_globs(patterns).fullmatch
+    is_for_all = fit is all
 
     def test(request: RequestView) -> bool:
-        paths = path_readings(request.path)
+        path = request.path
+        paths = path_readings(path)
+        mount = request.variable("SCRIPT_NAME")
+        if mount and not (is_for_all and _is_of_the_server(request)):
+            paths += path_readings(path[len(mount) :] or "/")
         if len(paths) == 1:
             return fits(paths[0]) is not None
         return fit([fits(path) is not None for path in paths])
 
     return [test]
+
+
+def _is_of_the_server(request: RequestView) -> bool:
+    """Tell whether no field of the request can have said where the application is mounted."""
+    return all(request.field(name) is None for name in MOUNTING)
 
 
 def _host_test(patterns: list[str]) -> list[Test]:
