@@ -26,21 +26,21 @@ def test_lost_writes_are_dirty_and_lost_reads_are_not() -> None:
     ]
     node.broke("lost", calls)
     assert node.journal.has_overflowed is False
-    assert sorted(node.journal.take(99)) == [b"d", b"e", b"f", b"g", b"h", b"i"]
+    assert sorted(node.journal.take(99).keys) == [b"d", b"e", b"f", b"g", b"h", b"i"]
     assert (node.state, node.reason, told) == ("down", "lost", ["down"])
 
 
 def test_a_lost_removal_of_all_makes_all_dirty() -> None:
     node, _ = make_node()
     node.broke("timeout", [requests.flush()])
-    assert node.journal.take_overflow() is True
+    assert node.journal.take(9).overflowed is True
 
 
 def test_a_second_failure_tells_nobody_again() -> None:
     node, told = make_node()
     node.broke("timeout", ())
     node.broke("refused", [requests.delete_many([b"a"])])
-    assert (told, node.reason, node.journal.take(9)) == (["down"], "timeout", [b"a"])
+    assert (told, node.reason, node.journal.take(9).keys) == (["down"], "timeout", [b"a"])
     assert (node.counters.timeouts, node.counters.failures, node.counters.outages) == (1, 1, 1)
 
 
@@ -51,7 +51,9 @@ def test_a_node_is_read_only_when_it_is_clean() -> None:
     node.begin_return()
     assert (node.state, node.may_write, node.may_read) == ("returning", True, False)
     assert node.end_return() is False
-    node.journal.take(9)
+    load = node.journal.take(9)
+    assert node.end_return() is False
+    node.journal.settle(load)
     assert (node.end_return(), node.state) == (True, "up")
 
 
@@ -68,10 +70,19 @@ def test_a_write_goes_past_a_node_only_while_it_takes_none() -> None:
     assert node.divert([b"a"], "10.0.0.2:11211") is False
     node.broke("lost", ())
     assert node.divert([b"a"], "10.0.0.2:11211") is True
-    node.begin_return()
-    assert node.divert([b"b"]) is False
-    assert node.journal.take(9) == [b"a"]
-    assert node.journal.take_copies(9) == [(b"a", "10.0.0.2:11211")]
+    assert node.begin_return() == ([(b"a", "10.0.0.2:11211")], set())
+    assert node.divert([b"b"]) is True
+    assert node.begin_return() == ([], set())
+    assert node.divert([b"c"]) is False
+    assert sorted(node.journal.take(9).keys) == [b"a", b"b"]
+
+
+def test_what_is_owed_to_a_node_in_use_is_dirty_there() -> None:
+    node, told = make_node()
+    node.owe([b"a"])
+    assert (node.state, told, node.journal.holds(b"a"), node.journal.holds(b"b")) == ("up", [], True, False)
+    node.owe([], everything=True)
+    assert node.journal.holds(b"b")
 
 
 def test_another_process_is_noticed() -> None:

@@ -97,7 +97,7 @@ def test_a_store_that_could_not_be_cleared_says_so_and_is_cleared_before_it_is_u
 def test_a_node_is_not_used_while_it_may_still_read_what_was_sent_before(
     passed_s: float, overflows: bool
 ) -> None:
-    prober = Prober(connect_timeout_s=1, find_node=lambda name: None)
+    prober = Prober(connect_timeout_s=1, find_node=lambda name: None, owe=lambda *_: None)
     node = Node(Address("127.0.0.1", 1), limit_s=1, on_away=lambda node: None)
     ours, theirs = socket.socketpair()
     with theirs:

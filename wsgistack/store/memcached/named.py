@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from wsgistack.store.keys import WireKey
 from wsgistack.store.memcached import requests
 from wsgistack.store.memcached.calls import Call
+from wsgistack.store.memcached.cluster import Target
 from wsgistack.store.memcached.near import Near, Promise
 from wsgistack.store.memcached.operations import Operations
 from wsgistack.store.memcached.replies import Item, Reply
@@ -123,10 +124,15 @@ def store_named(
     ttl: int,
 ) -> list[K] | None:
     """Do what `batches.store_known` does, and forget what this process keeps of the keys."""
-    near = do.near
-    if near is None:
-        return store_known(do, values, made, plain_below, flags, ttl)
+    near, cluster = do.near, do.cluster
+    snapshot = cluster.snapshot
     try:
-        return store_known(do, values, made, plain_below, flags, ttl)
+        failed = store_known(do, values, made, plain_below, flags, ttl)
     finally:
-        near.forget([made[name].wire for name in values if name in made])
+        if near is not None:
+            near.forget([made[name].wire for name in values if name in made])
+    if failed is not None and cluster.snapshot is not snapshot:
+        for key in [made[name].wire for name in values if name in made]:
+            if key in snapshot.known:
+                cluster.check_late(snapshot, key, Target(snapshot.known[key], False))
+    return failed

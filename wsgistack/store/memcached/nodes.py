@@ -90,6 +90,8 @@ class Node:
         "patience",
         "pid",
         "reason",
+        "returns",
+        "settled",
         "weight",
     )
 
@@ -113,6 +115,9 @@ class Node:
         self.may_read = True
         self.may_write = True
         self.reason = ""  # of the last outage
+        self.returns = 0  # how often its keys ceased to be written to others in its stead
+        # Keys of which it holds nothing from before the ring changed last; see Cluster.
+        self.settled: set[bytes] = set()
         self.is_classic: bool | None = None  # None: nobody has asked yet
         self.pid: int | None = None
         self._on_away = on_away
@@ -187,10 +192,23 @@ class Node:
             self.is_classic = None
         self.pid = pid
 
-    def begin_return(self) -> None:
-        """Let writes reach the node; the journal grows no more."""
+    def owe(self, keys: Iterable[bytes], *, everything: bool = False) -> None:
+        """Note that *keys* must be removed from this node, whatever its state."""
         with self.lock:
-            self.may_write = True
+            self.journal.add(keys)
+            self.journal.has_overflowed |= everything
+
+    def begin_return(self) -> tuple[list[tuple[bytes, str]], set[str]]:
+        """Let writes reach the node, if none of its keys live elsewhere; else return these: see `take_copies`.
+
+        Who is given some makes them dirty there, and asks again: nothing older than what is written
+        here from now on may be believed there if this node goes away once more.
+        """
+        with self.lock:
+            self.returns += 1
+            copies, flooded = self.journal.take_copies()
+            self.may_write = not copies and not flooded
+            return copies, flooded
 
     def end_return(self) -> bool:
         """Use the node, if nothing dirty is left; return whether it is used."""

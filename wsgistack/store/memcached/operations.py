@@ -115,10 +115,13 @@ class Operations:
 
     def _write(self, key: bytes, make: Make, ttl: int, builds: bool) -> Outcome:
         cluster = self.cluster
-        owner = cluster.snapshot.known.get(key)
+        snapshot = cluster.snapshot
+        owner = snapshot.known.get(key)
         if owner is not None and owner.may_read and cluster.policy != "replicate":
             call = make(ttl)
             cluster.lanes.current().run_one(owner, call)
+            if cluster.snapshot is not snapshot:
+                cluster.check_late(snapshot, key, Target(owner, False))
             reply = _only(call)
             if reply is None:
                 return NOBODY
@@ -130,6 +133,8 @@ class Operations:
             return NOBODY
         pairs = [(target.node, make(self._ttl_on(target, ttl))) for target in targets]
         self.cluster.run(pairs)
+        for target in targets:
+            cluster.check_late(snapshot, key, target)
         decided = NOBODY
         for node, call in pairs:
             reply = _only(call)
@@ -229,7 +234,9 @@ class Operations:
     ) -> list[Reply | None]:
         groups: dict[Node, list[int]] = {}
         others: dict[Node, list[int]] = {}
-        find, known = self.cluster.find_writers, self.cluster.snapshot.known
+        targets: list[tuple[int, Target]] = []  # of those whose way is not the simple one
+        snapshot = self.cluster.snapshot
+        find, known = self.cluster.find_writers, snapshot.known
         is_simple = self.cluster.policy != "replicate"
         for number, key in enumerate(keys):
             owner = known.get(key)
@@ -240,6 +247,7 @@ class Operations:
                     groups[owner] = [number]
                 continue
             for target in find(key, builds=builds):
+                targets.append((number, target))
                 (others if target.is_stand_in else groups).setdefault(target.node, []).append(number)
         answers: list[Reply | None] = [None] * len(keys)
         if not groups and not others:
@@ -249,6 +257,12 @@ class Operations:
         pairs = [(node, make(numbers, ttl)) for node, numbers in groups.items()]
         pairs += [(node, make(numbers, short)) for node, numbers in others.items()]
         self.run_clearly(pairs)
+        if self.cluster.snapshot is not snapshot:
+            targets = [
+                (number, Target(node, False)) for node, numbers in groups.items() for number in numbers
+            ]
+        for number, target in targets:
+            self.cluster.check_late(snapshot, keys[number], target)
         for (node, call), (_, numbers) in zip(pairs, parts, strict=True):
             if type(call.answer) is list:
                 node.counters.writes += len(numbers)

@@ -13,13 +13,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from wsgistack.store.memcached import requests
 from wsgistack.store.memcached.dialogue import Dialogue
 from wsgistack.store.memcached.hubs import find_hub
-from wsgistack.store.memcached.journal import Load
 from wsgistack.store.memcached.nodes import Node
 
 __all__ = ["Prober"]
@@ -28,18 +27,29 @@ BATCH = 500
 LONGEST_LEAVING_S = 30.0  # then a connection that the server neither reads nor closes makes all dirty
 PROBE_S = 0.05
 ANSWER_S = 0.5  # removing a batch, emptying
+TURN_S = 0.005
 LOST_S = 5.0  # a prober that was not heard of for so long died with its thread or hub
 
 
 class Prober:
-    """Brings the nodes of one ring back.  *find_node* gives the node of a name, or None."""
+    """Brings the nodes of one ring back.  *find_node* gives the node of a name, or None.
 
-    def __init__(self, *, connect_timeout_s: float, find_node: Callable[[str], Node | None]) -> None:
+    *owe* is told what is dirty on the node of a name, or that all is, which may have left the ring.
+    """
+
+    def __init__(
+        self,
+        *,
+        connect_timeout_s: float,
+        find_node: Callable[[str], Node | None],
+        owe: Callable[[str, list[bytes], bool], None],
+    ) -> None:
         self._connect_timeout_s = connect_timeout_s
         self._find_node = find_node
+        self._owe = owe
         self._heard_at: dict[Node, float] = {}
+        self._tidied: set[Node] = set()
         self._epoch = 0
-        self._loads: list[tuple[Node, Load]] = []  # under way
 
     def start(self, node: Node) -> None:
         """Begin to bring *node* back, unless somebody is at it."""
@@ -47,29 +57,31 @@ class Prober:
         if now - self._heard_at.get(node, -LOST_S) < LOST_S:
             return
         self._heard_at[node] = now
+        self.beside(f"memcached {node.name}", partial(self._bring_back, node, self._epoch))
+
+    def beside(self, name: str, work: Callable[[Any, Callable[[float], object]], None]) -> None:
+        """Let *work* run beside the caller; it is given a module of sockets and a function that waits."""
         if find_hub() is not None:
             import gevent
             from gevent import socket as gevent_socket
 
-            gevent.spawn(self._bring_back, node, self._epoch, gevent_socket, gevent.sleep)
+            gevent.spawn(work, gevent_socket, gevent.sleep)
         else:
             import socket
 
-            name = f"memcached {node.name}"
-            arguments = (node, self._epoch, socket, time.sleep)
-            threading.Thread(target=self._bring_back, args=arguments, name=name, daemon=True).start()
+            threading.Thread(target=work, args=(socket, time.sleep), name=name, daemon=True).start()
+
+    def tidy(self, node: Node) -> None:
+        """Begin to remove what is dirty on *node* while it is in use, unless somebody is at it."""
+        if node not in self._tidied and node.may_read:
+            self._tidied.add(node)
+            self.beside(f"memcached {node.name} tidied", partial(self._tidy, node, self._epoch))
 
     def stop(self) -> None:
-        """Let all probers end; a request that goes past a node starts one again."""
+        """Let all probers end, also in a child that has none; a request that goes past a node starts one again."""
         self._epoch += 1
         self._heard_at.clear()
-
-    def forked(self) -> None:
-        """Begin anew what a thread of the parent was at: nobody knows whether it removed what it took."""
-        self.stop()
-        loads, self._loads = self._loads, []
-        for node, load in loads:
-            node.journal.put_back(load)
+        self._tidied.clear()
 
     def _bring_back(self, node: Node, epoch: int, sockets: Any, sleep: Callable[[float], object]) -> None:
         try:
@@ -80,20 +92,20 @@ class Prober:
                 if wait_s > 0:
                     sleep(min(wait_s, 1.0))
                 else:
-                    self._probe(node, sockets)
+                    self._probe(node, sockets, sleep)
         finally:
             if epoch == self._epoch:
                 self._heard_at.pop(node, None)
 
-    def _probe(self, node: Node, sockets: Any) -> None:
+    def _probe(self, node: Node, sockets: Any, sleep: Callable[[float], object]) -> None:
         """Ask once; when the node has proved itself, clean it and use it."""
         try:
             with Dialogue(node.address, sockets, self._connect_timeout_s) as dialogue:
                 dialogue.ask(requests.line(b"version"), PROBE_S)
                 if node.breaker.probed(True, time.monotonic()) and self._has_seen_off(node):
                     node.meet(dialogue.ask(requests.stats(), ANSWER_S))
-                    node.begin_return()
-                    self._clean(node, dialogue, sockets)
+                    self._call_back_copies(node)
+                    self._clean(node, dialogue, sleep)
         except OSError:
             node.away_again()
             node.breaker.probed(False, time.monotonic())
@@ -112,68 +124,52 @@ class Prober:
             one.sock.close()
         return True
 
-    def _clean(self, node: Node, dialogue: Dialogue, sockets: Any) -> None:
+    def _call_back_copies(self, node: Node) -> None:
+        """Let writes reach *node*, once all that lived elsewhere meanwhile is dirty there."""
+        while not node.may_write:
+            copies, flooded = node.begin_return()
+            by_name: dict[str, list[bytes]] = {name: [] for name in flooded}
+            for key, name in copies:
+                by_name.setdefault(name, []).append(key)
+            for name, keys in by_name.items():
+                self._owe(name, keys, name in flooded)
+
+    def _clean(self, node: Node, dialogue: Dialogue, sleep: Callable[[float], object]) -> None:
         """Remove all that is dirty and use the node; OSError leaves it dirty."""
         while not node.end_return():
-            load = self._take(node)
-            try:
-                self._remove(load, dialogue)
-                self._remove_copies(load, sockets)
-            except OSError:
-                with node.lock:
-                    node.journal.put_back(load)
-                raise
-            finally:
-                self._settle(node, load)
             self._heard_at[node] = time.monotonic()
-            if node.leaving:  # it broke again meanwhile
+            if not self._remove(node, dialogue):
+                sleep(TURN_S)  # somebody who tidied it when it went away is not through
+            if node.leaving or not node.may_write:  # it broke again meanwhile
                 raise ConnectionResetError("lost while it was cleaned")
 
-    def _take(self, node: Node) -> Load:
-        journal = node.journal
+    def _remove(self, node: Node, dialogue: Dialogue) -> bool:
+        """Remove a part of what is dirty; return whether there was any."""
         with node.lock:
-            flooded, copies = journal.take_flooded(), journal.take_copies(BATCH)
-            load = Load(journal.take_overflow(), journal.take(BATCH), flooded, copies)
-            self._loads.append((node, load))
-        return load
-
-    def _settle(self, node: Node, load: Load) -> None:
-        with suppress(ValueError):  # a child that forked meanwhile has noted it again
-            self._loads.remove((node, load))
-
-    def _remove(self, load: Load, dialogue: Dialogue) -> None:
-        if load.overflowed:
-            dialogue.ask(requests.line(b"flush_all"), ANSWER_S)
-        if load.keys:
-            dialogue.ask(requests.delete_many(load.keys), ANSWER_S)
-
-    def _remove_copies(self, load: Load, sockets: Any) -> None:
-        """Remove what other nodes held in this one's stead."""
-        by_name: dict[str, list[bytes]] = {name: [] for name in load.flooded}
-        emptied = set(by_name)
-        for key, name in load.copies:
-            by_name.setdefault(name, []).append(key)
-        for name, keys in by_name.items():
-            other = self._find_node(name)
-            if other is None:
-                continue
-            with other.lock:
-                other.journal.add(keys)
-                other.journal.has_overflowed |= name in emptied
-            if other.may_write:
-                self._clean_used(other, sockets)
-
-    def _clean_used(self, node: Node, sockets: Any) -> None:
-        """Remove what is dirty on a node that is in use; if that fails it is away, with its journal."""
-        with node.lock:
-            load = Load(node.journal.take_overflow(), node.journal.take(BATCH), set(), [])
-            self._loads.append((node, load))
+            settled, load = node.settled, node.journal.take(BATCH)
         try:
-            with Dialogue(node.address, sockets, self._connect_timeout_s) as dialogue:
-                self._remove(load, dialogue)
-        except OSError:
+            if load.overflowed:
+                dialogue.ask(requests.line(b"flush_all"), ANSWER_S)
+            if load.keys:
+                dialogue.ask(requests.delete_many(load.keys), ANSWER_S)
+        except BaseException:
             with node.lock:
                 node.journal.put_back(load)
+            raise
+        settled.update(load.keys)
+        with node.lock:
+            node.journal.settle(load)
+        return load.overflowed or bool(load.keys)
+
+    def _tidy(self, node: Node, epoch: int, sockets: Any, sleep: Callable[[float], object]) -> None:
+        """Remove what is dirty on a node that is in use; if that fails it is away, with its journal."""
+        try:
+            with Dialogue(node.address, sockets, self._connect_timeout_s) as dialogue:
+                while epoch == self._epoch and node.may_read and self._find_node(node.name) is node:
+                    if not self._remove(node, dialogue):
+                        break
+        except OSError:
             node.broke("lost", ())
         finally:
-            self._settle(node, load)
+            if epoch == self._epoch:
+                self._tidied.discard(node)
