@@ -165,3 +165,26 @@ def test_a_tag_that_was_invalidated_where_it_moved_to_stays_so_where_it_comes_ba
         return found
 
     assert run_as(kind, script) == ["new"] * len(tags)
+
+
+@kinds
+def test_what_is_swapped_on_one_of_two_copies_only_is_not_read_from_the_other_one(
+    kind: str, memcached_cluster: Cluster
+) -> None:
+    """The token is that of one node: the other one refuses it."""
+    servers = memcached_cluster(2)
+    ring = make_ring(servers, "replicate")
+    keys = owned_by(ring, servers[0], 20)
+
+    def script() -> list[object]:
+        assert ring.set_many(dict.fromkeys(keys, "old")) == []
+        ring.set(owned_by(ring, servers[1], 1)[0], "so that tokens differ")
+        for key in keys:
+            assert ring.cas(key, "new", ring.gets(key)[1]) is True
+        with hanging(ring, servers[0]):
+            wait_until(lambda: ring.get(keys[0]) is None and not node_of(ring, servers[0]).may_read)
+            found = [ring.get(key) for key in keys]
+        ring.close()
+        return found
+
+    assert "old" not in run_as(kind, script)

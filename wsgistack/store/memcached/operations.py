@@ -143,6 +143,8 @@ class Operations:
                 check(reply, key)
                 if decided.reply is None:
                     decided = Outcome(DONE, reply)
+                elif builds and (reply.code, reply.value) != (decided.reply.code, decided.reply.value):
+                    cluster.owe(node.name, [key])  # it held something else, and does so still
         return decided
 
     def _ttl_on(self, target: Target, ttl: int) -> int:
