@@ -162,6 +162,7 @@ class Store(Protocol):
 
         *change* is called again when somebody else was quicker: it has no effect of its own,
         and does not block.  2 RT, 2 more for each lost race; Contended after MOST_TRIES.
+        When it raises, the key holds what was there before or what should be there now.
         """
         ...
 
@@ -258,7 +259,17 @@ def is_bounded(one: Store) -> TypeGuard[BoundedStore]:
     return hasattr(one, "within")
 
 
-def update_by_cas(store: Store, key: str, change: Change, *, pinned: bool = False) -> bytes | None:
+class Swapping(Protocol):
+    """The part of a store by which `update_by_cas` changes it."""
+
+    def gets(self, key: str) -> Found | None: ...
+
+    def add(self, key: str, value: bytes, ttl_s: float, *, pinned: bool = False) -> bool: ...
+
+    def cas(self, key: str, value: bytes, ttl_s: float, token: int, *, pinned: bool = False) -> bool: ...
+
+
+def update_by_cas(store: Swapping, key: str, change: Change, *, pinned: bool = False) -> bytes | None:
     """Do what `Store.update` promises by means of gets, cas and add."""
     for _ in range(MOST_TRIES):
         found = store.gets(key)

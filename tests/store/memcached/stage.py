@@ -22,7 +22,9 @@ from wsgistack.store.memcached.wire import Patience
 
 __all__ = [
     "KINDS",
+    "WHOLE",
     "Fake",
+    "Relay",
     "Trickle",
     "frozen",
     "hanging",
@@ -37,6 +39,8 @@ __all__ = [
 T = TypeVar("T")
 KINDS = ["threads", "greenlets"]
 LIMIT_S = 30.0
+WHOLE = 1_000_000  # more bytes than there are
+STORES = b"ms "  # how a request begins that stores something
 
 
 def run_as(kind: str, function: Callable[[], T]) -> T:
@@ -223,3 +227,92 @@ class Trickle:
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
         source.close()
+
+
+class Relay:
+    """A way to *server* on which a test decides what becomes of single requests and of their answers.
+
+    It is decided about the next one that begins with *to*: not about those of a prober.  Others pass, each with
+    its answer.  *request* and *answer* are the last ones that store something.
+    """
+
+    END = b"NF O987654321\r\n"
+
+    def __init__(self, server: Memcached) -> None:
+        self._server = server
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        self.request = self.answer = b""
+        self._cut: Callable[[socket.socket, socket.socket, bytes], None] | None = None
+        self._to = STORES
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def lose_answer(self, missing: int = WHOLE, *, to: bytes = STORES) -> None:
+        """Do it; let its answer come but for so many bytes at its end, and close the connection."""
+
+        def cut(client: socket.socket, server: socket.socket, request: bytes) -> None:
+            client.sendall(self._ask(server, request)[:-missing])
+
+        self._cut, self._to = cut, to
+
+    def hold_answer(self) -> threading.Event:
+        """Do it; let its answer come when the event is set."""
+        may_come = threading.Event()
+
+        def hold(client: socket.socket, server: socket.socket, request: bytes) -> None:
+            answer = self._ask(server, request)
+            may_come.wait(LIMIT_S)
+            client.sendall(answer)
+
+        self._cut, self._to = hold, STORES
+        return may_come
+
+    def lose_request(self, keep: int, *, to: bytes = STORES) -> None:
+        """Let *keep* bytes of it come, and close the connection when the server has read them."""
+
+        def cut(client: socket.socket, server: socket.socket, request: bytes) -> None:
+            self.request = request
+            server.sendall(request[:keep])
+            server.shutdown(socket.SHUT_WR)
+            while server.recv(65_536):
+                pass
+
+        self._cut, self._to = cut, to
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client, suppress(OSError), socket.create_connection(("127.0.0.1", self._server.port)) as server:
+            while request := client.recv(65_536):
+                if self._cut is not None and request.startswith(self._to):
+                    cut, self._cut = self._cut, None
+                    cut(client, server, request)
+                    return
+                client.sendall(self._ask(server, request))
+
+    def _ask(self, server: socket.socket, request: bytes) -> bytes:
+        """Return the whole answer: all that comes before the answer to a question of our own."""
+        server.sendall(request + b"md of-a-relay O987654321\r\n")
+        answer = b""
+        while not answer.endswith(self.END):
+            portion = server.recv(65_536)
+            if not portion:
+                raise OSError("the server has closed the connection")
+            answer += portion
+        answer = answer.removesuffix(self.END)
+        if request.startswith(STORES):
+            self.request, self.answer = request, answer
+        return answer

@@ -40,6 +40,7 @@ CALLS: list[Callable[[], Call]] = [
     lambda: requests.store("prepend", b"a", b"-", 0, 0),
     lambda: requests.store("set", b"a", b"v", 0, 0, cas=10**9),
     lambda: requests.store("set", b"none", b"v", 0, 0, cas=1),
+    lambda: requests.store("add", b"swapped", b"v", 0, 60, is_swap=True),
     lambda: requests.store_many([(b"x", b"1", 1), (b"y", b"2", 0)], 60),
     lambda: requests.get_many([b"x", b"y"]),
     lambda: requests.touch(b"a", 60),

@@ -192,6 +192,7 @@ VERBS: dict[str, Callable[[Any, Call], Answer]] = {
     "lease": lambda client, call: [_value(*client.gets(call.keys[0]))],
     "get_many": _get_many,
     "store": _store,
+    "swap": _store,
     "store_many": _store_many,
     "delete_many": _delete,
     "invalidate": _delete,

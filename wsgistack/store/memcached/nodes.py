@@ -32,7 +32,8 @@ FAILURES = {
     "busy": "too much was waiting to be sent",
     "closed": "the ring was closed, or the process forked",
 }
-# A log that may or may not hold a record (append_many) is worth more than none: it stays.
+# A log that may or may not hold a record (append_many) is worth more than none: it stays.  So does a value
+# that was to be replaced by what was made of it (swap): both are true, nothing is not.
 WRITES = frozenset(
     [
         *("store", "store_many", "delete_many", "invalidate", "release"),

@@ -139,11 +139,13 @@ def store(
     *,
     cas: int | None = None,
     even_if_stale: bool = False,
+    is_swap: bool = False,
 ) -> Call:
     """Return the request that stores one value.
 
     *cas*: only if the item is still that one.  *even_if_stale*: an item that was invalidated
-    since takes the value too, and stays stale.
+    since takes the value too, and stays stale.  *is_swap*: where no answer comes, the item is as good
+    with the value as without it.
     """
     opaque = next_opaque()
     more = MODES[mode]
@@ -153,7 +155,7 @@ def store(
     call = Call(
         b"%b%b\r\n" % (head, value),
         LINES,
-        "store",
+        "swap" if is_swap else "store",
         (mode, value, flags, ttl, cas),
         keys=[key],
         opaque=opaque,

@@ -43,7 +43,8 @@ class MemcachedStore:
     Other processes and machines share it.  Pinning is a wish that memcached does not know.  A time
     to live is rounded up to whole seconds.  A node that is away raises StoreDown for its keys,
     unless another stands in for it; after a write that raised it, what the write made of its key is
-    removed before the node is used again.
+    removed before the node is used again.  Of `update` and `append_many` it stays: what it made of what
+    was there is as good as that.
     """
 
     shared = True
@@ -130,7 +131,7 @@ class MemcachedStore:
 
     def update(self, key: str, change: Change, *, pinned: bool = False) -> bytes | None:
         """Replace the value by *change* of it, atomically.  2 RT, 2 more for each lost race."""
-        return update_by_cas(self, key, change, pinned=pinned)
+        return update_by_cas(_Swaps(self.gets, self._store), key, change, pinned=pinned)
 
     def append_many(self, additions: Sequence[Addition]) -> list[Found]:
         """Append each record and return what its key holds afterwards; see Appending.  1 RT."""
@@ -292,12 +293,23 @@ class MemcachedStore:
             self._inflated[key.wire] = body, value
         return value if flags else _without_filling(value)
 
-    def _store(self, mode: str, key: str, value: bytes, ttl_s: float, cas: int | None = None) -> bool:
+    def _store(
+        self,
+        mode: str,
+        key: str,
+        value: bytes,
+        ttl_s: float,
+        cas: int | None = None,
+        *,
+        is_swap: bool = False,
+    ) -> bool:
         check_entry(key, value, ttl_s)
         ttl = requests.expiry(ttl_s, "ttl_s")
         wire = self._keys.make(key).wire
         body, flags = self._dump(key, value, ttl, is_set=mode == "set" and cas is None)
-        make: Callable[[int], Call] = lambda ttl: requests.store(mode, wire, body, flags, ttl, cas=cas)
+        make: Callable[[int], Call] = lambda ttl: requests.store(
+            mode, wire, body, flags, ttl, cas=cas, is_swap=is_swap
+        )
         reply = self._do.write(wire, make, ttl, builds=mode != "set" or cas is not None).reply
         return self._stored(reply, key)
 
@@ -312,6 +324,20 @@ class MemcachedStore:
         if reply is None:
             raise StoreDown(f"{key!r:.80}: no node answered")
         return reply
+
+
+class _Swaps:
+    """How `update` changes an entry: so that an answer which does not come leaves either of both values."""
+
+    def __init__(self, gets: Callable[[str], Found | None], store: Callable[..., bool]) -> None:
+        self.gets = gets
+        self._store = store
+
+    def add(self, key: str, value: bytes, ttl_s: float, *, pinned: bool = False) -> bool:
+        return self._store("add", key, value, ttl_s, is_swap=True)
+
+    def cas(self, key: str, value: bytes, ttl_s: float, token: int, *, pinned: bool = False) -> bool:
+        return self._store("set", key, value, ttl_s, token, is_swap=True)
 
 
 def _without_filling(value: bytes) -> bytes:
