@@ -16,7 +16,7 @@ from cpython.ref cimport PyObject
 from libc.math cimport INFINITY
 from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME
 from wsgistack.clock_cy cimport SteadyClock
-from wsgistack.environ cimport get, known, seconds_of
+from wsgistack.environ cimport get, known, put, seconds_of
 from wsgistack.passage_cy cimport Passage, Step
 from wsgistack.ratelimit.taking_cy cimport Steps as Bound
 from wsgistack.ratelimit.telling_cy cimport Teller
@@ -72,7 +72,7 @@ cdef class Belief(Step):
     cdef object do_enter(self, environ, Passage passage):
         cdef tuple fields = self._fields
         peer = get(environ, "REMOTE_ADDR") or ""
-        environ["wsgistack.peer"] = peer
+        put(environ, "wsgistack.peer", peer)
         if len(fields) == 3:
             asked = (peer, get(environ, fields[0]), get(environ, fields[1]), get(environ, fields[2]))
         else:
@@ -85,7 +85,7 @@ cdef class Belief(Step):
             else:
                 environ.update(told)
             if "HTTP_X_FORWARDED_PROTO" not in <dict>told:
-                environ["HTTP_X_FORWARDED_PROTO"] = environ["wsgi.url_scheme"]
+                put(environ, "HTTP_X_FORWARDED_PROTO", environ["wsgi.url_scheme"])
             if (<dict>told)["REMOTE_ADDR"] != peer:
                 forget_peer(environ)
 
@@ -201,7 +201,9 @@ cdef class Notes(Step):
         return 0
 
     cdef bint _is_due(self) except -1:
-        return (seconds_of(CLOCK_MONOTONIC) if self._monotonic is None else self._monotonic()) >= self.bring_at
+        if self._monotonic is None:
+            return seconds_of(CLOCK_MONOTONIC) >= self.bring_at
+        return self._monotonic() >= self.bring_at
 
     def take(self):
         """Return what was kept, the first first, and keep it no longer."""
@@ -244,7 +246,10 @@ cdef class Bills(Step):
             return 0
         about = known(self._find, get(passage.environ, "REMOTE_ADDR") or "")
         status = passage.status
-        now_us = <long long>((seconds_of(CLOCK_REALTIME) if self._now is None else self._now()) * 1_000_000)
+        if self._now is None:
+            now_us = <long long>(seconds_of(CLOCK_REALTIME) * 1_000_000)
+        else:
+            now_us = <long long>(self._now() * 1_000_000)
         if type(status) is str and len(<str>status) == 3 and PyUnicode_IS_COMPACT_ASCII(status):
             data = PyUnicode_1BYTE_DATA(status)
             if (
@@ -367,5 +372,5 @@ cdef class Quotas(Step):
             passage.more((<Teller>self._teller).told(states, now))
         else:
             passage.more(self._form(decision) if self._teller is None else self._teller.fields(states, now))
-        environ["wsgistack.ratelimit"] = decision
+        put(environ, "wsgistack.ratelimit", decision)
         return 0

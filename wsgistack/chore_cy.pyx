@@ -14,7 +14,8 @@ from cpython.dict cimport PyDict_Copy, PyDict_GetItemWithError
 from cpython.ref cimport PyObject
 from libc.stdint cimport uint8_t
 from wsgistack.blake2b cimport BLAKE2B_MOST, Blake2b, blake2b_add, blake2b_begin, blake2b_end
-from wsgistack.environ cimport get, get_text, known
+from wsgistack.environ cimport code_of, get, get_text, known, put
+from wsgistack.objects cimport popped
 from wsgistack.passage_cy cimport Passage, Step
 
 __all__ = ["Encodings", "Names", "Owners", "Shares", "Tags"]
@@ -31,20 +32,6 @@ cdef Py_ssize_t MOST_QUICK = 8192
 cdef uint8_t* PERSON = b"wsgistack etag\0\0"    # 16 bytes
 cdef dict _varying = {}, _final = {}
 cdef tuple OF_COOKIE = ("Vary", "Cookie")
-
-
-cdef int code_of(head):
-    """Return the three digits of a status, -1 where it does not begin so."""
-    cdef int code = 0, at
-    cdef Py_UCS4 digit
-    if not isinstance(head, str) or len(<str>head) < 3:
-        return -1
-    for at in range(3):
-        digit = PyUnicode_READ_CHAR(head, at)
-        if not 48 <= digit < 58:
-            return -1
-        code = code * 10 + <int>digit - 48
-    return code
 
 
 cdef long long number_of(text) except -2:
@@ -79,10 +66,11 @@ cdef class Names(Step):
         self.do_enter(environ, passage)
 
     cdef object do_enter(self, environ, Passage passage):
-        given = environ.get("HTTP_X_REQUEST_ID") if self._accepts else None
+        given = get(environ, "HTTP_X_REQUEST_ID") if self._accepts else None
         if given is None or not self._is_plain(given):
-            given = self._made.pop() if self._made else self._make()
-        environ["HTTP_X_REQUEST_ID"] = environ["wsgistack.request_id"] = given
+            given = popped(self._made) if self._made else self._make()
+        put(environ, "HTTP_X_REQUEST_ID", given)
+        put(environ, "wsgistack.request_id", given)
         if self._responds:
             passage.request_id = given
 
@@ -314,9 +302,9 @@ cdef class Shares(Step):
         if shown is None:
             shown = self._look(environ, passage, cookies, visitor, key)
         passage.more(OF_COOKIE)
-        environ["wsgistack.buckets"] = PyDict_Copy(shown.buckets)
-        environ["wsgistack.bucket"] = shown.bucket
-        environ["HTTP_COOKIE"] = shown.cookies
+        put(environ, "wsgistack.buckets", PyDict_Copy(shown.buckets))
+        put(environ, "wsgistack.bucket", shown.bucket)
+        put(environ, "HTTP_COOKIE", shown.cookies)
         for one in shown.counters:
             (<Counter>one).count += 1
 
@@ -356,7 +344,7 @@ cdef class Owners(Step):
         why = self._owner_of(get(environ, "HTTP_COOKIE") or "")
         if why is None or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return self._otherwise(environ, passage)
-        environ["wsgistack.cache"] = self._voice()
+        put(environ, "wsgistack.cache", self._voice())
         passage.note(self._field_of(why))
         return None
 

@@ -6,13 +6,40 @@ from cpython.dict cimport PyDict_GetItemWithError
 from cpython.ref cimport PyObject
 from posix.time cimport clock_gettime, clockid_t, timespec
 
+cdef extern from "Python.h":
+    Py_UCS4 PyUnicode_READ_CHAR(object, Py_ssize_t)
 
-cdef inline object get(environ, name):
-    cdef PyObject* found
-    if type(environ) is not dict:
-        return environ.get(name)
-    found = PyDict_GetItemWithError(environ, name)
-    return None if found == NULL else <object>found
+
+cdef extern from *:
+    """
+    #ifdef __GNUC__
+    #define WSGISTACK_APART __attribute__((noinline, unused))
+    #else
+    #define WSGISTACK_APART
+    #endif
+
+    /* Not inline: each place from which a function of Python's is called is one more branch that a processor
+       cannot foresee behind an application. */
+    static WSGISTACK_APART PyObject* wsgistack_get(PyObject* environ, PyObject* name) {
+        PyObject* found;
+        if (!PyDict_CheckExact(environ))
+            return PyObject_CallMethod(environ, "get", "O", name);
+        found = PyDict_GetItemWithError(environ, name);
+        if (found == NULL) {
+            if (PyErr_Occurred() != NULL) return NULL;
+            found = Py_None;
+        }
+        Py_INCREF(found);
+        return found;
+    }
+
+    static WSGISTACK_APART int wsgistack_put(PyObject* environ, PyObject* name, PyObject* value) {
+        return PyDict_CheckExact(environ)
+            ? PyDict_SetItem(environ, name, value) : PyObject_SetItem(environ, name, value);
+    }
+    """
+    object get "wsgistack_get"(object environ, object name)
+    int put "wsgistack_put"(object environ, object name, object value) except -1
 
 
 cdef inline str get_text(environ, name):
@@ -37,7 +64,15 @@ cdef inline double seconds_of(clockid_t clock) noexcept:
     return at.tv_sec + at.tv_nsec * 1e-9
 
 
-cdef inline object digits_of(status):
-    """Return a status of three digits, "500" for what is none."""
-    cdef str text = status if type(status) is str else ""
-    return text if len(text) == 3 and "1" <= text[0] <= "9" and "0" <= text[1] <= "9" and "0" <= text[2] <= "9" else "500"
+cdef inline int code_of(head):
+    """Return the three digits of a status, -1 where it does not begin so."""
+    cdef int code = 0, at
+    cdef Py_UCS4 digit
+    if not isinstance(head, str) or len(<str>head) < 3:
+        return -1
+    for at in range(3):
+        digit = PyUnicode_READ_CHAR(head, at)
+        if not 48 <= digit < 58:
+            return -1
+        code = code * 10 + <int>digit - 48
+    return code

@@ -197,7 +197,10 @@ cdef class Lines(Step):
         self.do_enter(environ, passage)
 
     cdef object do_enter(self, environ, Passage passage):
-        passage.started_at = seconds_of(CLOCK_REALTIME) if self._now is None else self._now()
+        if self._now is None:
+            passage.started_at = seconds_of(CLOCK_REALTIME)
+        else:
+            passage.started_at = self._now()
 
     def at_end(self, Passage passage not None, /):
         """Write a line."""

@@ -14,13 +14,17 @@ from wsgistack.wsgi import EARLY, answer_early
 cimport cython
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
-from wsgistack.environ cimport digits_of
+from wsgistack.environ cimport code_of, get
+from wsgistack.objects cimport PyCFunction_New, PyMethodDef, close_body, method_of
 
 __all__ = ["Front", "Fused", "Passage", "Steps"]
 
 cdef object OVER = object()
 cdef Py_ssize_t MOST_NAMES = 512
 cdef dict _lower = {}   # of names of fields, which are few
+cdef list _statuses = [str(code) for code in range(1000)]
+cdef PyMethodDef* START_RESPONSE
+cdef PyMethodDef* WRITE_BLOCK
 
 
 cdef class Step:
@@ -77,7 +81,7 @@ cdef Step step_of(method, str name):
     return Plain(method)
 
 
-cdef object method_of(Step step, str name):
+cdef object asked_of(Step step, str name):
     """Return what `step_of` got."""
     if step is None:
         return None
@@ -98,7 +102,7 @@ cdef class Passage:
     @property
     def settle(self):
         """What sees the whole response before its head is sent."""
-        return method_of(self._settler, "settle")
+        return asked_of(self._settler, "settle")
 
     @settle.setter
     def settle(self, method):
@@ -107,7 +111,7 @@ cdef class Passage:
     @property
     def shape(self):
         """What changes the head that is to be sent."""
-        return method_of(self._shaper, "shape")
+        return asked_of(self._shaper, "shape")
 
     @shape.setter
     def shape(self, method):
@@ -170,25 +174,27 @@ cdef class Passage:
         self.fields = fields
         if self._settler is not None and not self._is_sent:
             self._is_held = True
-            return self._write_block
+            return PyCFunction_New(WRITE_BLOCK, self)
         self._send(exc_info)
-        return self._write if self.recoding is None and not self._ends else self._write_block
+        return self._write if self.recoding is None and not self._ends else PyCFunction_New(WRITE_BLOCK, self)
 
     cdef int _send(self, exc_info) except -1:
+        cdef int code
         self._is_held, self._is_sent = False, True
         if self._marker is not None:
             self._cached = self._marker(self)
         if self._shaper is not None and not self._is_away:
             self.recoding = None
             self._shaper.do_shape(self)
-        self.status = digits_of((<str>self.head)[:3] if type(self.head) is str else self.head[:3])
+        code = code_of(self.head)
+        self.status = "500" if code < 100 else _statuses[code]
         self.cache_status = self._cached or self.fields.get("cache-status", "")
         if self._added is not None:
             for added in reversed(self._added):
                 if type(added) is tuple:
                     self.headers.append(added if added is not LATER else (LATER[0], self._cached))
                 else:
-                    self.headers += <list>added
+                    self.headers.extend(<list>added)
         if self.request_id and "x-request-id" not in self.fields:
             self.headers.append(("X-Request-Id", self.request_id))
         if exc_info is None:    # some servers take no None
@@ -305,6 +311,9 @@ cdef class Passage:
                 self._tell(ends[told:])
 
 
+START_RESPONSE, WRITE_BLOCK = method_of(Passage, b"start_response"), method_of(Passage, b"_write_block")
+
+
 cdef inline object lower(name):
     cdef object found = _lower.get(name)
     if found is None:
@@ -312,15 +321,6 @@ cdef inline object lower(name):
         if len(_lower) < MOST_NAMES and len(name) < 64:
             _lower[name] = found
     return found
-
-
-cdef int close_body(body) except -1:
-    if type(body) is list or type(body) is tuple:
-        return 0
-    close = getattr(body, "close", None)
-    if close is not None:
-        close()
-    return 0
 
 
 cdef class Steps:
@@ -351,9 +351,9 @@ cdef class Steps:
                 instead = (<Step>self._enters[at]).do_enter(environ, passage)
                 if instead is not None:
                     passage._ends = <tuple>self._inner_ends[at]
-                    return passage._watch(instead(passage.start_response))
+                    return passage._watch(instead(PyCFunction_New(START_RESPONSE, passage)))
                 entered += 1
-            return passage._watch(app(environ, passage.start_response))
+            return passage._watch(app(environ, PyCFunction_New(START_RESPONSE, passage)))
         except:
             passage._fail(self._ends if entered == count else <tuple>self._inner_ends[entered])
             raise
@@ -384,7 +384,7 @@ cdef class Front:
 
     def __call__(self, environ, start_response, /):
         """Answer a request."""
-        server = environ.get("SERVER_SOFTWARE")
+        server = get(environ, "SERVER_SOFTWARE")
         if server is not None and server in EARLY:
             environ["wsgi.multiprocess"] = True
             return answer_early(self._outermost, environ, start_response)
