@@ -30,7 +30,7 @@ TESTS = [
 # sanitizer takes for an underflow unless all is compiled with `--param asan-stack=0`.
 TESTS += [f"tests/store/memcached/test_{name}.py" for name in ("replies", "talks", "batches", "storing")]
 # What is compiled of a stack, with applications that keep to no rule.
-TESTS += [f"tests/test_{name}.py" for name in ("account", "chore", "clock", "line", "passage")]
+TESTS += [f"tests/test_{name}.py" for name in ("account", "chore", "clock", "line", "lot", "passage")]
 TESTS += [f"tests/ratelimit/test_{name}.py" for name in ("taking", "telling")]
 TESTS += [
     "tests/contracts/test_components.py",

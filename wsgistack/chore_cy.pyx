@@ -275,12 +275,12 @@ cdef class Shares(Step):
     """Finds the buckets of visitors, and counts them; see chore.  No lock: nothing else runs meanwhile."""
 
     cdef object _read, _find, _by, _greet, __weakref__
-    cdef dict _counters
+    cdef dict _counters, _fresh     # of new visitors who show nothing else, by what is told of their buckets
     cdef Memory _memory
 
     def __init__(self, read, find, by, greet):
         self._read, self._find, self._by, self._greet = read, find, by or None, greet
-        self._counters, self._memory = {}, Memory(chore.REMEMBERED // 2)
+        self._counters, self._fresh, self._memory = {}, {}, Memory(chore.REMEMBERED // 2)
         forks.register(self)
 
     @property
@@ -309,15 +309,21 @@ cdef class Shares(Step):
             (<Counter>one).count += 1
 
     cdef Shown _look(self, environ, Passage passage, cookies, visitor, key):
-        cdef Shown shown = Shown.__new__(Shown)
+        cdef Shown shown
+        cdef PyObject* fresh
         found, before = self._read(cookies)
         visitor = visitor or found
-        is_new = not visitor
-        buckets, label = self._find(self._greet(environ, passage) if is_new else visitor)
+        buckets, label = self._find(visitor or self._greet(environ, passage))
+        fresh = NULL if visitor or before else PyDict_GetItemWithError(self._fresh, label)
+        if fresh != NULL:
+            return <Shown>fresh
+        shown = Shown.__new__(Shown)
         shown.buckets, shown.bucket, shown.cookies = dict(buckets), buckets[0][1], f"{before}{label}"
         shown.counters = tuple([self._counters.setdefault(pair, Counter.__new__(Counter)) for pair in buckets])
-        if not is_new and len(cookies) + len(visitor) <= chore.LONGEST_REMEMBERED:
+        if visitor and len(cookies) + len(visitor) <= chore.LONGEST_REMEMBERED:
             self._memory.put(key, shown)
+        elif not (visitor or before) and len(self._fresh) < MOST_REASONS:
+            self._fresh[label] = shown
         return shown
 
     def forked(self):

@@ -24,6 +24,7 @@ CHOOSERS = {
     "wsgistack.chore_cy": "from wsgistack.chores import Tags as chosen",
     "wsgistack.clock_cy": "from wsgistack.clocks import SteadyClock as chosen",
     "wsgistack.line_cy": "from wsgistack.lines import Lines as chosen",
+    "wsgistack.lot_cy": "from wsgistack.lots import Lots as chosen",
     "wsgistack.passage_cy": "from wsgistack.steps import Passage as chosen",
     "wsgistack.ratelimit.taking_cy": "from wsgistack.ratelimit.takers import Taker as chosen",
     "wsgistack.ratelimit.telling_cy": "from wsgistack.ratelimit.tellers import Teller as chosen",

@@ -19,14 +19,13 @@ The application sees no signed cookie but one that tells the buckets, `wsgistack
 
 - In the response: `Vary` names `Cookie` always, so that no other cache on its way gives the page of one bucket to
   another, and a visitor's first one has a `Set-Cookie`.
-- It costs 2 to 5 µs a request, 22 µs who comes first.
+- It costs 2 to 5 µs a request, 2 to 12 µs who comes first.
 - It does not know a visitor again who throws his cookies away, or has another browser, unless `by` names him.
 """
 
 from __future__ import annotations
 
 import hmac
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -36,9 +35,11 @@ from typing import Any
 from wsgistack.chores import Shares
 from wsgistack.complaints import gather
 from wsgistack.errors import SettingError
+from wsgistack.lot import label_of
+from wsgistack.lots import Lots
 from wsgistack.settings import DURATION, TEXT, Setting, Table
-from wsgistack.splits import LEAST_SECRET, NOBODY, TOKEN_BYTES, Split, make_key, mark_of, parse_splits
-from wsgistack.steps import Passage, Steps
+from wsgistack.splits import LEAST_SECRET, Split, make_key, parse_splits
+from wsgistack.steps import Steps
 from wsgistack.wsgi import Environ, StartResponse, WSGIApplication
 
 __all__ = [
@@ -54,7 +55,6 @@ __all__ = [
 
 COOKIE = "wsgistack_bucket"
 COOKIE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-BETWEEN = "~"
 MOST_LABELS = 64  # pages of one URL
 
 NAME = "buckets"
@@ -75,13 +75,9 @@ SETTINGS = Table(
 )
 
 
-def _label(buckets: Iterable[str]) -> str:
-    return BETWEEN.join(bucket or NOBODY for bucket in buckets)
-
-
 def _labels_of(splits: Iterable[Split]) -> tuple[str, ...]:
     """Return every value of the cookie that the application sees."""
-    return tuple(map(_label, product(*[[*split.names, ""] for split in splits])))
+    return tuple(map(label_of, product(*[[*split.names, ""] for split in splits])))
 
 
 def _check_secret(secret: str) -> None:
@@ -99,14 +95,6 @@ def _check_cookie(cookie: str) -> None:
 def _check_by(by: str) -> None:
     if by.startswith("HTTP_"):
         raise SettingError(f"by: {by} is written by the client")
-
-
-def _as_bytes(visitor: str) -> bytes:
-    """Return a name as it came over the wire, which is what the balancer hashes; PEP 3333 has it in Latin-1."""
-    try:
-        return visitor.encode("latin-1")
-    except UnicodeEncodeError:  # of a middleware that has another notion of text
-        return visitor.encode("utf-8", "surrogatepass")
 
 
 def for_others(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -152,20 +140,14 @@ class Buckets:
         self.app = app
         self.splits = parse_splits(split)
         self.labels = _labels_of(self.splits)
-        self._key = make_key(secret)
+        rest = f"; Path=/; Max-Age={int(max_age)}; HttpOnly; SameSite=Lax"
+        self._lots = lots = Lots(make_key(secret), self.splits, cookie, rest)
         self._cookie = cookie
         self._read = re.compile(rf"(?:^|;)\s*{re.escape(cookie)}=([A-Za-z0-9_-]+)\.([0-9a-f]+)\s*(?:;|$)")
         self._own = re.compile(rf"(?:^|;)\s*{re.escape(cookie)}\s*(?:=[^;]*)?(?=;|$)")
-        self._max_age = int(max_age)
-        self._shares = Shares(self._read_cookies, self._find_buckets, by, self._greet)
+        self._shares = Shares(self._read_cookies, lots.find, by, lots.greet)
         self.enter = self._shares.enter
         self._steps = Steps((self,))
-
-    def _find_buckets(self, visitor: str) -> tuple[tuple[tuple[str, str], ...], str]:
-        """Return the visitor's bucket of each split, and the cookie that tells them."""
-        key, named = self._key, _as_bytes(visitor)
-        buckets = tuple([(split.name, split.bucket(key, named)) for split in self.splits])
-        return buckets, f"{self._cookie}={_label([bucket for _, bucket in buckets])}"
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Find the visitor's buckets and pass the request on."""
@@ -176,32 +158,18 @@ class Buckets:
         """The requests of this process by (split, bucket)."""
         return self._shares.counts
 
-    def _greet(self, environ: Environ, passage: Passage) -> str:
-        """Return a new visitor, who is told by a cookie."""
-        visitor = os.urandom(TOKEN_BYTES).hex()
-        passage.add([("Set-Cookie", self._cookie_of(environ, visitor))])
-        return visitor
-
     def _read_cookies(self, cookies: str) -> tuple[str, str]:
         """Return the visitor whom the cookies name, "" for nobody, and what is shown before the label."""
+        if not cookies:
+            return "", ""
         others = self._own.sub("", cookies).strip("; ")
         return self._visitor(cookies), others and f"{others}; "
 
     def _visitor(self, cookies: str) -> str:
         found = self._read.search(cookies) if self._cookie in cookies else None
-        if found is None or not hmac.compare_digest(found[2], self._mark_of(found[1])):
+        if found is None or not hmac.compare_digest(found[2], self._lots.mark_of(found[1])):
             return ""
         return found[1]
-
-    def _mark_of(self, visitor: str) -> str:
-        return mark_of(self._key, visitor)
-
-    def _cookie_of(self, environ: Environ, visitor: str) -> str:
-        # A cookie of one's own makes a response nobody else's (RFC 9111 §7.3 leaves that to us).
-        cookie = f"{self._cookie}={visitor}.{self._mark_of(visitor)}; Path=/; Max-Age={self._max_age}; HttpOnly; SameSite=Lax"
-        if environ.get("wsgi.url_scheme") == "https":
-            cookie += "; Secure"
-        return cookie
 
 
 make = Buckets

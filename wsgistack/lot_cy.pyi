@@ -1,0 +1,1 @@
+from wsgistack.lot import Lots as Lots
