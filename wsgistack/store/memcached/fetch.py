@@ -98,7 +98,7 @@ class Fetcher:
             if value is not MISSING:
                 return value
         while True:
-            flight, leads = self.flights.join(key.wire)
+            flight, leads = self.flights.join(key.wire, order.tags)
             if leads:
                 try:
                     return self._lead(key, order, flight, deadline)

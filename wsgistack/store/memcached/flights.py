@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from wsgistack import forks
@@ -18,7 +19,8 @@ class Flight:
     if its maker was interrupted.  Each is a value in a tuple, so that None can be one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tags: Iterable[str] = ()) -> None:
+        self.tags = frozenset(tags)
         self.old: tuple[Any] | None = None
         self.value: tuple[Any] | None = None
         self.error: Exception | None = None
@@ -60,12 +62,15 @@ class Flights:
     def __len__(self) -> int:
         return len(self._flights)
 
-    def join(self, key: bytes) -> tuple[Flight, bool]:
-        """Return the flight of *key*, and whether the caller leads it (and must `leave` it)."""
+    def join(self, key: bytes, tags: Iterable[str] = ()) -> tuple[Flight, bool]:
+        """Return the flight of *key*, and whether the caller leads it (and must `leave` it).
+
+        *tags*: what the value will be made under, if the caller leads.
+        """
         flight = self._flights.get(key)
         if flight is not None:
             return flight, False
-        mine = Flight()
+        mine = Flight(tags)
         flight = self._flights.setdefault(key, mine)  # one step: the first of two threads leads
         return flight, flight is mine
 
@@ -74,6 +79,16 @@ class Flights:
         if self._flights.get(key) is flight:  # not in a child that forgot it
             del self._flights[key]
         flight.end()
+
+    def part_tags(self, tags: Iterable[str]) -> None:
+        """Let who comes from now on join no flight under one of *tags*: what it makes is outdated."""
+        for key, flight in list(self._flights.items()):
+            if not flight.tags.isdisjoint(tags) and self._flights.get(key) is flight:
+                del self._flights[key]
+
+    def part(self, key: bytes) -> None:
+        """Let who comes from now on not join the flight of *key*: what it finds or makes was removed."""
+        self._flights.pop(key, None)
 
     def forked(self) -> None:
         """Forget all: who leads them stays in the parent."""

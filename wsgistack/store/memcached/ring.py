@@ -114,12 +114,14 @@ class MemcacheRing(Commands):
 
         *soft*: keep it for *grace* seconds, for `fetch` with a grace to serve while one caller builds.
         """
-        if not soft:
-            return self.delete(key)
         wire = self._keys.make(key).wire
-        outcome = self._do.write(
-            wire, lambda ttl: requests.invalidate(wire, ttl), requests.expiry(grace, "grace"), builds=True
-        )
+        try:
+            if not soft:
+                return self.delete(key)
+            ttl = requests.expiry(grace, "grace")
+            outcome = self._do.write(wire, lambda ttl: requests.invalidate(wire, ttl), ttl, builds=True)
+        finally:
+            self._fetcher.flights.part(wire)
         return outcome.reply is not None and outcome.reply.code == b"HD"
 
     def invalidate_tags(self, *tags: str) -> bool:
@@ -127,7 +129,10 @@ class MemcacheRing(Commands):
 
         A node that is down learns it before it is used again.
         """
-        return self._tags.invalidate(tuple(dict.fromkeys(tags)))
+        try:
+            return self._tags.invalidate(tuple(dict.fromkeys(tags)))
+        finally:
+            self._fetcher.flights.part_tags(tags)
 
     def nodes(self) -> list[dict[str, Any]]:
         """Return state and counters of each node; docs/memcached.md says what they mean."""
