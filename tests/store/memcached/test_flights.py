@@ -50,7 +50,7 @@ def test_who_comes_when_a_value_was_outdated_is_not_given_what_was_begun_before(
         return ring.fetch("page", build, 60, tags=["a"], wait=20)
 
     def script() -> list[str]:
-        first = partial(ring.fetch, "page", build, 60, tags=["a"])
+        first: Callable[[], str] = partial(ring.fetch, "page", build, 60, tags=["a"])
         values = together(kind, [first, change_and_fetch])
         ring.close()
         return values
