@@ -260,7 +260,7 @@ class Operations:
         pairs += [(node, make(numbers, short)) for node, numbers in others.items()]
         self.run_clearly(pairs)
         if self.cluster.snapshot is not snapshot:
-            targets = [
+            targets += [
                 (number, Target(node, False)) for node, numbers in groups.items() for number in numbers
             ]
         for number, target in targets:
