@@ -41,7 +41,7 @@ def main(servers: str, threads: int, folder: Path) -> None:
     )
     cache = PageCache(app, store=store, coalesce_wait=60.0)
     bodies: Counter[bytes] = Counter()
-    start = threading.Event()
+    counting, start = threading.Lock(), threading.Event()
 
     def ask() -> None:
         environ = {
@@ -51,7 +51,9 @@ def main(servers: str, threads: int, folder: Path) -> None:
             "wsgi.url_scheme": "http",
         }
         start.wait(60)
-        bodies[b"".join(cache(environ, heard_by([])))] += 1
+        body = b"".join(cache(environ, heard_by([])))
+        with counting:
+            bodies[body] += 1
 
     clients = [threading.Thread(target=ask) for _ in range(threads)]
     for client in clients:

@@ -3,12 +3,14 @@
 import os
 import threading
 from collections.abc import Callable
+from unittest.mock import ANY
 
 import gevent
 import pytest
 
 from tests.contracts.stores import Clock
-from wsgistack.cache.coalesce import Coalescer, Flight, Lease, Left, Stage
+from wsgistack.cache.coalesce import Coalescer, Flight, Lease, Left, Stage, Taken
+from wsgistack.cache.tickets import Hold
 from wsgistack.errors import StoreDown
 from wsgistack.store.memory import MemoryStore
 
@@ -241,10 +243,10 @@ def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_one_process_of_the_fleet_has_the_lease() -> None:
     store = Shared(1 << 20)
     one, other = make(store), make(store)
-    assert one.take_lease("k") is Lease.OURS
-    assert other.take_lease("k") is Lease.OTHERS
+    assert one.take_lease("k").lease is Lease.OURS
+    assert other.take_lease("k").lease is Lease.OTHERS
     one.give_lease_back("k", refused=False)
-    assert other.take_lease("k") is Lease.OURS
+    assert other.take_lease("k").lease is Lease.OURS
 
 
 def test_the_fleet_remembers_what_cannot_be_shared() -> None:
@@ -252,7 +254,7 @@ def test_the_fleet_remembers_what_cannot_be_shared() -> None:
     one, other = make(store), make(store)
     one.take_lease("k")
     one.give_lease_back("k", refused=True)
-    assert other.take_lease("k") is Lease.REFUSED
+    assert other.take_lease("k").lease is Lease.REFUSED
 
 
 def test_a_lease_ends_when_its_holder_dies() -> None:
@@ -260,13 +262,13 @@ def test_a_lease_ends_when_its_holder_dies() -> None:
     store = Shared(1 << 20, clock=clock)
     make(store).take_lease("k")
     clock.now += 31.0
-    assert make(store).take_lease("k") is Lease.OURS
+    assert make(store).take_lease("k").lease is Lease.OURS
 
 
 def test_a_store_of_this_process_needs_no_lease() -> None:
     store = MemoryStore(1 << 20)
     coalescer = make(store)
-    assert coalescer.take_lease("k") is Lease.OURS
+    assert coalescer.take_lease("k").lease is Lease.OURS
     coalescer.give_lease_back("k", refused=True)
     assert store.stats()["items"] == 0
 
@@ -283,7 +285,7 @@ def test_a_store_in_trouble_makes_everybody_a_maker() -> None:
             raise StoreDown("no")
 
     coalescer = make(Down(1 << 20))
-    assert coalescer.take_lease("k") is Lease.OURS
+    assert coalescer.take_lease("k").lease is Lease.OURS
     coalescer.give_lease_back("k", refused=False)
     coalescer.give_lease_back("k", refused=True)
 
@@ -304,14 +306,14 @@ def test_who_waits_for_the_fleet_makes_the_page_when_the_lease_is_free() -> None
     def look() -> None:
         one.give_lease_back("k", refused=False)
 
-    assert other.wait_for_fleet("k", look) is Lease.OURS
-    assert one.take_lease("k") is Lease.OTHERS
+    assert other.wait_for_fleet("k", look) == Taken(Lease.OURS, Hold(2, raw=ANY))
+    assert one.take_lease("k").lease is Lease.OTHERS
 
 
 def test_who_waits_for_the_fleet_does_so_for_a_time() -> None:
     store = Shared(1 << 20)
     make(store).take_lease("k")
-    assert make(store, wait_s=AT_ONCE_S).wait_for_fleet("k", lambda: None) is Lease.OTHERS
+    assert make(store, wait_s=AT_ONCE_S).wait_for_fleet("k", lambda: None) == Taken(Lease.OTHERS)
 
 
 def test_a_child_does_not_wait_for_its_parents_leaders() -> None:
@@ -327,9 +329,44 @@ def test_a_child_does_not_wait_for_its_parents_leaders() -> None:
 
 def test_a_leader_looks_again_only_where_a_page_may_have_come_since_its_first_look() -> None:
     coalescer = make()
-    before = coalescer.ended
+    before = coalescer.happened
     flight = lead(coalescer)
     assert not coalescer.may_have_come(before)
     coalescer.leave("k", flight)
     assert coalescer.may_have_come(before)
     assert make(Shared(1 << 20)).may_have_come(0)
+
+
+def test_a_flight_is_followed_where_no_change_can_have_come_before_it_unseen() -> None:
+    fleet, alone = make(Shared(1 << 20)), make()
+    for coalescer, is_sure in ((fleet, False), (alone, True)):
+        flight, before = join(coalescer, "k"), coalescer.happened
+        assert coalescer.is_current(flight, before, [b"lease"])  # it has not asked yet
+        coalescer.asks(flight, [b"lease"])
+        after = coalescer.happened
+        assert coalescer.is_current(flight, before, [None])  # it asked since this one came
+        assert coalescer.is_current(flight, after, [b"lease"])  # what lay there then still does
+        assert coalescer.is_current(flight, after, [None]) is is_sure
+        assert coalescer.is_current(flight, after, [b"another lease"]) is is_sure
+
+
+def test_what_began_before_a_change_is_followed_by_nobody_who_comes_after_it() -> None:
+    coalescer = make()
+    flights = {key: join(coalescer, key) for key in ("a", "b", "c")}
+    coalescer.begin_anew(["a", "nobody's"])
+    again = join(coalescer, "a")
+    coalescer.leave("a", flights["a"])  # the old one's end is not the new one's
+    assert coalescer.join("a") == (again, False)
+    assert coalescer.join("b") == (flights["b"], False)
+    coalescer.drop("b", again)
+    assert coalescer.join("b") == (flights["b"], False)
+    coalescer.drop("b", flights["b"])
+    coalescer.begin_anew()
+    assert len(coalescer) == 0
+    assert flights["c"].stage is Stage.DECIDING  # who followed already gets what comes
+
+
+def join(coalescer: Coalescer[str], key: str) -> Flight[str]:
+    joined = coalescer.join(key)
+    assert joined is not None and joined[1]
+    return joined[0]

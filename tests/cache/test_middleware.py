@@ -11,6 +11,7 @@ from tests.cache.shop import Shop, ask, cached, page
 from wsgistack.cache.middleware import PageCache
 from wsgistack.cache.rules import Rule, bypass
 from wsgistack.errors import ConfigurationError, SettingError, StoreDown, StoreError, TooLarge
+from wsgistack.store.base import Claim
 from wsgistack.store.guarded import Guarded
 from wsgistack.store.memory import MemoryStore
 
@@ -89,6 +90,16 @@ class Lonely:
     def gets(self, key: str) -> None:
         return None
 
+    def claim(self, key: str, value: bytes, ttl_s: float) -> Claim:
+        if isinstance(self.error, StoreDown):
+            raise self.error
+        return Claim(True, 7)
+
+    def cas(self, key: str, value: bytes, ttl_s: float, token: int, *, pinned: bool = False) -> bool:
+        if self.error is not None:
+            raise self.error
+        return token == 7
+
     def __getattr__(self, name: str) -> Any:
         if name == "within":
             raise AttributeError(name)  # it cannot give up waiting
@@ -107,8 +118,25 @@ def test_no_page_is_called_stored_while_the_store_takes_none() -> None:
     for error in (StoreDown("no node"), StoreDown("no node"), None, None, TooLarge("1 MiB"), None):
         store.error = error
         said.append(ask(cache).headers["Cache-Status"].removeprefix("wsgistack; fwd=uri-miss; ttl=60; "))
+    down = "detail=store-down"  # it does not tell what lies there
+    assert said == [down, down, "stored", "stored", "stored", "stored"]
+
+
+def test_no_page_is_called_stored_after_the_store_took_none() -> None:
+    class Failing(Lonely):
+        def claim(self, key: str, value: bytes, ttl_s: float) -> Claim:
+            return Claim(True, 7)
+
+        def delete(self, key: str) -> bool:
+            return True
+
+    store: Any = Failing(None)
+    cache = cached(Shop(page(b"hello")), store=store, coalesce=False)
+    said = []
+    for store.error in (StoreDown("no node"), StoreDown("no node"), None, None):
+        said.append(ask(cache).headers["Cache-Status"].removeprefix("wsgistack; fwd=uri-miss; ttl=60; "))
     down = "detail=store-down"  # as the last page was not taken; who comes next finds out
-    assert said == ["stored", down, down, "stored", "stored", "stored"]
+    assert said == ["stored", down, down, "stored"]
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from wsgistack.cache import places
+from wsgistack.cache.found import Place
 from wsgistack.cache.keys import IGNORED_PARAMETERS, Names, find_target
 from wsgistack.cache.places import Places
-from wsgistack.cache.shelf import Place
 from wsgistack.wsgi import EnvironRequest
 
 IGNORED = Names(IGNORED_PARAMETERS, setting="ignored_parameters")

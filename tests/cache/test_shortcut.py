@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from tests.cache.shop import FRESH, NOW, Closing, Shop, ask, guest, heard_by, page
 from wsgistack.cache import making, shortcut, shortcut_cy
+from wsgistack.cache.found import Place
 from wsgistack.cache.middleware import PageCache
 from wsgistack.cache.personal import Personal
 from wsgistack.cache.rules import Rule, bypass
-from wsgistack.cache.shelf import Place
 from wsgistack.cache.shortcut import OfKind
 
 TWINS = [shortcut, shortcut_cy]

@@ -11,6 +11,7 @@ from webob import Request
 
 from tests.cache.shop import FRESH, NOW, heard_by
 from wsgistack.cache.middleware import PageCache
+from wsgistack.store.base import Claim, claim
 from wsgistack.store.memory import MemoryStore
 
 
@@ -41,6 +42,10 @@ class Counting:
 
         return call
 
+    def claim(self, key: str, value: bytes, ttl_s: float) -> Claim:
+        self.trips.append("claim")
+        return claim(self.memory, key, value, ttl_s)
+
     def within(self, seconds: float) -> AbstractContextManager[None]:
         return nullcontext()
 
@@ -53,19 +58,26 @@ class Counting:
 VARYING = [*FRESH, ("Vary", "Accept-Language")]
 TAGGED = [("Cache-Control", "max-age=60"), ("ETag", '"a"')]
 TRIPS = [  # what is asked for, how old the page is then, and the round trips of that request
-    ("a miss", FRESH, None, {}, ["get_many", "add", "set"]),
+    ("a miss", FRESH, None, {}, ["get_many", "claim", "cas"]),
     ("a hit", FRESH, 1.0, {}, ["get_many"]),
-    ("a miss that varies", VARYING, None, {}, ["get_many", "add", "get_many", "set", "set"]),
+    ("a miss that varies", VARYING, None, {}, ["get_many", "claim", "cas", "set"]),
     ("a hit that varies", VARYING, 1.0, {}, ["get_many", "get_many"]),
     (
         "another variant",
         VARYING,
         1.0,
         {"Accept-Language": "de"},
-        ["get_many", "get_many", "add", "get_many", "get_many", "get_many", "set", "delete"],
+        ["get_many", "get_many", "claim", "get_many", "get_many", "gets", "set", "delete"],
     ),
-    ("a validation", TAGGED, 61.0, {}, ["get_many", "add", "get_many", "set", "delete"]),
-    ("one page for one visitor", [("Cache-Control", "private")], None, {}, ["get_many", "add", "set"]),
+    ("a validation", TAGGED, 61.0, {}, ["get_many", "claim", "gets", "cas", "delete"]),
+    (
+        "a stale page that can not be validated",
+        FRESH,
+        61.0,
+        {},
+        ["get_many", "claim", "gets", "cas", "delete"],
+    ),
+    ("one page for one visitor", [("Cache-Control", "private")], None, {}, ["get_many", "claim", "set"]),
     ("the next of it", [("Cache-Control", "private")], 1.0, {}, ["get_many"]),
 ]
 
@@ -122,10 +134,10 @@ def test_a_page_that_another_process_stores_between_look_and_lease_is_taken() ->
     others: list[Callable[[], Any]] = []
 
     class Late(Counting):
-        def add(self, *words: Any, **more: Any) -> bool:
+        def claim(self, key: str, value: bytes, ttl_s: float) -> Claim:
             if others:
                 others.pop()()
-            return self.memory.add(*words, **more)
+            return claim(self.memory, key, value, ttl_s)
 
     calls = []
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from tests.cache.shop import FRESH, NOW, TEXT, Shop, ask, page, pages_in
 from wsgistack import wrap
+from wsgistack.cache.found import Place
 from wsgistack.cache.middleware import PageCache
-from wsgistack.cache.shelf import Place
 from wsgistack.cache.unkept import Unkept
 from wsgistack.cache.voice import ENVIRON_KEY, Voice
 from wsgistack.steps import Fused

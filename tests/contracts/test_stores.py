@@ -4,6 +4,7 @@ import math
 import threading
 import time
 from collections.abc import Iterator
+from unittest.mock import ANY
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from tests.conftest import examples
 from tests.contracts.stores import STAGES, Stage
 from wsgistack.errors import CounterError
-from wsgistack.store.base import LARGEST_COUNT, Step, Store, is_store
+from wsgistack.store.base import LARGEST_COUNT, Claim, Found, Step, Store, claim, is_store
 from wsgistack.store.schemes import SCHEMES
 
 KEYS = {
@@ -170,6 +171,22 @@ def test_cas_stores_only_over_what_was_read(stage: Stage) -> None:
     assert stage.other.cas("key", b"b", 60, found.token) is True
     assert stage.store.cas("key", b"c", 60, found.token) is False
     assert stage.store.get("key") == b"b"
+
+
+def test_a_claim_is_an_add_that_tells_the_token(stage: Stage) -> None:
+    first = claim(stage.store, "key", b"first", 60)
+    assert first == Claim(True, ANY)
+    assert first.token is not None
+    assert stage.other.gets("key") == Found(b"first", first.token)
+    assert claim(stage.other, "key", b"second", 60) == Claim(False)
+    assert stage.other.cas("key", b"third", 60, first.token) is True
+    assert stage.store.get("key") == b"third"
+    assert stage.store.cas("key", b"fourth", 60, first.token) is False
+    stage.store.delete("key")
+    again = claim(stage.store, "key", b"first", 60)
+    assert again.token is not None
+    assert again.token != first.token
+    assert stage.other.cas("key", b"fourth", 60, first.token) is False
 
 
 @pytest.mark.parametrize("how", ["set", "the same again", "delete and set", "incr", "touch"])

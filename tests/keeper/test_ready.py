@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.keeper.stage import NOW, Stage
-from wsgistack.cache.shelf import Found
+from wsgistack.cache.found import Found
 
 KEY = b"3 http www.example /page "
 

@@ -14,16 +14,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from wsgistack import forks
+from wsgistack.cache.tickets import NO_HOLD, Hold, once
 from wsgistack.errors import StoreError
-from wsgistack.store.base import Store
+from wsgistack.store.base import Store, claim
 from wsgistack.store.memcached.pauses import make_event, pause
 
-__all__ = ["Coalescer", "Flight", "Lease", "Left", "Stage", "Turn", "beside"]
+__all__ = ["Coalescer", "Flight", "Lease", "Left", "Stage", "Taken", "beside"]
 
 Head = TypeVar("Head")
 Looked = TypeVar("Looked")
@@ -65,6 +66,8 @@ class Flight(Generic[Head]):
         self._now = now
         self._held_s = 0.0
         self._given_at: float | None = None
+        self.asked = 0  # what Coalescer.happened was when the application was asked, 0 before
+        self.signs: object = None  # of what lay in the store then: see tickets
         self._blocks: list[bytes] = []
         self._lock = threading.Lock()
         self._events: list[Any] = []
@@ -175,6 +178,13 @@ class Lease(Enum):
     STORED = "something else lies there"
 
 
+class Taken(NamedTuple):
+    """What came of asking for a lease, and what lies there now."""
+
+    lease: Lease
+    hold: Hold = NO_HOLD
+
+
 class Coalescer(Generic[Head]):
     """The flights of one cache.
 
@@ -192,7 +202,7 @@ class Coalescer(Generic[Head]):
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.wait_s = wait_s
-        self.ended = 0  # flights
+        self.happened = 0  # flights that began to ask, and flights that ended
         self._store = store
         self._lease_s = lease_s
         self._memory_s = memory_s
@@ -224,17 +234,42 @@ class Coalescer(Generic[Head]):
             another = self._flights[key] = Flight(self._now, is_another=flight is not None)
             return another, True
 
+    def asks(self, flight: Flight[Head], signs: object) -> None:
+        """Take note that the leader of *flight* asks the application; *signs*: of what lies in the store."""
+        with self._lock:
+            self.happened += 1
+            flight.asked, flight.signs = self.happened, signs
+
     def leave(self, key: str, flight: Flight[Head]) -> None:
         """End a flight that the caller leads: who comes now begins a new one."""
         with self._lock:
-            self.ended += 1
-            if self._flights.get(key) is flight:
-                del self._flights[key]
+            self.happened += 1
+        self.drop(key, flight)
         flight.lose()
 
-    def may_have_come(self, ended: int) -> bool:
-        """Tell whether somebody may have stored a page since `ended` was that number, which was before a look."""
-        return self._store.shared or self.ended != ended
+    def begin_anew(self, keys: Iterable[str] | None = None) -> None:
+        """Let nobody who comes from now on follow what is on its way for *keys*, or for any: it is of before a change."""
+        with self._lock:
+            for key in list(self._flights) if keys is None else keys:
+                self._flights.pop(key, None)
+
+    def is_current(self, flight: Flight[Head], happened: int, signs: object) -> bool:
+        """Tell whether *flight* may bring nothing of before a change that was over when a request came.
+
+        *happened*: what that was before the request's look, *signs*: of what the look met in the store.
+        Changes that this process knows of end flights.
+        """
+        return not self._store.shared or not flight.asked or flight.asked > happened or flight.signs == signs
+
+    def drop(self, key: str, flight: Flight[Head]) -> None:
+        """Let nobody who comes from now on follow *flight*."""
+        with self._lock:
+            if self._flights.get(key) is flight:
+                del self._flights[key]
+
+    def may_have_come(self, happened: int) -> bool:
+        """Tell whether somebody may have stored a page since `happened` was that number, before a look."""
+        return self._store.shared or self.happened != happened
 
     def remember(self, key: str) -> None:
         """Let the requests for *key* go alone from now on."""
@@ -269,22 +304,25 @@ class Coalescer(Generic[Head]):
         """True if other processes may make the same pages."""
         return self._store.shared and self._lease_s > 0
 
-    def take_lease(self, name: str) -> Lease:
+    def take_lease(self, name: str) -> Taken:
         """Return who makes a page in the fleet; *name*: the page's key where nothing lies, else `beside` it.
 
         1 RT, 2 when somebody else does.
         """
         if not self.is_for_fleet:
-            return Lease.OURS
+            return Taken(Lease.OURS)
         try:
-            if self._store.add(name, BUSY, self._lease_s):
-                return Lease.OURS
+            raw = once(BUSY)
+            made = claim(self._store, name, raw, self._lease_s)
+            if made.is_new:
+                return Taken(Lease.OURS, NO_HOLD if made.token is None else Hold(made.token, raw=raw))
             met = self._store.gets(name)  # not what a tier nearby had a moment ago
         except StoreError:
-            return Lease.OURS
-        if met is None or met.value in (BUSY, b""):
-            return Lease.OTHERS
-        return Lease.REFUSED if met.value == REFUSED else Lease.STORED
+            return Taken(Lease.OURS)
+        if met is None or met.value.startswith(BUSY) or not met.value:
+            return Taken(Lease.OTHERS)
+        lease = Lease.REFUSED if met.value == REFUSED else Lease.STORED
+        return Taken(lease, Hold(met.token, raw=met.value))
 
     def give_lease_back(self, name: str, *, refused: bool) -> None:
         """Let other processes go on, alone if the reply was *refused*.  1 RT."""
@@ -298,7 +336,7 @@ class Coalescer(Generic[Head]):
         except StoreError:
             return
 
-    def wait_for_fleet(self, name: str, look: Callable[[], Looked | None]) -> Looked | Lease:
+    def wait_for_fleet(self, name: str, look: Callable[[], Looked | None]) -> Looked | Taken:
         """Return what *look* finds while another process makes the page, or who is to make it now.
 
         Polls at growing distances, at most for wait_s; OTHERS then, and the caller is not the only one.
@@ -309,83 +347,15 @@ class Coalescer(Generic[Head]):
             found = look()
             if found is not None:
                 return found
-            lease = self.take_lease(name)
-            if lease is not Lease.OTHERS or time.monotonic() >= deadline:
-                return lease
+            taken = self.take_lease(name)
+            if taken.lease is not Lease.OTHERS or time.monotonic() >= deadline:
+                return taken
             poll_s = min(poll_s * 1.5, MOST_POLL_S)
 
     def forked(self) -> None:
         """Forget the flights: who leads them stays in the parent."""
         self._flights = {}
         self._lock = threading.Lock()
-
-
-class Turn(Generic[Head]):
-    """What one fill owes to those who wait for it; settled once, whatever is said afterwards."""
-
-    __slots__ = ("_coalescer", "_flight", "_is_open", "_key", "_lease")
-
-    def __init__(
-        self, coalescer: Coalescer[Head], key: str, flight: Flight[Head], *, lease: str = ""
-    ) -> None:
-        self._coalescer = coalescer
-        self._key = key
-        self._flight = flight
-        self._lease = lease  # its name, "" for none
-        self._is_open = True
-
-    @property
-    def is_followed(self) -> bool:
-        """True if somebody waits for the rest."""
-        return self._is_open and self._flight.followers > 0
-
-    def share(self, head: Head) -> None:
-        """Let the others have what comes; a second head is for none of them: they may have sent the first."""
-        if self._is_open and self._flight.head is not None:
-            self.refuse(remember=False)
-        elif self._is_open:
-            self._flight.share(head)
-
-    def add(self, block: bytes) -> None:
-        """Give a block to the others."""
-        if self._is_open:
-            self._flight.add(block)
-
-    def go_on(self) -> None:
-        """Take note that the client has taken what was added."""
-        if self._is_open:
-            self._flight.go_on()
-
-    def stored(self) -> None:
-        """Take note that the page lies in the store under its key."""
-        if self._lease == self._key:
-            self._lease = ""  # the page took its place
-
-    def complete(self) -> None:
-        """Say that all is there, and in the store."""
-        if self._is_open:
-            self._flight.complete()
-        self.over()
-
-    def refuse(self, *, remember: bool) -> None:
-        """Let the others go alone, from now on if *remember*."""
-        if not self._is_open:
-            return
-        if remember:
-            self._coalescer.remember(self._key)
-        self._flight.refuse()
-        self._end(refused=remember)
-
-    def over(self) -> None:
-        """End it; the others look again if nothing else was said."""
-        if self._is_open:
-            self._end(refused=False)
-
-    def _end(self, *, refused: bool) -> None:
-        self._is_open = False
-        if self._lease:
-            self._coalescer.give_lease_back(self._lease, refused=refused)
-        self._coalescer.leave(self._key, self._flight)
 
 
 def beside(key: str) -> str:

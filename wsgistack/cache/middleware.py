@@ -25,6 +25,7 @@ from wsgistack.cache.coalesce import Coalescer
 from wsgistack.cache.codings import Codings
 from wsgistack.cache.engine import PageCacheEngine
 from wsgistack.cache.filling import variable_of
+from wsgistack.cache.found import Found, Place
 from wsgistack.cache.guests import EVERYBODY, Guest, Guests
 from wsgistack.cache.keys import IGNORED_PARAMETERS, Names, Target, find_target, normalise_prefix
 from wsgistack.cache.making import (
@@ -45,7 +46,6 @@ from wsgistack.cache.purging import METHOD, Purgers, answer_purge
 from wsgistack.cache.rules import Rule, RuleBook, bypass
 from wsgistack.cache.run import send_reply
 from wsgistack.cache.settings import MEMORY_BYTES, check_number
-from wsgistack.cache.shelf import Found, Place
 from wsgistack.cache.shortcut import READS, Asked, OfKind, Verdict, Witness
 from wsgistack.cache.signs import IDENTITY_COOKIES, IGNORED_COOKIES, KEYED_FIELDS
 from wsgistack.cache.status import bypassed
@@ -224,7 +224,7 @@ class PageCache:
         """Answer a request on which *verdict*, what `verdict` says of it, is not Personal."""
         if verdict is None or isinstance(verdict, tuple):
             return self._answer(environ, start_response, verdict, None)
-        guests, witness, ended = self._guests, self.witness, self._fills_ended()
+        guests, witness, happened = self._guests, self.witness, self._happened()
         place, anonymous = (
             (verdict, None) if isinstance(verdict, Place) else (verdict.place, verdict.anonymous)
         )
@@ -237,7 +237,7 @@ class PageCache:
         found = self.shelf.find(place, seen.field)
         reply = self.engine.on_plain_request(found.pages, self._now())
         if reply is None:
-            return self._answer(environ, start_response, None, (found, ended))
+            return self._answer(environ, start_response, None, (found, happened))
         if witness is not None:
             witness.answered(environ, place, found, mark)
         return send_reply(reply, start_response)
@@ -249,7 +249,7 @@ class PageCache:
         asked: Asked | None,
         looked: tuple[Found, int] | None,
     ) -> Iterable[bytes]:
-        """Look closer; *looked*: what was found where a look was taken already, and _fills_ended before it."""
+        """Look closer; *looked*: what was found where a look was taken already, and _happened before it."""
         request = EnvironRequest(environ)
         rule = self._rules.find(request) if self._rules else None
         guests, method = self._guests, request.method
@@ -279,7 +279,7 @@ class PageCache:
         if asked is not None:
             self._shortcut.learn(asked, place, anonymous)
         coalescer = self._coalescer
-        found, ended = looked or self._look(place, seen)
+        found, happened = looked or self._look(place, seen)
         decision = self.engine.on_request(request, found.pages, self._now(), has_variants=found.has_variants)
         if isinstance(decision, Serve) and decision.refresh is None:
             return send_reply(decision.reply, start_response)
@@ -287,23 +287,23 @@ class PageCache:
             environ = guests.environ(environ, target, seen)
         else:
             environ = self.codings.show(environ)
-        visit = Visit(self._works, environ, seen, place, rule, generation=found.generation)
+        visit = Visit(self._works, environ, seen, place, rule, found)
         if isinstance(decision, Serve):
             return visit.serve(decision, start_response)
         if coalescer is None or method != "GET" or isinstance(decision, Pass):
             return visit.send(decision, start_response)
         if decision.why in COLLAPSED:
-            return send_together(visit, decision, start_response, coalescer, ended)
+            return send_together(visit, decision, start_response, coalescer, happened)
         return visit.send(decision, start_response)
 
     def _look(self, place: Place, seen: RequestView) -> tuple[Found, int]:
-        ended = self._fills_ended()
+        happened = self._happened()
         if self._is_worth_a_look(place):
-            return self.shelf.find(place, seen.field), ended
-        return Found((), generation=self.purges.ledger.serial), ended
+            return self.shelf.find(place, seen.field), happened
+        return Found((), generation=self.purges.ledger.serial), happened
 
-    def _fills_ended(self) -> int:
-        return 0 if self._coalescer is None else self._coalescer.ended
+    def _happened(self) -> int:
+        return 0 if self._coalescer is None else self._coalescer.happened
 
     def _is_worth_a_look(self, place: Place) -> bool:
         """Tell whether anything may be stored: not where responses could not be shared, and nothing was there."""

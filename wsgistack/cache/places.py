@@ -6,8 +6,8 @@ look at a page in memory.
 
 from __future__ import annotations
 
+from wsgistack.cache.found import Place
 from wsgistack.cache.keys import Names, find_target
-from wsgistack.cache.shelf import Place
 from wsgistack.cache.vary import Selecting
 from wsgistack.wsgi import EnvironRequest
 

@@ -34,7 +34,7 @@ class Purges:
         self.ledger_key = f"{LEDGER}:{space}"
         self.serial_key = f"{SERIAL}:{space}"
         self.ledger = NONE_KNOWN
-        self.on_change: Callable[[], None] | None = None  # called when other purges count than before
+        self.on_changes: list[Callable[[], None]] = []  # called when other purges count than before
         self._raw_serial = b""
         forks.register(self)
 
@@ -111,8 +111,8 @@ class Purges:
                 self.ledger = ledger
                 self._raw_serial = b"%d" % ledger.serial
             known = self.ledger
-        if is_new and self.on_change is not None:
-            self.on_change()
+        for on_change in self.on_changes if is_new else ():
+            on_change()
         return known
 
 

@@ -1,33 +1,35 @@
 """Where pages lie: one value for a URL, or a list of what it varies by and a value for each variant.
 
-A look at a page that does not vary is one round trip, at one that does two.  What is read is checked
+A look at a page that does not vary is one round trip, at one that does two.  What is stored replaces
+what lay there when the application was asked, and nothing else (tickets).  What is read is checked
 (entry), judged by the purges (bans), and remembered in its read form as long as the store gives the
 same bytes and no purge is new.
 """
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from dataclasses import replace
 
 from wsgistack import forks
 from wsgistack.cache.bans import Ledger
-from wsgistack.cache.elsewhere import Elsewhere
 from wsgistack.cache.entry import Entry, Variants, pack
+from wsgistack.cache.found import Found, Place
 from wsgistack.cache.keys import Key, Target, known_keys, make_key
 from wsgistack.cache.page import Page
 from wsgistack.cache.purge import Purges
 from wsgistack.cache.search import Variance, parse_variance, read_words
 from wsgistack.cache.stored import Stored, open_stored
+from wsgistack.cache.tickets import NO_HOLD, Hold, Ticket, hold, swap
 from wsgistack.cache.vary import Selecting, selecting_of
 from wsgistack.errors import StoreError, TooLarge
 from wsgistack.store.base import Store
 from wsgistack.store.guarded import Guarded
 
-__all__ = ["Found", "Moment", "Place", "Shelf"]
+__all__ = ["Shelf"]
 
 MOST_SETS = 4  # of names that one URL varies by at the same time
 LONGEST_S = 30 * 86_400.0
@@ -35,38 +37,6 @@ MEMO_ITEMS = 1024
 MEMO_BYTES = 16 * 1024 * 1024
 MEMO_LARGEST = 256 * 1024
 MOST_FORGOTTEN = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the pages of a request lie: what is asked for, and the other dimensions of the key."""
-
-    target: Target
-    dimensions: Selecting = ()
-    key: Key = field(init=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "key", make_key(self.target, self.dimensions))
-
-
-class Found(NamedTuple):
-    """The pages that fit a request; *has_variants*: there are some that do not.
-
-    *generation*: of the purges that are known; what is stored after this look carries it.
-    *sets*: how many sets of fields the URL varies by at the moment.
-    """
-
-    pages: Sequence[Page]
-    has_variants: bool = False
-    generation: int = 0
-    sets: int = 0
-
-
-class Moment(NamedTuple):
-    """When the application was asked, by what had been forgotten till then: *mark*, by other processes too."""
-
-    number: int = 0
-    mark: bytes | None = None
 
 
 class Shelf:
@@ -87,7 +57,6 @@ class Shelf:
         self._memo: dict[str, Stored] = {}
         self._memo_bytes = 0
         self._forgotten: dict[str, int] = {}
-        self._elsewhere = Elsewhere(store)
         self.moment = 0  # grows whenever something is forgotten
         self.on_change: Callable[[Iterable[str]], None] | None = (
             None  # told the places that hold something else now
@@ -96,14 +65,18 @@ class Shelf:
         forks.register(self)
 
     @property
+    def is_shared(self) -> bool:
+        """True if other processes have the same pages."""
+        return self._store.shared
+
+    @property
     def is_down(self) -> bool:
         """True while the store is known to be in trouble: it is not tried, or did not take the last page."""
         store = self._store
         if not isinstance(store, Guarded):
             return False
-        return (
-            store.is_down or self._elsewhere.is_lost or not isinstance(store.trouble("set"), TooLarge | None)
-        )
+        troubles = [store.trouble(operation) for operation in ("set", "add", "cas")]
+        return store.is_down or any(not isinstance(trouble, TooLarge | None) for trouble in troubles)
 
     def find(self, place: Place, said: Callable[[str], str | None]) -> Found:
         """Return what is stored for *place* and fits the request whose fields *said* gives.
@@ -123,12 +96,16 @@ class Shelf:
         if search is None:
             search = _variance_key(place)
             raws = self._fetch((search.text,))
-        for general in self._general_places(place, search, raws.get(search.text)):
-            raws = self._fetch((general.key.text,))
-            other = self._look(general, raws.get(general.key.text), said, ledger, url=place.target.url)
+        generals = self._general_places(place, search, raws.get(search.text))
+        holds: dict[str, Hold] = {}
+        for general in generals:
+            text = general.key.text
+            raws = self._fetch((text,))
+            other = self._look(general, raws.get(text), said, ledger, url=place.target.url)
+            holds[text] = other.holds.get(text) or Hold(raw=other.raw)
             if other.pages or other.has_variants:
-                return other
-        return found
+                return other._replace(generals=generals, holds=holds, raw=found.raw)
+        return found._replace(generals=generals, holds=holds) if generals else found
 
     def _look(
         self,
@@ -145,9 +122,9 @@ class Shelf:
         """
         met = self._read(place.key, raw, ledger, url)
         if met is None:
-            return Found((), generation=ledger.serial)
+            return Found((), generation=ledger.serial, raw=raw)
         if isinstance(met, Page):
-            return Found((met,), generation=ledger.serial)
+            return Found((met,), generation=ledger.serial, raw=raw)
         pages = []
         sets = [selecting_of(names, said, reorders=self._reorders) for names in met.names]
         keys = [self._variant_key(place, met, selecting) for selecting in sets]
@@ -156,24 +133,49 @@ class Shelf:
             page = self._read(key, raws.get(key.text), ledger, url)
             if isinstance(page, Page) and page.selecting == selecting:
                 pages.append(page)
-        return Found(pages, has_variants=True, generation=ledger.serial, sets=len(sets))
+        holds = {place.key.text: Hold(generation=met.generation)}
+        return Found(pages, True, ledger.serial, len(sets), holds, raw=raw)
 
-    def asking(self, place: Place) -> Moment:
-        """Return what `put` is to know of the moment at which the application is asked for a page of *place*."""
-        return Moment(self.moment, self._elsewhere.mark(place.target))
+    def asking(self, place: Place, found: Found, there: Hold = NO_HOLD) -> Ticket:
+        """Return what `put` is to know of the moment at which the application is asked for a page of *place*.
 
-    def put(self, place: Place, page: Page, *, asked_at: float, generation: int, moment: Moment) -> bool:
+        *found*: what was a moment ago.  *there*: what lies there now, where the caller knows it.
+        """
+        ticket = Ticket(self.moment)
+        if self.is_shared:
+            for one in (place, *found.generals):
+                met = there if one is place else NO_HOLD
+                if met == NO_HOLD:
+                    met = found.holds.get(one.key.text, NO_HOLD)
+                is_enough = met.token is not None or met.generation is not None
+                ticket.holds[one.key.text] = met if is_enough else self.hold(one, found)
+        return ticket
+
+    def hold(self, place: Place, found: Found) -> Hold:
+        """Return what lies at *place* now; *found*: what was there, or where it led, a moment ago."""
+        is_empty = not found.pages and not found.has_variants
+        there = hold(self._store, place.key.text, is_empty=is_empty)
+        met = self._read(place.key, there.raw, self._purges.ledger)
+        return Hold(generation=met.generation) if isinstance(met, Variants) else there
+
+    def may_put(self, place: Place, page: Page, ticket: Ticket) -> bool:
+        """Tell whether *page* may be stored with *ticket*, as far as is known: it may lie where nobody looked."""
+        if not self.is_shared:
+            return True
+        variance = parse_variance(page.head.field("no-vary-search") or "")
+        general = None if variance is None else _general(place, variance)
+        return ticket.holds.get((general or place).key.text, NO_HOLD) != NO_HOLD
+
+    def put(self, place: Place, page: Page, *, asked_at: float, generation: int, ticket: Ticket) -> bool:
         """Store *page*; return whether it was, and tell who wants to know.
 
-        *generation*: of the look that led to the request, *moment*: when it was sent; what was purged
+        *generation*: of the look that led to the request, *ticket*: of when it was sent; what was purged
         or forgotten since is not stored.
         """
         # A purge that is not known here yet makes the page worthless when it is read.
         key, ledger = place.key, self._purges.ledger
-        target, url = place.target, place.target.url
-        if self._forgotten.get(key.text, 0) > moment.number:
-            return False
-        if self._elsewhere.has_changed(target, moment.mark):
+        url = place.target.url
+        if self._forgotten.get(key.text, 0) > ticket.number:
             return False
         if (
             generation < ledger.serial
@@ -185,8 +187,12 @@ class Shelf:
         if variance is not None and general is not None:
             self._tell_variance(place, variance, ledger)
             place, key = general, general.key
+        there = ticket.holds.get(key.text, NO_HOLD)
         if page.selecting:
-            variants = self._with_names(place, page, asked_at, ledger)
+            variants = self._with_names(place, page, there, ledger)
+            if variants is None:
+                ticket.is_lost = general is None
+                return False
             key = self._variant_key(place, variants, page.selecting)
         entry = Entry(
             key.full,
@@ -206,21 +212,18 @@ class Shelf:
             return False
         has_validator = page.etag is not None or page.head.field("last-modified") is not None
         ttl_s = page.terms.longest_s + (self._keep_s if has_validator else 0.0)
-        is_stored = self._write(key, raw, ttl_s)
-        if is_stored and self._elsewhere.has_changed(target, moment.mark):
-            is_stored = False
-            with suppress(StoreError):
-                self._store.delete(key.text)
+        # A variant is found by the list above it, so what was there before does not matter.
+        is_stored = self._write(key, raw, ttl_s) if page.selecting else self._replace(key, raw, ttl_s, there)
+        ticket.is_lost = general is None and not is_stored
         self._tell((place.key.text,))
         return is_stored
 
     def forget(self, places: Iterable[Place]) -> None:
         """Remove every page of URLs, variants included: what they lie under is not found any more.
 
-        What was asked for already is not stored any more, by this process, and see elsewhere.
+        What was asked for already is not stored any more, by nobody who shares the store.
         """
         places, texts = list(places), []
-        self._elsewhere.tell(place.target for place in places)
         for place in places:
             search = _variance_key(place)
             generals = self._general_places(place, search, self._fetch_one(search))
@@ -272,22 +275,45 @@ class Shelf:
     def _fetch_one(self, key: Key) -> bytes | None:
         return self._fetch((key.text,)).get(key.text)
 
-    def _with_names(self, place: Place, page: Page, now: float, ledger: Ledger) -> Variants:
-        """Return the sets of names that the URL varies by, the page's first; stores them when that is new."""
+    def _with_names(self, place: Place, page: Page, there: Hold, ledger: Ledger) -> Variants | None:
+        """Return the sets of names that the URL varies by, the page's first; stores them when that is new.
+
+        *there*: what was there when the application was asked; None where it is another one now.
+        """
         names = tuple([name for name, _ in page.selecting])
-        met = self._read(place.key, self._fetch_one(place.key), ledger)
-        if isinstance(met, Variants):
-            if met.names[:1] == (names,):
-                return met
-            others = tuple([one for one in met.names if one != names])
-            variants = Variants(met.key, (names, *others)[:MOST_SETS], met.generation)
-        else:
-            # The generation is part of the variants' keys: what lay there before is not found any more.
-            variants = Variants(place.key.full, (names,), int(now * 1_000_000))
+        is_shared, known = self.is_shared, there
+        if not is_shared or there.generation is not None:
+            known, met = self._names_now(place.key, ledger)
+            if is_shared and (met is None or met.generation != there.generation):
+                return None
+            if met is not None:
+                if met.names[:1] == (names,):
+                    return met
+                others = tuple([one for one in met.names if one != names])
+                variants = Variants(met.key, (names, *others)[:MOST_SETS], met.generation)
+                return variants if self._put_names(place.key, variants, known) else None
+        # The generation is part of the variants' keys: what lay there before is not found any more.
+        variants = Variants(place.key.full, (names,), int.from_bytes(os.urandom(8)))
+        return variants if self._put_names(place.key, variants, known) else None
+
+    def _names_now(self, key: Key, ledger: Ledger) -> tuple[Hold, Variants | None]:
+        try:
+            found = self._store.gets(key.text)
+        except StoreError:
+            found = None
+        met = None if found is None else self._read(key, found.value, ledger)
+        token = None if found is None else found.token
+        return Hold(token), met if isinstance(met, Variants) else None
+
+    def _put_names(self, key: Key, variants: Variants, there: Hold) -> bool:
         raw = pack(variants, secret=self._secret)
-        if raw is not None:
-            self._write(place.key, raw, LONGEST_S)
-        return variants
+        return raw is not None and self._replace(key, raw, LONGEST_S, there)
+
+    def _replace(self, key: Key, raw: bytes, ttl_s: float, there: Hold) -> bool:
+        """Store *raw* in the place of what was *there*; return whether it was."""
+        if not self.is_shared:  # what was forgotten since is known
+            return self._write(key, raw, ttl_s)
+        return there.token is not None and swap(self._store, key.text, raw, _bounded(ttl_s), there.token)
 
     def _variant_key(self, place: Place, variants: Variants, selecting: Selecting) -> Key:
         dimensions = (*place.dimensions, ("variants", str(variants.generation)))
@@ -295,7 +321,7 @@ class Shelf:
 
     def _write(self, key: Key, raw: bytes, ttl_s: float) -> bool:
         try:
-            self._store.set(key.text, raw, min(max(ttl_s, 1.0), LONGEST_S))
+            self._store.set(key.text, raw, _bounded(ttl_s))
         except StoreError:
             return False
         return not isinstance(self._store, Guarded) or self._store.trouble("set") is None
@@ -336,6 +362,10 @@ class Shelf:
             while len(self._memo) > MEMO_ITEMS or self._memo_bytes > MEMO_BYTES:
                 first = next(iter(self._memo))
                 self._memo_bytes -= len(self._memo.pop(first).raw)
+
+
+def _bounded(ttl_s: float) -> float:
+    return min(max(ttl_s, 1.0), LONGEST_S)
 
 
 def _variance_key(place: Place) -> Key:

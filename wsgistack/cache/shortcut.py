@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from wsgistack.cache.found import Found, Place
 from wsgistack.cache.personal import Anonymous, Personal
-from wsgistack.cache.shelf import Found, Place
 from wsgistack.memos import size_of
 from wsgistack.wsgi import Environ
 

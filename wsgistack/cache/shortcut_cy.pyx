@@ -7,7 +7,7 @@ from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
 
 from wsgistack.cache import shortcut
 from wsgistack.cache.personal import Personal
-from wsgistack.cache.shelf import Place
+from wsgistack.cache.found import Place
 from wsgistack.environ cimport get
 from wsgistack.memos import size_of
 

@@ -12,17 +12,18 @@ from collections.abc import Iterable
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from wsgistack.cache.answers import Fetch, Serve, Validate
-from wsgistack.cache.coalesce import Coalescer, Flight, Lease, Left, Stage, Turn, beside
+from wsgistack.cache.answers import AfterResponse, Drop, Fetch, Keep, Refetch, Refresh, Serve, Validate
+from wsgistack.cache.coalesce import Coalescer, Flight, Lease, Left, Stage, Taken, beside
 from wsgistack.cache.page import Page, Reply
 from wsgistack.cache.status import forwarded
+from wsgistack.cache.turn import Turn
 from wsgistack.cache.vary import selecting_of
 from wsgistack.wsgi import StartResponse
 
 if TYPE_CHECKING:
     from wsgistack.cache.visit import Visit
 
-__all__ = ["COLLAPSED", "REMEMBERED", "may_share", "send_together"]
+__all__ = ["COLLAPSED", "REMEMBERED", "may_share", "send_together", "settle"]
 
 # Why a request goes to the application so that others may have waited for the same.
 COLLAPSED = frozenset(("uri-miss", "vary-miss", "stale"))
@@ -40,7 +41,7 @@ REMEMBERED = frozenset(
         "vary-star",
     )
 )
-ALONE = (Lease.OURS, "")  # no other process makes the same pages: there is no lease
+ALONE = (Taken(Lease.OURS), "")  # no other process makes the same pages: there is no lease
 OF_ITS_OWN = ("range", "if-none-match", "if-modified-since", "if-range")
 
 log = logging.getLogger("wsgistack.cache")
@@ -51,16 +52,40 @@ def may_share(page: Page, now: float) -> bool:
     return not page.terms.asks_always and page.terms.freshness(now) > 0
 
 
+def settle(visit: Visit, answer: AfterResponse | None) -> None:
+    """Tell those who wait for the page of *visit* what they may have; None: nothing will come."""
+    turn, works = visit.turn, visit.works
+    if turn is None or isinstance(answer, Refetch):
+        return
+    if isinstance(answer, Keep):
+        if not may_share(answer.page, works.now()):
+            turn.refuse(remember=True)
+        elif not works.shelf.is_down and not works.shelf.may_put(visit.place, answer.page, visit.ticket):
+            turn.refuse(remember=False)  # it may be of before a change that nobody here could see
+        elif works.verification is None:  # else who waits gets what was compared, and all of it
+            turn.share(answer.page)
+    elif isinstance(answer, Refresh) and isinstance(answer.reply, Reply) and answer.page is not None:
+        turn.share(answer.page)
+        turn.add(answer.page.body)
+        turn.complete()
+    elif isinstance(answer, Drop):
+        turn.refuse(remember=answer.why in REMEMBERED)
+    elif answer is None:
+        turn.over()
+    else:
+        turn.refuse(remember=False)
+
+
 def send_together(
     visit: Visit,
     decision: Fetch | Validate,
     start_response: StartResponse,
     coalescer: Coalescer[Page],
-    ended: int,
+    happened: int,
 ) -> Iterable[bytes]:
     """Return the response: of the application if this is the first who asks, else what that one gets.
 
-    *ended*: what `coalescer.ended` was before the look that led to *decision*.
+    *happened*: what `coalescer.happened` was before the look that led to *decision*.
     """
     key = visit.place.key.text
     deadline = time.monotonic() + coalescer.wait_s
@@ -69,16 +94,20 @@ def send_together(
         if joined is None:
             if decision.why == "uri-miss":
                 coalescer.note(key, is_empty=True)
+                visit.is_alone = True
             return visit.send(decision, start_response)
         flight, leads = joined
         if leads:
-            return _lead(visit, decision, start_response, coalescer, flight, ended)
+            return _lead(visit, decision, start_response, coalescer, flight, happened)
+        if not coalescer.is_current(flight, happened, visit.found.signs(visit.place)):
+            coalescer.drop(key, flight)
+            continue
         body = _follow(visit, decision, start_response, flight, max(deadline - time.monotonic(), 0.0))
         if body is not None:
             return body
         if flight.stage is not Stage.LOST or time.monotonic() >= deadline:
             return visit.send(decision, start_response)
-        ended = coalescer.ended
+        happened = coalescer.happened
         again = visit.look()
         if isinstance(again, Serve):
             return visit.serve(again, start_response)
@@ -90,23 +119,26 @@ def _lead(
     start_response: StartResponse,
     coalescer: Coalescer[Page],
     flight: Flight[Page],
-    ended: int,
+    happened: int,
 ) -> Iterable[bytes]:
     key = visit.place.key.text
     turn = Turn(coalescer, key, flight)
     try:
         # Beside another leader of this process, who may hold the lease, nothing is agreed upon.
         is_agreed = coalescer.is_for_fleet and not flight.is_another
-        lease, name = _agree(visit, decision, coalescer) if is_agreed else ALONE
+        taken, name = _agree(visit, decision, coalescer) if is_agreed else ALONE
+        lease = taken.lease if isinstance(taken, Taken) else None
         if lease is Lease.OURS and name:
             turn = Turn(coalescer, key, flight, lease=name)
+        if isinstance(taken, Taken) and name == key:
+            visit.hold = taken.hold
         if lease is Lease.REFUSED:
             turn.refuse(remember=True)
             return visit.send(decision, start_response)
         # It may have come before the turn was ours: who made it gave the lease back after storing it.
-        found = lease if isinstance(lease, Serve) else None
+        found = taken if isinstance(taken, Serve) else None
         is_proven = lease is Lease.OURS and name == key
-        if found is None and not is_proven and coalescer.may_have_come(ended):
+        if found is None and not is_proven and coalescer.may_have_come(happened) and _may_find_more(visit):
             found = _serve(visit)
         if found is not None:
             turn.over()
@@ -118,21 +150,33 @@ def _lead(
         raise
 
 
-def _agree(visit: Visit, decision: Fetch | Validate, coalescer: Coalescer[Page]) -> tuple[Serve | Lease, str]:
+def _may_find_more(visit: Visit) -> bool:
+    """Tell whether another look may find what the last one did not; one page or none is known by what lies there."""
+    found, shelf = visit.found, visit.works.shelf
+    if not shelf.is_shared or found.raw is None or found.has_variants or found.generals:
+        return True
+    visit.hold = shelf.hold(visit.place, found)
+    return visit.hold.raw != found.raw
+
+
+def _agree(visit: Visit, decision: Fetch | Validate, coalescer: Coalescer[Page]) -> tuple[Serve | Taken, str]:
     """Return what other processes leave to do, and the name of the lease."""
     key = visit.place.key.text
     name = key if decision.why == "uri-miss" else beside(key)
-    lease: Serve | Lease = coalescer.take_lease(name)
-    if lease is Lease.OTHERS:
-        lease = coalescer.wait_for_fleet(name, lambda: _serve(visit))
-    if lease is not Lease.STORED or name != key:
-        return lease, name
+    taken = _take(visit, coalescer, name)
+    if isinstance(taken, Serve) or taken.lease is not Lease.STORED or name != key:
+        return taken, name
     found = _serve(visit)
     if found is not None:
         return found, name
     name = beside(key)  # what lies there is of no use to us: purged, or for others
-    lease = coalescer.take_lease(name)
-    return (coalescer.wait_for_fleet(name, lambda: _serve(visit)) if lease is Lease.OTHERS else lease), name
+    return _take(visit, coalescer, name), name
+
+
+def _take(visit: Visit, coalescer: Coalescer[Page], name: str) -> Serve | Taken:
+    """Return a lease, or what another process made while it had that."""
+    taken = coalescer.take_lease(name)
+    return coalescer.wait_for_fleet(name, lambda: _serve(visit)) if taken.lease is Lease.OTHERS else taken
 
 
 def _serve(visit: Visit) -> Serve | None:

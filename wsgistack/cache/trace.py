@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from wsgistack.cache.answers import AfterRequest, Fetch, Pass, Serve, Validate
+from wsgistack.cache.found import Found, Place
 from wsgistack.cache.guests import EVERYBODY
 from wsgistack.cache.keys import REFUSALS, Target
 from wsgistack.cache.page import Page
 from wsgistack.cache.personal import Personal
 from wsgistack.cache.rules import Rule
-from wsgistack.cache.shelf import Found, Place
 
 __all__ = ["trace_bypass", "trace_decision"]
 

@@ -15,11 +15,11 @@ from wsgistack.cache.answers import Drop, Fetch, Keep, Trip
 from wsgistack.cache.coalesce import Coalescer
 from wsgistack.cache.codings import Codings
 from wsgistack.cache.engine import PageCacheEngine
+from wsgistack.cache.found import Place
 from wsgistack.cache.guests import Guests
 from wsgistack.cache.head import ResponseHead
 from wsgistack.cache.policy import TARGETS
 from wsgistack.cache.rules import told_of
-from wsgistack.cache.shelf import Place
 from wsgistack.cache.shortcut import OfKind, Verdict
 from wsgistack.cache.status import forwarded, refused
 from wsgistack.cache.storing import TELLING

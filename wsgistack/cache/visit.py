@@ -23,8 +23,9 @@ from wsgistack.cache.answers import (
 )
 from wsgistack.cache.audit import Reads
 from wsgistack.cache.bodies import Captured, Chained, Hopeful, Then, begin
-from wsgistack.cache.coalesce import Lease, Turn, beside
+from wsgistack.cache.coalesce import Lease, beside
 from wsgistack.cache.filling import changed
+from wsgistack.cache.found import NOTHING, Found, Place
 from wsgistack.cache.head import ResponseHead
 from wsgistack.cache.keys import make_key
 from wsgistack.cache.page import WHOLE_BODIES, Page, Reply, make_not_modified
@@ -39,9 +40,10 @@ from wsgistack.cache.run import (
     unsaid,
     why_only_pass,
 )
-from wsgistack.cache.shelf import Moment, Place
 from wsgistack.cache.telling import tell
-from wsgistack.cache.together import REMEMBERED, may_share
+from wsgistack.cache.tickets import NO_HOLD, Ticket
+from wsgistack.cache.together import may_share, settle
+from wsgistack.cache.turn import Turn
 from wsgistack.cache.vary import vary_names
 from wsgistack.cache.voice import ENVIRON_KEY, Voice
 from wsgistack.cache.works import Works
@@ -54,20 +56,25 @@ NOT_SENT = Pass("bypass")
 
 
 class Visit:
-    """A request at *place*; *environ* is what the application is to see."""
+    """A request at *place*; *environ* is what the application is to see, *found* what is stored for it.
+
+    *is_alone*: nothing of the response is stored.  *hold*: what lies at the place, where that is known.
+    """
 
     __slots__ = (
         "_asked_at",
         "_environ",
-        "_generation",
         "_judged",
-        "_moment",
         "_reads",
         "_rule",
         "_sent",
         "_voice",
+        "found",
+        "hold",
+        "is_alone",
         "place",
         "request",
+        "ticket",
         "turn",
         "works",
     )
@@ -79,19 +86,20 @@ class Visit:
         request: RequestView,
         place: Place,
         rule: Rule | None,
-        *,
-        generation: int = 0,
+        found: Found = NOTHING,
     ) -> None:
         self.works = works
         self.request = request
         self.place = place
         self.turn: Turn[Page] | None = None
+        self.hold = NO_HOLD
+        self.is_alone = False
         self._environ = environ
         self._rule = rule
-        self._generation = generation
+        self.found = found
         self._sent: Fetch | Validate | Pass = NOT_SENT
         self._asked_at = 0.0
-        self._moment = Moment()
+        self.ticket = Ticket()
         self._voice = Voice()
         self._judged: tuple[Trip, ResponseHead, float] | None = None
         self._reads: Reads | None = None
@@ -100,8 +108,7 @@ class Visit:
     def look(self) -> Serve | Fetch | Validate | Pass:
         """Look again at what is stored, and return what is to be done now."""
         works = self.works
-        found = works.shelf.find(self.place, self.request.field)
-        self._generation = found.generation
+        self.found = found = works.shelf.find(self.place, self.request.field)
         return works.engine.on_request(
             self.request, found.pages, works.now(), has_variants=found.has_variants
         )
@@ -119,9 +126,8 @@ class Visit:
     def send(self, sent: Fetch | Validate | Pass, start_response: StartResponse) -> Iterable[bytes]:
         """Let the application answer, and return what goes to the client."""
         works = self.works
-        self._sent, self._asked_at, shelf = sent, works.now(), works.shelf
-        # What passes brings no page, but for what a change brings: see judge.
-        self._moment = Moment(shelf.moment) if isinstance(sent, Pass) else shelf.asking(self.place)
+        self._sent, self._asked_at = sent, works.now()
+        self.ticket = self._ask_for(sent)
         environ = self._environ if isinstance(sent, Pass) else changed(self._environ, sent.changes)
         if works.audit is not None and not isinstance(sent, Pass):
             environ = self._reads = Reads(environ)
@@ -135,13 +141,24 @@ class Visit:
             run.decide()
         except BaseException as error:
             close_body(body)
-            self._settle(None)
+            settle(self, None)
             # What ends a greenlet or a program (gevent's Timeout too) is nothing to stand in for.
             reply = run.stand_in() if isinstance(error, Exception) else None
             if reply is None:
                 raise
             return send_reply(reply, start_response)
         return self._go_on(run, body, blocks, environ, start_response)
+
+    def _ask_for(self, sent: Fetch | Validate | Pass) -> Ticket:
+        """Return the ticket for the page that may come of it."""
+        shelf = self.works.shelf
+        # What passes brings no page, but for what a change brings: see judge.  HEAD at most refreshes one.
+        if isinstance(sent, Pass) or self.is_alone or (self.request.method == "HEAD" and sent.page is None):
+            return Ticket(shelf.moment)
+        ticket = shelf.asking(self.place, self.found, self.hold)
+        if self.turn is not None:
+            self.turn.asks(ticket.signs)
+        return ticket
 
     def _go_on(
         self,
@@ -154,13 +171,13 @@ class Visit:
         """Do what was decided when the application called start_response."""
         answer = run.answer
         if answer is None:  # it never called start_response; the server complains of that
-            self._settle(None)
+            settle(self, None)
         if isinstance(answer, Keep):
             why = why_only_pass(answer, body, environ, self.works.largest)
             if not why:
                 return Captured(run, answer, body, iter(body) if blocks is None else blocks)
             run.refuse_to_keep(why)
-            self._settle(run.answer)
+            settle(self, run.answer)
         elif isinstance(answer, Refetch):
             close_body(body)
             return self.send(answer.fetch, start_response)
@@ -203,10 +220,11 @@ class Visit:
         elif isinstance(answer, PASSED_ON) and answer.invalidates is not None:
             works.invalidate(self.place, answer.invalidates)
             if isinstance(answer, Keep):  # what this very request brings is not worthless
-                self._moment, self._generation = works.shelf.asking(self.place), works.purges.read().serial
+                self.ticket = works.shelf.asking(self.place, NOTHING)
+                self.found = NOTHING._replace(generation=works.purges.read().serial)
         self._audit()
         if self.turn is not None:
-            self._settle(answer)
+            settle(self, answer)
         return answer
 
     def _audit(self) -> None:
@@ -221,6 +239,8 @@ class Visit:
         works = self.works
         if works.shelf.is_down:
             return not_stored(keep.head, "store-down")
+        if not works.shelf.may_put(self.place, keep.page, self.ticket):
+            return not_stored(keep.head, "not-kept-lately")
         if works.verification is None:
             return keep.head
         is_near = works.verification.may_be_enough(self._frame_of(keep.page))
@@ -247,27 +267,6 @@ class Visit:
             return page
         answer = self.works.engine.on_response(trip, *self._judged[1:])
         return answer.page.with_body(page.body) if isinstance(answer, Keep) else None
-
-    def _settle(self, answer: AfterResponse | None) -> None:
-        """Tell those who wait for the same page what they may have; None: nothing will come."""
-        turn = self.turn
-        if turn is None or isinstance(answer, Refetch):
-            return
-        if isinstance(answer, Keep):
-            if not may_share(answer.page, self.works.now()):
-                turn.refuse(remember=True)
-            elif self.works.verification is None:  # else who waits gets what was compared, and all of it
-                turn.share(answer.page)
-        elif isinstance(answer, Refresh) and isinstance(answer.reply, Reply) and answer.page is not None:
-            turn.share(answer.page)
-            turn.add(answer.page.body)
-            turn.complete()
-        elif isinstance(answer, Drop):
-            turn.refuse(remember=answer.why in REMEMBERED)
-        elif answer is None:
-            turn.over()
-        else:
-            turn.refuse(remember=False)
 
     def stand_in(self) -> Reply | None:
         """Return a stale reply for an application that failed, and say so in the log."""
@@ -313,7 +312,8 @@ class Visit:
             if may_share(page, self.works.now()):
                 coalescer.forgive(self.place.key.text)
         if turn is not None:
-            if is_stored and page.head.field("no-vary-search") is None:  # else it lies elsewhere
+            # A page whose query may be another one lies elsewhere.
+            if (is_stored and page.head.field("no-vary-search") is None) or self.ticket.is_lost:
                 turn.stored()
             if self.works.verification is not None:
                 turn.share(page)
@@ -335,8 +335,8 @@ class Visit:
             self.place,
             page,
             asked_at=self._asked_at,
-            generation=self._generation,
-            moment=self._moment,
+            generation=self.found.generation,
+            ticket=self.ticket,
         )
 
     def _is_verified(self, page: Page) -> bool:
@@ -364,7 +364,7 @@ class Visit:
         try:
             if coalescer is None:
                 self._in_background().sendto_nobody(sent)
-            elif coalescer.take_lease(beside(text)) is Lease.OURS:
+            elif coalescer.take_lease(beside(text)).lease is Lease.OURS:
                 try:
                     self._in_background().sendto_nobody(sent)
                 finally:
@@ -386,7 +386,7 @@ class Visit:
             EnvironRequest(environ),
             self.place,
             self._rule,
-            generation=self._generation,
+            self.found,
         )
 
     def sendto_nobody(self, sent: Fetch | Validate) -> None:

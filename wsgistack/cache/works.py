@@ -12,9 +12,10 @@ from wsgistack.cache.audit import Audit
 from wsgistack.cache.bans import Ban
 from wsgistack.cache.coalesce import Coalescer
 from wsgistack.cache.engine import PageCacheEngine
+from wsgistack.cache.found import Place
 from wsgistack.cache.page import Page
 from wsgistack.cache.purge import Purges
-from wsgistack.cache.shelf import Place, Shelf
+from wsgistack.cache.shelf import Shelf
 from wsgistack.cache.telling import tell
 from wsgistack.cache.verification import Verification
 from wsgistack.errors import StoreError
@@ -45,6 +46,8 @@ class Works:
 
     def __post_init__(self) -> None:
         forks.register(self)
+        if self.coalescer is not None:
+            self.purges.on_changes.append(self.coalescer.begin_anew)
 
     def forked(self) -> None:
         """Forget which pages are being refreshed: who is at it stays in the parent."""
@@ -59,6 +62,8 @@ class Works:
         if seen is not None:  # what the application names lies behind the same mount point
             places += [Place(one.target._replace(seen=seen), one.dimensions) for one in places]
         self.shelf.forget([place, *places])
+        if self.coalescer is not None:
+            self.coalescer.begin_anew([one.key.text for one in (place, *places)])
         if worthless.groups:
             origin = "/".join(url.split("/", 3)[:3])
             try:

@@ -53,7 +53,7 @@ class Cache:
         if ready is not None:
             self.pages.witness = ready
             self.pages.shelf.on_change = ready.changed
-            self.pages.purges.on_change = ready.clear
+            self.pages.purges.on_changes.append(ready.clear)
 
     def look_for_purges(self) -> None:
         """Learn what others purged who share the store: pages in the ready table ask no more."""

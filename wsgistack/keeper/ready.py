@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from wsgistack.cache.found import Found, Place
 from wsgistack.cache.page import Page
-from wsgistack.cache.shelf import Found, Place
 from wsgistack.wsgi import Environ
 
 __all__ = ["SERVICE", "Ready", "Table"]

@@ -24,7 +24,7 @@ from typing import TypeVar
 
 from wsgistack import forks
 from wsgistack.errors import ConfigurationError, StoreError, TooLarge
-from wsgistack.store.base import Change, Counted, Found, Step, Store, check_step, is_bounded
+from wsgistack.store.base import Change, Claim, Counted, Found, Step, Store, check_step, claim, is_bounded
 from wsgistack.store.debts import Debts
 
 __all__ = ["Breaker", "Guarded"]
@@ -35,6 +35,7 @@ REST_S = 1.0
 LONGEST_REST_S = 30.0
 SLOW_S = 0.25
 FOR_EVER = nullcontext()
+UNKNOWN = Claim(True)
 
 
 class Breaker:
@@ -156,6 +157,10 @@ class Guarded:
 
     def add(self, key: str, value: bytes, ttl_s: float, *, pinned: bool = False) -> bool:
         return self._ask("add", lambda: self.store.add(key, value, ttl_s, pinned=pinned), True, key)
+
+    def claim(self, key: str, value: bytes, ttl_s: float) -> Claim:
+        """Do what `add` does; without a token while the store is in trouble."""
+        return self._ask("add", lambda: claim(self.store, key, value, ttl_s), UNKNOWN, key)
 
     def cas(self, key: str, value: bytes, ttl_s: float, token: int, *, pinned: bool = False) -> bool:
         return self._ask("cas", lambda: self.store.cas(key, value, ttl_s, token, pinned=pinned), False, key)

@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from wsgistack import forks
 from wsgistack.errors import ConfigurationError, StoreError
-from wsgistack.store.base import Change, Counted, Found, Step, Store, is_bounded
+from wsgistack.store.base import Change, Claim, Counted, Found, Step, Store, claim, is_bounded
 
 __all__ = ["Tiered"]
 
@@ -90,14 +90,7 @@ class Tiered:
         return found
 
     def set(self, key: str, value: bytes, ttl_s: float, *, pinned: bool = False) -> None:
-        mark = self._mark(key)
-        try:
-            self.far.set(key, value, ttl_s, pinned=pinned)
-        finally:
-            is_last = self._mark(key) is mark  # else somebody stored another value meanwhile
-            mark = self._changed(key)
-        if is_last:
-            self._keep(key, value, min(ttl_s, self._near_s), mark)
+        self._store(key, value, ttl_s, lambda: self.far.set(key, value, ttl_s, pinned=pinned))
 
     def set_many(self, items: Mapping[str, bytes], ttl_s: float) -> None:
         try:
@@ -108,8 +101,11 @@ class Tiered:
     def add(self, key: str, value: bytes, ttl_s: float, *, pinned: bool = False) -> bool:
         return self._change(key, lambda: self.far.add(key, value, ttl_s, pinned=pinned))
 
+    def claim(self, key: str, value: bytes, ttl_s: float) -> Claim:
+        return self._change(key, lambda: claim(self.far, key, value, ttl_s))
+
     def cas(self, key: str, value: bytes, ttl_s: float, token: int, *, pinned: bool = False) -> bool:
-        return self._change(key, lambda: self.far.cas(key, value, ttl_s, token, pinned=pinned))
+        return self._store(key, value, ttl_s, lambda: self.far.cas(key, value, ttl_s, token, pinned=pinned))
 
     def touch(self, key: str, ttl_s: float) -> bool:
         return self._change(key, lambda: self.far.touch(key, ttl_s))
@@ -167,6 +163,18 @@ class Tiered:
     def close(self) -> None:
         self.near.close()
         self.far.close()
+
+    def _store(self, key: str, value: bytes, ttl_s: float, store: Callable[[], bool | None]) -> bool:
+        """Let the far store take *value*, and keep it here if it did."""
+        mark = self._mark(key)
+        try:
+            is_stored = store() is not False
+        finally:
+            is_last = self._mark(key) is mark  # else somebody stored another value meanwhile
+            mark = self._changed(key)
+        if is_stored and is_last:
+            self._keep(key, value, min(ttl_s, self._near_s), mark)
+        return is_stored
 
     def _change(self, key: str, change: Callable[[], Answer]) -> Answer:
         """Let the far store change something, and forget the near copy whatever came of it."""

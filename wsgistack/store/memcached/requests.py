@@ -140,17 +140,20 @@ def store(
     cas: int | None = None,
     even_if_stale: bool = False,
     is_swap: bool = False,
+    tells: bool = False,
 ) -> Call:
     """Return the request that stores one value.
 
     *cas*: only if the item is still that one.  *even_if_stale*: an item that was invalidated
     since takes the value too, and stays stale.  *is_swap*: where no answer comes, the item is as good
-    with the value as without it.
+    with the value as without it.  *tells*: the answer has the token of what was stored.
     """
     opaque = next_opaque()
     more = MODES[mode]
     if cas is not None:
         more += b" C%d I" % cas if even_if_stale else b" C%d" % cas
+    if tells:
+        more += b" c"
     head = b"ms %b %d T%d F%d%b O%d\r\n" % (key, len(value), ttl, flags, more, opaque)
     call = Call(
         b"%b%b\r\n" % (head, value),

@@ -1,0 +1,57 @@
+"""Where the pages of a request lie, and what a look found there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
+
+from wsgistack.cache.keys import Key, Target, make_key
+from wsgistack.cache.page import Page
+from wsgistack.cache.tickets import NO_HOLD, Hold
+from wsgistack.cache.vary import Selecting
+
+__all__ = ["NOTHING", "Found", "Place"]
+
+NO_HOLDS: Mapping[str, Hold] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the pages of a request lie: what is asked for, and the other dimensions of the key."""
+
+    target: Target
+    dimensions: Selecting = ()
+    key: Key = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", make_key(self.target, self.dimensions))
+
+
+class Found(NamedTuple):
+    """The pages that fit a request; *has_variants*: there are some that do not.
+
+    *generation*: of the purges that are known; what is stored after this look carries it.
+    *sets*: how many sets of fields the URL varies by at the moment.  *generals*: where pages lie whose queries mean the same.
+    *raw*: what lies at the place itself, *holds* the lists of names there and what lies at those.
+    """
+
+    pages: Sequence[Page]
+    has_variants: bool = False
+    generation: int = 0
+    sets: int = 0
+    holds: Mapping[str, Hold] = NO_HOLDS
+    generals: Sequence[Place] = ()
+    raw: bytes | None = None
+
+    def signs(self, place: Place) -> list[object]:
+        """Return what tells what was met at *place* and at `generals` from what lies there after a change."""
+        there = self.holds.get(place.key.text)
+        return [self.raw if there is None else there.sign, *self._signs()]
+
+    def _signs(self) -> list[object]:
+        return [self.holds.get(one.key.text, NO_HOLD).sign for one in self.generals]
+
+
+NOTHING = Found(())
