@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
 
 import pytest
 
-from tests.conftest import PATIENT_URL
+from tests.conftest import PATIENT_URL, Cluster
 from tests.store.memcached.stage import KINDS, WHOLE, Relay, run_as, wait_until
 from tools.real_memcached import Memcached
 from wsgistack.errors import StoreDown
@@ -20,8 +22,8 @@ def relay(memcached: Memcached) -> Iterator[Relay]:
         yield relay
 
 
-def open_store(address: str) -> MemcachedStore:
-    store = make_store(f"memcached://{address}{PATIENT_URL}&on_down=miss")
+def open_store(address: str, *, on_down: str = "miss") -> MemcachedStore:
+    store = make_store(f"memcached://{address}{PATIENT_URL}&on_down={on_down}")
     assert isinstance(store, MemcachedStore)
     return store
 
@@ -31,7 +33,11 @@ def add_one(value: bytes | None) -> tuple[bytes, float]:
 
 
 def await_return(store: MemcachedStore) -> None:
-    wait_until(lambda: store._cluster.nodes()[0].may_read)
+    wait_until(lambda: all(node.may_read for node in store._cluster.nodes()))
+
+
+def owner_of(store: MemcachedStore, key: str) -> str:
+    return store._cluster.snapshot.owner(key.encode()).name
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -99,5 +105,37 @@ def test_what_another_write_made_is_removed(
         await_return(store)
         assert store.get("k") is None
         store.close()
+
+    run_as(kind, script)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_second_copy_that_did_not_hear_of_an_update_is_never_read(
+    kind: str, memcached_cluster: Cluster
+) -> None:
+    """It holds what was there before, and the first one has said what there is now."""
+
+    def script() -> None:
+        first, second = memcached_cluster(2)
+        with Relay(second) as relay:
+            store = open_store(f"{first.address},{relay.address}", on_down="replicate")
+            key = next(f"k{n}" for n in range(100) if owner_of(store, f"k{n}") == first.address)
+            store.set(key, b"II", 60)
+            relay.lose_request(9)
+            assert store.update(key, add_one) == b"III"
+            await_return(store)
+            first.kill()
+            node: Any = store._cluster.find(first.address)
+            seen: list[bytes | None] = []
+
+            def is_read_from_the_second() -> bool:
+                with suppress(StoreDown):
+                    seen.append(store.get(key))
+                return not node.may_read
+
+            wait_until(is_read_from_the_second)
+            assert store.get(key) in (None, b"III")
+            assert b"II" not in seen
+            store.close()
 
     run_as(kind, script)

@@ -145,6 +145,10 @@ class Operations:
                     decided = Outcome(DONE, reply)
                 elif builds and (reply.code, reply.value) != (decided.reply.code, decided.reply.value):
                     cluster.owe(node.name, [key])  # it held something else, and does so still
+        if builds and decided.reply is not None:
+            for node, call in pairs:
+                if _only(call) is None:
+                    cluster.owe(node.name, [key])  # a lost swap dirties nothing by itself
         return decided
 
     def _ttl_on(self, target: Target, ttl: int) -> int:
