@@ -69,6 +69,21 @@ def test_who_asks_after_a_change_elsewhere_follows_no_page_of_before_it(
     assert [ask(one), ask(other)] == [b"1", b"1"]
 
 
+def test_who_follows_a_first_page_is_not_given_what_another_query_changed(stores: list[Any]) -> None:
+    site = Held(SEARCHED)  # nobody knows yet that the queries mean the same
+    one, other = (PageCache(site, store=each, now=lambda: NOW) for each in stores)
+    got: list[bytes] = []
+    with held(site, one) as first:
+        ask(other, "/x?utm=2", "POST")
+        follower = threading.Thread(target=lambda: got.append(ask(one)))
+        follower.start()
+        assert one._coalescer is not None
+        (flight,) = one._coalescer._flights.values()
+        wait_until(lambda: flight.followers == 1, 60.0)
+    follower.join()
+    assert (first, got) == ([b"0"], [b"1"])
+
+
 @pytest.mark.parametrize("how", ["POST", "purge"])
 def test_who_asks_after_a_change_here_follows_no_page_of_before_it(how: str) -> None:
     site = Held(FRESH)

@@ -48,10 +48,8 @@ class Found(NamedTuple):
     def signs(self, place: Place) -> list[object]:
         """Return what tells what was met at *place* and at `generals` from what lies there after a change."""
         there = self.holds.get(place.key.text)
-        return [self.raw if there is None else there.sign, *self._signs()]
-
-    def _signs(self) -> list[object]:
-        return [self.holds.get(one.key.text, NO_HOLD).sign for one in self.generals]
+        others = [self.holds.get(one.key.text, NO_HOLD).sign for one in self.generals]
+        return [self.raw if there is None else there.sign, *others]
 
 
 NOTHING = Found(())
