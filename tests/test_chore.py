@@ -8,13 +8,9 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from tests.conftest import examples
 from tests.wsgi_shapes import Application, FileWrapper, Shape
 from wsgistack import chore, chore_cy, passage, passage_cy
-from wsgistack.cache.personal import Personal, Visitors
 from wsgistack.cache.voice import Voice
 
 TWINS = [chore, chore_cy]
@@ -279,80 +275,3 @@ def test_a_fork_counts_its_own_visitors(twin: ModuleType) -> None:
         os._exit(10 * before + found.counts["beta", "n"])
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
     assert len(found.counts) == 2
-
-
-def owners(twin: ModuleType, visitors: Visitors, otherwise: Any = None) -> Any:
-    return twin.Owners(
-        visitors.kinds, Personal, Voice, lambda why: f"for {why}", otherwise or (lambda *asked: "closer")
-    )
-
-
-@BOTH
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_who_brings_a_session_passes(twin: ModuleType, method: str) -> None:
-    visitors = Visitors()
-    visitors.judge_cookies("sessionid=1; _ga=1")
-    visitors.judge_cookies("_ga=1")
-    found = passage_of(twin, {"REQUEST_METHOD": method, "HTTP_COOKIE": "_ga=1; sessionid=1"})
-    assert owners(twin, visitors).enter(found.environ, found) is None
-    assert type(found.environ["wsgistack.cache"]) is Voice
-    found.start_response("200 OK", [])
-    assert found.headers == [("Cache-Status", "for cookie:sessionid")]
-    assert found.cache_status == "for cookie:sessionid"
-
-
-class Text(str):
-    """What some servers put into an environ, though PEP 3333 forbids it."""
-
-    __slots__ = ()
-
-
-@BOTH
-def test_texts_of_a_kind_of_their_own_are_texts(twin: ModuleType) -> None:
-    visitors = Visitors()
-    visitors.judge_cookies("sessionid=1")
-    found = passage_of(twin, {"REQUEST_METHOD": Text("GET"), "HTTP_COOKIE": Text("sessionid=1")})
-    assert owners(twin, visitors).enter(found.environ, found) is None
-
-
-@BOTH
-@pytest.mark.parametrize(
-    ("method", "cookies"),
-    [
-        ("POST", "sessionid=1"),
-        ("GET", None),
-        ("GET", "_ga=1"),
-        ("GET", "unknown=1; sessionid=1"),
-        ("GET", "_ga=1;sessionid=1"),
-        ("GET", "_ga=1;unknown=1; sessionid=1"),
-        ("GET", "_ga=1;\tsessionid=1"),
-        ("GET", "_ga=1; sessionid"),
-        ("GET", "_ga=1, sessionid=1"),
-        ("GET", "_ga=1;"),
-    ],
-)
-def test_what_is_not_clear_is_looked_at_closer(twin: ModuleType, method: str, cookies: str | None) -> None:
-    visitors = Visitors()
-    visitors.judge_cookies("_ga=1; sessionid=1")
-    environ = {"REQUEST_METHOD": method} | ({} if cookies is None else {"HTTP_COOKIE": cookies})
-    assert owners(twin, visitors).enter(environ, passage_of(twin)) == "closer"
-    assert "wsgistack.cache" not in environ
-
-
-@BOTH
-@given(
-    cookies=st.lists(
-        st.sampled_from(["_ga", "sessionid", "lang", "=", "1", "; ", ";", " ", ",", "_ga=1; "]), max_size=8
-    ).map("".join)
-)
-@settings(max_examples=examples(100), deadline=None)
-def test_whoever_passes_is_somebody_by_the_full_rules_too(twin: ModuleType, cookies: str) -> None:
-    visitors = Visitors(key_cookies={"lang": ["1"]})
-    for one in ("_ga=1", "sessionid=1", "lang=1"):
-        visitors.judge_cookies(one)
-    found = passage_of(twin, {"REQUEST_METHOD": "GET", "HTTP_COOKIE": cookies})
-    if owners(twin, visitors).enter(found.environ, found) is None:
-        found.start_response("200 OK", [])
-        judged = Visitors(key_cookies={"lang": ["1"]}).judge_cookies(cookies)
-        assert isinstance(judged, Personal)
-        assert found.cache_status == f"for {judged.why}"

@@ -15,14 +15,14 @@ from wsgistack.passage import Passage
 def test_a_field_can_be_made_of_the_head_and_keeps_its_place(twin: ModuleType) -> None:
     asked: list[str] = []
 
-    def of_head(passage: Passage) -> str:
+    def of_head(passage: Passage, about: str) -> str:
         asked.append(passage.head)
-        return f"of {passage.head[:3]}"
+        return f"{about} {passage.head[:3]}"
 
     class Marking(Noted):
         def enter(self, environ: dict[str, Any], passage: Passage, /) -> None:
             super().enter(environ, passage)
-            passage.mark_by(of_head)
+            passage.mark_by(of_head, "of")
 
         def at_end(self, passage: Passage, /) -> None:
             self.events.append(passage.cache_status)
@@ -47,7 +47,7 @@ def test_a_field_can_be_made_of_the_head_and_keeps_its_place(twin: ModuleType) -
 def test_such_a_field_is_of_the_head_that_is_sent_in_the_end(twin: ModuleType) -> None:
     class Marking(Noted):
         def enter(self, environ: dict[str, Any], passage: Passage, /) -> None:
-            passage.mark_by(lambda passage: f"of {passage.head[:3]}")
+            passage.mark_by(lambda passage, about: f"{about} {passage.head[:3]}", "of")
 
     def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
         start_response("200 OK", [])

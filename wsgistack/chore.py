@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b, sha1
 from threading import Lock
 from typing import Any
@@ -13,10 +13,10 @@ from typing import Any
 from wsgistack import forks
 from wsgistack.codings import Encodings
 from wsgistack.memos import Memo
-from wsgistack.passage import Instead, Passage
+from wsgistack.passage import Passage
 from wsgistack.wsgi import Environ, text_of
 
-__all__ = ["Encodings", "Names", "Owners", "Shares", "Tags"]
+__all__ = ["Encodings", "Names", "Shares", "Tags"]
 
 TAG_DIGITS = 32
 PERSON = b"wsgistack etag"
@@ -189,54 +189,3 @@ class Shares:
         """Count anew: what was counted so far are the parent's requests."""
         self.counts = {}
         self._lock = Lock()
-
-
-class Owners:
-    """Lets requests pass that are somebody's own by a cookie, for `page_cache`.
-
-    *kinds*: what cookies mean by name, of those that make a request somebody's a *personal*, of others
-    a text.  *voice*: makes what stands at environ["wsgistack.cache"].  *told(why)*: what Cache-Status says.
-    *otherwise(environ, passage)*: looks closer.
-    """
-
-    __slots__ = ("_kinds", "_otherwise", "_personal", "_told", "_voice")
-
-    def __init__(
-        self,
-        kinds: Mapping[str, Any],
-        personal: type[Any],
-        voice: Callable[[], object],
-        told: Callable[[str], str],
-        otherwise: Callable[[Environ, Passage], Instead | None],
-    ) -> None:
-        self._kinds = kinds
-        self._personal = personal
-        self._voice = voice
-        self._told = told
-        self._otherwise = otherwise
-
-    def enter(self, environ: Environ, passage: Passage, /) -> Instead | None:
-        """Let a request pass, or look closer."""
-        why = self._owner_of(environ.get("HTTP_COOKIE") or "")
-        if why is None or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-            return self._otherwise(environ, passage)
-        environ["wsgistack.cache"] = self._voice()
-        passage.mark(("Cache-Status", self._told(why)))
-        return None
-
-    def _owner_of(self, cookies: str) -> str | None:
-        """Return why cookies that are written as browsers do are somebody's, None where that is not clear."""
-        if "," in cookies:
-            return None
-        left = cookies
-        while left:
-            name, equals, left = left.partition("=")
-            kind = self._kinds.get(name)
-            if kind is None or not equals:
-                return None
-            if type(kind) is self._personal:
-                return str(kind.why)
-            text, _, left = left.partition("; ")
-            if kind != "ignored" or ";" in text:
-                return None
-        return None

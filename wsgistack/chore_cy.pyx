@@ -18,13 +18,12 @@ from wsgistack.environ cimport code_of, get, get_text, known, put
 from wsgistack.objects cimport popped
 from wsgistack.passage_cy cimport Passage, Step
 
-__all__ = ["Encodings", "Names", "Owners", "Shares", "Tags"]
+__all__ = ["Encodings", "Names", "Shares", "Tags"]
 
 cdef extern from "Python.h":
     object PyUnicode_New(Py_ssize_t, Py_UCS4)
     unsigned char* PyUnicode_1BYTE_DATA(object)
     Py_UCS4 PyUnicode_READ_CHAR(object, Py_ssize_t)
-    Py_ssize_t PyUnicode_FindChar(object, Py_UCS4, Py_ssize_t, Py_ssize_t, int) except -2
 
 cdef long long MOST = 2**62
 cdef Py_ssize_t MOST_REASONS = 256
@@ -330,59 +329,3 @@ cdef class Shares(Step):
         """Count anew: what was counted so far are the parent's requests."""
         for one in self._counters.values():
             (<Counter>one).count = 0
-
-
-cdef class Owners(Step):
-    """Lets requests pass that are somebody's own by a cookie; see chore."""
-
-    cdef dict _kinds, _fields
-    cdef object _personal, _voice, _told, _otherwise
-
-    def __init__(self, kinds, personal, voice, told, otherwise):
-        self._kinds, self._personal, self._voice = kinds, personal, voice
-        self._told, self._otherwise, self._fields = told, otherwise, {}
-
-    def enter(self, environ, Passage passage not None, /):
-        """Let a request pass, or look closer."""
-        return self.do_enter(environ, passage)
-
-    cdef object do_enter(self, environ, Passage passage):
-        why = self._owner_of(get(environ, "HTTP_COOKIE") or "")
-        if why is None or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-            return self._otherwise(environ, passage)
-        put(environ, "wsgistack.cache", self._voice())
-        passage.note(self._field_of(why))
-        return None
-
-    cdef tuple _field_of(self, why):
-        cdef PyObject* found = PyDict_GetItemWithError(self._fields, why)
-        if found != NULL:
-            return <tuple>found
-        if len(self._fields) >= MOST_REASONS:   # their names come from clients
-            self._fields.clear()
-        field = self._fields[why] = "Cache-Status", self._told(why)
-        return field
-
-    cdef object _owner_of(self, value):
-        """Return why cookies that are written as browsers do are somebody's, None where that is not clear."""
-        cdef str cookies = value if type(value) is str else str(value)
-        cdef Py_ssize_t at = 0, end, size = len(cookies)
-        cdef PyObject* kind
-        if PyUnicode_FindChar(cookies, 44, 0, size, 1) >= 0:     # ","
-            return None
-        while at < size:
-            end = PyUnicode_FindChar(cookies, 61, at, size, 1)   # "="
-            if end < 0:
-                return None
-            kind = PyDict_GetItemWithError(self._kinds, cookies[at:end])
-            if kind == NULL:
-                return None
-            if type(<object>kind) is self._personal and isinstance(<object>kind, tuple):
-                return (<tuple>kind)[0]     # its `why`, without the way to an attribute
-            if <object>kind != "ignored":
-                return None
-            at = PyUnicode_FindChar(cookies, 59, end, size, 1)   # ";"
-            if at < 0 or at + 1 >= size or cookies[at + 1] != " ":
-                return None
-            at += 2
-        return None

@@ -17,7 +17,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Protocol
+from typing import Any, Protocol
 
 from wsgistack.wsgi import (
     EARLY,
@@ -63,6 +63,7 @@ class Passage:
     """
 
     __slots__ = (
+        "_about",
         "_added",
         "_body",
         "_cached",
@@ -109,7 +110,7 @@ class Passage:
         self._ends = ends
         self._added: Headers | None = None
         self._cached = ""
-        self._marker: Callable[[Passage], str] | None = None
+        self._marker: Callable[[Passage, Any], str] | None = None
         self._is_held = self._is_sent = self._is_away = False
         self._is_open = True
         self.settle: Callable[[Passage, Iterable[bytes]], Iterable[bytes]] | None = None
@@ -132,9 +133,12 @@ class Passage:
         self._cached = field[1]
         self.add([field])
 
-    def mark_by(self, marker: Callable[[Passage], str]) -> None:
-        """Let it have such a field whose value *marker* makes of the head, as it is before anybody shapes it."""
-        self._marker = marker
+    def mark_by(self, marker: Callable[[Passage, Any], str], about: object) -> None:
+        """Let it have such a field whose value *marker* makes of the head, as it is before anybody shapes it.
+
+        It is called with this passage and *about*.
+        """
+        self._marker, self._about = marker, about
         self.add([LATER])
 
     def start_response(
@@ -159,7 +163,7 @@ class Passage:
     def _send(self, exc_info: ExcInfo | None = None) -> None:
         self._is_held, self._is_sent = False, True
         if self._marker is not None:
-            self._cached = self._marker(self)
+            self._cached = self._marker(self, self._about)
         if self.shape is not None and not self._is_away:
             self.recoding = None
             self.shape(self)

@@ -6,6 +6,7 @@ cdef class Step:
     cdef int do_end(self, Passage passage) except -1
     cdef object do_settle(self, Passage passage, rest)
     cdef int do_shape(self, Passage passage) except -1
+    cdef object do_mark(self, Passage passage, about)
 
 
 cdef class Passage:
@@ -14,8 +15,8 @@ cdef class Passage:
     cdef public dict fields
     cdef public long long sent, began_ns, took_us
     cdef public double started_at
-    cdef Step _settler, _shaper
-    cdef object _start_response, _write, _body, _rest, _blocks, _cached, _marker
+    cdef Step _settler, _shaper, _marker
+    cdef object _start_response, _write, _body, _rest, _blocks, _cached, _about
     cdef tuple _ends
     cdef list _added
     cdef bint _is_held, _is_sent, _is_open, _is_late, _is_begun, _is_away

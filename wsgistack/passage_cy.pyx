@@ -30,8 +30,7 @@ cdef PyMethodDef* WRITE_BLOCK
 cdef class Step:
     """What of a component is compiled: Steps calls it as C does, with what Python calls `enter`, `at_end`, …
 
-    Who derives from it writes what it does into `do_enter`, `do_end`, `do_settle` or `do_shape`, and a method
-    of Python around that.  A subclass in Python that has an `enter` or `at_end` of its own is called by that one.
+    Who derives from it writes what it does into `do_enter`, `do_end`, …, and a method of Python around that.  A subclass in Python that has an `enter` or `at_end` of its own is called by that one.
     """
 
     cdef object do_enter(self, environ, Passage passage):
@@ -48,6 +47,9 @@ cdef class Step:
     cdef int do_shape(self, Passage passage) except -1:
         """Change the head that is to be sent."""
         return 0
+
+    cdef object do_mark(self, Passage passage, about):
+        """Return what Cache-Status says of a response."""
 
 
 @cython.final
@@ -73,6 +75,9 @@ cdef class Plain(Step):
         self.asked(passage)
         return 0
 
+    cdef object do_mark(self, Passage passage, about):
+        return self.asked(passage, about)
+
 
 cdef Step step_of(method, str name):
     """Return the step of which *method* is the one of that name."""
@@ -83,9 +88,7 @@ cdef Step step_of(method, str name):
 
 cdef object asked_of(Step step, str name):
     """Return what `step_of` got."""
-    if step is None:
-        return None
-    return (<Plain>step).asked if type(step) is Plain else getattr(step, name)
+    return step if step is None else (<Plain>step).asked if type(step) is Plain else getattr(step, name)
 
 
 cdef tuple steps_of(ends):
@@ -154,9 +157,9 @@ cdef class Passage:
         self._cached = field[1]
         return self.more(field)
 
-    def mark_by(self, marker):
+    def mark_by(self, marker, about):
         """Let it have such a field whose value *marker* makes of the head; see passage."""
-        self._marker = marker
+        self._marker, self._about = step_of(marker, "mark"), about
         self.more(LATER)
 
     def start_response(self, status, headers, exc_info=None, /):
@@ -165,9 +168,7 @@ cdef class Passage:
         if self._is_held and exc_info is None:
             raise AssertionError("start_response was called twice")
         if self._is_sent and (exc_info is None or self.sent):  # the server raises: what was sent stands
-            if exc_info is None:
-                return self._start_response(status, headers)
-            return self._start_response(status, headers, exc_info)
+            return self._start_response(status, headers, *(() if exc_info is None else (exc_info,)))
         self.head, self.headers = status, list(headers)
         for name, value in self.headers:
             fields[lower(name)] = value
@@ -182,7 +183,7 @@ cdef class Passage:
         cdef int code
         self._is_held, self._is_sent = False, True
         if self._marker is not None:
-            self._cached = self._marker(self)
+            self._cached = self._marker.do_mark(self, self._about)
         if self._shaper is not None and not self._is_away:
             self.recoding = None
             self._shaper.do_shape(self)
@@ -283,13 +284,12 @@ cdef class Passage:
 
     def close(self):
         """Close the body and tell the steps, the innermost first; a second call does nothing."""
-        if not self._is_open:
-            return
-        self._is_open = False
-        try:
-            close_body(self._body)
-        finally:
-            self._tell(self._ends)
+        if self._is_open:
+            self._is_open = False
+            try:
+                close_body(self._body)
+            finally:
+                self._tell(self._ends)
 
     cdef int _fail(self, tuple ends) except -1:
         self._is_open = False
@@ -396,5 +396,4 @@ cdef class Front:
 
 
 cdef tuple ends_of(steps):
-    ends = [step.at_end for step in reversed(steps)]
-    return steps_of([end for end in ends if end is not None])
+    return steps_of([step.at_end for step in reversed(steps) if step.at_end is not None])

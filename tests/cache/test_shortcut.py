@@ -24,9 +24,10 @@ TWINS = [shortcut, shortcut_cy]
 
 @pytest.fixture(autouse=True, scope="module", params=TWINS, ids=["plain", "compiled"])
 def twin(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
-    """Make caches with the Shortcut of one of the twins."""
+    """Make caches with the Shortcut and the Passing of one of the twins."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(making, "Shortcut", request.param.Shortcut)
+        patch.setattr(making, "Passing", request.param.Passing)
         yield request.param
 
 

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 from tests.cache.shop import FRESH, NOW, TEXT, Shop, ask, page, pages_in
 from wsgistack import wrap
-from wsgistack.cache.found import Place
 from wsgistack.cache.middleware import PageCache
-from wsgistack.cache.unkept import Unkept
 from wsgistack.cache.voice import ENVIRON_KEY, Voice
 from wsgistack.steps import Fused
 from wsgistack.store.memory import MemoryStore
@@ -99,73 +94,6 @@ def test_the_whole_stack_lets_visitors_with_a_bucket_pass_too() -> None:
     met = [ask(app, Cookie=f"{GA}; {cookie}", X_Forwarded_Proto="https") for _ in range(5)]
     assert {told(answer) for answer in met} == {NOTHING_SAID}
     assert GA in shop.asked[-1]["HTTP_COOKIE"]
-
-
-FIELDS = st.sampled_from(
-    [
-        ("Cache-Control", "max-age=60"),
-        ("Cache-Control", "no-store"),
-        ("Cache-Control", "private"),
-        ("CDN-Cache-Control", "max-age=5"),
-        ("Expires", "Thu, 01 Jan 2037 00:00:00 GMT"),
-        ("Last-Modified", "Thu, 01 Jan 2015 00:00:00 GMT"),
-        ("ETag", '"made by the application"'),
-        ("Set-Cookie", "a=1"),
-        ("Content-Encoding", "gzip"),
-        ("Content-Range", "bytes 0-1/2"),
-        ("Vary", "Accept"),
-        ("Vary", "*"),
-        ("Cache-Status", "further-inside; hit"),
-    ]
-)
-
-
-def say(voice: Voice, words: Iterable[str]) -> None:
-    for word in words:
-        if word == "private":
-            voice.private("session")
-        elif word == "ttl":
-            voice.ttl(30)
-        elif word == "tag":
-            voice.tag("news")
-        elif word == "witness":
-            voice.ask(lambda: "asked")
-        else:
-            voice.has_made_tag = True
-
-
-@example(status="200 OK", fields=[("Vary", "*"), ("Vary", "Accept")], words=[])
-@example(status="200 OK", fields=[("ETag", '"x"')], words=["made-tag"])
-@given(
-    status=st.sampled_from(
-        ["200 OK", "200 OK", "404 Not Found", "206 Partial Content", "302 Found", "500 No"]
-    ),
-    fields=st.lists(FIELDS, max_size=4),
-    words=st.lists(
-        st.sampled_from(["private", "ttl", "tag", "witness", "made-tag"]), max_size=2, unique=True
-    ),
-)
-def test_at_a_glance_it_is_told_what_a_closer_look_tells(
-    status: str, fields: list[tuple[str, str]], words: list[str]
-) -> None:
-    cache = PageCache(Shop(SILENT), now=lambda: NOW)
-    unkept = cache._unkept
-    assert isinstance(unkept, Unkept)
-    environ: dict[str, Any] = {"REQUEST_METHOD": "GET", "SERVER_NAME": "example.org", "SERVER_PORT": "80"}
-    ask(cache, "/")
-    place = cache._find_places("http://example.org/")[0]
-    assert isinstance(place, Place)
-
-    def passage() -> Any:
-        environ[ENVIRON_KEY] = voice = Voice()
-        say(voice, words)
-        by_name = {name.lower(): value for name, value in fields}
-        return SimpleNamespace(environ=environ, head=status, headers=[*fields], fields=by_name)
-
-    glance, close = passage(), None
-    seen = unkept._status_of(glance, place)
-    close = passage()
-    assert seen == unkept._closely(close, place, close.environ[ENVIRON_KEY])
 
 
 def test_what_is_said_too_late_is_told_in_the_log(caplog: pytest.LogCaptureFixture) -> None:

@@ -286,6 +286,16 @@ class Coalescer(Generic[Head]):
                 if key in self._alone:
                     self._alone[key] = (alone[0], is_empty)
 
+    @property
+    def alone(self) -> dict[str, tuple[float, bool]]:
+        """The keys whose requests go alone: until when by `clock`, and whether nothing lies there.  To be read."""
+        return self._alone
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """What tells seconds for `alone`."""
+        return self._now
+
     def is_worth_a_look(self, key: str) -> bool:
         """Tell whether anything may be stored for *key*; False while its requests go alone and nothing was there."""
         alone = self._alone.get(key)

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import islice
 
 from wsgistack.cache.codings import FIELD, Codings
 from wsgistack.cache.filling import Filling, variable_of
 from wsgistack.cache.keys import Target
 from wsgistack.cache.personal import Anonymous, Personal, Visitors
-from wsgistack.cache.status import bypassed
 from wsgistack.cache.vary import Selecting
-from wsgistack.cache.voice import Voice
-from wsgistack.chores import Owners
-from wsgistack.steps import Instead, Passage
 from wsgistack.wsgi import Environ, EnvironRequest
 
 __all__ = ["EVERYBODY", "Guest", "Guests"]
 
-Enter = Callable[[Environ, Passage], Instead | None]
 MOST_KINDS = 64
 # What pages that are nobody's guests' are kept for: no guest is of this kind, whatever the rules are.
 EVERYBODY: Selecting = (("profile:rfc9111", None),)
@@ -55,7 +49,7 @@ class Guests:
         self._visitors = visitors
         self._codings = codings
         self._filling = Filling(visitors)
-        self.judge = visitors.judge_cookies
+        self.judge, self.cookies = visitors.judge_cookies, visitors.kinds
         self.owners = {variable_of(name): owner for name, owner in visitors.owners.items()}
         self.of_kind = frozenset(map(variable_of, visitors.kind_fields))
         self.anonymous = visitors.nobody
@@ -70,10 +64,6 @@ class Guests:
     def telling(self) -> frozenset[str]:
         """The variables of which a request that has none is anybody's."""
         return self._filling.telling
-
-    def passing(self, otherwise: Enter) -> Enter:
-        """Return what lets a request pass that is somebody's own by a cookie, and else does *otherwise*."""
-        return Owners(self._visitors.kinds, Personal, Voice, bypassed, otherwise).enter
 
     def plain(self, environ: Environ, anonymous: Anonymous | None = None) -> Guest:
         """Return the request of a guest who is known to tell nothing, or to be *anonymous*."""

@@ -124,6 +124,9 @@ class Target(NamedTuple):
         query = f"?{self.query}" if self.query else ""
         return f"{self.scheme}://{self.host}{self.path}{query}"
 
+    def __str__(self) -> str:
+        return self.url
+
 
 class Key(NamedTuple):
     """*text*: the store's key, 42 characters.  *full*: the frame, which the entry keeps."""

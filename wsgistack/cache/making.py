@@ -16,19 +16,24 @@ from wsgistack.cache.policy import Policy, find_policy
 from wsgistack.cache.purge import Purges
 from wsgistack.cache.settings import check_number
 from wsgistack.cache.shelf import Shelf
-from wsgistack.cache.shortcuts import Shortcut
+from wsgistack.cache.shortcut import Lately, Verdict
+from wsgistack.cache.shortcuts import Passing, Shortcut
 from wsgistack.cache.signs import ASKING_FIELDS
+from wsgistack.cache.status import bypassed
 from wsgistack.cache.verification import Verification
 from wsgistack.complaints import gather
 from wsgistack.errors import SettingError
+from wsgistack.passage import Instead
 from wsgistack.store.base import Store, is_store, refuse_store
 from wsgistack.store.memory import LEAST_BYTES, MemoryStore
 from wsgistack.store.url import make_store
+from wsgistack.wsgi import Environ
 
 __all__ = [
     "check_secret",
     "make_audit",
     "make_hosts",
+    "make_passing",
     "make_policy",
     "make_shelf",
     "make_shortcut",
@@ -80,12 +85,20 @@ def make_shortcut(guests: Guests | None, *, keyed: str, learns: bool) -> Shortcu
     return Shortcut(
         [*asking, *guests.telling],
         guests.judge,
+        kinds=guests.cookies,
         nobody=guests.anonymous,
         owners=guests.owners,
         of_kind=guests.of_kind,
         keyed=keyed,
         learns=learns,
     )
+
+
+def make_passing(
+    shortcut: Shortcut, lately: Lately | None, otherwise: Callable[[Environ, Verdict], Instead]
+) -> Passing:
+    """Return what lets requests pass the cache in a frame that is shared with other components."""
+    return Passing(shortcut, bypassed, lately, otherwise)
 
 
 def make_audit(policy: Policy, visitors: Visitors, keyed_fields: Iterable[str]) -> Audit:

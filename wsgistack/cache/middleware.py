@@ -32,6 +32,7 @@ from wsgistack.cache.making import (
     check_secret,
     make_audit,
     make_hosts,
+    make_passing,
     make_policy,
     make_shelf,
     make_shortcut,
@@ -60,7 +61,7 @@ from wsgistack.cache.works import Works
 from wsgistack.complaints import gather
 from wsgistack.errors import StoreError
 from wsgistack.http.request import RequestView
-from wsgistack.steps import Instead, Passage
+from wsgistack.steps import Instead
 from wsgistack.store.base import Store
 from wsgistack.store.guarded import Guarded
 from wsgistack.store.memory import MemoryStore
@@ -183,7 +184,7 @@ class PageCache:
             self._guests, keyed=field and variable_of(field), learns=not self._asks
         )
         self.verdict = self._shortcut.read
-        self.enter = self._enter if self._guests is None else self._guests.passing(self._enter)
+        self.enter = make_passing(self._shortcut, self._unkept, self._instead).enter
 
     def _make_works(self, largest: int, verification: Verification | None) -> Works:
         return Works(
@@ -208,14 +209,8 @@ class PageCache:
 
     is_step, at_end = True, None
 
-    def _enter(self, environ: Environ, passage: Passage) -> Instead | None:
-        """Let a request pass that is somebody's own; answer any other one instead of what is further inside."""
-        verdict = self.verdict(environ)
-        if type(verdict) is Personal:
-            passage.mark(self.pass_by(environ, verdict.why))
-            return None
-        if self._unkept is not None and self._unkept.takes(environ, passage, verdict):
-            return None
+    def _instead(self, environ: Environ, verdict: Verdict) -> Instead:
+        """Return what answers a request instead of what is further inside."""
         return lambda start_response: self.answer(environ, start_response, verdict)
 
     def answer(
@@ -330,7 +325,8 @@ class PageCache:
 
     def _pass(self, environ: Environ, start_response: StartResponse, why: str) -> Iterable[bytes]:
         """Let a request pass that is none of the cache's; the body is the application's own."""
-        added = self.pass_by(environ, why)
+        environ[ENVIRON_KEY] = Voice()  # so that the application need not ask whether it is there
+        added = "Cache-Status", bypassed(why)
 
         def start(
             status: str, headers: Headers, exc_info: ExcInfo | None = None, /
@@ -340,15 +336,6 @@ class PageCache:
             return start_response(status, [*headers, added], exc_info)
 
         return self.app(environ, start)
-
-    @staticmethod
-    def pass_by(environ: Environ, why: str) -> tuple[str, str]:
-        """Make the environ of a request that goes past the cache ready; return the field that says so.
-
-        For who lets it pass without a frame of the cache around the application.
-        """
-        environ[ENVIRON_KEY] = Voice()  # so that the application need not ask whether it is there
-        return "Cache-Status", bypassed(why)
 
     def trace(self, url: str, mount: str = "", **fields: str) -> list[str]:
         """Return, line by line, what would be done with a GET of *url* now, and why; nothing is changed.

@@ -4,7 +4,10 @@ Most requests are such.  Who brings a session goes past the cache for the price 
 cookies; for a plain GET, with no condition, no range and nothing that could be anybody's, what leads
 from an environ to the place of its page (hosts, paths, rules, parameters) is not thought out again.
 
-`wsgistack.cache.shortcut_cy` has the compiled twin of Shortcut; `shortcuts` picks one.
+Passing lets such requests through without a frame of the cache around the application: those that are
+somebody's own, and those for pages that were not kept a moment ago, of which only the head is looked at.
+
+`wsgistack.cache.shortcut_cy` has the compiled twins; `shortcuts` picks one.
 """
 
 from __future__ import annotations
@@ -15,10 +18,14 @@ from typing import Protocol, TypeAlias
 
 from wsgistack.cache.found import Found, Place
 from wsgistack.cache.personal import Anonymous, Personal
+from wsgistack.cache.status import refused
+from wsgistack.cache.storing import TELLING
+from wsgistack.cache.voice import ENVIRON_KEY, Voice
 from wsgistack.memos import size_of
+from wsgistack.passage import Instead, Passage
 from wsgistack.wsgi import Environ
 
-__all__ = ["Asked", "OfKind", "Shortcut", "Verdict", "Witness"]
+__all__ = ["Asked", "Lately", "OfKind", "Passing", "Shortcut", "Verdict", "Witness"]
 
 MOST_PLACES = 4096
 LONGEST_ASKED = 1024  # characters of all that was asked: the path stands there up to three times
@@ -35,6 +42,11 @@ OF_A_PLACE = (
     "SERVER_PORT",
 )
 READS = frozenset(("GET", "HEAD"))
+MOST_REASONS = 256
+NOTHING_SAID = refused("uri-miss", "no-lifetime")
+# What a component may have said without changing whether a page that says no lifetime is kept.
+OF_NO_MATTER: tuple[dict[str, object], ...] = ({}, {"has_made_tag": True})
+OF_THE_REQUEST = ("HTTP_AUTHORIZATION", "HTTP_CACHE_CONTROL")
 
 Asked: TypeAlias = "tuple[object, ...]"
 Verdict: TypeAlias = "Personal | Place | OfKind | Asked | None"
@@ -68,7 +80,7 @@ class Shortcut:
     """Verdicts by environ; *telling*: variables with which a request is more than a plain one.
 
     *judge*: tells of cookies whose they are, *nobody* of those that are as none; None: cookies tell
-    nothing.  *owners*: what a variable says whose mere presence makes a request
+    nothing.  *kinds*: what it learned of them by name, for who reads cookies as it does.  *owners*: what a variable says whose mere presence makes a request
     somebody's.  *of_kind*: variables that choose between pages, and tell nothing else.  *keyed*: a variable by which places differ and that tells nothing else, "" for none.
     *learns*: what is no somebody's own can be told by the environ's variables alone.
     """
@@ -80,6 +92,7 @@ class Shortcut:
         telling: Iterable[str],
         judge: Callable[[str], Anonymous | Personal] | None = None,
         *,
+        kinds: Mapping[str, str | Personal] | None = None,
         nobody: Anonymous | None = None,
         owners: Mapping[str, Personal] | None = None,
         of_kind: Iterable[str] = (),
@@ -131,3 +144,79 @@ class Shortcut:
             if len(self._verdicts) >= MOST_PLACES:
                 self._verdicts.clear()
             self._verdicts[asked] = verdict
+
+
+class Lately(Protocol):
+    """What is known of pages that were made a moment ago."""
+
+    alone: Mapping[
+        str, tuple[float, bool]
+    ]  # until when each key's requests go alone, and whether nothing lies there
+    clock: Callable[[], float]
+    is_usual: bool  # no field but those of `storing.TELLING` says anything of storing
+
+    def closely(self, passage: Passage, place: Place, voice: Voice) -> str:
+        """Return what Cache-Status says of a response, as if it were to be kept."""
+        ...
+
+
+class Passing:
+    """Lets requests pass the cache: somebody's own, and plain GETs for pages that were not kept *lately*.
+
+    *told(why)*: what Cache-Status says of the former.  *lately*: None where each is to be looked at all
+    the same.  *otherwise*: answers instead of what is further inside.
+    """
+
+    __slots__ = ("_lately", "_otherwise", "_shortcut", "_told")
+
+    def __init__(
+        self,
+        shortcut: Shortcut,
+        told: Callable[[str], str],
+        lately: Lately | None,
+        otherwise: Callable[[Environ, Verdict], Instead],
+    ) -> None:
+        self._shortcut = shortcut
+        self._told = told
+        self._lately = lately
+        self._otherwise = otherwise
+
+    def enter(self, environ: Environ, passage: Passage, /) -> Instead | None:
+        """Let a request pass, or have it answered otherwise."""
+        verdict = self._shortcut.read(environ)
+        if isinstance(verdict, Personal):
+            environ[ENVIRON_KEY] = Voice()  # so that the application need not ask whether it is there
+            passage.mark(("Cache-Status", self._told(verdict.why)))
+            return None
+        place = verdict.place if isinstance(verdict, OfKind) else verdict
+        if self._lately is None or not isinstance(place, Place) or not self._is_known_to_be_none(place):
+            return self._otherwise(environ, verdict)
+        environ[ENVIRON_KEY] = Voice()
+        passage.mark_by(self.mark, place)
+        return None
+
+    def _is_known_to_be_none(self, place: Place) -> bool:
+        assert self._lately is not None
+        alone = self._lately.alone.get(place.key.text)
+        return alone is not None and alone[1] and alone[0] > self._lately.clock()
+
+    def mark(self, passage: Passage, place: Place) -> str:
+        """Return what Cache-Status says of a response to a request that passed."""
+        assert self._lately is not None
+        environ, fields, voice = passage.environ, passage.fields, passage.environ.get(ENVIRON_KEY)
+        if not isinstance(voice, Voice):  # what the application put there is nothing that could say something
+            voice = Voice()
+        if (
+            self._lately.is_usual
+            and passage.head[:3] == "200"
+            and vars(voice) in OF_NO_MATTER
+            and TELLING.isdisjoint(fields)
+            and len(fields) == len(passage.headers)
+            and ("etag" not in fields or voice.has_made_tag)
+            and "*" not in fields.get("vary", "")
+            and OF_THE_REQUEST[0] not in environ
+            and OF_THE_REQUEST[1] not in environ
+        ):
+            voice.too_late_for = place.target
+            return NOTHING_SAID
+        return self._lately.closely(passage, place, voice)

@@ -33,7 +33,7 @@ class Voice:
     """What was said about one response.  *why*: a token, "" while nothing made it private.
 
     *has_made_tag*: its ETag is a component's, made of the body after the application was asked in full.
-    *too_late_for*: the URL of a response of which it is decided that it will not be stored.
+    *too_late_for*: a response of which it is decided that it will not be stored: its URL, as text.
     """
 
     # Of the class until something is said: one is made for each request, and most say nothing.
@@ -42,7 +42,7 @@ class Voice:
     ttl_s: float | None = None
     grace_s: float | None = None
     has_made_tag: bool = False
-    too_late_for: str = ""
+    too_late_for: object = ""
     _witness: Callable[[], str] | None = None
 
     @property
@@ -88,6 +88,6 @@ class Voice:
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LONGEST_S:
                 raise ArgumentError(f"{name}: {value!r} is not a number of seconds from 0 to a year")
         if self.too_late_for:
-            tell("ttl_too_late", url=self.too_late_for)
+            tell("ttl_too_late", url=str(self.too_late_for))
         self.ttl_s = float(seconds)
         self.grace_s = None if grace is None else float(grace)
