@@ -10,7 +10,7 @@ from posix.time cimport CLOCK_MONOTONIC
 
 from wsgistack.cache import shortcut
 from wsgistack.cache.found import Place
-from wsgistack.cache.personal import IGNORED, Personal
+from wsgistack.cache.personal import IGNORED, KEY, Personal
 from wsgistack.cache.storing import TELLING
 from wsgistack.cache.voice import ENVIRON_KEY, Voice
 from wsgistack.environ cimport code_of, get, put, seconds_of
@@ -24,10 +24,10 @@ cdef extern from "Python.h":
     Py_ssize_t PyUnicode_FindChar(object, Py_UCS4, Py_ssize_t, Py_ssize_t, int) except -2
 
 cdef object _Personal = Personal, _Place = Place, _OfKind = shortcut.OfKind, _Voice = Voice
-cdef object _ignored = IGNORED, KEY = ENVIRON_KEY, NOTHING_SAID = shortcut.NOTHING_SAID
+cdef object _ignored = IGNORED, _key = KEY, VOICE = ENVIRON_KEY, NOTHING_SAID = shortcut.NOTHING_SAID
 cdef frozenset _telling = TELLING
 cdef tuple OF_THE_REQUEST = shortcut.OF_THE_REQUEST
-cdef Py_ssize_t OF_A_PLACE = len(shortcut.OF_A_PLACE)
+cdef Py_ssize_t OF_A_PLACE = len(shortcut.OF_A_PLACE), MOST_KINDS = 256, LONGEST = 256
 
 
 cdef class Shortcut:
@@ -35,7 +35,7 @@ cdef class Shortcut:
 
     cdef frozenset _telling, _of_kind
     cdef tuple _names
-    cdef dict _verdicts, _kinds
+    cdef dict _verdicts, _kinds, _keyed
     cdef object _judge, _nobody, _owners
     cdef bint _learns
 
@@ -49,7 +49,7 @@ cdef class Shortcut:
         self._of_kind = frozenset(of_kind) - {keyed, *cookies}
         self._names = (*shortcut.OF_A_PLACE, keyed, *self._of_kind)
         self._learns = learns
-        self._verdicts = {}
+        self._verdicts, self._keyed = {}, {}
 
     def read(self, environ):
         """Return what is known of a request by its variables; see shortcut."""
@@ -70,7 +70,7 @@ cdef class Shortcut:
                 if type(whose) is _Personal:
                     return whose
                 if whose is not self._nobody:
-                    kind = whose.cookie
+                    kind = (<tuple>whose)[1]    # its `cookie`
         told = self._told(environ)
         if told is not None:
             return self._owners.get(told) if told else None
@@ -83,7 +83,7 @@ cdef class Shortcut:
     cdef object _owner_of(self, value):
         """Return whose cookies are that are written as browsers do, None where that is not clear."""
         cdef str cookies = value if type(value) is str else str(value)
-        cdef Py_ssize_t at = 0, end, size = len(cookies)
+        cdef Py_ssize_t at = 0, end, stop, keyed = -1, keyed_to = 0, size = len(cookies)
         cdef PyObject* kind
         if PyUnicode_FindChar(cookies, 44, 0, size, 1) >= 0:     # ","
             return None
@@ -96,15 +96,29 @@ cdef class Shortcut:
                 return None
             if type(<object>kind) is _Personal:
                 return <object>kind
-            if <object>kind is not _ignored:
+            stop = PyUnicode_FindChar(cookies, 59, end, size, 1)     # ";"
+            if <object>kind is _key and keyed < 0:
+                keyed, keyed_to = at, size if stop < 0 else stop
+            elif <object>kind is not _ignored:
                 return None
-            at = PyUnicode_FindChar(cookies, 59, end, size, 1)   # ";"
-            if at < 0:
-                return self._nobody
-            if at + 1 >= size or cookies[at + 1] != " ":
+            if stop < 0:
+                return self._nobody if keyed < 0 else self._kind_of(cookies[keyed:keyed_to])
+            if stop + 1 >= size or cookies[stop + 1] != " ":
                 return None
-            at += 2
+            at = stop + 2
         return None
+
+    cdef object _kind_of(self, str cookie):
+        """Return whose it is if the only one of *key_cookies* tells: visitors are many, and such kinds are few."""
+        cdef PyObject* found = PyDict_GetItemWithError(self._keyed, cookie)
+        if found != NULL:
+            return <object>found
+        whose = self._judge(cookie)
+        if type(whose) is not _Personal and len(cookie) <= LONGEST:
+            if len(self._keyed) >= MOST_KINDS:  # what they say comes from clients
+                self._keyed.clear()
+            self._keyed[cookie] = whose
+        return whose
 
     cdef object _told(self, environ):
         """Return which variable tells more than a kind if it is all that tells, "" for several; None for nothing."""
@@ -165,13 +179,13 @@ cdef class Passing(Step):
     cdef object do_enter(self, environ, Passage passage):
         cdef object verdict = self._shortcut.find(environ), place
         if type(verdict) is _Personal:
-            put(environ, KEY, _Voice())
+            put(environ, VOICE, _Voice())
             passage.note(self._field_of((<tuple>verdict)[0]))   # its `why`, without the way to an attribute
             return None
         place = verdict.place if type(verdict) is _OfKind else verdict
         if self._lately is None or type(place) is not _Place or not self._is_known_to_be_none(place):
             return self._otherwise(environ, verdict)
-        put(environ, KEY, _Voice())
+        put(environ, VOICE, _Voice())
         passage._marker, passage._about = self, place
         passage.more(LATER)
         return None
@@ -198,7 +212,7 @@ cdef class Passing(Step):
 
     cdef object do_mark(self, Passage passage, place):
         cdef dict said
-        voice = get(passage.environ, KEY)
+        voice = get(passage.environ, VOICE)
         if not isinstance(voice, _Voice):
             voice = _Voice()
         said = voice.__dict__
