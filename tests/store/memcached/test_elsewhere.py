@@ -19,6 +19,14 @@ def make_ring(servers: list[Memcached], on_down: str = "gutter") -> MemcacheRing
     return MemcacheRing([server.address for server in servers], on_down=on_down, **PATIENT)
 
 
+def make_two(servers: list[Memcached], policy: str) -> list[MemcacheRing]:
+    """Return two rings as two processes have them, which are connected to all nodes."""
+    rings = [make_ring(servers, policy) for _ in range(2)]
+    for ring in rings:
+        ring.get_many(KEYS)
+    return rings
+
+
 def join(ring: MemcacheRing, server: Memcached) -> None:
     ring.add_server(server.address)
     wait_until(lambda: node_of(ring, server) is not None)
@@ -144,6 +152,61 @@ def test_who_stood_in_and_went_away_does_not_give_what_another_one_took_meanwhil
         return found
 
     assert run_as(kind, script) == []
+
+
+def lose(ring: MemcacheRing, server: Memcached) -> None:
+    """Let *ring* find out that *server* hangs."""
+    (key,) = owned_by(ring, server, 1)
+    wait_until(lambda: ring.get(key) is None and not node_of(ring, server).may_read)
+
+
+@pytest.mark.parametrize("policy", ["gutter", "rehash"])
+def test_who_stood_in_does_not_give_what_another_process_wrote_there_before_the_ring_changed(
+    policy: str, memcached_cluster: Cluster
+) -> None:
+    servers = memcached_cluster(3)
+    rings = make_two(servers, policy)
+    keys = owned_by(rings[0], servers[0], 60)
+    with hanging(rings[0], servers[0]), hanging(rings[1], servers[0]):
+        for ring in rings:
+            lose(ring, servers[0])
+        assert rings[0].set_many(dict.fromkeys(keys, "old")) == []
+        for ring in rings:
+            leave(ring, servers[1])
+        wait_until(lambda: rings[1].set_many(dict.fromkeys(keys, "new")) == [])
+        for ring in rings:
+            join(ring, servers[1])
+        found = [value for ring in rings for value in ring.get_many(keys).values()]
+        last = dict.fromkeys(keys, "last")
+        wait_until(lambda: rings[1].set_many(last) == [] and rings[1].get_many(keys) == last)
+    for ring in rings:
+        ring.close()
+    assert "old" not in found
+
+
+@pytest.mark.parametrize("policy", ["gutter", "rehash"])
+def test_who_stands_in_again_does_not_give_what_another_process_wrote_there_the_first_time(
+    policy: str, memcached_cluster: Cluster
+) -> None:
+    servers = memcached_cluster(3)
+    rings = make_two(servers, policy)
+    keys = owned_by(rings[0], servers[0], 60)
+    with hanging(rings[0], servers[0]), hanging(rings[1], servers[0]):
+        for ring in rings:
+            lose(ring, servers[0])
+        for value in ("old", "new"):
+            with hanging(rings[0], servers[1]), hanging(rings[1], servers[1]):
+                for ring in rings:
+                    lose(ring, servers[1])
+                if value == "old":
+                    assert rings[0].set_many(dict.fromkeys(keys, "old")) == []
+                found = [ring.get_many(keys) for ring in rings]
+            wait_until(lambda: all(node_of(ring, servers[1]).may_read for ring in rings))
+            if value == "old":
+                wait_until(lambda: rings[1].set_many(dict.fromkeys(keys, "new")) == [])
+    for ring in rings:
+        ring.close()
+    assert "old" not in [value for values in found for value in values.values()]
 
 
 @kinds

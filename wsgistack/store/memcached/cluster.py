@@ -14,6 +14,7 @@ another one, or kept before the ring changed.  It is not asked for such a key un
 from __future__ import annotations
 
 import threading
+import time
 from _thread import allocate_lock
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -104,6 +105,7 @@ class Cluster:
             addresses = self.watch.look() or [NOBODY]
         self._limits = {"limit_s": timeout_s, "least_s": min(least_timeout_s, timeout_s)}
         self._change = threading.Lock()
+        self._changed_at = 0.0
         self._live = LiveRing(layout, [_member(address) for address in addresses])
         self._nodes = {address.name: self._make_node(address) for address in addresses}
         self._gone: dict[str, Node] = {}
@@ -199,12 +201,20 @@ class Cluster:
             if node is not owner and not node.may_read:
                 node.owe([key])
 
-    def _is_rid(self, snapshot: Snapshot, key: bytes, node: Node, *, keeps: bool) -> bool:
-        """Return whether *node* is rid of what *key* was; if not, it will be.  *keeps*: its place is there."""
+    def _is_rid(self, snapshot: Snapshot, key: bytes, node: Node, *, keeps: bool, since: float = 0.0) -> bool:
+        """Return whether *node* is rid of what *key* was; if not, it will be.
+
+        *keeps*: its place is there.  *since*: what it took before that time is not to be believed.
+        """
         if snapshot.known.get(key) is node:
             return True
         if not node.journal.holds(key):
-            if key in node.settled or not snapshot.past.may_hold(key, node.name, keeps=keeps):
+            removed_at = node.settled.get(key)
+            if removed_at is None:
+                is_rid = not since and not snapshot.past.may_hold(key, node.name, keeps=keeps)
+            else:
+                is_rid = removed_at >= since
+            if is_rid:
                 if keeps and node is snapshot.owner(key):
                     snapshot.know(key, node)
                 return True
@@ -218,12 +228,18 @@ class Cluster:
             self._revive(owner)  # the one at work may have died with its thread, or with a fork
         if self.policy == "miss" or owner.may_write:  # returning: a stand-in is behind the node already
             return None
-        most = COPIES if self.policy == "replicate" else len(snapshot.nodes)
-        for place in snapshot.ring.places(key, most):
+        keeps = self.policy == "replicate"
+        shifted_at = self._changed_at
+        for place in snapshot.ring.places(key, COPIES if keeps else len(snapshot.nodes)):
             node = snapshot.nodes[place]
-            if node is not owner and node.may_read:
-                keeps = self.policy == "replicate"
-                return node if self._is_rid(snapshot, key, node, keeps=keeps) else None
+            if node is owner:
+                continue
+            if node.may_read:
+                # Others may have stood in, in this outage: what another process wrote here before is noted there alone.
+                is_other = shifted_at > owner.breaker.opened_at and not keeps
+                since = shifted_at if is_other else 0.0
+                return node if self._is_rid(snapshot, key, node, keeps=keeps, since=since) else None
+            shifted_at = max(shifted_at, node.breaker.up_since)
         return None
 
     def _revive(self, node: Node) -> None:
@@ -277,7 +293,8 @@ class Cluster:
             new = Snapshot(ring, tuple(nodes.values()), {}, past)
             self._disown_copies(old, new)
             for node in nodes.values():
-                node.settled = set()
+                node.settled = {}
+            self._changed_at = time.monotonic()
             self.snapshot = new
         for node in gone:
             for lane in self.lanes.all():

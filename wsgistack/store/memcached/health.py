@@ -59,10 +59,10 @@ class Breaker:
         "_good",
         "_random",
         "_strikes",
-        "_up_since",
         "is_open",
         "next_probe_at",
         "opened_at",
+        "up_since",
     )
 
     def __init__(self, random: Callable[[], float]) -> None:
@@ -73,13 +73,13 @@ class Breaker:
         self._strikes = 0
         self._failures = 0
         self._good = 0
-        self._up_since = 0.0
+        self.up_since = 0.0
 
     def failed(self, now: float) -> bool:
         """Open the breaker; return False if it was open already."""
         if self.is_open:
             return False
-        if now - self._up_since > STRIKE_LASTS_S:
+        if now - self.up_since > STRIKE_LASTS_S:
             self._strikes = 0
         self._strikes = min(self._strikes + 1, MOST_STRIKES)
         self.is_open = True
@@ -104,7 +104,7 @@ class Breaker:
     def close(self, now: float) -> None:
         """Use the node again."""
         self.is_open = False
-        self._up_since = now
+        self.up_since = now
 
     def _spread(self, seconds: float) -> float:
         """Return *seconds* give or take a fifth: many processes do not probe at one instant."""

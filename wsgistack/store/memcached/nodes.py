@@ -117,8 +117,8 @@ class Node:
         self.may_write = True
         self.reason = ""  # of the last outage
         self.returns = 0  # how often its keys ceased to be written to others in its stead
-        # Keys of which it holds nothing from before the ring changed last; see Cluster.
-        self.settled: set[bytes] = set()
+        # Keys that were removed from it since the ring changed last, and when; see Cluster.
+        self.settled: dict[bytes, float] = {}
         self.is_classic: bool | None = None  # None: nobody has asked yet
         self.pid: int | None = None
         self._on_away = on_away

@@ -147,6 +147,7 @@ class Prober:
         """Remove a part of what is dirty; return whether there was any."""
         with node.lock:
             settled, load = node.settled, node.journal.take(BATCH)
+        began = time.monotonic()
         try:
             if load.overflowed:
                 dialogue.ask(requests.line(b"flush_all"), ANSWER_S)
@@ -156,7 +157,7 @@ class Prober:
             with node.lock:
                 node.journal.put_back(load)
             raise
-        settled.update(load.keys)
+        settled.update(dict.fromkeys(load.keys, began))
         with node.lock:
             node.journal.settle(load)
         return load.overflowed or bool(load.keys)
