@@ -10,8 +10,8 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NamedTuple
 
 import pytest
@@ -21,6 +21,7 @@ from tests.cache.shop import FRESH, heard_by
 from tests.cache.test_tickets import memcached, shm
 from wsgistack.cache.middleware import PageCache
 from wsgistack.store.guarded import Guarded
+from wsgistack.store.memory import MemoryStore
 
 CACHES, CLIENTS, STEPS = 3, 2, 60
 KINDS = {
@@ -29,7 +30,23 @@ KINDS = {
     "searched": [("No-Vary-Search", 'params=("utm")')],
     "both": [("Vary", "Accept-Language"), ("No-Vary-Search", 'params=("utm")')],
 }
-STORES = {"shm": shm, "memcached": memcached}
+
+
+class Preempted(MemoryStore):
+    """Lets others run right before each write, as a thread that is preempted there does."""
+
+    def set(self, key: str, value: bytes, ttl_s: float, *, pinned: bool = False) -> None:
+        time.sleep(random.random() * 0.002)
+        super().set(key, value, ttl_s, pinned=pinned)
+
+
+@contextmanager
+def memory() -> Iterator[Callable[[], Any]]:
+    store = Preempted(1 << 22)
+    yield lambda: store
+
+
+STORES = {"shm": shm, "memcached": memcached, "memory": memory}
 
 
 class Read(NamedTuple):

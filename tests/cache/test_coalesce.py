@@ -342,7 +342,7 @@ def test_a_flight_is_followed_where_no_change_can_have_come_before_it_unseen() -
     for coalescer, is_sure in ((fleet, False), (alone, True)):
         flight, before = join(coalescer, "k"), coalescer.happened
         assert coalescer.is_current(flight, before, [b"lease"])  # it has not asked yet
-        coalescer.asks(flight, [b"lease"])
+        coalescer.asks(flight, [b"lease"], 0)
         after = coalescer.happened
         assert coalescer.is_current(flight, before, [None])  # it asked since this one came
         assert coalescer.is_current(flight, after, [b"lease"])  # what lay there then still does

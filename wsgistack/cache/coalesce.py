@@ -68,6 +68,7 @@ class Flight(Generic[Head]):
         self._given_at: float | None = None
         self.asked = 0  # what Coalescer.happened was when the application was asked, 0 before
         self.signs: object = None  # of what lay in the store then: see tickets
+        self.moment: int | None = None  # of what had been forgotten then: see forgotten
         self._blocks: list[bytes] = []
         self._lock = threading.Lock()
         self._events: list[Any] = []
@@ -234,11 +235,14 @@ class Coalescer(Generic[Head]):
             another = self._flights[key] = Flight(self._now, is_another=flight is not None)
             return another, True
 
-    def asks(self, flight: Flight[Head], signs: object) -> None:
-        """Take note that the leader of *flight* asks the application; *signs*: of what lies in the store."""
+    def asks(self, flight: Flight[Head], signs: object, moment: int) -> None:
+        """Take note that the leader of *flight* asks the application; *signs*: of what lies in the store.
+
+        *moment*: of what was forgotten till then.
+        """
         with self._lock:
             self.happened += 1
-            flight.asked, flight.signs = self.happened, signs
+            flight.asked, flight.signs, flight.moment = self.happened, signs, moment
 
     def leave(self, key: str, flight: Flight[Head]) -> None:
         """End a flight that the caller leads: who comes now begins a new one."""

@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 from wsgistack.cache.keys import Key, Target, make_key
 from wsgistack.cache.page import Page
+from wsgistack.cache.search import Variance
 from wsgistack.cache.tickets import NO_HOLD, Hold
 from wsgistack.cache.vary import Selecting
 
-__all__ = ["NOTHING", "Found", "Place"]
+__all__ = ["NOTHING", "Found", "Place", "general_place", "search_key"]
 
 NO_HOLDS: Mapping[str, Hold] = MappingProxyType({})
 
@@ -53,3 +54,18 @@ class Found(NamedTuple):
 
 
 NOTHING = Found(())
+
+
+def search_key(place: Place) -> Key:
+    """Return the key under which it is written which queries of the path of *place* mean the same."""
+    scheme, host, path, _, seen = place.target
+    return make_key(Target(scheme, host, path, "", seen), place.dimensions, method_class="search")
+
+
+def general_place(place: Place, variance: Variance) -> Place | None:
+    """Return the place of all queries that mean the same as that of *place*; none but it has such a key."""
+    query = variance.normalise(place.target.query)
+    if query is None:
+        return None
+    dimensions = (*place.dimensions, ("search", ",".join(variance.words())))
+    return Place(place.target._replace(query=query), dimensions)

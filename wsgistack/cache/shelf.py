@@ -17,8 +17,9 @@ from dataclasses import replace
 from wsgistack import forks
 from wsgistack.cache.bans import Ledger
 from wsgistack.cache.entry import Entry, Variants, pack
-from wsgistack.cache.found import Found, Place
-from wsgistack.cache.keys import Key, Target, known_keys, make_key
+from wsgistack.cache.forgotten import forgotten_of
+from wsgistack.cache.found import Found, Place, general_place, search_key
+from wsgistack.cache.keys import Key, known_keys
 from wsgistack.cache.page import Page
 from wsgistack.cache.purge import Purges
 from wsgistack.cache.search import Variance, parse_variance, read_words
@@ -36,7 +37,6 @@ LONGEST_S = 30 * 86_400.0
 MEMO_ITEMS = 1024
 MEMO_BYTES = 16 * 1024 * 1024
 MEMO_LARGEST = 256 * 1024
-MOST_FORGOTTEN = 10_000
 
 
 class Shelf:
@@ -56,8 +56,7 @@ class Shelf:
         self._secret = secret
         self._memo: dict[str, Stored] = {}
         self._memo_bytes = 0
-        self._forgotten: dict[str, int] = {}
-        self.moment = 0  # grows whenever something is forgotten
+        self.forgotten = forgotten_of(store)
         self.on_change: Callable[[Iterable[str]], None] | None = (
             None  # told the places that hold something else now
         )
@@ -87,14 +86,14 @@ class Shelf:
         if key.text in self._memo:
             raws = self._fetch((key.text, serial_key))
         else:  # probably a miss: what leads on then is asked for at once
-            search = _variance_key(place)
+            search = search_key(place)
             raws = self._fetch((key.text, serial_key, search.text))
         ledger = self._purges.learn(raws.get(serial_key))
         found = self._look(place, raws.get(key.text), said, ledger)
         if found.pages or found.has_variants:
             return found
         if search is None:
-            search = _variance_key(place)
+            search = search_key(place)
             raws = self._fetch((search.text,))
         generals = self._general_places(place, search, raws.get(search.text))
         holds: dict[str, Hold] = {}
@@ -141,7 +140,7 @@ class Shelf:
 
         *found*: what was a moment ago.  *there*: what lies there now, where the caller knows it.
         """
-        ticket = Ticket(self.moment)
+        ticket = Ticket(self.forgotten.moment)
         if self.is_shared:
             for one in (place, *found.generals):
                 met = there if one is place else NO_HOLD
@@ -158,12 +157,22 @@ class Shelf:
         met = self._read(place.key, there.raw, self._purges.ledger)
         return Hold(generation=met.generation) if isinstance(met, Variants) else there
 
+    def is_of_before(self, place: Place, moment: int | None) -> bool:
+        """Tell whether a page for which the application was asked at *moment* may be of before a change.
+
+        Its query may mean the same as another one by which the change was made.  Over a store that is
+        shared, and before the application is asked (None), that is told by other means.
+        """
+        if moment is None or self.is_shared:
+            return False
+        return self.forgotten.is_worthless(search_key(place).text, moment)
+
     def may_put(self, place: Place, page: Page, ticket: Ticket) -> bool:
         """Tell whether *page* may be stored with *ticket*, as far as is known: it may lie where nobody looked."""
         if not self.is_shared:
             return True
         variance = parse_variance(page.head.field("no-vary-search") or "")
-        general = None if variance is None else _general(place, variance)
+        general = None if variance is None else general_place(place, variance)
         return ticket.holds.get((general or place).key.text, NO_HOLD) != NO_HOLD
 
     def put(self, place: Place, page: Page, *, asked_at: float, generation: int, ticket: Ticket) -> bool:
@@ -172,19 +181,34 @@ class Shelf:
         *generation*: of the look that led to the request, *ticket*: of when it was sent; what was purged
         or forgotten since is not stored.
         """
+        if self.is_shared:
+            is_stored, text = self._put(place, page, asked_at, generation, ticket)
+        else:
+            with self.forgotten.lock:  # nothing is forgotten between the look and the write
+                is_stored, text = self._put(place, page, asked_at, generation, ticket)
+        if text:
+            self._tell((text,))
+        return is_stored
+
+    def _put(
+        self, place: Place, page: Page, asked_at: float, generation: int, ticket: Ticket
+    ) -> tuple[bool, str]:
+        """Return whether the page was stored, and the key of the place where something changed."""
         # A purge that is not known here yet makes the page worthless when it is read.
         key, ledger = place.key, self._purges.ledger
         url = place.target.url
-        if self._forgotten.get(key.text, 0) > ticket.number:
-            return False
+        if self.forgotten.is_worthless(key.text, ticket.number):
+            return False, ""
         if (
             generation < ledger.serial
             and Stored(b"", page, url, generation, 0, page).judged(ledger).met is None
         ):
-            return False
+            return False, ""
         variance = parse_variance(page.head.field("no-vary-search") or "")
-        general = None if variance is None else _general(place, variance)
+        general = None if variance is None else general_place(place, variance)
         if variance is not None and general is not None:
+            if self.forgotten.is_worthless(search_key(place).text, ticket.number):  # by another query
+                return False, ""
             self._tell_variance(place, variance, ledger)
             place, key = general, general.key
         there = ticket.holds.get(key.text, NO_HOLD)
@@ -192,7 +216,7 @@ class Shelf:
             variants = self._with_names(place, page, there, ledger)
             if variants is None:
                 ticket.is_lost = general is None
-                return False
+                return False, ""
             key = self._variant_key(place, variants, page.selecting)
         entry = Entry(
             key.full,
@@ -209,35 +233,31 @@ class Shelf:
         )
         raw = pack(entry, secret=self._secret)
         if raw is None:
-            return False
+            return False, ""
         has_validator = page.etag is not None or page.head.field("last-modified") is not None
         ttl_s = page.terms.longest_s + (self._keep_s if has_validator else 0.0)
         # A variant is found by the list above it, so what was there before does not matter.
         is_stored = self._write(key, raw, ttl_s) if page.selecting else self._replace(key, raw, ttl_s, there)
         ticket.is_lost = general is None and not is_stored
-        self._tell((place.key.text,))
-        return is_stored
+        return is_stored, place.key.text
 
-    def forget(self, places: Iterable[Place]) -> None:
+    def forget(self, places: Iterable[Place]) -> list[str] | None:
         """Remove every page of URLs, variants included: what they lie under is not found any more.
 
-        What was asked for already is not stored any more, by nobody who shares the store.
+        What was asked for already is not stored any more, by nobody who shares the store.  Return the keys
+        of which pages that are on their way are of before, None for all: queries may mean the same.
         """
-        places, texts = list(places), []
-        for place in places:
-            search = _variance_key(place)
+        searches = {place: search_key(place) for place in places}
+        texts = [place.key.text for place in searches]
+        # Before a look at what queries mean: who stores a page of the path is either done with that or too late.
+        self.forgotten.add((*texts, *[search.text for search in searches.values()]))
+        for place, search in searches.items():
             generals = self._general_places(place, search, self._fetch_one(search))
-            texts += [one.key.text for one in (place, *generals)]
-        with self._lock:
-            self.moment += 1
-            for text in texts:
-                self._forgotten.pop(text, None)
-                self._forgotten[text] = self.moment
-            while len(self._forgotten) > MOST_FORGOTTEN:
-                del self._forgotten[next(iter(self._forgotten))]
+            texts += [general.key.text for general in generals]
         with suppress(StoreError):  # a store in trouble holds nothing; `guarded` counts it
             self._store.delete_many(texts)
         self._tell(texts)
+        return texts if len(texts) == len(searches) else None
 
     def _tell(self, texts: Iterable[str]) -> None:
         if self.on_change is not None:
@@ -258,12 +278,12 @@ class Shelf:
         if not isinstance(met, Variants):
             return []
         variances = [variance for words in met.names if (variance := read_words(words)) is not None]
-        generals = [_general(place, variance) for variance in variances]
+        generals = [general_place(place, variance) for variance in variances]
         return [general for general in generals if general is not None]
 
     def _tell_variance(self, place: Place, variance: Variance, ledger: Ledger) -> None:
         """Let all who look for a page of this path know which queries mean the same."""
-        key, words = _variance_key(place), variance.words()
+        key, words = search_key(place), variance.words()
         met = self._read(key, self._fetch_one(key), ledger)
         known = met.names if isinstance(met, Variants) else ()
         if known[:1] != (words,):
@@ -366,17 +386,3 @@ class Shelf:
 
 def _bounded(ttl_s: float) -> float:
     return min(max(ttl_s, 1.0), LONGEST_S)
-
-
-def _variance_key(place: Place) -> Key:
-    scheme, host, path, _, seen = place.target
-    return make_key(Target(scheme, host, path, "", seen), place.dimensions, method_class="search")
-
-
-def _general(place: Place, variance: Variance) -> Place | None:
-    """Return the place of all queries that mean the same as that of *place*; none but it has such a key."""
-    query = variance.normalise(place.target.query)
-    if query is None:
-        return None
-    dimensions = (*place.dimensions, ("search", ",".join(variance.words())))
-    return Place(place.target._replace(query=query), dimensions)

@@ -99,7 +99,8 @@ def send_together(
         flight, leads = joined
         if leads:
             return _lead(visit, decision, start_response, coalescer, flight, happened)
-        if not coalescer.is_current(flight, happened, visit.found.signs(visit.place)):
+        is_current = coalescer.is_current(flight, happened, visit.found.signs(visit.place))
+        if not is_current or visit.works.shelf.is_of_before(visit.place, flight.moment):
             coalescer.drop(key, flight)
             continue
         body = _follow(visit, decision, start_response, flight, max(deadline - time.monotonic(), 0.0))

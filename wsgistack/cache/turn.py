@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Generic, TypeVar
 
 from wsgistack.cache.coalesce import Coalescer, Flight
+from wsgistack.cache.tickets import Ticket
 
 __all__ = ["Turn"]
 
@@ -30,10 +31,10 @@ class Turn(Generic[Head]):
         """True if somebody waits for the rest."""
         return self._is_open and self._flight.followers > 0
 
-    def asks(self, signs: object) -> None:
-        """Take note that the application is asked now; *signs*: of what lies in the store."""
+    def asks(self, ticket: Ticket) -> None:
+        """Take note that the application is asked now; *ticket*: for the page that may come of it."""
         if self._is_open:
-            self._coalescer.asks(self._flight, signs)
+            self._coalescer.asks(self._flight, ticket.signs, ticket.number)
 
     def share(self, head: Head) -> None:
         """Let the others have what comes; a second head is for none of them: they may have sent the first."""

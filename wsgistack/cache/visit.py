@@ -154,10 +154,10 @@ class Visit:
         shelf = self.works.shelf
         # What passes brings no page, but for what a change brings: see judge.  HEAD at most refreshes one.
         if isinstance(sent, Pass) or self.is_alone or (self.request.method == "HEAD" and sent.page is None):
-            return Ticket(shelf.moment)
+            return Ticket(shelf.forgotten.moment)
         ticket = shelf.asking(self.place, self.found, self.hold)
         if self.turn is not None:
-            self.turn.asks(ticket.signs)
+            self.turn.asks(ticket)
         return ticket
 
     def _go_on(
