@@ -14,7 +14,6 @@ from webob import Request
 
 from tests.cache.shop import FRESH, NOW, TEXT, heard_by
 from tests.contracts.stores import Clock
-from wsgistack.cache.coalesce import Left
 from wsgistack.cache.middleware import PageCache
 from wsgistack.store.memory import MemoryStore
 
@@ -165,40 +164,6 @@ def test_a_page_that_becomes_private_while_it_is_made_is_not_shared() -> None:
     cache = PageCache(app, now=lambda: NOW)
     assert get(cache)[2] == b"page with a token"
     assert get(cache)[1]["Cache-Status"].startswith("wsgistack; fwd=uri-miss")
-
-
-def test_what_is_private_in_the_middle_of_a_page_reaches_no_follower() -> None:
-    held, told = Event(), Event()
-
-    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        gevent.sleep(0.01)  # until the other one waits
-        start_response("200 OK", [*FRESH, ("Content-Length", "15")])
-
-        def blocks() -> Iterator[bytes]:
-            yield b"page "
-            held.wait(LONG_S)
-            environ["wsgistack.cache"].private()
-            yield b"token"
-            told.wait(LONG_S)
-            yield b" done"
-
-        return blocks()
-
-    cache = PageCache(app, now=lambda: NOW)
-    read: list[bytes] = []
-
-    def follow() -> None:
-        with pytest.raises(Left):
-            for block in cache(Request.blank("/").environ, heard_by([])):
-                read.append(block)
-                held.set()
-        told.set()
-
-    leader = gevent.spawn(get, cache)
-    gevent.sleep(0)
-    follower = gevent.spawn(follow)
-    gevent.joinall([leader, follower], timeout=LONG_S, raise_error=True)
-    assert (leader.value[2], read) == (b"page token done", [b"page "])
 
 
 def test_followers_of_another_variant_go_alone() -> None:

@@ -65,6 +65,7 @@ class Flight(Generic[Head]):
         self.is_another = is_another
         self._now = now
         self._held_s = 0.0
+        self._is_given_up = False
         self._given_at: float | None = None
         self.asked = 0  # what Coalescer.happened was when the application was asked, 0 before
         self.signs: object = None  # of what lay in the store then: see tickets
@@ -94,12 +95,16 @@ class Flight(Generic[Head]):
             self._held_s += self._now() - self._given_at
             self._given_at = None
 
+    def give_up(self) -> None:
+        """Let nobody wait for it any more: one waited too long already."""
+        self._is_given_up = True
+
     @property
     def is_held_up(self) -> bool:
         """True if the leader's client takes so long that nobody should wait for what it does not take."""
         given_at = self._given_at
         held_s = self._held_s + (0.0 if given_at is None else self._now() - given_at)
-        return held_s >= MOST_HELD_S
+        return held_s >= MOST_HELD_S or self._is_given_up
 
     def complete(self) -> None:
         """Say that this was all."""
@@ -130,17 +135,29 @@ class Flight(Generic[Head]):
         return b"".join(self._blocks) if self.stage is Stage.COMPLETE else None
 
     def blocks(self, seconds: float) -> Iterator[bytes]:
-        """Yield the blocks as they come; Left when none comes within *seconds* or its maker is gone."""
+        """Yield the blocks as they come; Left when none comes within *seconds*, or it is held up, or its maker is gone."""
         at = 0
         while True:
-            self._wait(lambda at=at: len(self._blocks) > at or self.stage is not Stage.SHARED, seconds)  # type: ignore[misc]  # at is an int
-            if at < len(self._blocks):
-                yield self._blocks[at]
+            self._wait_for_more(at, seconds)
+            blocks = self._blocks  # another thread may put an empty list there
+            if at < len(blocks):
+                yield blocks[at]
                 at += 1
             elif self.stage is Stage.COMPLETE:
                 return
             else:
                 raise Left(f"after {at} blocks: {self.stage.value}")
+
+    def _wait_for_more(self, at: int, seconds: float) -> None:
+        """Wait till there are more than *at* blocks or no more come, as long as its leader's client takes what comes."""
+        left_s = seconds
+        while True:
+            self._wait(
+                lambda: len(self._blocks) > at or self.stage is not Stage.SHARED, min(left_s, MOST_HELD_S)
+            )
+            left_s -= MOST_HELD_S
+            if len(self._blocks) > at or self.stage is not Stage.SHARED or left_s <= 0 or self.is_held_up:
+                return
 
     def _move(self, stage: Stage) -> None:
         with self._lock:

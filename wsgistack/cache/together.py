@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from wsgistack.cache.answers import AfterResponse, Drop, Fetch, Keep, Refetch, Refresh, Serve, Validate
 from wsgistack.cache.coalesce import Coalescer, Flight, Lease, Left, Stage, Taken, beside
 from wsgistack.cache.page import Page, Reply
+from wsgistack.cache.resumed import gone_on
 from wsgistack.cache.status import forwarded
 from wsgistack.cache.turn import Turn
 from wsgistack.cache.vary import selecting_of
@@ -82,10 +84,13 @@ def send_together(
     start_response: StartResponse,
     coalescer: Coalescer[Page],
     happened: int,
+    *,
+    is_again: bool = False,
 ) -> Iterable[bytes]:
     """Return the response: of the application if this is the first who asks, else what that one gets.
 
     *happened*: what `coalescer.happened` was before the look that led to *decision*.
+    *is_again*: who it followed stopped in the middle.
     """
     key = visit.place.key.text
     deadline = time.monotonic() + coalescer.wait_s
@@ -103,7 +108,9 @@ def send_together(
         if not is_current or visit.works.shelf.is_of_before(visit.place, flight.moment):
             coalescer.drop(key, flight)
             continue
-        body = _follow(visit, decision, start_response, flight, max(deadline - time.monotonic(), 0.0))
+        seconds = max(deadline - time.monotonic(), 0.0)
+        anew = partial(_ask_again, visit, decision, coalescer, None if is_again else flight, happened)
+        body = _follow(visit, decision, start_response, flight, seconds, anew)
         if body is not None:
             return body
         if flight.stage is not Stage.LOST or time.monotonic() >= deadline:
@@ -185,14 +192,30 @@ def _serve(visit: Visit) -> Serve | None:
     return decision if isinstance(decision, Serve) else None
 
 
+def _ask_again(
+    visit: Visit,
+    decision: Fetch | Validate,
+    coalescer: Coalescer[Page],
+    flight: Flight[Page] | None,
+    happened: int,
+    start_response: StartResponse,
+) -> Iterable[bytes]:
+    """Return another response for one who followed *flight*, which stopped; None: the second one, he goes alone now."""
+    if flight is None:
+        return visit.send(decision, start_response)
+    flight.give_up()
+    return send_together(visit, decision, start_response, coalescer, happened, is_again=True)
+
+
 def _follow(
     visit: Visit,
     decision: Fetch | Validate,
     start_response: StartResponse,
     flight: Flight[Page],
     seconds: float,
+    again: Callable[[StartResponse], Iterable[bytes]],
 ) -> Iterable[bytes] | None:
-    """Return what the leader gets, None where that may not be had or does not come."""
+    """Return what the leader gets, None where that may not be had or does not come; *again*: if it stops in the middle."""
     flight.wait(seconds)
     page = flight.head
     if page is None or flight.stage not in (Stage.SHARED, Stage.COMPLETE) or not _fits(visit, page):
@@ -209,8 +232,9 @@ def _follow(
     except Left:
         return None
     reply = _collapsed(Reply(page.head.status, page.head.reason, list(page.ready), b""), decision)
-    start_response(f"{reply.status} {reply.reason}", reply.fields)
-    return chain((first,), blocks)
+    status = f"{reply.status} {reply.reason}"
+    start_response(status, reply.fields)
+    return gone_on(status, reply.fields, chain((first,), blocks), again)
 
 
 def _fits(visit: Visit, page: Page) -> bool:
