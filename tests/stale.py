@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Hashable, Iterator
+from itertools import accumulate
 from typing import NamedTuple
 
 __all__ = ["APART", "SPLIT", "Change", "History", "Stale"]
@@ -73,17 +74,35 @@ class History:
 
         A value that nobody is known to have made was made by somebody who never learned that it was.
         """
-        ordered = sorted(self.changes, key=lambda one: one.ended)
-        ends = [one.ended for one in ordered]
+        by_anybody = _Latest(self.changes)
+        of_each = {
+            who: _Latest([one for one in self.changes if one.who == who])
+            for who in {one.who for one in self.changes}
+        }
         for read in self.reads:
             made = self.made.get(read.value)
             if made is None:
                 continue
-            behind = ordered[: bisect_left(ends, read.began)]
-            gone = max(
-                (one for one in behind if one.began > made.ended), key=lambda one: one.began, default=None
-            )
-            if gone is not None:
-                # Of its own changes a reader may expect more: name one of these if there is one.
-                own = [one for one in behind if one.began > made.ended and one.who == read.who]
-                yield Stale(self.key, read, made, max(own, default=gone))
+            # Of its own changes a reader may expect more: name one of these if there is one.
+            for latest in (of_each.get(read.who), by_anybody):
+                gone = None if latest is None else latest.over_before(read.began)
+                if gone is not None and gone.began > made.ended:
+                    yield Stale(self.key, read, made, gone)
+                    break
+
+
+class _Latest:
+    """Of some changes, at any time, the one that began last of those that were over."""
+
+    def __init__(self, changes: list[Change]) -> None:
+        ordered = sorted(changes, key=lambda one: one.ended)
+        self._ends = [one.ended for one in ordered]
+        self._latest = list(accumulate(ordered, _later))
+
+    def over_before(self, then: float) -> Change | None:
+        place = bisect_left(self._ends, then)
+        return self._latest[place - 1] if place else None
+
+
+def _later(one: Change, other: Change) -> Change:
+    return other if other.began > one.began else one
