@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from tests.store.memcached.stage import KINDS, hanging, node_of, run_as, wait_un
 from tools.real_memcached import listening
 from wsgistack.errors import StoreDown
 from wsgistack.store.memcached import plain, requests
+from wsgistack.store.memcached import prober as prober_module
 from wsgistack.store.memcached.addresses import Address
 from wsgistack.store.memcached.calls import Call
 from wsgistack.store.memcached.coop import Coop
@@ -107,6 +109,28 @@ def test_a_node_is_not_used_while_it_may_still_read_what_was_sent_before(
         assert node.journal.has_overflowed is overflows
     assert prober._has_seen_off(node) is True
     assert node.leaving == []
+
+
+def test_what_was_removed_from_a_node_is_remembered_of_the_last_keys_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Taking:
+        def ask(self, call: Call, seconds: float) -> None:
+            pass
+
+    monkeypatch.setattr(prober_module, "MOST_SETTLED", 1_000)
+    prober = Prober(connect_timeout_s=1, find_node=lambda name: None, owe=lambda *_: None)
+    node = Node(Address("127.0.0.1", 1), limit_s=1, on_away=lambda node: None)
+    keys = [b"key:%d" % number for number in range(1_700)]
+    taking: Any = Taking()  # all that is asked of a Dialogue
+    for at in range(0, len(keys), 100):
+        node.journal.add(keys[at : at + 100])
+        assert prober._remove(node, taking)
+    assert set(node.settled) == set(keys[-1_000:])
+    node.journal.add(keys[:1])  # one of before is removed once more, and remembered
+    assert prober._remove(node, taking)
+    assert (len(node.settled), list(node.settled)[-1]) == (1_000, keys[0])
+    assert node.journal.is_clean
 
 
 LATE: dict[str, Callable[[], Call]] = {

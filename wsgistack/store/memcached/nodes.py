@@ -117,7 +117,7 @@ class Node:
         self.may_write = True
         self.reason = ""  # of the last outage
         self.returns = 0  # how often its keys ceased to be written to others in its stead
-        # Keys that were removed from it since the ring changed last, and when; see Cluster.
+        # Keys that were removed from it since the ring changed last, and when, the last ones; see Cluster.
         self.settled: dict[bytes, float] = {}
         self.is_classic: bool | None = None  # None: nobody has asked yet
         self.pid: int | None = None

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from wsgistack.store.memcached import requests
@@ -24,6 +25,7 @@ from wsgistack.store.memcached.nodes import Node
 __all__ = ["Prober"]
 
 BATCH = 500
+MOST_SETTLED = 50_000  # keys of one node: about 10 MB
 LONGEST_LEAVING_S = 30.0  # then a connection that the server neither reads nor closes makes all dirty
 PROBE_S = 0.05
 ANSWER_S = 0.5  # removing a batch, emptying
@@ -157,8 +159,10 @@ class Prober:
             with node.lock:
                 node.journal.put_back(load)
             raise
-        settled.update(dict.fromkeys(load.keys, began))
         with node.lock:
+            settled.update(dict.fromkeys(load.keys, began))
+            for key in list(islice(settled, max(len(settled) - MOST_SETTLED, 0))):
+                del settled[key]  # who asks for it has it removed once more
             node.journal.settle(load)
         return load.overflowed or bool(load.keys)
 
