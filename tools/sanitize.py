@@ -30,7 +30,11 @@ TESTS = [
 # sanitizer takes for an underflow unless all is compiled with `--param asan-stack=0`.
 TESTS += [f"tests/store/memcached/test_{name}.py" for name in ("replies", "talks", "batches", "storing")]
 # What is compiled of a stack, with applications that keep to no rule.
-TESTS += [f"tests/test_{name}.py" for name in ("account", "chore", "clock", "line", "lot", "passage")]
+TESTS += [
+    f"tests/test_{name}.py"
+    for name in ("account", "chore", "clock", "line", "lot", "passage", "passage_marks")
+]
+TESTS += [f"tests/cache/test_{name}.py" for name in ("shortcut", "passing", "unkept")]
 TESTS += [f"tests/ratelimit/test_{name}.py" for name in ("taking", "telling")]
 TESTS += [
     "tests/contracts/test_components.py",
