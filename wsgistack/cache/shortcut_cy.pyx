@@ -191,11 +191,12 @@ cdef class Passing(Step):
         return None
 
     cdef bint _is_known_to_be_none(self, place) except -1:
-        cdef PyObject* alone = PyDict_GetItemWithError(self._alone, (<tuple>place.key)[0])
-        if alone == NULL or not (<tuple>alone)[1]:
+        cdef PyObject* found = PyDict_GetItemWithError(self._alone, (<tuple>place.key)[0])
+        cdef tuple alone
+        if found == NULL:
             return False
-        now = seconds_of(CLOCK_MONOTONIC) if self._clock is None else self._clock()
-        return (<tuple>alone)[0] > now
+        alone = <tuple>found    # a reference of its own: another thread may drop it while a clock is asked
+        return alone[1] and alone[0] > (seconds_of(CLOCK_MONOTONIC) if self._clock is None else self._clock())
 
     cdef tuple _field_of(self, why):
         cdef PyObject* found = PyDict_GetItemWithError(self._fields, why)
