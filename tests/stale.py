@@ -86,7 +86,8 @@ class History:
             # Of its own changes a reader may expect more: name one of these if there is one.
             for latest in (of_each.get(read.who), by_anybody):
                 gone = None if latest is None else latest.over_before(read.began)
-                if gone is not None and gone.began > made.ended:
+                # A counter on another node may come to a value again: then it was made by what took it away.
+                if gone is not None and gone.began > made.ended and gone.value != read.value:
                     yield Stale(self.key, read, made, gone)
                     break
 

@@ -16,6 +16,12 @@ CASES: dict[str, tuple[list[Change], Change, bool]] = {
     "what is being removed": ([SET, GONE], Change(2.5, 5, 0, "a"), False),
     "what came while it was removed": ([SET._replace(ended=2.5), GONE], Change(4, 5, 0, "a"), False),
     "what came back": ([SET, NEXT, Change(3.5, 3.6, 0, "c")], Change(4, 5, 0, "c"), False),
+    "what was made again": ([SET, NEXT, Change(4, 5, 0, "a")], Change(6, 7, 0, "a"), False),
+    "what was made again and removed": (
+        [SET, NEXT, Change(4, 5, 0, "a"), Change(6, 7, 0, None)],
+        Change(8, 9, 0, "a"),
+        True,
+    ),
     "what nobody knows to have made": ([SET, GONE], Change(4, 5, 0, "x"), False),
 }
 
