@@ -9,37 +9,27 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
-from typing import Protocol
 
 from wsgistack import forks
 from wsgistack.store.base import Store
 from wsgistack.store.guarded import Guarded
 
-__all__ = ["MOST_FORGOTTEN", "Flights", "Forgotten", "forgotten_of"]
+__all__ = ["MOST_FORGOTTEN", "Forgotten", "forgotten_of"]
 
 MOST_FORGOTTEN = 10_000
-
-
-class Flights(Protocol):
-    """Pages of one cache that are on their way; hashable by its identity."""
-
-    def begin_anew(self, keys: Iterable[str] | None = None) -> None:
-        """Let nobody who comes from now on follow what is on its way for *keys*."""
-        ...
 
 
 class Forgotten:
     """By the key of a place, the moment at which it was forgotten; bounded, for any thread and greenlet.
 
-    *lock*: held by who writes what `is_worthless` was asked of.  *flights*: of all caches over the store.
+    *lock*: held by who writes what `is_worthless` was asked of.
     """
 
     def __init__(self) -> None:
         self.moment = 0  # grows whenever something is forgotten
         self.lock = threading.RLock()  # reentrant: a finalizer may run in the middle of a write
-        self.flights: weakref.WeakSet[Flights] = weakref.WeakSet()
         self._at: dict[str, int] = {}
         self._known_from = 0  # what was forgotten until then is known no more
         forks.register(self)
@@ -59,18 +49,12 @@ class Forgotten:
         """Tell whether what was asked for at *moment* may be of before that key was forgotten."""
         return self._at.get(text, self._known_from) > moment
 
-    def begin_anew(self, texts: Collection[str] | None) -> None:
-        """Let nobody who comes from now on follow a page of before, in any cache over the store; None: of any key."""
-        for flights in list(self.flights):
-            flights.begin_anew(texts)
-
     def forked(self) -> None:
         """Make the lock anew: who held it stays in the parent."""
         self.lock = threading.RLock()
 
 
 _of_stores: weakref.WeakKeyDictionary[Store, Forgotten] = weakref.WeakKeyDictionary()
-_lock = threading.Lock()
 
 
 def forgotten_of(store: Store) -> Forgotten:
@@ -78,6 +62,6 @@ def forgotten_of(store: Store) -> Forgotten:
     while isinstance(store, Guarded):
         store = store.store
     if not store.shared:
-        with suppress(TypeError), _lock:  # one of somebody else's may have no hash, or bear no weak reference
+        with suppress(TypeError):  # one of somebody else's may have no hash, or bear no weak reference
             return _of_stores.setdefault(store, Forgotten())
     return Forgotten()

@@ -241,11 +241,10 @@ class Shelf:
         ticket.is_lost = general is None and not is_stored
         return is_stored, place.key.text
 
-    def forget(self, places: Iterable[Place]) -> list[str] | None:
+    def forget(self, places: Iterable[Place]) -> None:
         """Remove every page of URLs, variants included: what they lie under is not found any more.
 
-        What was asked for already is not stored any more, by nobody who shares the store.  Return the keys
-        of which pages that are on their way are of before, None for all: queries may mean the same.
+        What was asked for already is not stored any more, by nobody who shares the store.
         """
         searches = {place: search_key(place) for place in places}
         texts = [place.key.text for place in searches]
@@ -257,7 +256,6 @@ class Shelf:
         with suppress(StoreError):  # a store in trouble holds nothing; `guarded` counts it
             self._store.delete_many(texts)
         self._tell(texts)
-        return texts if len(texts) == len(searches) else None
 
     def _tell(self, texts: Iterable[str]) -> None:
         if self.on_change is not None:

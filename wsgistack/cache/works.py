@@ -48,7 +48,6 @@ class Works:
         forks.register(self)
         if self.coalescer is not None:
             self.purges.on_changes.append(self.coalescer.begin_anew)
-            self.shelf.forgotten.flights.add(self.coalescer)
 
     def forked(self) -> None:
         """Forget which pages are being refreshed: who is at it stays in the parent."""
@@ -62,7 +61,9 @@ class Works:
         seen = place.target.seen
         if seen is not None:  # what the application names lies behind the same mount point
             places += [Place(one.target._replace(seen=seen), one.dimensions) for one in places]
-        self.shelf.forgotten.begin_anew(self.shelf.forget([place, *places]))
+        self.shelf.forget([place, *places])
+        if self.coalescer is not None:
+            self.coalescer.begin_anew([one.key.text for one in (place, *places)])
         if worthless.groups:
             origin = "/".join(url.split("/", 3)[:3])
             try:
