@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -162,6 +163,17 @@ def lose(ring: MemcacheRing, server: Memcached) -> None:
     wait_until(lambda: ring.get(key) is None and not node_of(ring, server).may_read)
 
 
+@contextmanager
+def lost(rings: list[MemcacheRing], server: Memcached) -> Iterator[None]:
+    """Let *server* hang, and all *rings* know it."""
+    with ExitStack() as hung:
+        for ring in rings:
+            hung.enter_context(hanging(ring, server))
+        for ring in rings:
+            lose(ring, server)
+        yield
+
+
 @pytest.mark.parametrize("policy", ["gutter", "rehash"])
 def test_who_stood_in_does_not_give_what_another_process_wrote_there_before_the_ring_changed(
     policy: str, memcached_cluster: Cluster
@@ -169,9 +181,7 @@ def test_who_stood_in_does_not_give_what_another_process_wrote_there_before_the_
     servers = memcached_cluster(3)
     rings = make_two(servers, policy)
     keys = owned_by(rings[0], servers[0], 60)
-    with hanging(rings[0], servers[0]), hanging(rings[1], servers[0]):
-        for ring in rings:
-            lose(ring, servers[0])
+    with lost(rings, servers[0]):
         assert rings[0].set_many(dict.fromkeys(keys, "old")) == []
         for ring in rings:
             leave(ring, servers[1])
@@ -193,13 +203,9 @@ def test_who_stands_in_again_does_not_give_what_another_process_wrote_there_the_
     servers = memcached_cluster(3)
     rings = make_two(servers, policy)
     keys = owned_by(rings[0], servers[0], 60)
-    with hanging(rings[0], servers[0]), hanging(rings[1], servers[0]):
-        for ring in rings:
-            lose(ring, servers[0])
+    with lost(rings, servers[0]):
         for value in ("old", "new"):
-            with hanging(rings[0], servers[1]), hanging(rings[1], servers[1]):
-                for ring in rings:
-                    lose(ring, servers[1])
+            with lost(rings, servers[1]):
                 if value == "old":
                     assert rings[0].set_many(dict.fromkeys(keys, "old")) == []
                 found = [ring.get_many(keys) for ring in rings]
