@@ -11,6 +11,16 @@ from wsgistack.balancer.plane.board import Board
 from wsgistack.balancer.starting import Forked, Starter
 
 starter = Starter(Board.create(2))
+
+def held(pid):
+    # What a process has open; what it closes while it is looked at is nothing that it keeps.
+    names = {}
+    for fd in os.scandir(f"/proc/{pid}/fd"):
+        try:
+            names[int(fd.name)] = os.readlink(fd.path)
+        except FileNotFoundError:
+            pass
+    return names
 """
 
 
@@ -48,7 +58,7 @@ ours = set(map(os.readlink, (f"/proc/self/fd/{fd}" for _, fd in starter._forked.
 for seat, (process, _) in starter._forked.items():
     while open(f"/proc/{process.pid}/comm").read().strip() != f"wsgi {seat}":
         pass  # it has closed what is not its own once it has its name
-    theirs = {os.readlink(fd.path) for fd in os.scandir(f"/proc/{process.pid}/fd") if int(fd.name) > 2}
+    theirs = {name for fd, name in held(process.pid).items() if fd > 2}
     print(seat, ours & theirs, len([name for name in theirs if name.startswith("socket:")]))
 starter.close()
 """
@@ -134,7 +144,7 @@ ours = set(map(os.readlink, (f"/proc/self/fd/{fd}" for _, fd in starter._forked.
 for start in (lambda: starter.worker(0), lambda: starter.worker(1), starter.keeper):
     process, channel = start()
     print(type(process).__name__, next(message["type"] for message in channel if message["type"] == "ready"))
-    print(ours & {os.readlink(fd.path) for fd in os.scandir(f"/proc/{process.pid}/fd")})
+    print(ours & set(held(process.pid).values()))
     channel.close()
     print(process.wait())
 """
